@@ -475,7 +475,7 @@ def font(size: float) -> ImageFont.FreeTypeFont:
 
 
 def printable(text: str) -> str:
-    """The text in letters that the bundled font has: accents are dropped, unknown signs become question marks."""
+    """The text in letters that the bundled font has: accents dropped, unknown signs as question marks."""
     decomposed = unicodedata.normalize("NFKD", text.replace("–", "-").replace("×", "x"))
     plain = (letter for letter in decomposed if not unicodedata.combining(letter))
     return "".join(letter if letter.isascii() or letter in "·°" else "?" for letter in plain)
@@ -510,7 +510,7 @@ def _check_heat(heat: NDArray) -> NDArray[np.float32]:
     heat = np.asarray(heat, dtype=np.float32)
     if heat.size and not (heat.min() >= -1e-6 and heat.max() <= 1 + 1e-6):  # false for NaN as well
         raise InputError(
-            f"heat of shape {heat.shape} must lie in [0, 1], got {heat.min():g} to {heat.max():g}; see normalize"
+            f"heat {heat.shape} must lie in [0, 1], got {heat.min():g} to {heat.max():g}; see normalize"
         )
     return heat.clip(0, 1)
 
