@@ -1,0 +1,39 @@
+# aucue: `make demo` shows what it is, `make test` shows that it works. Both set up .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help demo test lint bench clean
+help:
+	@echo "make demo   train with and without guidance on rendered faces, write a report (a few minutes)"
+	@echo "make test   ruff, pyright, pytest with coverage"
+	@echo "make lint   ruff and pyright alone"
+	@echo "make bench  timings of the hot paths on this machine"
+	@echo "make clean  remove .venv and caches (runs/ stays)"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "aucue needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV) (the first time takes some minutes: torch is large) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/aucue demo --out runs/demo --overwrite
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# One thread per worker: two workers whose torch uses every core stall one another.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
+
+bench: $(READY)
+	@for script in cues guidance; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .coverage

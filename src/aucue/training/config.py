@@ -1,0 +1,142 @@
+"""The settings of a training: plain dataclasses, one per concern, documented where they are defined."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass
+class DataSettings:
+    """Which faces are trained on, and how they reach the network.
+
+    Attributes:
+        path: folder of a prepared set (`aucue prepare`).
+        holdout: share of the training split that selects the model when the set has no `val` split; stratified by
+            label, never splitting a person.
+        augment: random rotation, crop, mirror, grey, jitter and erasing, as published.
+        batch_size: samples per optimisation step on each device.
+        workers: loader processes; null chooses what fits this machine. The result does not depend on it.
+    """
+
+    path: str
+    holdout: float = 0.1
+    augment: bool = True
+    batch_size: int = 64
+    workers: int | None = None
+
+
+@dataclass
+class ClassifierSettings:
+    """The network: any timm backbone under a weighted-GAP head.
+
+    Attributes:
+        backbone: name of a timm model.
+        pretrained: start from timm's published weights (needs its source or a cached copy).
+        weights: start from this local weight file instead (.safetensors, or a .pth of plain tensors).
+        input_size: side of the square input in pixels.
+        final_stride: input pixels per cell of the last feature map; smaller gives finer maps and costs time.
+            null keeps the backbone's own (mostly 32).
+        options: further arguments of the timm model.
+    """
+
+    backbone: str = "resnet18"
+    pretrained: bool = False
+    weights: str | None = None
+    input_size: int = 112
+    final_stride: int | None = 8
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class GuidanceSettings:
+    """Where the network is asked to look.
+
+    Attributes:
+        weight: lambda of the alignment term; 0 trains the unguided twin.
+        layers: names of the aligned layers; null aligns the last one.
+        loss: alignment loss between attention and cue.
+        attention: which channels make the attention map.
+        codebook: `facs`, `fg2024` or a YAML file.
+        regions: region model that draws the action units.
+        grid: side of the cue that the loss sees; null draws it at the input's full size, as published.
+    """
+
+    weight: float = 4.0
+    layers: list[str] | None = None
+    loss: Literal["cosine", "l1", "l2", "kl", "standardized-cosine"] = "cosine"
+    attention: Literal["mean", "first-half", "second-half"] = "mean"
+    codebook: str = "facs"
+    regions: Literal["anatomical", "fg2024"] = "anatomical"
+    grid: int | None = 28
+
+
+@dataclass
+class OptimizerSettings:
+    """Optimiser and learning-rate schedule.
+
+    Attributes:
+        name: `adamw`, or `sgd` with Nesterov momentum.
+        lr: highest learning rate.
+        weight_decay: decoupled for adamw, L2 for sgd; not applied to biases and normalisation scales.
+        momentum: of sgd.
+        schedule: `cosine` falls to zero over all epochs after a linear warm-up; `step` multiplies as below.
+        warmup_epochs: epochs of linear warm-up (cosine only).
+        step_epochs: epochs between two steps (step only).
+        step_factor: factor of one step (step only).
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    schedule: Literal["cosine", "step"] = "cosine"
+    warmup_epochs: float = 1.0
+    step_epochs: int = 4
+    step_factor: float = 0.9
+
+
+@dataclass
+class TrainerSettings:
+    """Hardware and precision, handed to Lightning.
+
+    Attributes:
+        accelerator: `auto`, `cpu`, `gpu`, ...
+        devices: devices per node.
+        num_nodes: machines.
+        precision: `32-true`, `bf16-mixed` or `16-mixed`.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+
+
+@dataclass
+class TrainConfig:
+    """Everything a training depends on; the same settings give the same weights on a CPU.
+
+    Attributes:
+        out: folder for model, checkpoints and logs.
+        data: the faces.
+        classifier: the network.
+        guidance: the cue and its weight.
+        optimizer: optimiser and schedule.
+        trainer: hardware and precision.
+        epochs: passes over the training split.
+        select: held-out figure that chooses the epoch whose weights are kept; `last` keeps the last epoch.
+        seed: of initial weights, order and augmentation.
+    """
+
+    out: str
+    data: DataSettings
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    epochs: int = 20
+    select: Literal["accuracy", "balanced_accuracy", "last"] = "accuracy"
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings as nested plain values, ready for YAML or JSON."""
+        return asdict(self)

@@ -1,0 +1,197 @@
+"""One training from settings to a model file: resumable, reproducible, never overwriting unasked."""
+
+import os
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.utils.data import Dataset
+
+from aucue.classifiers import Classifier, ModelInfo, save_model
+from aucue.cues import AUCue
+from aucue.data import (
+    PreparedSet,
+    eval_transform,
+    make_loader,
+    open_prepared,
+    split_holdout,
+    train_transform,
+)
+from aucue.errors import InputError, OutputExistsError
+from aucue.training.config import TrainConfig
+from aucue.training.module import GuidedModule
+
+MODEL_NAME = "model.safetensors"
+
+
+def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) -> Path:
+    """Train one classifier and write it to `<out>/model.safetensors`.
+
+    A training that was interrupted goes on after its last complete epoch and ends with the weights of an
+    undisturbed one. A finished one is returned as it is.
+
+    Args:
+        config: settings; the same ones give the same weights on a CPU, whatever the number of workers.
+        overwrite: start anew even if `out` holds a training.
+        progress: show a progress bar.
+
+    Returns:
+        Path of the model file. Beside it: config.yaml, checkpoints/, logs/ (CSV and TensorBoard).
+
+    Raises:
+        OutputExistsError: `out` holds a training with other settings.
+        InputError: the prepared set or a setting cannot be used.
+    """
+    out = Path(config.out)
+    _claim(out, config, overwrite)
+    model = out / MODEL_NAME
+    if model.exists():
+        return model
+    prepared = open_prepared(config.data.path)
+    training, held_out = _datasets(prepared, config)
+    torch.manual_seed(config.seed)
+    module = GuidedModule(_classifier(prepared, config), config)
+    trainer, checkpoint = _trainer(config, out, progress)
+    last = out / "checkpoints" / "last.ckpt"
+    trainer.fit(
+        module,
+        make_loader(training, config.data.batch_size, shuffle=True, seed=config.seed, workers=config.data.workers),
+        make_loader(held_out, config.data.batch_size, shuffle=False, seed=config.seed, workers=config.data.workers),
+        ckpt_path=last if last.exists() else None,
+        weights_only=True,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        chosen = torch.load(checkpoint.best_model_path or last, map_location="cpu", weights_only=True)
+        module.load_state_dict(chosen["state_dict"])
+        save_model(model, module.classifier, _info(module, prepared, config, chosen), overwrite=True)
+    return model
+
+
+class _AtomicCheckpointIO(TorchCheckpointIO):
+    """A checkpoint appears whole or not at all, so that a kill while writing costs one epoch, not the run."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write beside the target, then rename."""
+        unfinished = f"{path}.unfinished"
+        super().save_checkpoint(checkpoint, unfinished, storage_options)
+        os.replace(unfinished, path)
+
+
+class _RecordFigures(L.Callback):
+    """Keep the held-out figures of an epoch inside its checkpoint."""
+
+    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add `figures` to the checkpoint."""
+        checkpoint["figures"] = {
+            name.removeprefix("val/"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+
+
+def _claim(out: Path, config: TrainConfig, overwrite: bool) -> None:
+    """Make `out` the folder of exactly these settings."""
+    settings = yaml.safe_dump(config.to_dict(), sort_keys=False)
+    file = out / "config.yaml"
+    if overwrite:
+        for stale in (out / MODEL_NAME, *(out / "checkpoints").glob("*.ckpt")):
+            stale.unlink(missing_ok=True)
+    elif file.exists() and yaml.safe_load(file.read_text()) != yaml.safe_load(settings):
+        raise OutputExistsError(
+            f"{out} holds a training with other settings (see {file}); choose another --out or pass --overwrite."
+        )
+    elif not file.exists() and (out / MODEL_NAME).exists():
+        raise OutputExistsError(f"{out / MODEL_NAME} exists already; choose another --out or pass --overwrite.")
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(settings)
+
+
+def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[Dataset, Dataset]:
+    """Training faces (augmented) and the held-out faces that select the model; never the test split."""
+    if "train" not in prepared.splits:
+        raise InputError(f"{config.data.path}: no 'train' split, found {', '.join(prepared.splits)}.")
+    size, seed = config.classifier.input_size, config.seed
+    changed = train_transform(size) if config.data.augment else eval_transform(size)
+    training = prepared.dataset("train", transform=changed, seed=seed)
+    if "val" in prepared.splits:
+        return training, prepared.dataset("val", transform=eval_transform(size))
+    plain = prepared.dataset("train", transform=eval_transform(size))
+    kept, held_out = split_holdout(plain, config.data.holdout, seed)
+    return training.subset(kept), plain.subset(held_out)
+
+
+def _classifier(prepared: PreparedSet, config: TrainConfig) -> Classifier:
+    settings = config.classifier
+    return Classifier.create(
+        backbone=settings.backbone,
+        classes=prepared.classes,
+        pretrained=settings.pretrained,
+        weights=settings.weights,
+        input_size=settings.input_size,
+        final_stride=settings.final_stride,
+        backbone_options=settings.options,
+    )
+
+
+def _trainer(config: TrainConfig, out: Path, progress: bool) -> tuple[L.Trainer, ModelCheckpoint]:
+    """Trainer with logs, one `last` checkpoint per epoch and the one that selection prefers."""
+    logs = out / "logs"
+    start = f"start_{len(list(logs.glob('start_*'))) + 1}"
+    checkpoint = ModelCheckpoint(
+        dirpath=out / "checkpoints",
+        filename="best",
+        monitor=None if config.select == "last" else f"val/{config.select}",
+        mode="max",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    trainer = L.Trainer(
+        accelerator=config.trainer.accelerator,
+        devices=config.trainer.devices,
+        num_nodes=config.trainer.num_nodes,
+        precision=config.trainer.precision,
+        max_epochs=config.epochs,
+        logger=[CSVLogger(logs, name="", version=start), TensorBoardLogger(logs, name="", version=start)],
+        callbacks=[checkpoint, _RecordFigures()],
+        plugins=[_AtomicCheckpointIO()],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+    )
+    return trainer, checkpoint
+
+
+def _info(module: GuidedModule, prepared: PreparedSet, config: TrainConfig, chosen: dict[str, Any]) -> ModelInfo:
+    """What a user of the model file has to know, beside its weights."""
+    cue: AUCue = module.cue
+    return ModelInfo(
+        classes=module.classifier.classes,
+        template=prepared.template,
+        codebook=cue.codebook.to_dict(),
+        regions=config.guidance.regions,
+        guidance={
+            "weight": config.guidance.weight,
+            "layers": list(module.guided_layers),
+            "loss": config.guidance.loss,
+            "attention": config.guidance.attention,
+        },
+        method="cam",
+        metrics={"held_out": chosen["figures"], "epoch": int(chosen["epoch"]) + 1},
+        provenance={
+            "trained_on": prepared.provenance,
+            "settings": config.to_dict(),
+            "date": date.today().isoformat(),
+            "versions": {name: version(name) for name in ("aucue", "torch", "timm", "lightning")},
+        },
+    )
