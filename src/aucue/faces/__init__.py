@@ -1,0 +1,78 @@
+"""Photograph -> Face: detection, 68 landmarks (iBUG), alignment to a square crop."""
+
+from aucue.faces.alignment import (
+    TEMPLATES,
+    Template,
+    invert,
+    similarity,
+    transform_points,
+    warp,
+)
+from aucue.faces.detection import Detection, LandmarkDetector
+from aucue.faces.dlib_detector import DlibDetector
+from aucue.faces.landmarks import (
+    BROWS,
+    CHIN,
+    EYES,
+    INNER_LIP,
+    JAW,
+    LEFT_BROW,
+    LEFT_EYE,
+    LEFT_MOUTH_CORNER,
+    MIRROR,
+    MOUTH,
+    NOSE,
+    NOSE_BRIDGE,
+    NOSE_TIP,
+    NOSTRILS,
+    NUM_LANDMARKS,
+    OUTER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    RIGHT_MOUTH_CORNER,
+    check_landmarks,
+    eye_centres,
+    inter_ocular_distance,
+)
+from aucue.faces.photographs import Photograph, read_image
+from aucue.faces.precomputed import PrecomputedDetector
+from aucue.faces.reader import Face, FaceReader
+
+__all__ = [
+    "Face",
+    "FaceReader",
+    "Detection",
+    "LandmarkDetector",
+    "DlibDetector",
+    "PrecomputedDetector",
+    "Photograph",
+    "read_image",
+    "Template",
+    "TEMPLATES",
+    "similarity",
+    "transform_points",
+    "invert",
+    "warp",
+    "NUM_LANDMARKS",
+    "MIRROR",
+    "JAW",
+    "BROWS",
+    "LEFT_BROW",
+    "RIGHT_BROW",
+    "NOSE",
+    "NOSE_BRIDGE",
+    "NOSTRILS",
+    "EYES",
+    "LEFT_EYE",
+    "RIGHT_EYE",
+    "MOUTH",
+    "OUTER_LIP",
+    "INNER_LIP",
+    "CHIN",
+    "NOSE_TIP",
+    "LEFT_MOUTH_CORNER",
+    "RIGHT_MOUTH_CORNER",
+    "check_landmarks",
+    "eye_centres",
+    "inter_ocular_distance",
+]

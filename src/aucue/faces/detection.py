@@ -1,0 +1,46 @@
+"""What every landmark detector does: a picture in, detections out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One face in a picture.
+
+    Attributes:
+        box: (left, top, right, bottom) in pixels of the picture; may reach beyond it.
+        score: The detector's own confidence, larger is surer, not a probability; NaN if there is none.
+        landmarks: (68, 2) float32, iBUG-68, pixels of the picture.
+        how: "plain" (found as it is), "padded" (found after the border was extended), "full-frame" (not found: the
+            whole picture was taken as the box) or "precomputed" (read from a table that does not say).
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: np.ndarray
+    how: str
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        left, top, right, bottom = self.box
+        return max(right - left, 0.0) * max(bottom - top, 0.0)
+
+
+class LandmarkDetector(Protocol):
+    """Finds faces and their landmarks."""
+
+    def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
+        """Detect.
+
+        Args:
+            image: (H, W, 3) uint8, RGB, upright.
+            key: Name of the picture (path, relative to the data set's root), for detectors that look it up.
+
+        Returns:
+            Any number of faces, in any order; none is an empty list.
+        """
+        ...

@@ -1,0 +1,144 @@
+"""Photograph -> Faces: read, detect, align."""
+
+import logging
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from aucue.errors import InputError
+from aucue.faces.alignment import TEMPLATES, Template, invert, transform_points, warp
+from aucue.faces.detection import Detection, LandmarkDetector
+from aucue.faces.dlib_detector import DlibDetector
+from aucue.faces.landmarks import NUM_LANDMARKS, inter_ocular_distance
+from aucue.faces.photographs import Photograph, read_image
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """An aligned face.
+
+    Attributes:
+        crop: (S, S, 3) uint8, RGB.
+        landmarks: (68, 2) float32 in pixels of the crop; NaN where a detector knows the face but not its points.
+        box: (left, top, right, bottom) in pixels of the upright photograph.
+        score: The detector's confidence, NaN if it gives none (see `Detection`).
+        how: How it was found: "plain", "padded", "full-frame" or "precomputed".
+        matrix: (2, 3) float64, photograph pixels -> crop pixels.
+    """
+
+    crop: np.ndarray
+    landmarks: np.ndarray
+    box: tuple[float, float, float, float]
+    score: float
+    how: str
+    matrix: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Side of the crop in pixels."""
+        return self.crop.shape[0]
+
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether all 68 points are known."""
+        return bool(np.isfinite(self.landmarks).all())
+
+    @property
+    def photo_landmarks(self) -> np.ndarray:
+        """(68, 2) float32 in pixels of the upright photograph."""
+        return transform_points(invert(self.matrix), self.landmarks).astype(np.float32)
+
+
+class FaceReader:
+    """Turns a photograph into aligned faces.
+
+    Can be pickled into worker processes; a detector is loaded where it is first used.
+
+    Args:
+        detector: "dlib", or any `LandmarkDetector`.
+        size: Side of the crops in pixels.
+        template: Where the face lies in the crop: a name in `TEMPLATES`, or a `Template`.
+
+    Raises:
+        InputError: Unknown detector or template, or a size that is not positive.
+        MissingExtraError: The dlib extra is not installed.
+    """
+
+    def __init__(
+        self, detector: str | LandmarkDetector = "dlib", size: int = 224, template: str | Template = "aucue"
+    ) -> None:
+        if size < 1:
+            raise InputError(f"the size of a face crop must be at least 1 pixel, got {size}")
+        self.detector = _detector(detector)
+        self.size = size
+        self.template = _template(template)
+
+    def __call__(self, photo: Photograph, key: str | None = None) -> list[Face]:
+        """Read all faces of a photograph.
+
+        Args:
+            photo: Anything `read_image` takes.
+            key: Name of the photograph for detectors that look it up; by default the path, if it is one.
+
+        Returns:
+            The faces, largest box first; an empty list if there is none.
+
+        Raises:
+            InputError: The photograph cannot be read.
+        """
+        if key is None and isinstance(photo, str | os.PathLike):
+            key = os.fspath(photo)
+        picture = read_image(photo)
+        image = np.asarray(picture)
+        found = [d for d in self.detector(image, key) if _usable(d, picture.size, key)]
+        found.sort(key=lambda detection: detection.area, reverse=True)
+        return [self.align(image, detection) for detection in found]
+
+    def align(self, image: np.ndarray, detection: Detection) -> Face:
+        """Crop one detected face.
+
+        Args:
+            image: (H, W, 3) uint8.
+            detection: A face in it with finite landmarks.
+        """
+        matrix = self.template.matrix(detection.landmarks, self.size)
+        landmarks = transform_points(matrix, detection.landmarks).astype(np.float32)
+        crop = warp(image, matrix, self.size)
+        return Face(crop, landmarks, detection.box, detection.score, detection.how, matrix)
+
+
+def _detector(detector: str | LandmarkDetector) -> LandmarkDetector:
+    if not isinstance(detector, str):
+        return detector
+    if detector != "dlib":
+        raise InputError(
+            f'unknown detector "{detector}"; use "dlib", or PrecomputedDetector(path) for landmarks in a table'
+        )
+    return DlibDetector()
+
+
+def _template(template: str | Template) -> Template:
+    if isinstance(template, Template):
+        return template
+    if template not in TEMPLATES:
+        raise InputError(f'unknown template "{template}"; known: {", ".join(TEMPLATES)}')
+    return TEMPLATES[template]
+
+
+def _usable(detection: Detection, size: tuple[int, int], key: str | None) -> bool:
+    """Whether a face can be aligned; says in the log why not."""
+    points = np.asarray(detection.landmarks)
+    name = key or "photograph"
+    if points.shape != (NUM_LANDMARKS, 2) or not np.isfinite(points).all():
+        reason = "its landmarks are incomplete"
+    elif inter_ocular_distance(points) < 1.0:
+        reason = "its eyes lie less than a pixel apart"
+    elif np.mean(((points > -1) & (points < size)).all(axis=1)) < 0.5:
+        reason = "most of its landmarks lie outside the picture"
+    else:
+        return True
+    logger.warning("%s: a face (%s) is left out: %s", name, detection.how, reason)
+    return False
