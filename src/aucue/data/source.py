@@ -19,7 +19,8 @@ class Sample:
         label: One of the source's classes.
         split: "train", "val" or "test".
         image: Path of a file, encoded bytes (JPEG, PNG, ...), or an (H, W, 3) uint8 array.
-        landmarks: (68, 2) points in pixels of the image, (0, 0) the centre of its top-left pixel; None if unknown.
+        landmarks: (68, 2) points in pixels of the image, (0, 0) the centre of the top-left
+            pixel; None if unknown.
         person: Who is seen, so that a hold-out can keep persons apart; None if unknown.
         attributes: Whatever else is known of the sample; values JSON can hold.
     """
@@ -36,8 +37,8 @@ class Sample:
 class Source(Protocol):
     """A data set as it is distributed.
 
-    A source is sent to worker processes, so it must pickle; making a sample must be cheap (a path, not a decoded
-    photograph) or lazy (rendered when it is asked for).
+    A source is sent to worker processes, so it must pickle; making a sample must be cheap (a path, not a
+    decoded photograph) or lazy (rendered when it is asked for).
     """
 
     @property
@@ -54,8 +55,8 @@ class Source(Protocol):
     def provenance(self) -> Mapping[str, Any]:
         """Where the samples come from and every setting they depend on (values JSON can hold).
 
-        Two sources with equal provenance yield equal samples: an interrupted preparation resumes only then. The entry
-        "licence", if there is one, is shown with the prepared set.
+        Two sources with equal provenance yield equal samples: an interrupted preparation resumes only then.
+        The entry "licence", if there is one, is shown with the prepared set.
         """
         ...
 
