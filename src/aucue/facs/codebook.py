@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from aucue.errors import InputError
 from aucue.facs.action_units import ACTION_UNITS, EXPRESSIONS, NEUTRAL, ActionUnit
@@ -25,7 +26,7 @@ class Codebook:
         expressions:
           happiness: [6, 12, 25]
           contempt: [12, 14]
-        adds:                             # whatever is not standard is announced here, so that a typo is an error
+        adds:                             # names that are not standard: announced, so that a typo is an error
           expressions: [contempt]
           action_units: {28: Lip Suck}
 
@@ -44,7 +45,7 @@ class Codebook:
         """Load a codebook.
 
         Args:
-            codebook: A bundled name ("facs", "fg2024"), the path of a YAML file, or a codebook (returned as it is).
+            codebook: A bundled name ("facs", "fg2024"), the path of a YAML file, or a codebook (returned as is).
 
         Returns:
             The codebook.
@@ -93,8 +94,8 @@ class Codebook:
         """
         if expression not in self.entries:
             raise InputError(
-                f"Codebook {self.name} has no expression {expression!r};{did_you_mean(expression, self.entries)}"
-                f" it has {', '.join(self.entries)}."
+                f"Codebook {self.name} has no expression {expression!r}; it has {', '.join(self.entries)}."
+                f"{did_you_mean(expression, self.entries)}"
             )
         return self.entries[expression]
 
@@ -106,8 +107,8 @@ class Codebook:
             path = folder / codebook
             if not path.suffix and not path.exists():
                 raise InputError(
-                    f"There is no codebook {str(codebook)!r};{did_you_mean(codebook, BUNDLED_CODEBOOKS)} "
-                    f"give one of {', '.join(BUNDLED_CODEBOOKS)} or the path of a YAML file."
+                    f"There is no codebook {str(codebook)!r}; give one of {', '.join(BUNDLED_CODEBOOKS)} or the path "
+                    f"of a YAML file.{did_you_mean(codebook, BUNDLED_CODEBOOKS)}"
                 )
         if path.resolve() in chain:
             raise InputError(f"Codebook {path} extends itself.")
@@ -119,21 +120,27 @@ class Codebook:
         name = data.get("name")
         if not isinstance(name, str) or not name:
             raise InputError(f"{where}: `name` must be a text, not {kind(name)}.")
-        base = cls._load(data["extends"], folder, chain) if data.get("extends") else None
-        entries = dict(base.entries) if base else {NEUTRAL: ()}
+        extends = data.get("extends")
+        if not isinstance(extends, str | Path | None):
+            raise InputError(
+                f"{where}: `extends` must be the name or path of a codebook, not {kind(extends)}."
+            )
+        base = cls._load(extends, folder, chain) if extends else None
+        entries: dict[str, tuple[int, ...]] = dict(base.entries) if base else {NEUTRAL: ()}
         action_units = dict(base.action_units if base else ACTION_UNITS)
 
         adds = _mapping(data, "adds", where)
         _check_keys(adds, ("expressions", "action_units"), f"{where}, adds")
         for number, unit_name in _mapping(adds, "action_units", f"{where}, adds").items():
-            action_units[number] = _added_action_unit(number, unit_name, action_units, where)
+            unit = _added_action_unit(number, unit_name, action_units, where)
+            action_units[unit.number] = unit
         known = {*EXPRESSIONS, *entries, *_added_expressions(adds, entries, where)}
 
         for expression, units in _mapping(data, "expressions", where).items():
             if expression not in known:
                 raise InputError(
-                    f"{where}: expression {expression!r} is not a standard one;{did_you_mean(expression, known)}"
-                    " A new expression must be listed under adds: expressions."
+                    f"{where}: unknown expression {expression!r}; a new one must be listed under adds: expressions."
+                    f"{did_you_mean(expression, known)}"
                 )
             entries[expression] = _action_unit_set(expression, units, action_units, where)
         ordered = [e for e in EXPRESSIONS if e in entries] + [e for e in entries if e not in EXPRESSIONS]
@@ -144,7 +151,7 @@ def _check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
     for key in data:
         if key not in allowed:
             raise InputError(
-                f"{where}: unknown entry {key!r};{did_you_mean(key, allowed)} allowed are {', '.join(allowed)}."
+                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}.{did_you_mean(key, allowed)}"
             )
 
 
@@ -160,6 +167,8 @@ def _mapping(data: Mapping, key: str, where: str) -> Mapping:
 def _added_action_unit(
     number: object, name: object, known: Mapping[int, ActionUnit], where: str
 ) -> ActionUnit:
+    if isinstance(number, str) and number.isdecimal():
+        number = int(number)  # JSON, which model files keep their codebook in, has only text as keys
     if not _is_number(number) or number < 1:
         raise InputError(f"{where}, adds: action unit {number!r} must be a positive whole number.")
     if number in known:
@@ -200,13 +209,10 @@ def _action_unit_set(
         if number in units[:index]:
             raise InputError(f"{where}: action unit {number} is a duplicate.")
     if bool(units) == (expression == NEUTRAL):
-        raise InputError(
-            f"{where}: neutral has no action units."
-            if units
-            else f"{where}: the set of action units is empty."
-        )
+        problem = "neutral has no action units" if units else "the set of action units is empty"
+        raise InputError(f"{where}: {problem}.")
     return tuple(sorted(units))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
