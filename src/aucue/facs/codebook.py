@@ -45,7 +45,7 @@ class Codebook:
         """Load a codebook.
 
         Args:
-            codebook: A bundled name ("facs", "fg2024"), the path of a YAML file, or a codebook (returned as is).
+            codebook: A bundled name ("facs", "fg2024"), the path of a YAML file, or a finished codebook.
 
         Returns:
             The codebook.
@@ -107,8 +107,8 @@ class Codebook:
             path = folder / codebook
             if not path.suffix and not path.exists():
                 raise InputError(
-                    f"There is no codebook {str(codebook)!r}; give one of {', '.join(BUNDLED_CODEBOOKS)} or the path "
-                    f"of a YAML file.{did_you_mean(codebook, BUNDLED_CODEBOOKS)}"
+                    f"There is no codebook {str(codebook)!r}; give one of {', '.join(BUNDLED_CODEBOOKS)} or the"
+                    f" path of a YAML file.{did_you_mean(codebook, BUNDLED_CODEBOOKS)}"
                 )
         if path.resolve() in chain:
             raise InputError(f"Codebook {path} extends itself.")
@@ -122,9 +122,7 @@ class Codebook:
             raise InputError(f"{where}: `name` must be a text, not {kind(name)}.")
         extends = data.get("extends")
         if not isinstance(extends, str | Path | None):
-            raise InputError(
-                f"{where}: `extends` must be the name or path of a codebook, not {kind(extends)}."
-            )
+            raise InputError(f"{where}: `extends` must be a codebook's name or path, not {kind(extends)}.")
         base = cls._load(extends, folder, chain) if extends else None
         entries: dict[str, tuple[int, ...]] = dict(base.entries) if base else {NEUTRAL: ()}
         action_units = dict(base.action_units if base else ACTION_UNITS)
@@ -139,8 +137,8 @@ class Codebook:
         for expression, units in _mapping(data, "expressions", where).items():
             if expression not in known:
                 raise InputError(
-                    f"{where}: unknown expression {expression!r}; a new one must be listed under adds: expressions."
-                    f"{did_you_mean(expression, known)}"
+                    f"{where}: unknown expression {expression!r}; a new one must be listed under adds:"
+                    f" expressions.{did_you_mean(expression, known)}"
                 )
             entries[expression] = _action_unit_set(expression, units, action_units, where)
         ordered = [e for e in EXPRESSIONS if e in entries] + [e for e in entries if e not in EXPRESSIONS]
@@ -151,7 +149,8 @@ def _check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
     for key in data:
         if key not in allowed:
             raise InputError(
-                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}.{did_you_mean(key, allowed)}"
+                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}."
+                f"{did_you_mean(key, allowed)}"
             )
 
 
