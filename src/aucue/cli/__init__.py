@@ -1,0 +1,1 @@
+"""The command line, `aucue COMMAND ...`: one thin file per command, dispatched by `aucue.cli.main`."""

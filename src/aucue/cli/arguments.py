@@ -1,0 +1,156 @@
+"""The parser of every command, and how it is made from a function's signature and docstring."""
+
+import argparse
+import difflib
+import inspect
+import re
+import shutil
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import jsonargparse
+from docstring_parser import parse as parse_docstring
+
+
+class HelpFormatter(jsonargparse.DefaultHelpFormatter):
+    """Help in words: paragraphs of the description are kept, types are shown as FILE, N, X or the choices."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        options["width"] = min(shutil.get_terminal_size().columns - 2, 100)
+        super().__init__(prog, **(options | {"max_help_position": 30}))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(super(HelpFormatter, self)._fill_text(text, width, indent) for text in paragraphs)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = (action.help or "").replace("show this help message and exit", "Show this help.")
+        silent = action.default in (None, False, argparse.SUPPRESS, jsonargparse.Namespace())
+        if action.required and action.option_strings:
+            return f"{text} (required)"
+        return text if silent or not action.option_strings else f"{text} (default: %(default)s)"
+
+
+class Parser(jsonargparse.ArgumentParser):
+    """jsonargparse's parser, with mistakes reported in one line that names the nearest option."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **({"formatter_class": HelpFormatter} | options))
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print one line on stderr and exit with status 2."""
+        self.exit(2, f"{self.prog}: {self._in_one_line(message)} (help: {self.prog} --help)\n")
+
+    def _in_one_line(self, message: str) -> str:
+        # argparse and jsonargparse phrase the same mistakes in many ways, some over several lines.
+        if unknown := re.search(r"[Uu]nrecognized arguments?: (\S+)", message):
+            return self._unknown(unknown[1])
+        if missing := re.search(r"required: (.+)", message):
+            return f"missing {', '.join(self._option(name.strip()) for name in missing[1].split(','))}"
+        if key := re.search(r'[Kk]ey "([\w.]+)"', message):
+            value = re.findall(r"(?:Got value|Given value): ?(.+)", message)
+            expected = re.search(r"Expected an? (?:<class '(\w+)'>|typing\.(Literal\[.+?\]))", message)
+            if value and expected:
+                wanted = expected[1] or expected[2].removeprefix("Literal")
+                return (
+                    f"{self._option(key[1])}: expected {_PLAIN.get(wanted, wanted)}, got {value[-1].strip()}"
+                )
+            message = message.replace(key[0], self._option(key[1]))
+        return " ".join(message.split())
+
+    def _unknown(self, given: str) -> str:
+        if not given.startswith("-"):
+            return f"unexpected argument {given}"
+        known = [option for action in self._actions for option in action.option_strings]
+        nearest = difflib.get_close_matches(given.split("=")[0], known, n=1, cutoff=0.5)
+        return f"unknown option {given}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+
+    def _option(self, destination: str) -> str:
+        for action in self._actions:
+            if action.dest == destination:
+                return (
+                    action.option_strings[0] if action.option_strings else str(action.metavar or destination)
+                )
+        return destination
+
+
+_PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+
+
+def run_command(command: Callable[..., int], argv: Sequence[str], prog: str) -> int:
+    """Call a command with arguments parsed from its own signature.
+
+    Parameters without a default are positional, a list of them takes one or more values; keyword-only parameters
+    and those with a default are options, spelt with dashes. A flag is a bool; `--no-NAME` switches off one that is
+    on. Help texts come from the Google-style docstring.
+
+    Args:
+        command: Typed function that returns an exit status.
+        argv: Arguments after the command's name.
+        prog: Name shown in help and errors, as `aucue explain`.
+
+    Returns:
+        The command's exit status.
+    """
+    documentation = parse_docstring(inspect.getdoc(command) or "")
+    helps = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documentation.params}
+    paragraphs = (documentation.short_description, documentation.long_description)
+    description = "\n\n".join(text for text in paragraphs if text)
+    parser = Parser(prog=prog, description=description)
+    hints = typing.get_type_hints(command)
+    for name, parameter in inspect.signature(command).parameters.items():
+        _add(parser, parameter, hints[name], helps.get(name, ""))
+    settings = parser.parse_args([_dashed(argument) for argument in argv])
+    return command(**{name: settings[name] for name in inspect.signature(command).parameters})
+
+
+def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> None:
+    """Add one parameter of a command to its parser."""
+    required = parameter.default is inspect.Parameter.empty
+    positional = required and parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    name = parameter.name if positional else f"--{parameter.name.replace('_', '-')}"
+    options: dict[str, Any] = {"help": text}
+    if hint is bool and parameter.default is False:
+        parser.add_argument(name, action="store_true", **options)
+        return
+    if hint is bool:
+        parser.add_argument(name, action=jsonargparse.ActionYesNo(no_prefix="no-"), default=True, **options)
+        return
+    lists = [member for member in _members(hint) if typing.get_origin(member) is list]
+    if lists:
+        hint = typing.get_args(lists[0])[0]
+        options["nargs"] = "+"
+    metavar = _metavar(hint, parameter.name)
+    if metavar:
+        options["metavar"] = parameter.name.upper().rstrip("S") if positional else metavar
+    if not positional:
+        options |= {"required": True} if required else {"default": parameter.default}
+    parser.add_argument(name, type=hint, **options)
+
+
+def _metavar(hint: Any, name: str) -> str | None:
+    """How a value is named in the help; None lets the parser list the choices."""
+    members = _members(hint)
+    if any(typing.get_origin(member) is Literal for member in members):
+        return None
+    if members == [Path]:
+        return "DIR" if name in {"out", "data", "folder"} else "FILE"
+    return {int: "N", float: "X"}.get(members[0], name.upper())
+
+
+def _members(hint: Any) -> list[Any]:
+    """The members of a union without None, or the hint itself."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return [hint]
+    return [member for member in typing.get_args(hint) if member is not type(None)]
+
+
+def _dashed(argument: str) -> str:
+    """Accept --batch_size for --batch-size."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value
