@@ -1,0 +1,27 @@
+"""Guided training for any `nn.Module`: attention of its layers, aligned with a cue that says where evidence should lie.
+
+Nothing here knows of faces: the cue may be an action-unit map, a segmentation mask or anything else in [0, 1].
+"""
+
+from aucue.guidance.alignment import LOSSES, alignment, resize_map, sample_alignment, usable_rows, valid_mean
+from aucue.guidance.attention import AttentionKind, attention, draw_channels, mean_of_channels
+from aucue.guidance.guide import Guidance
+from aucue.guidance.layouts import Layout, to_nchw
+from aucue.guidance.tap import FeatureTap
+
+__all__ = [
+    "Guidance",
+    "FeatureTap",
+    "attention",
+    "alignment",
+    "resize_map",
+    "LOSSES",
+    "sample_alignment",
+    "usable_rows",
+    "valid_mean",
+    "AttentionKind",
+    "draw_channels",
+    "mean_of_channels",
+    "Layout",
+    "to_nchw",
+]
