@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench lock clean
 help:
 	@echo "make demo   train with and without guidance on rendered faces, write a report (a few minutes)"
 	@echo "make test   ruff, pyright, pytest with coverage"
 	@echo "make lint   ruff and pyright alone"
 	@echo "make bench  timings of the hot paths on this machine"
+	@echo "make lock   rewrite requirements.lock from what .venv holds (after changing dependencies)"
 	@echo "make clean  remove .venv and caches (runs/ stays)"
 
 $(READY): requirements.lock pyproject.toml
@@ -34,6 +35,11 @@ test: lint
 
 bench: $(READY)
 	@for script in cues guidance; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+# Without local version labels and without torch's CUDA packages, which torch pins itself where it needs them.
+lock: $(READY)
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//' \
+		| grep -ivE '^(nvidia-|cuda-|triton)' > requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .coverage
