@@ -1,0 +1,142 @@
+"""Controls: how large a cosine is for a map that never looked at the image.
+
+In an aligned frame the cues of different faces resemble each other, so a fixed picture reaches much of every
+cosine. A figure of a network speaks only as far as it exceeds these.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from aucue.errors import InputError
+from aucue.metrics.cosine import map_cosine
+
+GAUSSIAN_SIGMA = 0.25  # of each side; within a percent of the width that agrees best with AU maps
+
+
+def uniform_map(size: tuple[int, int]) -> Tensor:
+    """A map that is 1 everywhere (1, 1, *size)."""
+    return torch.ones(1, 1, *size)
+
+
+def centred_gaussian(size: tuple[int, int], sigma: float = GAUSSIAN_SIGMA) -> Tensor:
+    """A blob at the image's centre: exp(-(x² / W² + y² / H²) / (2 sigma²)), x and y from the centre.
+
+    Args:
+        size: Height and width of the map.
+        sigma: Standard deviation as a share of each side.
+
+    Returns:
+        Map (1, 1, *size) in [0, 1].
+    """
+    rows, columns = ((torch.arange(n) - (n - 1) / 2) / (n * sigma) for n in size)
+    return torch.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / 2)[None, None]
+
+
+class MeanCues(Metric):
+    """Sums of cues per class, from which the mean cue of the *other* faces follows by taking one's own away.
+
+    The state is one sum map (float64) and one count per class: K x H x W numbers, however many faces.
+
+    Args:
+        classes: Names of the classes, in the order of their ids.
+        size: Height and width of the cues.
+    """
+
+    full_state_update = False
+    is_differentiable = False
+
+    total: Tensor
+    count: Tensor
+
+    def __init__(self, classes: Sequence[str], size: tuple[int, int]):
+        super().__init__()
+        self.classes = tuple(classes)
+        maps = torch.zeros(len(self.classes), *size, dtype=torch.float64)
+        self.add_state("total", maps, dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(len(self.classes), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, cue: Tensor, labels: Tensor, valid: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            cue: AU maps (B, 1, H, W).
+            labels: Class ids (B,).
+            valid: Which maps count (B,) bool.
+        """
+        if cue.ndim != 4 or cue.shape[1:] != (1, *self.total.shape[1:]):
+            height, width = self.total.shape[1:]
+            raise InputError(f"cue must have shape (B, 1, {height}, {width}), got {tuple(cue.shape)}")
+        kept = valid & (labels >= 0)
+        self.total.index_add_(0, labels[kept], cue[kept, 0].double())
+        self.count.index_add_(0, labels[kept], torch.ones_like(labels[kept]))
+
+    def compute(self) -> Tensor:
+        """Mean cue of every class (K, H, W), NaN for a class without faces."""
+        return self.total / self.count[:, None, None]
+
+    def same_class(self, cue: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cue of the other faces with the same expression.
+
+        Args:
+            cue: AU maps (B, 1, H, W), each one already added by `update`.
+            labels: Their class ids (B,).
+
+        Returns:
+            Maps (B, 1, H, W) and whether there is another face (B,); zero maps where there is none.
+        """
+        others = self.count[labels] - 1
+        mean = (self.total[labels] - cue[:, 0].double()) / others.clamp(min=1)[:, None, None]
+        exists = others > 0
+        return (mean * exists[:, None, None]).to(cue.dtype).unsqueeze(1), exists
+
+    def any_class(self, cue: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean over the expressions of the mean cue of the other faces: one map that knows no expression.
+
+        Every expression weighs alike, however frequent it is in the set.
+
+        Args:
+            cue: AU maps (B, 1, H, W), each one already added by `update`.
+            labels: Their class ids (B,).
+
+        Returns:
+            Maps (B, 1, H, W) and whether there is another face (B,).
+        """
+        counted = self.count > 0
+        means = torch.where(counted[:, None, None], self.compute(), 0.0)
+        own, own_exists = self.same_class(cue, labels)
+        classes = counted.sum() - 1 + own_exists.long()
+        total = means.sum(0) - means[labels] + own[:, 0].double()
+        return (total / classes.clamp(min=1)[:, None, None]).to(cue.dtype).unsqueeze(1), classes > 0
+
+
+CONTROLS = {
+    "uniform": "the same value everywhere",
+    "centre": "a blob at the image's centre",
+    "mean face": "mean action-unit map of other faces, all expressions alike",
+    "mean of the class": "mean action-unit map of other faces with the same expression",
+}
+
+
+def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, tuple[Tensor, Tensor]]:
+    """Cosine of every control with each cue.
+
+    Args:
+        cue: AU maps (B, 1, H, W), each one already added to `means`.
+        labels: Their class ids (B,).
+        means: Sums over all faces.
+
+    Returns:
+        Name (see `CONTROLS`) to values (B,) and their validity (B,), false where there is no other face.
+    """
+    size = (cue.shape[-2], cue.shape[-1])
+    everywhere = torch.ones(len(cue), dtype=torch.bool, device=cue.device)
+    maps = {
+        "uniform": (uniform_map(size).to(cue), everywhere),
+        "centre": (centred_gaussian(size).to(cue), everywhere),
+        "mean face": means.any_class(cue, labels),
+        "mean of the class": means.same_class(cue, labels),
+    }
+    return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
