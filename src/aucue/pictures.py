@@ -225,9 +225,12 @@ def draw_landmarks(
     radius = max(1.0, min(pixels.shape[:2]) / 130) if radius is None else radius
 
     def dots(draw: ImageDraw.ImageDraw, scale: int) -> None:
+        visible = points[np.isfinite(points).all(axis=1)]
         for grow, fill in ((1.45, (10, 10, 20)), (1.0, color)):
-            for x, y in points[np.isfinite(points).all(axis=1)]:
-                draw.circle(((x + 0.5) * scale, (y + 0.5) * scale), radius * grow * scale, fill=fill)
+            # Pillow's ellipses fill whole pixels from one corner to the other, both included.
+            span = 2 * round(radius * grow * scale) - 1
+            for x, y in np.rint((visible + 0.5) * scale - 0.5 - span / 2).tolist():
+                draw.ellipse((x, y, x + span, y + span), fill=fill)
 
     return _draw_smoothly(pixels, dots)
 

@@ -38,7 +38,8 @@ class Parser(jsonargparse.ArgumentParser):
     """jsonargparse's parser, with mistakes reported in one line that names the nearest option."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **({"formatter_class": HelpFormatter} | options))
+        options.setdefault("formatter_class", HelpFormatter)
+        super().__init__(*args, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line on stderr and exit with status 2."""
@@ -54,10 +55,9 @@ class Parser(jsonargparse.ArgumentParser):
             value = re.findall(r"(?:Got value|Given value): ?(.+)", message)
             expected = re.search(r"Expected an? (?:<class '(\w+)'>|typing\.(Literal\[.+?\]))", message)
             if value and expected:
-                wanted = expected[1] or expected[2].removeprefix("Literal")
-                return (
-                    f"{self._option(key[1])}: expected {_PLAIN.get(wanted, wanted)}, got {value[-1].strip()}"
-                )
+                wanted = expected[1] or "one of " + expected[2].removeprefix("Literal")[1:-1].replace("'", "")
+                wanted = _PLAIN.get(wanted, wanted)
+                return f"{self._option(key[1])}: expected {wanted}, got {value[-1].strip()}"
             message = message.replace(key[0], self._option(key[1]))
         return " ".join(message.split())
 
@@ -71,9 +71,7 @@ class Parser(jsonargparse.ArgumentParser):
     def _option(self, destination: str) -> str:
         for action in self._actions:
             if action.dest == destination:
-                return (
-                    action.option_strings[0] if action.option_strings else str(action.metavar or destination)
-                )
+                return action.option_strings[0] if action.option_strings else str(action.metavar)
         return destination
 
 
@@ -83,9 +81,9 @@ _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 def run_command(command: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     """Call a command with arguments parsed from its own signature.
 
-    Parameters without a default are positional, a list of them takes one or more values; keyword-only parameters
-    and those with a default are options, spelt with dashes. A flag is a bool; `--no-NAME` switches off one that is
-    on. Help texts come from the Google-style docstring.
+    Parameters without a default are positional, a list takes one or more values; keyword-only parameters and
+    those with a default are options, spelt with dashes. A flag is a bool; `--no-NAME` switches off one that
+    is on. Help texts come from the Google-style docstring.
 
     Args:
         command: Typed function that returns an exit status.

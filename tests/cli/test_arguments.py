@@ -1,0 +1,98 @@
+"""Parsers made from signatures: what they accept, and the one line they print otherwise."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from aucue.cli.arguments import run_command
+
+GIVEN = {}
+
+
+def command(
+    photos: list[Path],
+    *,
+    model: Path,
+    out: Path = Path("here"),
+    overwrite: bool = False,
+    sharpen: bool = True,
+    batch_size: int | None = None,
+    share: float = 0.5,
+    how: Literal["slow", "fast"] = "slow",
+    names: list[str] | None = None,
+) -> int:
+    """Do something with photographs.
+
+    Args:
+        photos: Photographs to take.
+        model: Where the model
+            is.
+        batch_size: How many at once.
+    """
+    GIVEN.update(locals())
+    return 7
+
+
+def run(line: str) -> int:
+    GIVEN.clear()
+    return run_command(command, line.split(), prog="aucue test")
+
+
+def test_values_have_their_types():
+    assert run("a.jpg b.jpg --model 5 --batch_size 3 --share .25 --how fast --names x y") == 7
+    assert {
+        "photos": [Path("a.jpg"), Path("b.jpg")],
+        "model": Path("5"),
+        "out": Path("here"),
+        "overwrite": False,
+        "sharpen": True,
+        "batch_size": 3,
+        "share": 0.25,
+        "how": "fast",
+        "names": ["x", "y"],
+    } == GIVEN
+
+
+def test_flags():
+    run("a --model m --overwrite --no-sharpen")
+    assert (GIVEN["overwrite"], GIVEN["sharpen"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("a --model m --ovewrite", "unknown option --ovewrite; did you mean --overwrite?"),
+        ("a --model m --batchsize 3", "unknown option --batchsize; did you mean --batch-size?"),
+        ("a --model m --zzz", "unknown option --zzz (help"),
+        ("a", "missing --model"),
+        ("--model m", "missing PHOTO"),
+        ("a --model", "--model"),
+        ("a --model m --batch-size many", "--batch-size: expected a whole number, got many"),
+        ("a --model m --share much", "--share: expected a number, got much"),
+        ("a --model m --how so", "--how: expected one of slow, fast, got so"),
+    ],
+)
+def test_mistakes_are_one_line(line: str, complaint: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as leave:
+        run(line)
+    printed = capsys.readouterr()
+    assert leave.value.code == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("aucue test: ")
+    assert complaint in printed.err
+    assert not GIVEN
+
+
+def test_help_is_made_from_the_docstring(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as leave:
+        run("--help")
+    text = capsys.readouterr().out
+    assert leave.value.code == 0
+    assert "Do something with photographs." in text
+    assert "PHOTO [PHOTO ...]" in text
+    assert "--model FILE" in text
+    assert "Where the model is. (required)" in text
+    assert "--batch-size N" in text
+    assert "--how {slow,fast}" in text
