@@ -18,8 +18,8 @@ _BORDER = 3  # pixels around what the crop shows, for the support of bicubic int
 class Template:
     """Where a face's anchor points lie in the square crop, (x, y) as fractions of the crop's side.
 
-    A fraction f is pixel f * size - 0.5: fractions count from the crop's edge, pixels from the centre of the first
-    one. The nose tip is left out (None) where it would pull heads turned sideways out of the frame.
+    A fraction f is pixel f * size - 0.5: fractions count from the crop's edge, pixels from the centre of the
+    first one. The nose tip is optional: it moves most when a head turns.
     """
 
     name: str
@@ -54,19 +54,22 @@ def _arcface() -> Template:
 
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {
-        "aucue": Template("aucue", (0.34, 0.38), (0.66, 0.38), (0.37, 0.73), (0.63, 0.73)),
+        "aucue": Template("aucue", (0.35, 0.37), (0.65, 0.37), (0.365, 0.69), (0.635, 0.69)),
         "fg2024": _arcface(),
     }
 )
-"""`aucue` (default) shows brows, chin and cheeks with some air around; `fg2024` is the tight frame of the published
-RAF-DB crops: the five ArcFace points (Deng et al. 2019) x 2 at 224 pixels."""
+"""`aucue` (default) shows brows, cheeks and chin (also of an open mouth) with some air around.
+
+`fg2024` is the tight frame of the published RAF-DB crops, which cuts the chin: the five points of ArcFace
+(Deng et al. 2019) x 2 at 224 pixels.
+"""
 
 
 def similarity(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
     """Least-squares similarity (rotation, one scale, translation; no reflection) from `src` to `dst`.
 
-    With points as complex numbers, src_i -> a src_i + b, the optimum is a = sum conj(s_i) d_i / sum |s_i|^2 on the
-    centred points; in the plane this equals Umeyama (1991) without the reflection.
+    With points as complex numbers, src_i -> a src_i + b, the optimum on the centred points is
+    a = sum conj(s_i) d_i / sum |s_i|^2; in the plane this equals Umeyama (1991) without the reflection.
 
     Args:
         src: (n, 2), n >= 2, not all the same point.
@@ -119,39 +122,44 @@ def warp(image: np.ndarray | Image.Image, matrix: np.ndarray, size: int) -> np.n
     Returns:
         (size, size, 3) uint8; what was at p in the picture is at `transform_points(matrix, p)`.
     """
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    window = _window(invert(matrix), size)
-    region = picture.crop(_inside(window, picture.size))
-    left, top = _inside(window, picture.size)[:2]
-
-    shrink = max(1.0, 1 / math.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    small_size = (max(1, round(region.width / shrink)), max(1, round(region.height / shrink)))
-    factors = np.array(region.size) / small_size
-    small = region.resize(small_size, Image.Resampling.BICUBIC, reducing_gap=3.0) if shrink > 1 else region
-
-    # How much border has to be repeated on each side, in pixels of the shrunk region.
-    before = np.ceil((np.array([left, top]) - window[:2]) / factors).clip(0).astype(int)
-    after = np.ceil((np.array(window[2:]) - (left + region.width, top + region.height)) / factors)
-    after = after.clip(0).astype(int)
-    padded = np.pad(np.asarray(small), ((before[1], after[1]), (before[0], after[0]), (0, 0)), mode="edge")
-
-    # Pillow's affine map and our factors count from the corner of the first pixel, our points from its centre.
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(image)
     to_picture = invert(matrix)
-    linear = to_picture[:, :2] / factors[:, None]
-    corner = to_picture[:, 2] + 0.5 - to_picture[:, :2] @ (0.5, 0.5)
-    offset = (corner - (left, top)) / factors + before
-    coefficients = np.column_stack([linear, offset]).ravel().tolist()
-    crop = Image.fromarray(padded).transform(
-        (size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
-    )
+    window = _window(to_picture, size)
+    left, top, right, bottom = _inside(window, image.size)
+    region = image.crop((left, top, right, bottom))
+
+    # Shrinking is done first, with its antialiasing, so that the affine map only turns, shifts and enlarges.
+    shrink = max(1.0, _scale(to_picture))
+    small = (max(1, round(region.width / shrink)), max(1, round(region.height / shrink)))
+    factors = np.array(region.size) / small
+    if shrink > 1:
+        region = region.resize(small, Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+    before = np.ceil(((left, top) - np.array(window[:2])) / factors).clip(0).astype(int)
+    after = np.ceil((np.array(window[2:]) - (right, bottom)) / factors).clip(0).astype(int)
+    padding = (before[1], after[1]), (before[0], after[0]), (0, 0)
+    region = Image.fromarray(np.pad(np.asarray(region), padding, mode="edge"))
+
+    # Pillow counts from the corner of the first pixel, our points from its centre.
+    origin = to_picture[:, 2] + 0.5 - to_picture[:, :2] @ (0.5, 0.5)
+    coefficients = np.column_stack([to_picture[:, :2], origin - (left, top)]) / factors[:, None]
+    coefficients[:, 2] += before
+    affine = Image.Transform.AFFINE
+    crop = region.transform((size, size), affine, coefficients.ravel().tolist(), Image.Resampling.BICUBIC)
     return np.array(crop)
+
+
+def _scale(matrix: np.ndarray) -> float:
+    """Factor by which an affine map enlarges lengths."""
+    return math.sqrt(abs(np.linalg.det(matrix[:, :2])))
 
 
 def _window(to_picture: np.ndarray, size: int) -> tuple[int, int, int, int]:
     """Box (left, top, right, bottom) of the picture that a crop shows, with room for interpolation."""
     corners = np.array([(0, 0), (size, 0), (0, size), (size, size)]) - 0.5
     seen = transform_points(to_picture, corners) + 0.5
-    room = _BORDER * max(1.0, math.sqrt(abs(np.linalg.det(to_picture[:, :2]))))
+    room = _BORDER * max(1.0, _scale(to_picture))
     low, high = np.floor(seen.min(0) - room).astype(int), np.ceil(seen.max(0) + room).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 

@@ -14,8 +14,8 @@ class Detection:
         box: (left, top, right, bottom) in pixels of the picture; may reach beyond it.
         score: The detector's own confidence, larger is surer, not a probability; NaN if there is none.
         landmarks: (68, 2) float32, iBUG-68, pixels of the picture.
-        how: "plain" (found as it is), "padded" (found after the border was extended), "full-frame" (not found: the
-            whole picture was taken as the box) or "precomputed" (read from a table that does not say).
+        how: "plain" (found as it is), "padded" (found after the picture was given a border), "full-frame"
+            (not found: the whole picture was taken as the box) or "precomputed" (read from a table).
     """
 
     box: tuple[float, float, float, float]

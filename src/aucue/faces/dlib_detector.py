@@ -4,9 +4,8 @@ import importlib
 import importlib.util
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,22 +17,44 @@ logger = logging.getLogger(__name__)
 
 _MODEL = "models/shape_predictor_68_face_landmarks.dat"
 _INSTALL = "install it with: pip install 'aucue[dlib]'"
+
+# The HOG detector looks for faces of 80 pixels and more. Pictures are enlarged until the shorter side has
+# _SHORT pixels and shrunk until the longer one has _LONG; the second, finer look ends at _FINEST, which
+# bounds the time.
+_SHORT, _LONG, _FINEST = 240, 1600, 2400
+# A face at least this share of the shorter side is a portrait: nobody smaller is searched for beside it.
+_PORTRAIT = 0.25
+# Scores below 0 are accepted only where a face is known to be in the picture (full_frame).
+_WEAK = -0.5
+
 _notice_given = threading.Event()
 
 
-class DlibDetector:
-    """dlib's frontal-face detector and its 68-point predictor.
+class _View(NamedTuple):
+    """A way to look at a picture: extended on each side by `margin` (a share of its sides), then scaled."""
 
-    Needs the extra `aucue[dlib]`. Nothing of it is imported before the first call, and copies in worker processes
-    load their own.
+    margin: float
+    scale: float
+
+
+class DlibDetector:
+    """dlib's frontal-face detector and its 68-point predictor; needs the extra `aucue[dlib]`.
+
+    The picture is searched as it is; if nothing is found, or only faces that are small in it, at a finer
+    scale; and if still nothing is found, with a black border, which helps where a face fills the picture. Heads
+    tilted by more than about 20 degrees or turned to profile are mostly missed.
+
+    Nothing of dlib is imported before the first call; copies in worker processes load their own.
 
     Args:
-        full_frame: Take the whole picture as the box where no face is found. Only for data sets whose pictures are
-            face crops (FER-2013, RAF-DB): on any other photograph it "finds" a face in everything, and even on
-            crops its points are poor on tilted or covered faces. Such faces say `how` = "full-frame".
+        full_frame: Every picture is the crop of one face (FER-2013, RAF-DB). Then a weak detection (score
+            down to -0.5) is better than none, only the surest face is returned, and where there is none the
+            whole picture is taken as the box (`how` = "full-frame", no score). Leave this off for photographs:
+            it finds a face in anything, and even on crops such landmarks are poor where the head is tilted or
+            covered.
 
     Raises:
-        MissingExtraError: dlib or the model package is not installed.
+        MissingExtraError: dlib or its model package is not installed.
     """
 
     def __init__(self, *, full_frame: bool = False) -> None:
@@ -56,75 +77,87 @@ class DlibDetector:
     def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
         """Detect all faces of an image (H, W, 3) uint8; `key` is not used."""
         with self._lock:  # dlib's detector keeps its scratch memory on the object
-            for how, margin, scale in _attempts(image.shape[0], image.shape[1]):
-                found = self._detect(image, how, margin, scale)
-                if found:
-                    return found
-            return [self._whole(image)] if self.full_frame else []
+            if self.full_frame:
+                return [self._surest(image)]
+            return self._plain(image) or self._padded(image)
+
+    def _plain(self, image: np.ndarray) -> list[Detection]:
+        """Search the picture as it is, at one scale or two."""
+        coarse, fine = _scales(image)
+        found = self._detect(image, "plain", _View(0, coarse))
+        large = _PORTRAIT * min(image.shape[:2])
+        if any(face.box[3] - face.box[1] >= large for face in found) or fine == coarse:
+            return found
+        finer = self._detect(image, "plain", _View(0, fine))
+        return finer if len(finer) > len(found) else found
+
+    def _padded(self, image: np.ndarray, threshold: float = 0) -> list[Detection]:
+        """Search with a border; two scales, because the detector's own steps between scales are coarse."""
+        coarse, _ = _scales(image)
+        found = self._detect(image, "padded", _View(0.2, coarse), threshold)
+        return found or self._detect(image, "padded", _View(0.3, coarse * 4 / 3), threshold)
+
+    def _surest(self, image: np.ndarray) -> Detection:
+        """The one face of a crop, however it can be had."""
+        found = self._plain(image) or self._padded(image) or self._padded(image, _WEAK)
+        return max(found, key=lambda face: face.score) if found else self._whole(image)
 
     def _load(self) -> tuple[Any, Any, Any]:
+        """dlib, its detector and its predictor."""
         if self._loaded is None:
             try:
                 dlib = importlib.import_module("dlib")
             except ImportError as error:
                 raise MissingExtraError(
-                    f"the face detector dlib cannot be loaded ({error}); {_INSTALL}"
+                    f"dlib is installed but cannot be loaded ({error}); {_INSTALL}"
                 ) from error
             self._loaded = dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(self._model))
         return self._loaded
 
-    def _detect(self, image: np.ndarray, how: str, margin: float, scale: float) -> list[Detection]:
-        """Run the detector on the picture, extended by `margin` (a share of its sides) and scaled."""
-        pad_y, pad_x = round(image.shape[0] * margin), round(image.shape[1] * margin)
-        canvas = np.pad(image, ((pad_y, pad_y), (pad_x, pad_x), (0, 0)), mode="edge")
-        view, factors = _scaled(canvas, scale)
+    def _detect(self, image: np.ndarray, how: str, view: _View, threshold: float = 0) -> list[Detection]:
+        padding = np.round(np.array(image.shape[1::-1]) * view.margin).astype(int)
+        canvas = np.pad(image, ((padding[1], padding[1]), (padding[0], padding[0]), (0, 0)))
+        seen, factors = _scaled(canvas, view.scale)
         _, detector, _ = self._load()
-        boxes, scores, _ = detector.run(view, 0, 0.0)
+        rectangles, scores, _ = detector.run(seen, 0, threshold)
         found = []
-        for rectangle, score in zip(boxes, scores, strict=True):
+        for rectangle, score in zip(rectangles, scores, strict=True):
             corners = (rectangle.left(), rectangle.top()), (rectangle.right() + 1, rectangle.bottom() + 1)
-            (left, top), (right, bottom) = np.array(corners) / factors - (pad_x, pad_y)
-            landmarks = self._predict(view, rectangle, factors) - (pad_x, pad_y)
-            box = (float(left), float(top), float(right), float(bottom))
-            found.append(Detection(box, float(score), landmarks.astype(np.float32), how))
+            left, top, right, bottom = (np.array(corners) / factors - padding).ravel().tolist()
+            landmarks = self._predict(seen, rectangle, factors) - padding
+            found.append(Detection((left, top, right, bottom), score, landmarks.astype(np.float32), how))
         return found
 
     def _whole(self, image: np.ndarray) -> Detection:
         height, width = image.shape[:2]
         dlib, _, _ = self._load()
-        view, factors = _scaled(image, _working_scale(height, width))
-        landmarks = self._predict(view, dlib.rectangle(0, 0, view.shape[1] - 1, view.shape[0] - 1), factors)
-        return Detection(
-            (0.0, 0.0, float(width), float(height)), float("nan"), landmarks.astype(np.float32), "full-frame"
-        )
+        seen, factors = _scaled(image, _scales(image)[0])
+        rectangle = dlib.rectangle(0, 0, seen.shape[1] - 1, seen.shape[0] - 1)
+        landmarks = self._predict(seen, rectangle, factors).astype(np.float32)
+        return Detection((0.0, 0.0, float(width), float(height)), float("nan"), landmarks, "full-frame")
 
-    def _predict(self, view: np.ndarray, rectangle: Any, factors: np.ndarray) -> np.ndarray:
-        """68 points (68, 2) for a box of the scaled picture, in pixels of the picture before scaling."""
+    def _predict(self, seen: np.ndarray, rectangle: Any, factors: np.ndarray) -> np.ndarray:
+        """Landmarks (68, 2) for a box of the scaled picture, in pixels of the picture before scaling."""
         _, _, predictor = self._load()
-        shape = predictor(view, rectangle)
-        points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float64)
+        points = np.array([(point.x, point.y) for point in predictor(seen, rectangle).parts()])
         return (points + 0.5) / factors - 0.5
 
 
-def _working_scale(height: int, width: int) -> float:
-    longest = max(height, width)
-    return min(max(longest, 320), 1200) / longest
-
-
-def _attempts(height: int, width: int) -> Iterator[tuple[str, float, float]]:
-    """Ways to look at a picture, each (how, margin, scale), cheapest and most trustworthy first."""
-    scale = _working_scale(height, width)
-    yield "plain", 0.0, scale
-    yield "plain", 0.0, 2 * scale
-    yield "padded", 0.3, scale
+def _scales(image: np.ndarray) -> tuple[float, float]:
+    """Coarse and fine scale at which a picture (H, W, 3) is searched."""
+    short, long = sorted(image.shape[:2])
+    coarse = min(max(1.0, _SHORT / short), _LONG / long)
+    # Where the picture was enlarged already, there is no finer detail to see.
+    fine = coarse if coarse > 1 else min(2 * coarse, _FINEST / long)
+    return coarse, fine
 
 
 def _scaled(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """The picture at another scale, and the factors (x, y) that were really applied."""
+    """The picture at another scale, and the factors (x, y) that rounding its size has made of it."""
     height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    view = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-    return np.asarray(view), np.array(size) / (width, height)
+    seen = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(seen), np.array(size) / (width, height)
 
 
 def _model_path() -> Path:

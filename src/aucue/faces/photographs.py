@@ -17,13 +17,13 @@ BACKGROUND = (255, 255, 255)
 def read_image(photo: Photograph, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read a photograph as an upright RGB image.
 
-    The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures are converted (16 bits by their full
-    range, so 65535 becomes 255); transparent pictures are laid on white, as a viewer shows them. Of an animation
-    or a multi-page file the first picture is taken.
+    The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures are converted (16 bits by their
+    full range, so 65535 becomes 255); transparent pictures are laid on white, as a viewer shows them. Of an
+    animation or a multi-page file the first picture is taken.
 
     Args:
-        photo: Path, encoded bytes, PIL image, or array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8,
-            uint16, or float in [0, 1].
+        photo: Path, encoded bytes, PIL image, or array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA;
+            uint8, uint16, or float in [0, 1].
         max_pixels: Limit on width x height, checked from the header before anything is decoded.
 
     Raises:
@@ -90,8 +90,8 @@ def _check_size(size: tuple[int, ...], max_pixels: int, where: str) -> None:
         raise InputError(f"{where} has no pixels ({width} x {height})")
     if width * height > max_pixels:
         raise InputError(
-            f"{where} is too large: {width} x {height} = {width * height:,} pixels, the limit is {max_pixels:,}; "
-            "shrink it or raise max_pixels"
+            f"{where} is too large: {width} x {height} = {width * height:,} pixels, the limit is "
+            f"{max_pixels:,}; shrink it or raise max_pixels"
         )
 
 

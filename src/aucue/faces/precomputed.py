@@ -7,8 +7,8 @@ from typing import NoReturn
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
+import pyarrow.csv as pacsv
+import pyarrow.parquet as papq
 
 from aucue.errors import InputError
 from aucue.faces.detection import Detection
@@ -22,20 +22,20 @@ _NUMBERS = [*_POINTS, *_BOX, "score"]
 class PrecomputedDetector:
     """Looks faces up in a table instead of searching the picture.
 
-    The table has the columns `file, x0, y0, ..., x67, y67` (iBUG-68, pixels of the upright picture) and may have
-    `how`, `score` and `left, top, right, bottom`; further columns are ignored. One row per face. A row whose points are
-    missing or not finite is a face that nobody could mark: it is left out. A picture that the table does not name has
-    no face.
+    The table has the columns `file, x0, y0, ..., x67, y67` (iBUG-68, pixels of the upright picture) and may
+    have `how`, `score` and `left, top, right, bottom`; further columns are ignored. One row per face. A row
+    whose points are missing or not finite is a face that could not be marked: it is left out. A picture that
+    the table does not name has no face.
 
-    Pictures are looked up by their key as it is, then by their path relative to `root`; where the table names files
-    without folders, their name alone is enough.
+    Pictures are looked up by their key as it is, then by their path relative to `root`; where the table names
+    files without folders, the name alone is enough.
 
     Args:
         path: `.csv` or `.parquet`.
         root: Folder the table's file names are relative to.
 
     Raises:
-        InputError: The table cannot be read, lacks or repeats a column, or holds something that is not a number.
+        InputError: The table cannot be read, lacks or repeats a column, or holds something that is no number.
     """
 
     def __init__(self, path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> None:
@@ -45,15 +45,12 @@ class PrecomputedDetector:
         files = [PurePosixPath(name).as_posix() if name else "" for name in table["file"].to_pylist()]
         self._landmarks = _numbers(table, _POINTS, np.float32).reshape(-1, NUM_LANDMARKS, 2)
         self._boxes = _boxes(table, self._landmarks)
-        has_score, has_how = "score" in table.column_names, "how" in table.column_names
-        self._scores = (
-            _numbers(table, ["score"], np.float64)[:, 0] if has_score else np.full(len(files), np.nan)
-        )
-        self._how = [name or "precomputed" for name in table["how"].to_pylist()] if has_how else None
+        self._scores = _numbers(table, ["score"], np.float64)[:, 0] if "score" in table.column_names else None
+        self._how = table["how"].to_pylist() if "how" in table.column_names else None
         self._rows: dict[str, list[int]] = {}
-        usable = np.isfinite(self._landmarks).all(axis=(1, 2))
-        for row, file in enumerate(files):
-            self._rows.setdefault(file, []).extend([row] if usable[row] else [])
+        usable = np.isfinite(self._landmarks).all(axis=2).all(axis=1)
+        for row, (file, ok) in enumerate(zip(files, usable, strict=True)):
+            self._rows.setdefault(file, []).extend([row] if ok else [])
         self._flat = not any("/" in file for file in self._rows)
 
     @property
@@ -69,7 +66,7 @@ class PrecomputedDetector:
         """
         if key is None:
             raise InputError(
-                f"landmarks from {self.path} are looked up by file name; give the photograph's key"
+                f"landmarks in {self.path} are looked up by file name: give the photograph's key"
             )
         return [self._detection(row) for row in self._lookup(key)]
 
@@ -88,8 +85,9 @@ class PrecomputedDetector:
 
     def _detection(self, row: int) -> Detection:
         left, top, right, bottom = self._boxes[row].tolist()
-        how = self._how[row] if self._how else "precomputed"
-        return Detection((left, top, right, bottom), float(self._scores[row]), self._landmarks[row], how)
+        score = float("nan") if self._scores is None else float(self._scores[row])
+        how = (self._how[row] if self._how else None) or "precomputed"
+        return Detection((left, top, right, bottom), score, self._landmarks[row], how)
 
 
 def _read(path: Path) -> pa.Table:
@@ -107,8 +105,8 @@ def _check_columns(names: list[str], path: Path) -> None:
     missing = [name for name in ["file", *_POINTS] if name not in names]
     if missing:
         raise InputError(
-            f'{path}: the column "{missing[0]}" is missing ({len(missing)} in all); landmarks need file, x0, y0, ..., '
-            "x67, y67"
+            f'{path}: the column "{missing[0]}" is missing ({len(missing)} are); a table of landmarks '
+            "has the columns file, x0, y0, ..., x67, y67"
         )
     if 0 < sum(name in names for name in _BOX) < 4:
         raise InputError(f"{path}: a box needs all four of the columns left, top, right, bottom")
@@ -116,7 +114,7 @@ def _check_columns(names: list[str], path: Path) -> None:
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        file = pa.parquet.ParquetFile(path)
+        file = papq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a Parquet file that can be read: {error}") from error
     with file:
@@ -140,18 +138,18 @@ def _read_csv(path: Path) -> pa.Table:
 
 
 def _parse_csv(path: Path, names: list[str], number: pa.DataType) -> pa.Table:
-    def refuse(row: pa.csv.InvalidRow) -> NoReturn:
+    def refuse(row: pacsv.InvalidRow) -> NoReturn:
         raise InputError(
             f"{path}, line {row.number}: {row.actual_columns} values instead of {row.expected_columns}"
         )
 
     types = {name: number if name in _NUMBERS else pa.string() for name in _wanted(names)}
-    return pa.csv.read_csv(
+    return pacsv.read_csv(
         path,
         # One thread: only then are the numbers of refused rows known.
-        read_options=pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
-        parse_options=pa.csv.ParseOptions(invalid_row_handler=refuse),
-        convert_options=pa.csv.ConvertOptions(column_types=types, include_columns=list(types)),
+        read_options=pacsv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+        parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
+        convert_options=pacsv.ConvertOptions(column_types=types, include_columns=list(types)),
     )
 
 

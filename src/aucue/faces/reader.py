@@ -22,7 +22,7 @@ class Face:
 
     Attributes:
         crop: (S, S, 3) uint8, RGB.
-        landmarks: (68, 2) float32 in pixels of the crop; NaN where a detector knows the face but not its points.
+        landmarks: (68, 2) float32 in pixels of the crop; see `has_landmarks`.
         box: (left, top, right, bottom) in pixels of the upright photograph.
         score: The detector's confidence, NaN if it gives none (see `Detection`).
         how: How it was found: "plain", "padded", "full-frame" or "precomputed".
@@ -115,7 +115,7 @@ def _detector(detector: str | LandmarkDetector) -> LandmarkDetector:
         return detector
     if detector != "dlib":
         raise InputError(
-            f'unknown detector "{detector}"; use "dlib", or PrecomputedDetector(path) for landmarks in a table'
+            f'unknown detector "{detector}"; use "dlib", or a PrecomputedDetector for a table of landmarks'
         )
     return DlibDetector()
 
