@@ -1,0 +1,115 @@
+"""Image and landmarks, changed together: the published training transforms, and the evaluation transform.
+
+The steps run on Pillow images, as the published ones did (geometry agrees to the bit), and are
+torchvision's but for the mirror, which also swaps the indices of left and right landmarks. Normalisation
+belongs to the network.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from aucue.faces import MIRROR
+
+Transform = Callable[
+    [Image.Image | tv_tensors.Image, tv_tensors.KeyPoints], tuple[tv_tensors.Image, tv_tensors.KeyPoints]
+]
+
+
+def train_transform(size: int) -> "FaceTransform":
+    """The published training transforms (FG 2024), scaled to the network's input size.
+
+    Resize to 256/224 of the size; rotation U(-6, 6) degrees with p .5; crop of .8 to 1 of the area, resized
+    to the size; mirror with p .5; grey with p .2; colour jitter (.4 .4 .4 .1) with p .8; erasing of .02 to
+    .33 of the area with p .5 (image only).
+
+    Args:
+        size: Side of the result in pixels.
+    """
+    rotation = v2.RandomRotation([-6.0, 6.0], interpolation=v2.InterpolationMode.BICUBIC)
+    return FaceTransform(
+        [
+            v2.Resize((round(size * 256 / 224),) * 2),
+            v2.RandomApply([rotation], p=0.5),
+            v2.RandomResizedCrop(size, scale=(0.8, 1.0), ratio=(1.0, 1.0)),
+            RandomMirror(p=0.5),
+            v2.RandomGrayscale(p=0.2),
+            v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+        ],
+        erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)),
+    )
+
+
+def eval_transform(size: int) -> "FaceTransform":
+    """Resize to the network's input size, nothing else.
+
+    Args:
+        size: Side of the result in pixels.
+    """
+    return FaceTransform([v2.Resize((size, size))])
+
+
+class FaceTransform:
+    """Applies torchvision transforms to a face's image and landmarks.
+
+    torchvision counts points from the corner of the first pixel when it resizes and rotates; aucue's
+    landmarks count from its centre. They are shifted by half a pixel on the way in and back on the way out,
+    so that they stay on what they mark. Points may leave the image; they are never clamped.
+
+    Args:
+        steps: Transforms of image and points, in order.
+        erasing: Last step, of the image tensor alone.
+    """
+
+    def __init__(self, steps: Sequence[torch.nn.Module], erasing: torch.nn.Module | None = None) -> None:
+        self.steps = tuple(steps)
+        self.erasing = erasing
+
+    def __call__(
+        self, image: Image.Image | tv_tensors.Image, landmarks: tv_tensors.KeyPoints
+    ) -> tuple[tv_tensors.Image, tv_tensors.KeyPoints]:
+        """Transform one face.
+
+        Args:
+            image: RGB image, or (3, H, W) uint8.
+            landmarks: (68, 2), (0, 0) the centre of the first pixel; NaN stays NaN.
+
+        Returns:
+            Image (3, size, size) uint8 and landmarks (68, 2) in its pixels.
+        """
+        picture = image if isinstance(image, Image.Image) else functional.to_pil_image(image)
+        points = _shifted(landmarks, 0.5, (picture.height, picture.width))
+        for step in self.steps:
+            picture, points = step(picture, points)
+        tensor = functional.to_image(picture)
+        if self.erasing is not None:
+            tensor = self.erasing(tensor)
+        return tensor, _shifted(points, -0.5, (tensor.shape[-2], tensor.shape[-1]))
+
+
+class RandomMirror(v2.RandomHorizontalFlip):
+    """Mirrors image and landmarks, and swaps left and right landmark indices.
+
+    Points count from the corner of the first pixel.
+    """
+
+    _PARTNER = torch.from_numpy(MIRROR.copy())
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Mirror one image or one set of 68 points."""
+        if not isinstance(inpt, tv_tensors.KeyPoints):
+            return super().transform(inpt, params)
+        points = inpt.as_subclass(Tensor)[..., self._PARTNER, :]
+        width = inpt.canvas_size[1]
+        mirrored = torch.stack([width - points[..., 0], points[..., 1]], dim=-1)
+        return tv_tensors.KeyPoints(mirrored, canvas_size=inpt.canvas_size)
+
+
+def _shifted(points: Tensor, offset: float, canvas_size: tuple[int, int]) -> tv_tensors.KeyPoints:
+    return tv_tensors.KeyPoints(points.as_subclass(Tensor) + offset, canvas_size=canvas_size)
