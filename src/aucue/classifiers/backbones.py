@@ -1,0 +1,308 @@
+"""Backbones from timm, all alike: spatial feature maps by layer name, in one forward pass.
+
+timm's `forward_intermediates` gives what the modules in a model's `feature_info` put out, and the final
+features, for every family. Nothing here asks which family a network belongs to, and no hook is left on the
+network, so that classifiers can be copied, pickled, compiled, exported and trained on several devices.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, cast
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from aucue.errors import InputError
+from aucue.guidance import to_nchw
+
+# Set by the classifier itself, or able to fetch and read other files: not for a model file to choose.
+_RESERVED_OPTIONS = frozenset(
+    [
+        "model_name",
+        "pretrained",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "pretrained_strict",
+        "pretrained_model_args",
+        "checkpoint_path",
+        "cache_dir",
+        "num_classes",
+        "in_chans",
+        "global_pool",
+        "features_only",
+        "out_indices",
+        "img_size",
+        "pruned",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What a backbone's features look like for one input size.
+
+    Attributes:
+        shapes: (C, h, w) by layer name, shallow to deep; the last layer is what the head reads.
+        idle: names of parameters that the final features do not depend on.
+    """
+
+    shapes: dict[str, tuple[int, int, int]]
+    idle: frozenset[str]
+
+
+def pretrained_cfg(name: str) -> Any:
+    """Timm's record of a model: its normalisation, input size and where its weights lie.
+
+    Args:
+        name: timm model name, with or without a weight tag ("resnet50", "resnet50.a1_in1k").
+
+    Raises:
+        InputError: timm has no such model or tag.
+    """
+    bare = name.split(".")[0]
+    if not timm.is_model(bare):
+        near = get_close_matches(bare, timm.list_models(), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; see timm.list_models()."
+        raise InputError(f"'{name}' is not a model of timm {timm.__version__}{hint}")
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(f"{bare}.*")) or "none"
+        raise InputError(f"'{name}': timm has no weights of that tag for {bare}; it has: {tags}.") from error
+
+
+def check_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Further arguments of a timm model, in the form in which a model file stores them (tuples become lists).
+
+    Raises:
+        InputError: an option is set by the classifier itself, or cannot be stored as JSON.
+    """
+    options = dict(options or {})
+    if reserved := sorted(_RESERVED_OPTIONS & options.keys()):
+        raise InputError(
+            f"backbone_options: '{reserved[0]}' cannot be set there; use the classifier's own arguments."
+        )
+    try:
+        return json.loads(json.dumps(options))
+    except TypeError as error:
+        raise InputError(
+            f"backbone_options: only plain values can be stored in a model file ({error})."
+        ) from error
+
+
+def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> nn.Module:
+    """Build a timm model without its classifier, randomly initialised.
+
+    Args:
+        name: timm model name.
+        input_size: side of the square input, in pixels; passed on where the network is built for one size.
+        options: further arguments of the timm model.
+
+    Raises:
+        InputError: timm knows no such model or refuses the options.
+    """
+    try:
+        return timm.create_model(name, **_arguments(name, input_size, options))
+    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
+        raise InputError(
+            f"timm cannot build {name} for input_size={input_size} and options {dict(options)}: {error}"
+        ) from error
+
+
+def load_weights(
+    backbone: nn.Module,
+    name: str,
+    input_size: int,
+    options: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    origin: str,
+) -> None:
+    """Load weights into a backbone that was made with the same arguments.
+
+    Args:
+        backbone: network to load into, in place.
+        name: timm model name.
+        input_size: side of the square input, in pixels; position embeddings are resampled to it.
+        options: further arguments of the timm model.
+        state: weights in timm's naming or one that timm converts. Those of a classifier are left out.
+        origin: where they come from, for messages.
+
+    Raises:
+        InputError: the weights do not match the network exactly.
+    """
+    # timm's converters are reached only by building a model; with num_classes 0 in its record timm then loads
+    # strictly, where it would otherwise pass over missing weights and leave them random.
+    own = _without_classifier(state, backbone, name)
+    overlay = {"state_dict": own, "num_classes": 0, "label_offset": 0}
+    arguments = _arguments(name, input_size, options)
+    try:
+        twin = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
+    except Exception as error:  # converters meet foreign keys with errors of any kind
+        reason = " ".join(str(error).split())
+        raise InputError(f"{origin}: these weights do not fit {name}: {reason[:400]}") from error
+    backbone.load_state_dict(twin.state_dict())
+
+
+def _arguments(name: str, input_size: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    fixed = {"img_size": input_size} if getattr(pretrained_cfg(name), "fixed_input_size", False) else {}
+    return {"num_classes": 0, **fixed, **options}
+
+
+def _without_classifier(state: Mapping[str, Tensor], backbone: nn.Module, name: str) -> dict[str, Tensor]:
+    """Leave out entries of the classification head that the bare backbone does not have."""
+    names = pretrained_cfg(name).classifier or ()
+    heads = {head.split(".")[0] for head in ((names,) if isinstance(names, str) else names)}
+    own = backbone.state_dict().keys()
+    return {key: value for key, value in state.items() if key in own or key.split(".")[0] not in heads}
+
+
+def forward_features(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """One forward pass: final features and those of each module in `feature_info`, all (B, C, h, w).
+
+    Raises:
+        InputError: the final features are no spatial map.
+    """
+    final, maps = cast(Any, backbone).forward_intermediates(images, output_fmt="NCHW")
+    if not isinstance(final, Tensor):
+        raise InputError("the backbone puts out several final feature maps instead of one.")
+    size = images.shape[-2], images.shape[-1]
+    declared = getattr(backbone, "num_prefix_tokens", None)
+    hint = getattr(backbone, "output_fmt", None)
+    return to_nchw(final, size, hint=hint, declared_tokens=declared, where="The backbone"), maps
+
+
+def study(backbone: nn.Module, name: str, input_size: int) -> Anatomy:
+    """Find out layers and shapes by a dummy pass on torch's meta device, which costs no arithmetic.
+
+    Args:
+        backbone: timm model without classifier.
+        name: its name, for messages.
+        input_size: side of the square input, in pixels.
+
+    Raises:
+        InputError: the network does not accept this size, or its final features are no spatial map.
+    """
+    copy = _meta_copy(backbone)
+    final, maps = _dummy_pass(copy, name, input_size)
+    if final.shape[2:].numel() == 1 < maps[-1].shape[2:].numel():
+        raise InputError(f"{name} cannot be used: all that leaves it is a class token.")
+    used = _ancestors(final)
+    idle = frozenset(path for path, parameter in copy.named_parameters() if id(parameter) not in used)
+    modules = [info["module"] for info in cast(Any, backbone).feature_info]
+    shapes = {module: _shape(features) for module, features in zip(modules, maps, strict=True)}
+    if maps[-1] is not final:
+        shapes["final"] = _shape(final)
+    return Anatomy(shapes, idle)
+
+
+def _meta_copy(backbone: nn.Module) -> nn.Module:
+    """Copy of a network that computes shapes alone, in evaluation mode."""
+    return deepcopy(backbone).to("meta").eval()
+
+
+def _dummy_pass(copy: nn.Module, name: str, input_size: int) -> tuple[Tensor, list[Tensor]]:
+    try:
+        with torch.enable_grad():
+            return forward_features(copy, torch.empty(1, 3, input_size, input_size, device="meta"))
+    except Exception as error:  # each family has its own way to refuse
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{name} does not work on {input_size} x {input_size} images: {reason[:300]}"
+        ) from error
+
+
+def _ancestors(output: Tensor) -> set[int]:
+    """Ids of the parameters on which a tensor depends."""
+    found, seen, stack = set(), set(), [output.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(id(cast(Any, node).variable))
+        stack.extend(following for following, _ in node.next_functions)
+    return found
+
+
+def _shape(features: Tensor) -> tuple[int, int, int]:
+    channels, height, width = features.shape[1:]
+    return channels, height, width
+
+
+def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_stride: int) -> None:
+    """Set every downsampling layer beyond a reduction to stride 1, in place and without dilation.
+
+    ResNet-50 at `final_stride=8` becomes the network of the paper (Belharbi et al., FG 2024): the first
+    blocks of layer3 and layer4 keep the 28 x 28 grid of layer2. Parameters keep their names and shapes, so
+    pretrained weights still fit. Convolutions are padded to keep the size; poolings that only halve it are
+    taken out, as timm itself does in blocks of stride 1.
+
+    Args:
+        backbone: timm model without classifier.
+        name: its name, for messages.
+        input_size: side of the square input, in pixels.
+        final_stride: wanted input pixels per cell of the final features.
+
+    Raises:
+        InputError: the network has no layers whose stride gives this grid.
+    """
+    downsampling: dict[str, tuple[int, int]] = {}
+    copy = _meta_copy(backbone)
+    for path, module in copy.named_modules():
+        if _is_downsampling(path, module):
+            module.register_forward_hook(_size_recorder(path, downsampling))
+    _dummy_pass(copy, name, input_size)
+    finest = -(-input_size // final_stride)  # networks that pad round up, others down
+    coarsest = input_size // final_stride
+    for path, (before, after) in downsampling.items():
+        if before <= finest and after < coarsest:
+            _set_stride_one(backbone, path)
+    try:
+        final, _ = _dummy_pass(_meta_copy(backbone), name, input_size)
+    except InputError as error:
+        raise _no_such_stride(name, input_size, final_stride) from error
+    if final.shape[-1] not in (finest, coarsest):
+        raise _no_such_stride(name, input_size, final_stride)
+
+
+def _no_such_stride(name: str, input_size: int, final_stride: int) -> InputError:
+    return InputError(
+        f"{name} cannot have final_stride={final_stride} at input_size={input_size}: the strides of its "
+        "layers do not allow it; leave final_stride out and take smaller patches or a larger input_size."
+    )
+
+
+def _is_downsampling(path: str, module: nn.Module) -> bool:
+    # "attn": strides inside attention thin out its keys, not the map
+    if "attn" in path.split(".") or not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        return False
+    return module.stride not in (1, (1, 1), [1, 1])
+
+
+def _size_recorder(path: str, record: dict[str, tuple[int, int]]) -> Callable[..., None]:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        record[path] = inputs[0].shape[-1], output.shape[-1]
+
+    return hook
+
+
+def _set_stride_one(backbone: nn.Module, path: str) -> None:
+    module = backbone.get_submodule(path)
+    if isinstance(module, nn.Conv2d):
+        module.stride = (1, 1)
+        if not _keeps_size(module.kernel_size[0], module.padding):
+            module.padding = "same"
+    elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d) and _keeps_size(module.kernel_size, module.padding):
+        module.stride = 1
+    else:
+        backbone.set_submodule(path, nn.Identity())
+
+
+def _keeps_size(kernel: Any, padding: Any) -> bool:
+    kernel, padding = (side[0] if isinstance(side, tuple) else side for side in (kernel, padding))
+    return padding == "same" or 2 * padding == kernel - 1

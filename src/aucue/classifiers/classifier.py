@@ -1,0 +1,235 @@
+"""The classifier: normalisation, a timm backbone and a head; named feature maps from one forward pass."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from aucue.classifiers.backbones import (
+    check_options,
+    create_backbone,
+    enlarge_final_maps,
+    forward_features,
+    load_weights,
+    pretrained_cfg,
+    study,
+)
+from aucue.classifiers.heads import HEADS, Head
+from aucue.classifiers.weights import pretrained_state, read_state
+from aucue.errors import InputError
+from aucue.facs import EXPRESSIONS
+
+
+class ClassifierOutput(NamedTuple):
+    """What one forward pass gives.
+
+    Attributes:
+        logits: (B, K), one per class.
+        features: (B, C, h, w) by layer name, shallow to deep; they carry gradients.
+    """
+
+    logits: Tensor
+    features: dict[str, Tensor]
+
+
+class Classifier(nn.Module):
+    """A timm backbone under a head. `Classifier.create` starts from weights, this constructor at random.
+
+    Args:
+        backbone: name of a timm model, with or without a weight tag.
+        classes: names of the classes; their order is that of the logits.
+        head: name of a head in `HEADS`.
+        input_size: side S of the square input, in pixels.
+        final_stride: input pixels per cell of the final feature maps; the strides of the layers beyond are
+            set to 1 (finer maps, more time). None keeps the backbone's own.
+        backbone_options: further arguments of the timm model, plain values only.
+        mean: (3,) mean of red, green and blue in [0, 1]; None takes the backbone's own, which its
+            weights expect.
+        std: (3,) standard deviations likewise.
+
+    Attributes:
+        config: dict of plain values with which `Classifier(**config)` builds the same network.
+        classes: names of the classes.
+        input_size: side of the square input, in pixels.
+
+    Raises:
+        InputError: unknown backbone or head, doubtful classes, or a size or stride that the network cannot
+            have.
+
+    Example:
+        >>> classifier = Classifier("test_resnet", ("neutral", "happiness"), input_size=64)
+        >>> output = classifier(torch.zeros(1, 3, 64, 64))
+        >>> tuple(output.logits.shape), classifier.final_layer, tuple(output.features["layer4"].shape)
+        ((1, 2), 'layer4', (1, 96, 2, 2))
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: str = "resnet18",
+        classes: Sequence[str] = EXPRESSIONS,
+        head: str = "wgap",
+        input_size: int = 224,
+        final_stride: int | None = None,
+        backbone_options: Mapping[str, Any] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ):
+        super().__init__()
+        options = check_options(backbone_options)
+        cfg = pretrained_cfg(backbone)
+        self.classes = _checked_classes(classes)
+        self.input_size = _checked_integer("input_size", input_size)
+        if head not in HEADS:
+            raise InputError(f"'{head}' is no head; choose from {', '.join(HEADS)}.")
+        self.backbone = create_backbone(backbone, input_size, options)
+        if final_stride is not None:
+            _checked_integer("final_stride", final_stride)
+            enlarge_final_maps(self.backbone, backbone, input_size, final_stride)
+        self._anatomy = study(self.backbone, backbone, input_size)
+        for name, parameter in self.backbone.named_parameters():
+            # parts of timm's own head that stay in the backbone: never reached by gradients, they would stop
+            # distributed training
+            parameter.requires_grad_(name not in self._anatomy.idle)
+        self.head: Head = HEADS[head](self.shapes[self.final_layer][0], len(self.classes))
+        self.config: dict[str, Any] = {
+            "backbone": backbone,
+            "classes": list(self.classes),
+            "head": head,
+            "input_size": input_size,
+            "final_stride": final_stride,
+            "backbone_options": options,
+            "mean": _checked_colour("mean", cfg.mean if mean is None else mean),
+            "std": _checked_colour("std", cfg.std if std is None else std),
+        }
+        # not persistent: config is where they are stored
+        self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(self.config["std"]).view(3, 1, 1), persistent=False)
+
+    @classmethod
+    def create(
+        cls,
+        backbone: str = "resnet18",
+        classes: Sequence[str] = EXPRESSIONS,
+        head: str = "wgap",
+        pretrained: bool = False,
+        weights: str | Path | None = None,
+        input_size: int = 224,
+        final_stride: int | None = None,
+        backbone_options: Mapping[str, Any] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> Self:
+        """Build a classifier whose backbone starts from given weights; the head always starts at random.
+
+        Args:
+            backbone: name of a timm model, with or without a weight tag.
+            classes: names of the classes.
+            head: name of a head in `HEADS`.
+            pretrained: start from the weights that timm publishes. False, without `weights`: at random.
+            weights: start from this local file instead (.safetensors, or a .pth of plain tensors), whatever
+                `pretrained` says. It must match the backbone exactly; its classification head is left out.
+            input_size: side of the square input, in pixels.
+            final_stride: input pixels per cell of the final feature maps; None keeps the backbone's own.
+            backbone_options: further arguments of the timm model.
+            mean: (3,) input mean; None takes the backbone's own.
+            std: (3,) input standard deviations; None takes the backbone's own.
+
+        Raises:
+            WeightsError: pretrained weights can neither be reached nor found in the local cache.
+            InputError: the weights do not fit, or as for the constructor.
+        """
+        state, origin = None, str(weights)
+        if weights is not None:
+            state = read_state(weights)
+        elif pretrained:
+            state, origin = pretrained_state(backbone), "timm's pretrained weights"
+        classifier = cls(backbone, classes, head, input_size, final_stride, backbone_options, mean, std)
+        if state is not None:
+            options = classifier.config["backbone_options"]
+            load_weights(classifier.backbone, backbone, input_size, options, state, origin)
+        return classifier
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the feature layers, shallow to deep.
+
+        Modules of timm's `feature_info`, then "final" where the final features are none of theirs (after a
+        last norm or convolution).
+        """
+        return tuple(self._anatomy.shapes)
+
+    @property
+    def final_layer(self) -> str:
+        """Name of the layer that the head reads."""
+        return self.layers[-1]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(C, h, w) of each feature layer."""
+        return self._anatomy.shapes
+
+    def forward(self, images: Tensor) -> ClassifierOutput:
+        """Classify images and keep the features of every layer.
+
+        Args:
+            images: (B, 3, S, S) with S = `input_size`, RGB; float in [0, 1], or uint8 in 0..255. They are
+                normalised here. Grey pictures have three equal channels.
+
+        Raises:
+            InputError: the images have another shape.
+        """
+        final, maps = forward_features(self.backbone, self._normalize(images))
+        features = dict(
+            zip(self.layers, maps, strict=False)
+        )  # "final", if there is one, is not among the maps
+        features[self.final_layer] = final
+        return ClassifierOutput(self.head(final), features)
+
+    def class_maps(self, final_features: Tensor) -> Tensor:
+        """Class maps of features that a forward pass gave, without a further pass.
+
+        Args:
+            final_features: (B, C, h, w), `output.features[classifier.final_layer]`.
+
+        Returns:
+            (B, K, h, w), one map per class, not normalised.
+        """
+        return self.head.class_maps(final_features)
+
+    def _normalize(self, images: Tensor) -> Tensor:
+        side = self.input_size
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, side, side):
+            raise InputError(f"images must have the shape (B, 3, {side}, {side}), not {tuple(images.shape)}.")
+        unit = images.to(self.mean.dtype)
+        if images.dtype == torch.uint8:
+            unit = unit / 255
+        return (unit - self.mean) / self.std
+
+
+def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    names = () if isinstance(classes, str) else tuple(classes)
+    if len(names) < 2 or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"classes: at least two names are needed, not {classes!r}.")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"classes: '{twice[0]}' is there twice.")
+    return names
+
+
+def _checked_integer(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{name}: a positive whole number is needed, not {value!r}.")
+    return value
+
+
+def _checked_colour(name: str, values: Sequence[float]) -> list[float]:
+    numbers = [float(value) for value in values]
+    if len(numbers) != 3 or (name == "std" and min(numbers) <= 0):
+        raise InputError(
+            f"{name}: three{' positive' if name == 'std' else ''} numbers are needed, not {numbers}."
+        )
+    return numbers
