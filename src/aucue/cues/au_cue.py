@@ -1,0 +1,178 @@
+"""The cue of this package: landmarks and an expression -> where its action units show."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aucue.cues.anatomical import AnatomicalRegions
+from aucue.cues.cue import Cue, check_frame
+from aucue.cues.fg2024 import PublishedRegions
+from aucue.cues.regions import RegionModel
+from aucue.errors import InputError
+from aucue.facs import EXPRESSIONS, Codebook
+from aucue.facs.tables import did_you_mean
+
+REGION_MODELS: Mapping[str, Callable[[], RegionModel]] = {
+    "anatomical": AnatomicalRegions,
+    "fg2024": PublishedRegions,
+}
+"""Bundled region models by name: `anatomical` (default) and `fg2024` (the published code's, for comparison)."""
+
+
+def region_model(regions: "str | Path | RegionModel") -> RegionModel:
+    """Return a region model.
+
+    Args:
+        regions: A name in `REGION_MODELS`, the path of a region table in the format of `anatomical.yaml`, or a
+            model (returned as it is).
+
+    Raises:
+        InputError: No such model, or the table is wrong.
+    """
+    if not isinstance(regions, str | Path):
+        return regions
+    if regions in REGION_MODELS:
+        return REGION_MODELS[str(regions)]()
+    if Path(regions).suffix or Path(regions).exists():
+        return AnatomicalRegions(regions)
+    raise InputError(
+        f"There is no region model {str(regions)!r}; give one of {', '.join(REGION_MODELS)} or the path of a YAML"
+        f" table.{did_you_mean(regions, REGION_MODELS)}"
+    )
+
+
+class AUCue:
+    """Draws, for each face, the regions of the action units of its expression.
+
+    Works in float32 on the device of the landmarks, under autocast too; no Python loop over faces.
+
+    Args:
+        codebook: Action units per expression: a codebook, a bundled name or a YAML file.
+        classes: Expression names in the order of the class ids (a model's classes).
+        regions: Where the action units show: a name in `REGION_MODELS`, a YAML table or a model.
+
+    Raises:
+        InputError: A class is not in the codebook, or the region model cannot draw one of its action units.
+    """
+
+    def __init__(
+        self,
+        codebook: str | Path | Codebook = "facs",
+        classes: Sequence[str] = EXPRESSIONS,
+        regions: str | Path | RegionModel = "anatomical",
+    ) -> None:
+        self.codebook = Codebook.load(codebook)
+        self.classes = tuple(classes)
+        self.regions = region_model(regions)
+        self._shapes = self._class_table()
+        self._shapes_on: dict[torch.device, Tensor] = {}
+
+    @property
+    def action_units(self) -> tuple[int, ...]:
+        """FACS numbers of all action units that the region model draws, in the order of `single`'s maps."""
+        return self.regions.action_units
+
+    def __call__(
+        self,
+        landmarks: Tensor,
+        expression: Tensor,
+        size: tuple[int, int],
+        grid: tuple[int, int] | None = None,
+    ) -> Cue:
+        """Draw the cue of each face's expression.
+
+        Args:
+            landmarks: (B, 68, 2), (x, y) in pixels of the frame, (0, 0) the centre of the top-left pixel; NaN if
+                missing.
+            expression: (B,) long, class ids; an id that is no class (negative: unknown) makes the cue invalid, as
+                an expression without action units does.
+            size: (H, W) of the frame in pixels.
+            grid: (h, w) of the map, default `size`; map pixel j samples the frame at
+                (j + 0.5) * size / grid - 0.5.
+
+        Returns:
+            The cue, (B, 1, h, w).
+
+        Raises:
+            InputError: A shape or size is wrong.
+        """
+        grid = check_frame(landmarks, size, grid)
+        if expression.shape != landmarks.shape[:1] or expression.is_floating_point():
+            raise InputError(
+                f"`expression` must hold one class id per face: {len(landmarks)} whole numbers, not"
+                f" {tuple(expression.shape)} of {expression.dtype}."
+            )
+        none = len(self.classes)  # the table's last row
+        expression = torch.where((expression >= 0) & (expression < none), expression, none).long()
+        shapes = self._on(landmarks.device)[expression]
+        return self._draw(landmarks, shapes, size, grid)
+
+    def single(
+        self, landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw every action unit by itself.
+
+        Args:
+            landmarks: (B, 68, 2) as above.
+            size: (H, W) of the frame in pixels.
+            grid: (h, w) of the maps, default `size`.
+
+        Returns:
+            Maps (B, n, h, w) in [0, 1] in the order of `action_units`, not stretched to the full range, and
+            (B, n) bool whether each is valid.
+        """
+        grid = check_frame(landmarks, size, grid)
+        table = _padded([self.regions.shapes([unit]) for unit in self.action_units]).to(landmarks.device)
+        faces, count = len(landmarks), len(table)
+        maps, drawn = self.regions.draw(
+            landmarks.repeat_interleave(count, 0), table.repeat(faces, 1), size, grid
+        )
+        cue = Cue.of(maps, drawn)
+        return cue.map.view(faces, count, *grid), cue.valid.view(faces, count)
+
+    def generic(self, landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] | None = None) -> Cue:
+        """Draw all action units of the region model on each face, whatever its expression.
+
+        Args:
+            landmarks: (B, 68, 2) as above.
+            size: (H, W) of the frame in pixels.
+            grid: (h, w) of the map, default `size`.
+
+        Returns:
+            The cue, (B, 1, h, w).
+        """
+        grid = check_frame(landmarks, size, grid)
+        shapes = _padded([self.regions.shapes(self.action_units)]).to(landmarks.device)
+        return self._draw(landmarks, shapes.expand(len(landmarks), -1), size, grid)
+
+    def _draw(self, landmarks: Tensor, shapes: Tensor, size: tuple[int, int], grid: tuple[int, int]) -> Cue:
+        maps, drawn = self.regions.draw(landmarks, shapes, size, grid)
+        maps, usable = self.regions.finish(maps)
+        return Cue.of(maps, drawn & usable)
+
+    def _class_table(self) -> Tensor:
+        rows = []
+        for name in self.classes:
+            units = self.codebook[name]
+            missing = [unit for unit in units if unit not in self.regions.action_units]
+            if missing:
+                raise InputError(
+                    f"Region model {self.regions.name} cannot draw {self.codebook.action_units[missing[0]]}, which"
+                    f" codebook {self.codebook.name} gives {name}; it draws AU"
+                    f" {', '.join(str(unit) for unit in self.regions.action_units)}."
+                )
+            rows.append(self.regions.shapes(units))
+        return _padded([*rows, ()])
+
+    def _on(self, device: torch.device) -> Tensor:
+        if device not in self._shapes_on:
+            self._shapes_on[device] = self._shapes.to(device)
+        return self._shapes_on[device]
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Stack rows of different lengths, (rows, longest), padded with -1."""
+    width = max(1, *(len(row) for row in rows)) if rows else 1
+    return torch.tensor([[*row] + [-1] * (width - len(row)) for row in rows])

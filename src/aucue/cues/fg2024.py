@@ -1,0 +1,272 @@
+"""Region model `fg2024`: the regions of the paper's published code, pixel by pixel.
+
+For comparison with published results (FG 2024, arXiv 2402.00281). Its radii are fixed in pixels or taken from
+landmarks truncated to whole pixels, and do not turn with the face; `anatomical` mends that.
+
+Every action unit is drawn as one or two filled ellipses at the frame's size, sampled down to 28 x 28, blurred with
+a 3 x 3 box and sampled up to the size asked for. The sampler reads two rows and two columns per cell, so only the
+rows it reads are ever evaluated, each as runs of pixels.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from aucue.cues.grids import min_max
+from aucue.cues.opencv_ellipse import LONGEST_AXIS, filled_rows
+
+_CELLS = 28  # side of the grid on which the published code blurs
+_FLOOR = 1e-4 / 255  # the published canvas is filled with 1e-4, ellipses with 255
+_FARTHEST = (
+    1 << 20
+)  # landmarks are clamped to this, so that nothing overflows; it is far outside of any frame
+
+# Several action units share one shape.
+_SHAPES = {
+    1: 0,
+    2: 1,
+    4: 2,
+    5: 3,
+    6: 4,
+    7: 5,
+    9: 6,
+    10: 7,
+    12: 8,
+    14: 9,
+    15: 8,
+    16: 10,
+    17: 11,
+    20: 12,
+    23: 13,
+    24: 13,
+}
+_SHAPES |= {25: 14, 26: 13, 27: 13, 43: 15}
+
+
+class _Tables(NamedTuple):
+    """What drawing needs on one device.
+
+    Attributes:
+        rows: (2 * 28,) long, the frame rows that the sampler reads, two per cell.
+        row_weights: (28, 2, 1) their weights.
+        columns: (W + 1, 28): entry [x, c] is the weight in cell c of all columns left of x.
+        filled: Pixels of OpenCV's ellipses, see `filled_rows`, flattened to (n, 2).
+    """
+
+    rows: Tensor
+    row_weights: Tensor
+    columns: Tensor
+    filled: Tensor
+
+
+class PublishedRegions:
+    """Action-unit regions as the published code draws them (see the module's text)."""
+
+    name = "fg2024"
+    action_units = tuple(sorted(_SHAPES))
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[torch.device, tuple[int, int]], _Tables] = {}
+
+    def shapes(self, action_units: Sequence[int]) -> tuple[int, ...]:
+        """Return the ids of the shapes of these action units, shared ones once (see `RegionModel`)."""
+        return tuple(sorted({_SHAPES[unit] for unit in action_units}))
+
+    def draw(
+        self, landmarks: Tensor, shapes: Tensor, size: tuple[int, int], grid: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the union of some shapes on each face (see `RegionModel`).
+
+        The maps are the published ones divided by 255, before they are stretched.
+        """
+        known = landmarks.isfinite().flatten(1).all(1)
+        landmarks = torch.where(known[:, None, None], landmarks, 0.0)
+        ellipses = self._ellipses(landmarks, shapes, size)
+        drawn = self._visible(ellipses, size) & (shapes >= 0)  # (B, E)
+
+        maps = landmarks.new_zeros(len(landmarks), *grid, dtype=torch.float32)
+        for slot in range(
+            shapes.shape[1]
+        ):  # one shape of every face at a time keeps the working set in cache
+            cells = self._cells(ellipses[:, slot], size) * drawn[:, slot, None, None]
+            maps = torch.maximum(maps, _finish_shape(cells, grid))
+        return maps * (1 - _FLOOR) + _FLOOR, known & drawn.any(1)
+
+    def finish(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Stretch each union to [0, 1]; a constant one, drawn between the rows sampled, is no cue."""
+        return min_max(maps)
+
+    def cells(self, landmarks: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return how much of each cell of the 28 x 28 grid each action unit covers, before the blur.
+
+        Args:
+            landmarks: (B, 68, 2) finite, in pixels of the frame.
+            size: (H, W) of the frame.
+
+        Returns:
+            (B, n, 28, 28) in [0, 1], in the order of `action_units`.
+        """
+        shapes = torch.tensor([_SHAPES[unit] for unit in self.action_units], device=landmarks.device)
+        ellipses = self._ellipses(landmarks, shapes.expand(len(landmarks), -1), size)
+        cells = self._cells(ellipses.flatten(0, 1), size)
+        return cells.view(len(landmarks), len(shapes), _CELLS, _CELLS)
+
+    def _ellipses(self, landmarks: Tensor, shapes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Chosen ellipses (B, E, 2, 4) int32: centre x, y, semi-axes a, b; padding as any shape."""
+        every = _published_geometry(landmarks, size)
+        rows = torch.arange(len(landmarks), device=landmarks.device)[:, None]
+        return every[rows, shapes.clamp(min=0)]
+
+    def _visible(self, ellipses: Tensor, size: tuple[int, int]) -> Tensor:
+        """Whether any pixel of the two ellipses (..., 2, 4) lies in the frame: see the row nearest to the centre."""
+        height, width = size
+        row = ellipses[..., 1].clamp(0, height - 1).unsqueeze(-1)
+        first, last = self._runs(ellipses, row, size)
+        return ((first <= last) & (first < width) & (last >= 0)).flatten(-2).any(-1)
+
+    def _runs(self, ellipses: Tensor, rows: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """First and last filled column (..., R) of the ellipses (..., 4) in frame rows (..., R) or (R,)."""
+        x, y, a, b = (part.unsqueeze(-1) for part in ellipses.unbind(-1))
+        offset = rows - y
+        table = self._on(ellipses.device, size).filled
+        limit = LONGEST_AXIS
+        side = 2 * limit + 1
+        index = (a.clamp(max=limit) * (limit + 1) + b.clamp(max=limit)) * side
+        index = index + offset.clamp(-limit, limit) + limit
+        first, last = table[index.flatten()].view(*index.shape, 2).int().unbind(-1)
+        empty = offset.abs() > b + 1
+        # Beyond the table, an exact ellipse: it differs from OpenCV's polygon by less than a pixel there.
+        large = torch.maximum(a, b) > limit
+        half = (a * (1 - (offset / b.clamp(min=1)).square()).clamp(min=0).sqrt()).round().int()
+        first, last = torch.where(large, -half, first), torch.where(large, half, last)
+        empty = empty | (large & (offset.abs() > b))
+        return torch.where(empty, 1, x + first), torch.where(empty, 0, x + last)
+
+    def _cells(self, ellipses: Tensor, size: tuple[int, int]) -> Tensor:
+        """Coverage (N, 28, 28) of the grid's cells by the union of two ellipses (N, 2, 4)."""
+        tables = self._on(ellipses.device, size)
+        first, last = self._runs(ellipses, tables.rows, size)  # (N, 2, 56)
+        end = (last + 1).clamp(0, size[1])
+        start = torch.minimum(first.clamp(0, size[1]), end)
+        # The union of two runs as two runs that do not overlap: the second begins after the first.
+        (start_1, start_2), (end_1, end_2) = start.unbind(1), end.unbind(1)
+        swap = start_1 > start_2
+        start_1, start_2 = torch.where(swap, start_2, start_1), torch.where(swap, start_1, start_2)
+        end_1, end_2 = torch.where(swap, end_2, end_1), torch.where(swap, end_1, end_2)
+        start_2 = torch.maximum(start_2, end_1)
+        end_2 = torch.maximum(end_2, start_2)
+
+        bounds = torch.stack((end_1, start_1, end_2, start_2)).flatten()
+        weight = tables.columns.index_select(0, bounds).view(4, len(ellipses), _CELLS, 2, _CELLS)
+        covered = (weight[0] - weight[1]) + (weight[2] - weight[3])  # (N, 28, 2, 28)
+        return (covered * tables.row_weights).sum(2)
+
+    def _on(self, device: torch.device, size: tuple[int, int]) -> _Tables:
+        key = (device, size)
+        if key not in self._tables:
+            rows, row_weights = _sampler(size[0])
+            columns, column_weights = _sampler(size[1])
+            sampling = torch.zeros(size[1] + 1, _CELLS)
+            cells = torch.arange(_CELLS).repeat_interleave(2)
+            sampling.index_put_((columns + 1, cells), column_weights.flatten(), accumulate=True)
+            tables = _Tables(rows, row_weights.unsqueeze(-1), sampling.cumsum(0), filled_rows().flatten(0, 2))
+            self._tables[key] = _Tables(*(table.to(device) for table in tables))
+        return self._tables[key]
+
+
+def _sampler(size: int) -> tuple[Tensor, Tensor]:
+    """What bilinear resizing without antialiasing reads along one axis: pixels (56,) and weights (28, 2)."""
+    position = ((torch.arange(_CELLS, dtype=torch.float64) + 0.5) * (size / _CELLS) - 0.5).clamp(min=0)
+    lower = position.floor().clamp(max=size - 1)
+    upper = (lower + 1).clamp(max=size - 1)
+    share = position - lower
+    pixels = torch.stack((lower, upper), 1).flatten().long()
+    return pixels, torch.stack((1 - share, share), 1).float()
+
+
+def _finish_shape(cells: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Blur cells (B, 28, 28) with a 3 x 3 box, reflected at the border, and sample them to (B, h, w)."""
+    padded = functional.pad(cells.unsqueeze(1), (1, 1, 1, 1), mode="reflect")
+    blurred = functional.avg_pool2d(padded, 3, stride=1)
+    if grid != (_CELLS, _CELLS):
+        blurred = functional.interpolate(blurred, grid, mode="bilinear", align_corners=False)
+    return blurred.squeeze(1)
+
+
+def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
+    """All shapes of all faces (B, 16, 2, 4) int32: two ellipses each, as centre x, y and semi-axes a, b.
+
+    The table of DESIGN section 5. A shape of one ellipse has it twice. A semi-axis of zero is replaced.
+    """
+    height, width = size
+    x, y = landmarks.float().trunc().clamp(-_FARTHEST, _FARTHEST).int().unbind(-1)  # (B, 68) each
+
+    def middle(values: Tensor, first: int, second: int) -> Tensor:
+        return torch.div(values[:, first] + values[:, second], 2, rounding_mode="trunc")
+
+    def half(values: Tensor, first: int, second: int, extra: int = 0) -> Tensor:
+        span = values[:, second] - values[:, first] + extra
+        return torch.div(span, 2, rounding_mode="trunc").clamp(min=0)
+
+    def shape(
+        *ellipses: tuple[Tensor, Tensor, Tensor | int, Tensor | int], instead_of_zero: int = 0
+    ) -> Tensor:
+        parts = []
+        for cx, cy, *axes in ellipses:
+            axes = [torch.as_tensor(axis, dtype=torch.int32, device=x.device).expand_as(cx) for axis in axes]
+            axes = [torch.where(axis == 0, instead_of_zero, axis) for axis in axes]
+            parts.append(torch.stack((cx, cy, *axes), -1))
+        return torch.stack((parts[0], parts[-1]), 1)
+
+    def eyes(taller: int, instead_of_zero: int) -> Tensor:
+        return shape(
+            *(
+                (
+                    middle(x, left, right),
+                    middle(y, left, right),
+                    half(x, left, right),
+                    half(y, top, bottom, taller),
+                )
+                for left, right, top, bottom in ((36, 39, 38, 41), (42, 45, 44, 47))
+            ),
+            instead_of_zero=instead_of_zero,
+        )
+
+    brow = round(width / 8), round(height / 10)
+    cheek = round(width / 10), round(height / 10)
+    down = round(height / 6)
+    disc = (20, 20)
+    mouth = (middle(x, 48, 54), middle(y, 51, 57), half(x, 48, 54), half(y, 51, 57))
+    return torch.stack(
+        (
+            shape((x[:, 20], y[:, 20], *brow), (x[:, 23], y[:, 23], *brow)),  # AU1
+            shape((x[:, 18], y[:, 18], *brow), (x[:, 25], y[:, 25], *brow)),  # AU2
+            shape(
+                (middle(x, 19, 24), middle(y, 19, 24), half(x, 19, 24), half(y, 19, 24)), instead_of_zero=10
+            ),  # AU4
+            eyes(taller=0, instead_of_zero=5),  # AU5
+            shape((x[:, 41], y[:, 41] + down, *cheek), (x[:, 46], y[:, 46] + down, *cheek)),  # AU6
+            eyes(taller=20, instead_of_zero=5),  # AU7
+            shape((x[:, 31], y[:, 29], *disc), (x[:, 35], y[:, 29], *disc)),  # AU9
+            shape((x[:, 48], y[:, 50], *disc), (x[:, 54], y[:, 52], *disc)),  # AU10
+            shape((x[:, 48], y[:, 48], *disc), (x[:, 54], y[:, 54], *disc)),  # AU12, AU15
+            shape(
+                ((x[:, 48] - 20).clamp(min=0), y[:, 48], *disc),
+                ((x[:, 54] + 20).clamp(max=width), y[:, 54], *disc),
+            ),  # AU14
+            shape((x[:, 59], y[:, 59], *disc), (x[:, 55], y[:, 55], *disc)),  # AU16
+            shape(
+                (middle(x, 59, 8), middle(y, 59, 8), half(x, 59, 8), half(y, 59, 8)), instead_of_zero=5
+            ),  # AU17
+            shape(
+                (middle(x, 48, 6), middle(y, 48, 6), *disc), (middle(x, 50, 10), middle(y, 50, 10), *disc)
+            ),  # AU20
+            shape(mouth, instead_of_zero=5),  # AU23, AU24, AU26, AU27
+            shape((x[:, 51], y[:, 51], 25, 10), (x[:, 57], y[:, 57], 25, 10)),  # AU25
+            eyes(taller=20, instead_of_zero=0),  # AU43
+        ),
+        1,
+    )
