@@ -17,10 +17,14 @@ COMMANDS = {
     "doctor": "versions, devices and files on this machine",
 }
 
-_USAGE = (
-    "Guided, interpretable facial-expression recognition.\n\nUsage: aucue COMMAND [arguments]\n\nCommands:\n{}\n\
-\n`aucue COMMAND --help` explains one command. `aucue --version` prints the version."
-)
+_USAGE = """Guided, interpretable facial-expression recognition.
+
+Usage: aucue COMMAND [arguments]
+
+Commands:
+{commands}
+
+`aucue COMMAND --help` explains one command, `aucue --version` prints the version."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_USAGE.format("\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())))
+        print(_USAGE.format(commands="\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())))
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
         from aucue import __version__
