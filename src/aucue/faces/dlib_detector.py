@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import logging
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,31 +28,35 @@ _PORTRAIT = 0.25
 # Scores below 0 are accepted only where a face is known to be in the picture (full_frame).
 _WEAK = -0.5
 
+# dlib's detector keeps its scratch memory on the object, which all threads share.
+_dlib_lock = threading.Lock()
 _notice_given = threading.Event()
 
 
-class _View(NamedTuple):
-    """A way to look at a picture: extended on each side by `margin` (a share of its sides), then scaled."""
+class _Dlib(NamedTuple):
+    """The module, its detector and its predictor."""
 
-    margin: float
-    scale: float
+    dlib: Any
+    detector: Any
+    predictor: Any
 
 
 class DlibDetector:
     """dlib's frontal-face detector and its 68-point predictor; needs the extra `aucue[dlib]`.
 
     The picture is searched as it is; if nothing is found, or only faces that are small in it, at a finer
-    scale; and if still nothing is found, with a black border, which helps where a face fills the picture. Heads
-    tilted by more than about 20 degrees or turned to profile are mostly missed.
+    scale; and if still nothing is found, with a black border, which helps where a face fills the picture.
+    Heads tilted by more than about 20 degrees or turned to profile are mostly missed.
 
-    Nothing of dlib is imported before the first call; copies in worker processes load their own.
+    Nothing of dlib is imported before the first call. May be shared by threads (one picture at a time) and
+    sent to worker processes.
 
     Args:
         full_frame: Every picture is the crop of one face (FER-2013, RAF-DB). Then a weak detection (score
             down to -0.5) is better than none, only the surest face is returned, and where there is none the
-            whole picture is taken as the box (`how` = "full-frame", no score). Leave this off for photographs:
-            it finds a face in anything, and even on crops such landmarks are poor where the head is tilted or
-            covered.
+            whole picture is taken as the box (`how` = "full-frame", no score). Leave this off for
+            photographs: it finds a face in anything, and even on crops such landmarks are poor where the head
+            is tilted or covered.
 
     Raises:
         MissingExtraError: dlib or its model package is not installed.
@@ -62,21 +67,11 @@ class DlibDetector:
             raise MissingExtraError(f"the face detector dlib is not installed; {_INSTALL}")
         self.full_frame = full_frame
         self._model = _model_path()
-        self._loaded: tuple[Any, Any, Any] | None = None
-        self._lock = threading.Lock()
         _give_notice()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"full_frame": self.full_frame, "_model": self._model}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._loaded = None
-        self._lock = threading.Lock()
 
     def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
         """Detect all faces of an image (H, W, 3) uint8; `key` is not used."""
-        with self._lock:  # dlib's detector keeps its scratch memory on the object
+        with _dlib_lock:
             if self.full_frame:
                 return [self._surest(image)]
             return self._plain(image) or self._padded(image)
@@ -84,53 +79,46 @@ class DlibDetector:
     def _plain(self, image: np.ndarray) -> list[Detection]:
         """Search the picture as it is, at one scale or two."""
         coarse, fine = _scales(image)
-        found = self._detect(image, "plain", _View(0, coarse))
+        found = self._detect(image, coarse)
         large = _PORTRAIT * min(image.shape[:2])
         if any(face.box[3] - face.box[1] >= large for face in found) or fine == coarse:
             return found
-        finer = self._detect(image, "plain", _View(0, fine))
+        finer = self._detect(image, fine)
         return finer if len(finer) > len(found) else found
 
     def _padded(self, image: np.ndarray, threshold: float = 0) -> list[Detection]:
         """Search with a border; two scales, because the detector's own steps between scales are coarse."""
         coarse, _ = _scales(image)
-        found = self._detect(image, "padded", _View(0.2, coarse), threshold)
-        return found or self._detect(image, "padded", _View(0.3, coarse * 4 / 3), threshold)
+        found = self._detect(image, coarse, 0.2, threshold)
+        return found or self._detect(image, coarse * 4 / 3, 0.3, threshold)
 
     def _surest(self, image: np.ndarray) -> Detection:
         """The one face of a crop, however it can be had."""
         found = self._plain(image) or self._padded(image) or self._padded(image, _WEAK)
         return max(found, key=lambda face: face.score) if found else self._whole(image)
 
-    def _load(self) -> tuple[Any, Any, Any]:
-        """dlib, its detector and its predictor."""
-        if self._loaded is None:
-            try:
-                dlib = importlib.import_module("dlib")
-            except ImportError as error:
-                raise MissingExtraError(
-                    f"dlib is installed but cannot be loaded ({error}); {_INSTALL}"
-                ) from error
-            self._loaded = dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(self._model))
-        return self._loaded
-
-    def _detect(self, image: np.ndarray, how: str, view: _View, threshold: float = 0) -> list[Detection]:
-        padding = np.round(np.array(image.shape[1::-1]) * view.margin).astype(int)
-        canvas = np.pad(image, ((padding[1], padding[1]), (padding[0], padding[0]), (0, 0)))
-        seen, factors = _scaled(canvas, view.scale)
-        _, detector, _ = self._load()
+    def _detect(
+        self, image: np.ndarray, scale: float, margin: float = 0, threshold: float = 0
+    ) -> list[Detection]:
+        """Search the picture at a scale, extended on each side by `margin` (a share of its sides)."""
+        seen, factors = _scaled(image, scale)
+        pad_x, pad_y = (round(side * margin) for side in seen.shape[1::-1])
+        seen = np.pad(seen, ((pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+        shift = (pad_x, pad_y) / factors
+        how = "padded" if margin else "plain"
+        detector = _load(self._model).detector
         rectangles, scores, _ = detector.run(seen, 0, threshold)
         found = []
         for rectangle, score in zip(rectangles, scores, strict=True):
             corners = (rectangle.left(), rectangle.top()), (rectangle.right() + 1, rectangle.bottom() + 1)
-            left, top, right, bottom = (np.array(corners) / factors - padding).ravel().tolist()
-            landmarks = self._predict(seen, rectangle, factors) - padding
-            found.append(Detection((left, top, right, bottom), score, landmarks.astype(np.float32), how))
+            left, top, right, bottom = (np.array(corners) / factors - shift).ravel().tolist()
+            landmarks = (self._predict(seen, rectangle, factors) - shift).astype(np.float32)
+            found.append(Detection((left, top, right, bottom), score, landmarks, how))
         return found
 
     def _whole(self, image: np.ndarray) -> Detection:
         height, width = image.shape[:2]
-        dlib, _, _ = self._load()
+        dlib = _load(self._model).dlib
         seen, factors = _scaled(image, _scales(image)[0])
         rectangle = dlib.rectangle(0, 0, seen.shape[1] - 1, seen.shape[0] - 1)
         landmarks = self._predict(seen, rectangle, factors).astype(np.float32)
@@ -138,9 +126,19 @@ class DlibDetector:
 
     def _predict(self, seen: np.ndarray, rectangle: Any, factors: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) for a box of the scaled picture, in pixels of the picture before scaling."""
-        _, _, predictor = self._load()
+        predictor = _load(self._model).predictor
         points = np.array([(point.x, point.y) for point in predictor(seen, rectangle).parts()])
         return (points + 0.5) / factors - 0.5
+
+
+@cache
+def _load(model: Path) -> _Dlib:
+    """Once per process, so that readers sent to worker processes with every job stay cheap."""
+    try:
+        dlib: Any = importlib.import_module("dlib")
+    except ImportError as error:
+        raise MissingExtraError(f"dlib is installed but cannot be loaded ({error}); {_INSTALL}") from error
+    return _Dlib(dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model)))
 
 
 def _scales(image: np.ndarray) -> tuple[float, float]:
@@ -156,7 +154,7 @@ def _scaled(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """The picture at another scale, and the factors (x, y) that rounding its size has made of it."""
     height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    seen = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    seen = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(seen), np.array(size) / (width, height)
 
 

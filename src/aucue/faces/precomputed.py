@@ -48,9 +48,9 @@ class PrecomputedDetector:
         self._scores = _numbers(table, ["score"], np.float64)[:, 0] if "score" in table.column_names else None
         self._how = table["how"].to_pylist() if "how" in table.column_names else None
         self._rows: dict[str, list[int]] = {}
-        usable = np.isfinite(self._landmarks).all(axis=2).all(axis=1)
-        for row, (file, ok) in enumerate(zip(files, usable, strict=True)):
-            self._rows.setdefault(file, []).extend([row] if ok else [])
+        unmarked = set(np.nonzero(~np.isfinite(self._landmarks))[0].tolist())
+        for row, file in enumerate(files):
+            self._rows.setdefault(file, []).extend([] if row in unmarked else [row])
         self._flat = not any("/" in file for file in self._rows)
 
     @property
