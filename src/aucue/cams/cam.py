@@ -24,7 +24,8 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Tensor | Non
     """
     if features.ndim != 4 or weight.shape != (*weight.shape[:1], features.shape[1], *[1] * (weight.ndim - 2)):
         raise InputError(
-            f"CAM needs features (B, C, h, w) and a weight (K, C), not {tuple(features.shape)} and {tuple(weight.shape)}."
+            f"CAM needs features (B, C, h, w) and a weight (K, C), not {tuple(features.shape)} "
+            f"and {tuple(weight.shape)}."
         )
     if classes is not None and classes.shape != features.shape[:1]:
         raise InputError(f"CAM needs one class per sample, ({len(features)},), not {tuple(classes.shape)}.")
@@ -37,14 +38,14 @@ def class_activation_map(features: Tensor, weight: Tensor, classes: Tensor | Non
 
 
 def normalize_cam(cam: Tensor) -> Tensor:
-    """Class maps in [0, 1], each by itself at its own resolution: c minus its minimum, divided by its own maximum.
+    """Class maps in [0, 1]: c minus its minimum, then divided by its maximum, each map at its own resolution.
 
     Args:
         cam: Raw maps, (..., h, w).
 
     Returns:
-        The same shape. What is not finite becomes 0: a constant map (0 / 0) is 0 everywhere, and so is a map that holds
-        NaN or an infinity.
+        The same shape. What is not finite becomes 0: a constant map (0 / 0) is 0 everywhere, and so is a map
+        that holds NaN or an infinity.
     """
     cam = cam - cam.amin((-2, -1), keepdim=True)
     return torch.nan_to_num(cam / cam.amax((-2, -1), keepdim=True), nan=0.0, posinf=0.0, neginf=0.0)

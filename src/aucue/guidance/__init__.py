@@ -1,6 +1,7 @@
-"""Guided training for any `nn.Module`: attention of its layers, aligned with a cue that says where evidence should lie.
+"""Guided training for any `nn.Module`: the attention of its layers is aligned with a cue.
 
-Nothing here knows of faces: the cue may be an action-unit map, a segmentation mask or anything else in [0, 1].
+The cue says where evidence should lie. Nothing here knows of faces: it may be an action-unit map, a
+segmentation mask or anything else in [0, 1].
 """
 
 from aucue.guidance.alignment import LOSSES, alignment, resize_map, sample_alignment, usable_rows, valid_mean

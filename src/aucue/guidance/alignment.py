@@ -30,24 +30,24 @@ def alignment(
 ) -> Tensor:
     """Misalignment of attention and cue, averaged over the valid samples (Belharbi et al., FG 2024, eq. 3).
 
-    With the defaults this is `mean over valid samples of 1 - cos(T, A)`, where A is the cue resized to the grid of the
-    attention T. It is computed in float32 at least, under autocast too. Nothing in it depends on the data's
-    values, so that it compiles to one graph.
+    With the defaults this is `mean over valid samples of 1 - cos(T, A)`, where A is the cue resized to the
+    grid of the attention T. It is computed in float32 at least, under autocast too. Nothing in it depends on
+    the data's values, so that it compiles to one graph.
 
     Args:
         attention: T, (B, 1, h, w).
         cue: Where the evidence should lie, (B, 1, H, W) in [0, 1].
-        valid: (B,), False for samples that have no cue; None if all have one. A cue with a pixel that is not finite is
-            left out in any case.
+        valid: (B,), False for samples that have no cue; None if all have one. A cue with a pixel that is not
+            finite is left out in any case.
         loss: A key of `LOSSES`.
         grid: The grid on which the two are compared: the attention's (the cue is resized) or the cue's.
         softmax: Normalise the attention by a softmax over its pixels first.
-        barrier: t of the extended log-barrier on the constraint `-cos <= 0` (Kervadec et al. 2019), in place of
-            1 - cos; larger is closer to a hard barrier. None: no barrier.
-        across_ranks: Average over the valid samples of all ranks of a data-parallel run: what a rank returns is scaled
-            so that the mean over ranks (which is what DistributedDataParallel makes of the gradients) is exactly the
-            mean over all valid samples. Each rank has to call it then. Without an initialised process group it does
-            nothing.
+        barrier: t of the extended log-barrier on the constraint `-cos <= 0` (Kervadec et al. 2019), in place
+            of 1 - cos; larger is closer to a hard barrier. None: no barrier.
+        across_ranks: Average over the valid samples of all ranks of a data-parallel run: what a rank returns
+            is scaled so that the mean over ranks (which is what DistributedDataParallel makes of the
+            gradients) is exactly the mean over all valid samples. Each rank has to call it then. Without an
+            initialised process group it does nothing.
 
     Returns:
         A scalar that carries a graph; 0 if no sample is valid.
@@ -75,8 +75,8 @@ def sample_alignment(
     Args:
         attention: (B, 1, h, w).
         cue: (B, 1, H, W) in [0, 1].
-        rows: Bool (B,), see `usable_rows`; the cue of the others is read as zero, so that nothing non-finite gets into
-            the graph.
+        rows: Bool (B,), see `usable_rows`; the cue of the others is read as zero, so that nothing non-finite
+            gets into the graph.
         loss: See `alignment`, as for the remaining arguments.
         grid: See `alignment`.
         softmax: See `alignment`.
@@ -91,7 +91,7 @@ def sample_alignment(
     _check(attention, cue, loss, grid, softmax, barrier)
     with torch.autocast(attention.device.type, enabled=False):
         attention = attention.to(torch.promote_types(attention.dtype, torch.float32))
-        cue = cue.to(attention)
+        cue, rows = cue.to(attention), rows.to(attention.device)
         cue = torch.where(rows[:, None, None, None], cue, torch.zeros_like(cue))
         if grid == "attention":
             cue = resize_map(cue, attention.shape[-2:])
@@ -136,7 +136,11 @@ def valid_mean(losses: Tensor, rows: Tensor, across_ranks: bool = False) -> Tens
 
 
 def resize_map(map: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Resize maps as the alignment and ATT-COS do: bilinear, aligned corners, antialiased, clamped to their range.
+    """Resize maps as alignment and ATT-COS do: bilinear, aligned corners, antialiased, within their range.
+
+    This is torch's `align_corners=True, antialias=True`, as published. Torch takes the scale from the corners, but
+    lays the centres out by half pixels, so that maps come to lie up to one coarse cell too far up and left, most
+    at the bottom right. Alignment and ATT-COS agree in this.
 
     Args:
         map: (B, C, h, w).
@@ -191,7 +195,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 - `cosine`: 1 - cos(a, h), eps 1e-8.
 - `l1`, `l2`: mean over pixels of |a - h| and (a - h)^2.
 - `kl`: with s the softmax of a over pixels, the mean over pixels of KL((1 - h, h) || (1 - s, s)).
-- `standardized-cosine`: cosine after a -> (a - mean) / (std + 1e-4), std unbiased; the cue is not standardised.
+- `standardized-cosine`: cosine after a -> (a - mean) / (std + 1e-4), std unbiased; the cue stays as it is.
 """
 
 

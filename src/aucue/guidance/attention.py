@@ -20,8 +20,8 @@ def attention(
 
     Args:
         features: Feature maps, (B, C, h, w).
-        kind: Which channels take part: all (`mean`), the `first-half` (C // 2 of them), the `second-half` (the
-            others), the `first-share` of them, or a `random-share` drawn anew for each sample and call.
+        kind: Which channels take part: all (`mean`), the `first-half` (C // 2 of them), the `second-half`
+            (the others), the `first-share` of them, or a `random-share` drawn anew for each sample and call.
         share: Share of the channels in (0, 1]; read by the two `-share` kinds alone.
         generator: Source of the draw for `random-share`, on the features' device; torch's own if None.
 

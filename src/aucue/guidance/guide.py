@@ -1,7 +1,7 @@
 """Guidance: the alignment of a network's layers with a cue, as one term of a training loss."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ class Guidance:
 
     Args:
         model: The network.
-        layers: Names of the layers to guide, as `model.named_modules()` has them. Prefer layers with maps of at
-            least 14 x 14: coarser ones cannot follow a cue closely.
+        layers: Names of the layers to guide, as `model.named_modules()` has them. Prefer layers with maps of
+            at least 14 x 14: coarser ones cannot follow a cue closely.
         weight: lambda, >= 0; may be set anew at any time. With 0 the network stays unguided, at no cost.
         loss: See `alignment`.
         attention: Which channels make the attention; see the function `attention`.
@@ -78,21 +78,21 @@ class Guidance:
         The mean is over the valid samples of all ranks (`alignment`, across_ranks), in training.
 
         Args:
-            cue: Where the evidence should lie, (B, 1, H, W) or (B, H, W) in [0, 1], or a pair (map, valid) such as a
-                `Cue`.
+            cue: Where the evidence should lie, (B, 1, H, W) or (B, H, W) in [0, 1], or a pair (map, valid)
+                such as a `Cue`.
             valid: Bool (B,), False for samples without a cue; None if all have one.
 
         Returns:
             A scalar; 0 if no sample is valid.
 
         Raises:
-            InputError: The network has not run, its batch is another one than the cue's, or a layer carries no
-                gradient that could be guided.
+            InputError: The network has not run, its batch is another one than the cue's, or a layer carries
+                no gradient that could be guided.
         """
-        if isinstance(cue, tuple):
+        if not isinstance(cue, Tensor):
             cue, own = cue
-            valid = own if valid is None else own & valid.to(own)
-        cue = cue[:, None] if cue.ndim == 3 else cue
+            valid = own.bool() if valid is None else own.bool() & valid.bool()
+        cue = cue.unsqueeze(1) if cue.ndim == 3 else cue  # (B, 1, H, W)
         features = self.tap.features
         first = next(iter(features.values()))
         if len(cue) != len(first):
@@ -105,7 +105,7 @@ class Guidance:
             sample_alignment(
                 self._attention(maps),
                 cue,
-                rows.to(maps.device),
+                rows,
                 self.loss,
                 grid=self.grid,
                 softmax=self.softmax,
@@ -134,12 +134,12 @@ class Guidance:
     def _attention(self, maps: Tensor) -> Tensor:
         return attention(maps, self.kind, self.share, self.generator)
 
-    def _check_graph(self, features: dict[str, Any]) -> None:
+    def _check_graph(self, features: dict[str, Tensor]) -> None:
         if not (torch.is_grad_enabled() and self.tap.model.training):
             return
         for layer, maps in features.items():
             if not maps.requires_grad:
                 raise InputError(
-                    f"Layer '{layer}' carries no gradient, so it cannot be guided: it is frozen, or it ran under "
-                    "torch.no_grad() or reentrant checkpointing (use checkpoint(..., use_reentrant=False))."
+                    f"Layer '{layer}' carries no gradient, so it cannot be guided: it is frozen, or it ran "
+                    "under torch.no_grad() or in reentrant checkpointing (set use_reentrant=False)."
                 )

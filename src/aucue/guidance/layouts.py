@@ -24,16 +24,16 @@ def to_nchw(
 ) -> Tensor:
     """Bring what a layer yields into (B, C, h, w); a view wherever one will do.
 
-    With `layout="auto"`, three dimensions are tokens (B, N, C) and four are (B, C, h, w) or (B, h, w, C): the one
-    whose grid has the aspect ratio of the input. If both or neither has it, the hint decides, and else it is
-    (B, C, h, w). The grid of tokens is recovered from the aspect ratio of the input too.
+    With `layout="auto"`, three dimensions are tokens (B, N, C) and four are (B, C, h, w) or (B, h, w, C):
+    the one whose grid has the aspect ratio of the input. If both or neither has it, the hint decides, and
+    else it is (B, C, h, w). The grid of tokens is recovered from the aspect ratio of the input too.
 
     Args:
         output: What the layer yields.
         input_size: Height and width of the network's input; None if unknown, which is read as square.
         layout: Layout of the output, if you know better than `auto`.
-        prefix_tokens: Number of class and register tokens that precede the grid. None: the declared number if a grid
-            fits to the rest, else the fewest (up to `MAX_PREFIX_TOKENS`) after which one does.
+        prefix_tokens: Number of class and register tokens that precede the grid. None: the declared number
+            if a grid fits to the rest, else the fewest (up to `MAX_PREFIX_TOKENS`) after which one does.
         hint: "NCHW" or "NHWC", as the network declares it.
         declared_tokens: Number of prefix tokens as the network declares it.
         where: Name of the layer in error messages.
@@ -50,8 +50,8 @@ def to_nchw(
         return _fold_tokens(output, input_size or (1, 1), prefix_tokens, declared_tokens, where)
     if output.ndim != 4 or layout == "tokens":
         raise InputError(
-            f"{where} yields shape {tuple(output.shape)}, which is no grid of features in layout '{layout}': choose a "
-            "layer that yields (B, C, h, w), (B, h, w, C) or tokens (B, N, C)."
+            f"{where} yields shape {tuple(output.shape)}, which is no grid of features in layout '{layout}': "
+            "choose a layer that yields (B, C, h, w), (B, h, w, C) or tokens (B, N, C)."
         )
     if layout == "nhwc" or (layout == "auto" and _channels_last(output, input_size, hint)):
         return output.permute(0, 3, 1, 2)
@@ -84,8 +84,8 @@ def _fold_tokens(
             return tokens[:, count:].unflatten(1, grid).permute(0, 3, 1, 2)  # (B, h, w, C) -> (B, C, h, w)
     after = f"after {prefix} prefix tokens " if prefix is not None else ""
     raise InputError(
-        f"{where} yields {number} tokens, and no grid {after}has the aspect ratio of the input {size[0]} x {size[1]}: "
-        "give the number of class and register tokens as prefix_tokens."
+        f"{where} yields {number} tokens, and no grid {after}has the aspect ratio of the input "
+        f"({size[0]} x {size[1]}): give the number of class and register tokens as prefix_tokens."
     )
 
 

@@ -15,15 +15,16 @@ from aucue.guidance.layouts import Layout, to_nchw
 class FeatureTap:
     """The features of named layers of any network, noted at each of its forward passes.
 
-    The network itself stays as it is: same state dict, same output. Copies of it (`copy.deepcopy`, pickle) carry no
-    active hooks, and a copied tap follows the copied network.
+    The network itself stays as it is: same state dict, same output. Copies of it (`copy.deepcopy`, pickle)
+    carry no active hooks, and a copied tap follows the copied network.
 
     - A layer that runs several times in one forward pass (a shared ReLU) is captured at its last run.
     - `torch.compile`: tap before the first forward pass of the compiled network; later hooks are not seen.
-    - Gradient checkpointing: use the non-reentrant kind (`use_reentrant=False`). What is recomputed during the
-      backward pass is not captured. The reentrant kind cuts the graph, and `Guidance` says so.
-    - Data parallel: tap the network before or after `DistributedDataParallel` wraps it; names are the network's own
-      either way. The replicas of `nn.DataParallel` (more than one GPU) cannot be followed and raise an error.
+    - Gradient checkpointing: use the non-reentrant kind (`use_reentrant=False`). What is recomputed during
+      the backward pass is not captured. The reentrant kind cuts the graph, and `Guidance` says so.
+    - Data parallel: tap the network before or after `DistributedDataParallel` wraps it; names are the
+      network's own either way. The replicas of `nn.DataParallel` (more than one GPU) cannot be followed and
+      raise an error.
     - The features stay alive, with their graph, until the next forward pass or `close()`.
 
     Example:
@@ -89,22 +90,23 @@ class FeatureTap:
         where, record = f"Layer '{layer}'", self._record
         if layer not in record.outputs:
             raise InputError(
-                f"{where} has not run: call the network (the tapped one, before torch.compile's first run) first."
+                f"{where} has not run: call the tapped network first (and tap before torch.compile runs it)."
             )
         output = _first_tensor(record.outputs[layer], where)
-        if record.versions[layer] not in (None, output._version):
+        version = record.versions[layer]
+        if version is not None and version != output._version:
             raise InputError(
                 f"{where} was overwritten by a later in-place operation, such as ReLU(inplace=True): "
                 "name the module that overwrites it instead."
             )
-        if record.input_shape and len(output) != record.input_shape[0]:
+        if record.batch not in (None, len(output)):
             raise InputError(
                 f"{where} yields shape {tuple(output.shape)}, which does not begin with the batch size "
-                f"{record.input_shape[0]}: choose a layer that keeps the batch."
+                f"{record.batch}: choose a layer that keeps the batch."
             )
         return to_nchw(
             output,
-            record.input_shape[-2:] if record.input_shape else None,
+            record.input_size,
             self.layout,
             self.prefix_tokens,
             hint=_declared(self.model, layer, "output_fmt", str),
@@ -119,12 +121,13 @@ class _Record:
 
     outputs: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, int | None] = field(default_factory=dict)
-    input_shape: tuple[int, ...] | None = None
+    batch: int | None = None
+    input_size: tuple[int, int] | None = None
 
     def clear(self) -> None:
         self.outputs.clear()
         self.versions.clear()
-        self.input_shape = None
+        self.batch = self.input_size = None
 
 
 class _Hook:
@@ -145,8 +148,9 @@ class _Opening(_Hook):
             return
         self.record.clear()
         for value in (*args, *kwargs.values()):
-            if isinstance(value, Tensor) and value.ndim == 4:  # images (B, C, H, W)
-                self.record.input_shape = tuple(value.shape)
+            if isinstance(value, Tensor) and value.ndim == 4:
+                self.record.batch, _, *size = value.shape  # images (B, C, H, W)
+                self.record.input_size = (size[0], size[1])
                 break
 
 
@@ -218,16 +222,14 @@ def _find(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
         raise InputError("Name at least one layer to tap.")
     for layer in layers:
         if not layer or layer not in modules:
-            names = [name for name in modules if name]
-            near = get_close_matches(layer, names, n=3, cutoff=0.5) or [
-                name for name in names if "." not in name
-            ]
+            near = get_close_matches(layer, modules, n=3, cutoff=0.5)
+            near = near or [child for child, _ in model.named_children()]
             raise InputError(f"The network has no layer '{layer}'; there is {', '.join(near)}.")
     return {layer: modules[layer] for layer in layers}
 
 
 def _declared(model: nn.Module, layer: str, attribute: str, kind: type) -> Any:
-    """What the layer, or else the nearest module around it, declares about its output; None if nobody does."""
+    """What the layer, or else the nearest module around it, declares about outputs; None if nobody does."""
     parts = layer.split(".")
     for end in range(len(parts), -1, -1):
         value = getattr(model.get_submodule(".".join(parts[:end])), attribute, None)
