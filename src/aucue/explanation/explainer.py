@@ -1,0 +1,174 @@
+"""A model file and a face reader, put together: photograph in, explanations out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from aucue.cams import normalize_cam
+from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.cues import AUCue
+from aucue.errors import InputError
+from aucue.explanation.explanation import Explanation
+from aucue.faces import Face, FaceReader
+from aucue.faces.photographs import Photograph
+from aucue.facs import Codebook
+from aucue.guidance import attention
+from aucue.metrics import attention_cosine, cam_cosine, map_cosine
+
+
+class Explainer:
+    """Explains the faces of photographs with one classifier.
+
+    >>> explain = Explainer("model.safetensors")           # doctest: +SKIP
+    >>> [face.expression for face in explain("photo.jpg")]   # doctest: +SKIP
+    ['happiness', 'surprise']
+
+    Args:
+        model: Path of a model file, or a classifier with what belongs to it.
+        reader: Finds and aligns faces; default dlib with the template and input size of the model.
+        device: Where the network runs, as torch names it.
+
+    Raises:
+        InputError: The model file or the device cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | tuple[Classifier, ModelInfo],
+        reader: FaceReader | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        classifier, self.info = model if isinstance(model, tuple) else load_model(model)
+        self.device = _device(device)
+        self.classifier = classifier.to(self.device).eval()
+        self._reader = reader
+        codebook = self.info.codebook
+        self.codebook = Codebook.load("facs") if codebook is None else Codebook.from_dict(codebook)
+        # A model may know classes without action units (a stranger's); those have no expected map.
+        self._cued = [name for name in classifier.classes if name in self.codebook.entries]
+        self.cue = AUCue(self.codebook, self._cued, self.info.regions or "anatomical")
+
+    @property
+    def reader(self) -> FaceReader:
+        """The face reader; made when the first photograph comes, so that ready faces need no detector."""
+        if self._reader is None:
+            template = self.info.template or "aucue"
+            self._reader = FaceReader(size=self.classifier.input_size, template=template)
+        return self._reader
+
+    @property
+    def layer(self) -> str:
+        """The layer whose attention is shown: the last guided one, or the last of the network."""
+        guided = (self.info.guidance or {}).get("layers") or [self.classifier.final_layer]
+        return guided[-1] if guided[-1] in self.classifier.layers else self.classifier.final_layer
+
+    def __call__(self, photo: Photograph | Face, key: str | None = None) -> list[Explanation]:
+        """Explain every face of a photograph, or one face.
+
+        Args:
+            photo: Anything a `FaceReader` takes, or an aligned face.
+            key: Name of the photograph for detectors that look it up.
+
+        Returns:
+            One explanation per face, largest face first; empty where no face is found.
+
+        Raises:
+            InputError: The photograph cannot be read.
+        """
+        return self.faces([photo] if isinstance(photo, Face) else self.reader(photo, key))
+
+    @torch.inference_mode()
+    def faces(self, faces: Sequence[Face]) -> list[Explanation]:
+        """Explain faces in one forward pass.
+
+        Args:
+            faces: Aligned faces; crops of another size than the model's input are resized.
+
+        Returns:
+            One explanation per face, in the same order.
+        """
+        if not faces:
+            return []
+        size = self.classifier.input_size
+        crops, landmarks = zip(*(_resized(face, size) for face in faces), strict=True)
+        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (B, 3, S, S) uint8
+        out = self.classifier(images.to(self.device))
+        probabilities = out.logits.float().softmax(dim=1).cpu()  # (B, K)
+        predicted = probabilities.argmax(dim=1)
+        maps = (
+            normalize_cam(self.classifier.class_maps(out.features[self.classifier.final_layer])).float().cpu()
+        )
+        attentions = {name: attention(features).float().cpu() for name, features in out.features.items()}
+        names = [self.classifier.classes[i] for i in predicted.tolist()]
+        ids = torch.tensor([self._cued.index(name) if name in self._cued else -1 for name in names])
+        cue, valid = self.cue(torch.from_numpy(np.stack(landmarks)), ids, (size, size))
+        chosen = maps[torch.arange(len(faces)), predicted].unsqueeze(1)  # (B, 1, h, w)
+        cosines = {name: attention_cosine(values, cue) for name, values in attentions.items()}
+        class_map_cosines, uniform = cam_cosine(chosen, cue), map_cosine(torch.ones_like(cue), cue)
+
+        return [
+            Explanation(
+                expression=names[i],
+                probabilities=dict(zip(self.classifier.classes, probabilities[i].tolist(), strict=True)),
+                attention={name: _array(values[i, 0]) for name, values in attentions.items()},
+                class_maps={name: _array(maps[i, k]) for k, name in enumerate(self.classifier.classes)},
+                layer=self.layer,
+                cue=_array(cue[i, 0]) if valid[i] else None,
+                action_units=self._action_units(names[i]),
+                codebook=self.codebook.name,
+                attention_cosines={n: v[i].item() for n, v in cosines.items()} if valid[i] else {},
+                class_map_cosine=class_map_cosines[i].item() if valid[i] else None,
+                uniform_cosine=uniform[i].item() if valid[i] else None,
+                face=faces[i],
+            )
+            for i in range(len(faces))
+        ]
+
+    def _action_units(self, expression: str):
+        numbers = self.codebook.entries.get(expression, ())
+        return tuple(self.codebook.action_units[number] for number in numbers)
+
+
+def load(path: str | Path, reader: FaceReader | None = None, device: str | torch.device = "cpu") -> Explainer:
+    """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
+
+    Args:
+        path: Model file that `aucue train` wrote.
+        reader: Finds and aligns faces; default dlib with the template and input size of the model.
+        device: Where the network runs.
+
+    Returns:
+        The explainer.
+
+    Raises:
+        InputError: The file is no model file of aucue.
+    """
+    return Explainer(path, reader, device)
+
+
+def _device(name: str | torch.device) -> torch.device:
+    """The device, tried with one number: a name may be valid and the device absent."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {str(name)!r} cannot be used here ({reason}); try cpu") from error
+    return device
+
+
+def _resized(face: Face, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Crop (size, size, 3) and landmarks (68, 2) in its pixels."""
+    if face.size == size:
+        return face.crop, face.landmarks
+    crop = Image.fromarray(face.crop).resize((size, size), Image.Resampling.LANCZOS)
+    landmarks = (face.landmarks + 0.5) * (size / face.size) - 0.5  # pixel centres, not corners
+    return np.asarray(crop), landmarks.astype(np.float32)
+
+
+def _array(map_: Tensor) -> np.ndarray:
+    return map_.numpy().astype(np.float32)

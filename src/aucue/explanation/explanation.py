@@ -1,0 +1,218 @@
+"""What a classifier says about one face: numbers, maps, a sentence and a picture."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aucue.errors import InputError, OutputExistsError
+from aucue.faces import Face
+from aucue.facs import NEUTRAL, ActionUnit
+from aucue.pictures import blank, normalize, overlay, panel, probability_bars
+
+Map = NDArray[np.float32]
+
+FOUND = {
+    "plain": "found by the detector",
+    "padded": "found by the detector after widening the border",
+    "full-frame": "not found: the whole picture was taken as the face",
+    "precomputed": "landmarks were given",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One face, explained.
+
+    Attributes:
+        expression: The most probable class.
+        probabilities: Probability per class, in the model's order; they sum to 1.
+        attention: Channel mean (h, w) of each feature layer, any range, shallow to deep.
+        class_maps: Class map (h, w) in [0, 1] of each class at the resolution of the last layer.
+        layer: The layer whose attention is shown: the last guided one, or the last of the network.
+        cue: The map (S, S) in [0, 1] that an expert would expect for the predicted expression on this face, S
+            the model's input size; None where there is none (see `why_no_cue`).
+        action_units: Those that the codebook expects for the predicted expression.
+        codebook: Name of the codebook.
+        attention_cosines: Agreement of each layer's attention with the cue (ATT-COS); empty without a cue.
+        class_map_cosine: Agreement of the predicted class's map with the cue (CAM-COS); None without a cue.
+        uniform_cosine: What an even map, the same everywhere, scores; None without a cue.
+        face: The aligned face.
+    """
+
+    expression: str
+    probabilities: Mapping[str, float]
+    attention: Mapping[str, Map]
+    class_maps: Mapping[str, Map]
+    layer: str
+    cue: Map | None
+    action_units: tuple[ActionUnit, ...]
+    codebook: str
+    attention_cosines: Mapping[str, float]
+    class_map_cosine: float | None
+    uniform_cosine: float | None
+    face: Face
+
+    @property
+    def probability(self) -> float:
+        """Probability of the predicted expression."""
+        return self.probabilities[self.expression]
+
+    def class_map(self, expression: str | None = None) -> Map:
+        """Where the evidence for a class was seen.
+
+        Args:
+            expression: A class of the model; default the predicted one.
+
+        Returns:
+            Map (h, w) in [0, 1], stretched to its own range.
+
+        Raises:
+            InputError: The model has no such class.
+        """
+        expression = self.expression if expression is None else expression
+        if expression not in self.class_maps:
+            raise InputError(f"the model has no class {expression!r}; it has {', '.join(self.class_maps)}")
+        return self.class_maps[expression]
+
+    @property
+    def why_no_cue(self) -> str:
+        """Why there is no expected map; empty where there is one."""
+        if self.cue is not None:
+            return ""
+        if self.expression == NEUTRAL:
+            return "A neutral face shows no action unit, so no map is expected."
+        if not self.action_units:
+            return (
+                f"Codebook {self.codebook} has no action units for {self.expression}, so no map is expected."
+            )
+        if not self.face.has_landmarks:
+            return "The face has no landmarks, so the expected map cannot be drawn."
+        return "The regions of the expected action units lie outside the picture."
+
+    @property
+    def sentence(self) -> str:
+        """What can honestly be said about this face in words."""
+        said = [f"The model says {self.expression} ({_percent(self.probability)})"]
+        ranking = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
+        if self.probability < 0.5 and len(ranking) > 1:
+            said[0] += f", unsure: {ranking[1]} has {_percent(self.probabilities[ranking[1]])}"
+        if self.cue is None:
+            said.append(self.why_no_cue.rstrip("."))
+        else:
+            attention = self.attention_cosines[self.layer]
+            said.append(
+                f"Agreement with the map expected for {self.expression}: attention {attention:.2f}, "
+                f"class map {self.class_map_cosine:.2f} (an even map: {self.uniform_cosine:.2f})"
+            )
+            said.append(
+                "Action units are those the expression should show, not detected ones; agreement tells where "
+                "the model looked, not whether it is right"
+            )
+        if self.face.how == "full-frame":
+            said.append("No face was found, so the whole picture was taken as one")
+        return ". ".join(said) + "."
+
+    def picture(self, theme: Literal["light", "dark"] = "light", tile_size: int = 336) -> Image.Image:
+        """Face, attention, class map, expected map and probabilities side by side.
+
+        Args:
+            theme: Colours.
+            tile_size: Side of each of the five tiles in pixels.
+
+        Returns:
+            One picture.
+        """
+        crop = self.face.crop
+        bars_size = (tile_size, tile_size)
+        if self.cue is None:
+            reason = self.why_no_cue
+            expected = blank(bars_size, reason, theme, font_size=tile_size * 0.055)
+            agreement, class_agreement = "", ""
+        else:
+            expected = overlay(crop, self.cue)
+            agreement = f"\nagreement {self.attention_cosines[self.layer]:.2f}"
+            class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
+        tiles = [
+            crop,
+            overlay(crop, normalize(self.attention[self.layer])),
+            overlay(crop, self.class_map()),
+            expected,
+            probability_bars(self.probabilities, bars_size, self.expression, theme),
+        ]
+        titles = ["Face", "Attention", "Class map", "Expected", "Probabilities"]
+        captions = [
+            FOUND.get(self.face.how, self.face.how),
+            f"activity of {self.layer}{agreement}",
+            f"evidence for {self.expression}{class_agreement}",
+            ", ".join(map(str, self.action_units)) if self.cue is not None else "",
+            "Maps: dark is low, light is high, each on its own scale",
+        ]
+        return panel(
+            tiles,
+            titles,
+            captions,
+            tile_size=tile_size,
+            heading=f"{self.expression}, {_percent(self.probability)}",
+            footnote=self.sentence,
+            theme=theme,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the maps and the picture, in plain values for JSON."""
+        face = self.face
+        return {
+            "expression": self.expression,
+            "probabilities": dict(self.probabilities),
+            "action_units": [{"number": unit.number, "name": unit.name} for unit in self.action_units],
+            "codebook": self.codebook,
+            "layer": self.layer,
+            "attention_cosines": dict(self.attention_cosines),
+            "class_map_cosine": self.class_map_cosine,
+            "uniform_cosine": self.uniform_cosine,
+            "why_no_cue": self.why_no_cue,
+            "sentence": self.sentence,
+            "face": {
+                "box": [float(value) for value in face.box],
+                "score": float(face.score) if math.isfinite(face.score) else None,
+                "how": face.how,
+                "has_landmarks": face.has_landmarks,
+                "photo_to_crop": face.matrix.tolist(),
+                "crop_size": face.size,
+            },
+        }
+
+    def save(
+        self, folder: str | Path, name: str = "explanation", overwrite: bool = False
+    ) -> tuple[Path, Path]:
+        """Write `<name>.png` (the picture) and `<name>.json` (the numbers).
+
+        Args:
+            folder: Where to; made if it does not exist.
+            name: File name without ending.
+            overwrite: Replace existing files.
+
+        Returns:
+            Paths of the picture and of the numbers.
+
+        Raises:
+            OutputExistsError: One of the files exists and `overwrite` is not set.
+        """
+        paths = Path(folder) / f"{name}.png", Path(folder) / f"{name}.json"
+        for path in paths:
+            if path.exists() and not overwrite:
+                raise OutputExistsError(f"{path} exists; choose another folder or ask to overwrite it")
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        self.picture().save(paths[0])
+        paths[1].write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        return paths
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.0f} %"
