@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
+from pyarrow import csv as arrow_csv
 
 from aucue.data.labels import check_classes, check_split, find_class, find_split, unknown_label
 from aucue.data.source import Sample
@@ -144,11 +144,11 @@ def _read(path: Path) -> pa.Table:
     if not path.is_file():
         raise InputError(f"{path}: no such table; give a CSV file with the columns file and label")
     # Names of files, labels and persons are text even where they look like numbers ("007").
-    convert = pa.csv.ConvertOptions(
+    convert = arrow_csv.ConvertOptions(
         column_types={name: pa.string() for name in _TEXT}, strings_can_be_null=False
     )
     try:
-        table = pa.csv.read_csv(path, convert_options=convert)
+        table = arrow_csv.read_csv(path, convert_options=convert)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a CSV table that can be read: {error}") from error
     missing = [name for name in ("file", "label") if name not in table.column_names]

@@ -108,8 +108,13 @@ class RandomMirror(v2.RandomHorizontalFlip):
         points = inpt.as_subclass(Tensor)[..., self._PARTNER, :]
         width = inpt.canvas_size[1]
         mirrored = torch.stack([width - points[..., 0], points[..., 1]], dim=-1)
-        return tv_tensors.KeyPoints(mirrored, canvas_size=inpt.canvas_size)
+        return keypoints(mirrored, inpt.canvas_size)
+
+
+def keypoints(points: Tensor, canvas_size: tuple[int, int]) -> tv_tensors.KeyPoints:
+    """Points (68, 2) as torchvision wants them, in an image of (height, width)."""
+    return tv_tensors.KeyPoints(points, canvas_size=canvas_size)  # pyright: ignore[reportCallIssue]
 
 
 def _shifted(points: Tensor, offset: float, canvas_size: tuple[int, int]) -> tv_tensors.KeyPoints:
-    return tv_tensors.KeyPoints(points.as_subclass(Tensor) + offset, canvas_size=canvas_size)
+    return keypoints(points.as_subclass(Tensor) + offset, canvas_size)

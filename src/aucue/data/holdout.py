@@ -1,0 +1,57 @@
+"""Part of a data set held out: every class in its share, no person on both sides."""
+
+import numpy as np
+
+from aucue.data.prepared import FaceDataset
+from aucue.errors import InputError
+
+
+def split_holdout(dataset: FaceDataset, fraction: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Choose samples to hold out.
+
+    Persons (a sample without one counts as a person of its own) are drawn in random order; one is held out
+    if that brings the class counts nearer to the wanted ones.
+
+    Args:
+        dataset: Any split; labels and persons are looked at, images are not.
+        fraction: Share of every class to hold out, between 0 and 1 (exclusive); at least one sample of a
+            class that has two or more, if persons allow.
+        seed: Of the draw; the same one gives the same samples.
+
+    Returns:
+        Places in the data set that are kept, and those held out, each ascending.
+
+    Raises:
+        InputError: The fraction is not between 0 and 1, or one side would be empty.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"the share to hold out must lie between 0 and 1, got {fraction}")
+    labels = dataset.labels
+    held = _draw(labels, _groups(dataset.column("person")), fraction, seed)
+    if held.all() or not held.any():
+        raise InputError(
+            f"{fraction} of {len(labels)} samples cannot be held out, one side would be empty; add samples or "
+            "name a validation split"
+        )
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _groups(persons: list[str | None]) -> list[np.ndarray]:
+    """Samples of each person."""
+    members: dict[str | int, list[int]] = {}
+    for place, person in enumerate(persons):
+        members.setdefault(place if person is None else person, []).append(place)
+    return [np.array(places) for places in members.values()]
+
+
+def _draw(labels: np.ndarray, groups: list[np.ndarray], fraction: float, seed: int) -> np.ndarray:
+    counts = np.bincount(labels)
+    missing = np.where(counts > 1, np.maximum(1, np.rint(counts * fraction)), 0)
+    held = np.zeros(len(labels), dtype=bool)
+    for group in np.random.default_rng(seed).permutation(len(groups)):
+        members = groups[group]
+        after = missing - np.bincount(labels[members], minlength=len(counts))
+        if np.abs(after).sum() < np.abs(missing).sum():
+            held[members] = True
+            missing = after
+    return held

@@ -1,0 +1,347 @@
+"""Source -> prepared set: every face found, aligned and stored once, on all cores, resumable.
+
+Samples are worked off in chunks. Each finished chunk is one Parquet file under `<out>/.unfinished`, beside a
+manifest of the settings; a second run with the same settings takes up what is there. At the end the chunks
+become a Hugging Face data set (Arrow, memory-mapped), described by `aucue.json`; `problems.csv` lists every
+sample that is missing or has no landmarks, and why.
+"""
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+
+from aucue.data.cores import available_cores
+from aucue.data.prepared import DESCRIPTION_FILE, FORMAT, PROBLEMS_FILE, UNFINISHED_FOLDER, read_json
+from aucue.data.shards import JPEG_QUALITY, Job, Problem, no_detector, read_outcome
+from aucue.data.source import Source
+from aucue.data.store import write_dataset
+from aucue.errors import AucueError, InputError, OutputExistsError
+from aucue.faces import FaceReader, LandmarkDetector, Template
+
+_MANIFEST = "manifest.json"
+_DLIB_NOTE = "landmarks by dlib's 68-point model, trained on iBUG 300-W: research use, not commercial use"
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What a preparation found.
+
+    Attributes:
+        path: The prepared set.
+        samples: Samples in the set, per split.
+        found: Per split, how many faces were found in which way ("none" is a sample kept without landmarks).
+        problems: Per split, how many samples had which problem; each is listed in `problems.csv`.
+        skipped: Samples that are not in the set because their pictures could not be used.
+        dropped: Samples that are not in the set because they have no landmarks, as was asked for.
+        notes: What a user of the set has to know, such as licences.
+    """
+
+    path: Path
+    samples: Mapping[str, int]
+    found: Mapping[str, Mapping[str, int]]
+    problems: Mapping[str, Mapping[str, int]]
+    skipped: int
+    dropped: int
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every picture could be used."""
+        return self.skipped == 0
+
+
+def prepare(
+    source: Source,
+    out: str | os.PathLike[str],
+    detector: str | LandmarkDetector = "dlib",
+    size: int = 224,
+    template: str | Template = "aucue",
+    without_landmarks: Literal["keep", "drop"] = "keep",
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> PrepareReport:
+    """Prepare a data set for training and evaluation.
+
+    The rows are in the source's order, whatever the number of workers. A picture that cannot be used is
+    listed and left out, never fatal. An interrupted preparation is continued by the same call; a complete
+    one is left as it is.
+
+    Args:
+        source: The samples. Their own landmarks are used where they have any.
+        out: Folder of the prepared set.
+        detector: Finds the landmarks of samples that have none: "dlib", "none", or a `LandmarkDetector`.
+        size: Side of the crops in pixels.
+        template: Where the face lies in the crop.
+        without_landmarks: "keep" samples without landmarks as the centre square of the picture (they train
+            the classifier but not where it looks), or "drop" them.
+        workers: Processes; by default one per core, fewer for a small set. A script that uses more than one
+            needs the usual `if __name__ == "__main__":`.
+        overwrite: Replace a prepared set of other settings, or prepare anew.
+        progress: Show a progress bar on stderr.
+
+    Raises:
+        InputError: The source is empty or none of its pictures can be used, or a setting makes no sense.
+        OutputExistsError: `out` holds something else, or a set of other settings.
+        MissingExtraError: A sample needs the detector dlib, which is not installed.
+    """
+    out = Path(out)
+    if without_landmarks not in ("keep", "drop"):
+        raise InputError(f'without_landmarks must be "keep" or "drop", got "{without_landmarks}"')
+    if not len(source):
+        raise InputError(f"{source.name}: the source has no samples")
+    job = _job(source, detector, size, template, without_landmarks == "keep")
+    settings = _settings(job)
+    if not _claim(out, settings, overwrite):
+        shards = _write_shards(job, out / UNFINISHED_FOLDER, _workers(workers, len(source)), progress)
+        _finish(out, shards, settings, source)
+    shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
+    return _report(out)
+
+
+def _job(
+    source: Source, detector: str | LandmarkDetector, size: int, template: str | Template, keep: bool
+) -> Job:
+    if isinstance(detector, str) and detector not in ("dlib", "none"):
+        raise InputError(f'unknown detector "{detector}"; use "dlib", "none" or a LandmarkDetector')
+    reader = FaceReader(no_detector, size, template)  # checks size and template
+    return Job(source, no_detector if detector == "none" else detector, reader.size, reader.template, keep)
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """Everything the result depends on, as JSON gives it back."""
+    source = job.source
+    settings = {
+        "source": {"name": source.name, "samples": len(source), **source.provenance},
+        "classes": source.classes,
+        "size": job.size,
+        "template": asdict(job.template),
+        "detector": _detector_name(job.detector),
+        "without_landmarks": "keep" if job.keep else "drop",
+        "jpeg_quality": JPEG_QUALITY,
+    }
+    return json.loads(json.dumps(settings))
+
+
+def _detector_name(detector: str | LandmarkDetector) -> str:
+    if isinstance(detector, str):
+        return detector
+    return (
+        "none" if detector is no_detector else getattr(detector, "__qualname__", type(detector).__qualname__)
+    )
+
+
+def _workers(workers: int | None, samples: int) -> int:
+    if workers is None:
+        return min(available_cores(), -(-samples // 64))
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    return workers
+
+
+def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
+    """Make `out` the folder of exactly these settings; whether the set in it is complete already."""
+    complete, manifest = out / DESCRIPTION_FILE, out / UNFINISHED_FOLDER / _MANIFEST
+    ours = complete.exists() or manifest.exists()
+    if not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(f"{out} exists and is no prepared set; choose another folder")
+    if ours and overwrite:
+        _clear(out)
+    elif ours:
+        found = read_json(complete)["settings"] if complete.exists() else read_json(manifest)
+        differing = [name for name in settings if found.get(name) != settings[name]]
+        if differing:
+            raise OutputExistsError(
+                f"{out} was prepared with other settings ({', '.join(differing)}); choose another folder, or "
+                "overwrite it"
+            )
+        return complete.exists()
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    _write_json(manifest, settings)
+    return False
+
+
+def _clear(out: Path) -> None:
+    """Remove a prepared set, and nothing else that may lie beside it."""
+    (out / DESCRIPTION_FILE).unlink(missing_ok=True)
+    shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
+    _remove_dataset(out)
+    (out / PROBLEMS_FILE).unlink(missing_ok=True)
+
+
+def _remove_dataset(out: Path) -> None:
+    index = out / "dataset_dict.json"
+    if index.exists():
+        for split in read_json(index)["splits"]:
+            shutil.rmtree(out / split, ignore_errors=True)
+        index.unlink()
+
+
+def _write_shards(job: Job, folder: Path, workers: int, progress: bool) -> list[Path]:
+    """Write the shards that are not there yet; all of them, in the source's order."""
+    samples = len(job.source)
+    length = min(
+        256, max(16, -(-samples // 64))
+    )  # a function of the samples alone, so that a resumed run fits
+    chunks = {
+        folder / f"shard-{start:09d}.parquet": (start, min(start + length, samples))
+        for start in range(0, samples, length)
+    }
+    missing = {path: chunk for path, chunk in chunks.items() if not path.exists()}
+    with _progress_bar(progress) as bar:
+        task = bar.add_task(job.source.name, total=samples)
+        bar.update(task, completed=samples - sum(stop - start for start, stop in missing.values()))
+        for path in _run(job, missing, workers):
+            start, stop = missing[path]
+            bar.advance(task, stop - start)
+    return list(chunks)
+
+
+def _run(job: Job, chunks: Mapping[Path, tuple[int, int]], workers: int) -> Iterator[Path]:
+    """Write shards, in this process or in several; yields each when it is there."""
+    if workers == 1 or len(chunks) <= 1:
+        for path, (start, stop) in chunks.items():
+            job.write_shard(start, stop, path)
+            yield path
+        return
+    # Not fork: it copies the locks of the threads that torch and Arrow have started by now.
+    context = multiprocessing.get_context("spawn")
+    with _one_thread_per_process():
+        pool = ProcessPoolExecutor(min(workers, len(chunks)), context, _start_worker, (job,))
+        try:
+            futures = {pool.submit(_work, start, stop, path): path for path, (start, stop) in chunks.items()}
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenProcessPool as error:
+            raise AucueError(
+                "a worker process died (out of memory, killed, or the script lacks "
+                '`if __name__ == "__main__":`); finished chunks are kept: run the same again, perhaps with '
+                "fewer workers"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_job_of_worker: Job | None = (
+    None  # set once per worker process, so that the source is not sent with every chunk
+)
+
+
+def _start_worker(job: Job) -> None:
+    global _job_of_worker
+    _job_of_worker = job
+
+
+def _work(start: int, stop: int, path: Path) -> None:
+    assert _job_of_worker is not None
+    _job_of_worker.write_shard(start, stop, path)
+
+
+@contextmanager
+def _one_thread_per_process() -> Iterator[None]:
+    """Processes started in here do not open a thread per core each."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> str:
+        return f"{task.speed:.0f}/s" if task.speed else ""
+
+
+def _progress_bar(visible: bool) -> Progress:
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not visible)
+
+
+def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Source) -> None:
+    """Shards -> the prepared set; its description comes last and marks it complete."""
+    outcomes = [read_outcome(path) for path in shards]
+    found = [entry for rows, _ in outcomes for entry in rows]
+    problems = [problem for _, listed in outcomes for problem in listed]
+    if not found:
+        shutil.rmtree(out / UNFINISHED_FOLDER)
+        raise InputError(
+            f"{source.name}: none of the {len(source)} samples can be used; the first: {problems[0].reason}"
+        )
+    assembled = out / UNFINISHED_FOLDER / "assembled"
+    write_dataset(shards, assembled, source.classes)
+    _remove_dataset(out)
+    for path in sorted(
+        assembled.iterdir(), key=lambda path: path.is_dir()
+    ):  # the index first: see _remove_dataset
+        shutil.rmtree(out / path.name, ignore_errors=True)
+        os.replace(path, out / path.name)
+    _write_problems(out / PROBLEMS_FILE, problems)
+    skipped = sum(not p.kept and p.kind not in ("no face", "bad landmarks") for p in problems)
+    description = {
+        "format": FORMAT,
+        "aucue": version("aucue"),
+        "name": source.name,
+        "classes": source.classes,
+        "size": settings["size"],
+        "template": settings["template"]["name"],
+        "licence": source.provenance.get("licence", "not stated; see the terms of the data set"),
+        "notes": [_DLIB_NOTE] if settings["detector"] == "dlib" and _detected(found) else [],
+        "samples": Counter(split for split, _ in found),
+        "found": _by_split(found),
+        "problems": _by_split([(problem.split, problem.kind) for problem in problems]),
+        "skipped": skipped,
+        "dropped": sum(not p.kept for p in problems) - skipped,
+        "settings": settings,
+    }
+    _write_json(out / DESCRIPTION_FILE, description)
+
+
+def _detected(found: list[tuple[str, str]]) -> bool:
+    return any(how not in ("precomputed", "none") for _, how in found)
+
+
+def _by_split(entries: list[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for (split, name), count in Counter(entries).items():
+        counts.setdefault(split, {})[name] = count
+    return counts
+
+
+def _write_problems(path: Path, problems: list[Problem]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(Problem._fields)
+        writer.writerows((*problem[:-1], "yes" if problem.kept else "no") for problem in problems)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _report(out: Path) -> PrepareReport:
+    description = read_json(out / DESCRIPTION_FILE)
+    names = {field.name for field in fields(PrepareReport)} - {"path", "notes"}
+    return PrepareReport(
+        path=out, notes=tuple(description["notes"]), **{name: description[name] for name in names}
+    )

@@ -1,0 +1,290 @@
+"""Prepared sets: opened, described, and read sample by sample."""
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypedDict
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms.v2 import functional
+
+from aucue.data.transforms import Transform, keypoints
+from aucue.errors import InputError
+from aucue.faces import NUM_LANDMARKS
+
+FORMAT = 1
+DESCRIPTION_FILE = "aucue.json"
+PROBLEMS_FILE = "problems.csv"
+UNFINISHED_FOLDER = ".unfinished"
+
+
+class FaceSample(TypedDict):
+    """What a `FaceDataset` yields.
+
+    image: (3, S, S) uint8. landmarks: (68, 2) float32 in pixels of the image, NaN if unknown.
+    landmarks_valid: whether they are known. label: class id. index: place in the data set.
+    """
+
+    image: Tensor
+    landmarks: Tensor
+    landmarks_valid: bool
+    label: int
+    index: int
+
+
+class PreparedSet:
+    """A folder that `prepare` has written.
+
+    Attributes:
+        path: The folder.
+        description: Content of its `aucue.json`.
+    """
+
+    def __init__(self, path: Path, description: Mapping[str, Any]) -> None:
+        self.path = path
+        self.description = description
+
+    @property
+    def name(self) -> str:
+        """Name of the source."""
+        return self.description["name"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of their ids."""
+        return tuple(self.description["classes"])
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits that hold samples."""
+        return tuple(self.description["samples"])
+
+    @property
+    def template(self) -> str:
+        """Name of the template the faces are aligned to."""
+        return self.description["template"]
+
+    @property
+    def size(self) -> int:
+        """Side of the stored crops in pixels."""
+        return self.description["size"]
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the samples come from, how they were prepared, under which licence, and what was found."""
+        names = ("name", "licence", "notes", "samples", "found", "problems", "settings", "aucue")
+        return {name: self.description[name] for name in names}
+
+    def dataset(self, split: str, transform: Transform | None = None, seed: int = 0) -> "FaceDataset":
+        """The samples of one split.
+
+        Args:
+            split: "train", "val" or "test".
+            transform: Changes image and landmarks; none gives the stored crops.
+            seed: Of the transform's randomness.
+
+        Raises:
+            InputError: No such split.
+        """
+        if split not in self.splits:
+            raise InputError(f'{self.path}: no split "{split}"; it has {", ".join(self.splits)}')
+        return FaceDataset(Columns(self.path / split), transform, seed)
+
+
+def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
+    """Open a prepared set.
+
+    Args:
+        path: Folder that `aucue prepare` has written.
+
+    Raises:
+        InputError: There is none, it is unfinished, or another version of aucue wrote it.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; make a prepared set with aucue prepare")
+    file = folder / DESCRIPTION_FILE
+    if not file.is_file():
+        if (folder / UNFINISHED_FOLDER).is_dir():
+            raise InputError(f"{folder}: its preparation is unfinished; run the same aucue prepare again")
+        raise InputError(
+            f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare"
+        )
+    description = read_json(file)
+    if description.get("format") != FORMAT:
+        raise InputError(
+            f"{file}: format {description.get('format')} instead of {FORMAT}; prepare the set again"
+        )
+    return PreparedSet(folder, description)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); prepare the set again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not hold a JSON object; prepare the set again")
+    return content
+
+
+class Columns:
+    """The columns of one stored split.
+
+    Images stay in the memory-mapped file until they are asked for; labels and landmarks (half a kilobyte
+    each) are held in memory. Pickles as the path, so that loader processes map the file themselves.
+
+    Args:
+        path: Folder of the split.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._table: Any = datasets.load_from_disk(str(path)).with_format("arrow").data
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise InputError(
+                f"{path}: the stored split cannot be read ({error}); prepare the set again"
+            ) from error
+        self.labels: np.ndarray = self._table["label"].to_numpy()
+        self.landmarks_valid: np.ndarray = self._table["landmarks_valid"].to_numpy()
+        # Past the extension type: its own conversion to NumPy takes minutes for a large set.
+        points = [chunk.storage.flatten().flatten().to_numpy() for chunk in self._table["landmarks"].chunks]
+        self.landmarks: np.ndarray = np.concatenate(points).reshape(-1, NUM_LANDMARKS, 2)
+        self._images = [chunk.field("bytes") for chunk in self._table["image"].chunks]
+        self._starts = np.cumsum([0, *map(len, self._images)])
+
+    def __reduce__(self) -> tuple[type["Columns"], tuple[Path]]:
+        return Columns, (self.path,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        known = [column for column in self._table.column_names if column != "image"]
+        if name not in known:
+            raise InputError(f'{self.path}: no column "{name}"; it has {", ".join(known)}')
+        return self._table[name].to_pylist()
+
+    def image(self, row: int) -> Image.Image:
+        """Decode the crop of one row."""
+        chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
+        content = self._images[chunk][row - int(self._starts[chunk])].as_buffer()
+        return Image.open(io.BytesIO(content))
+
+
+class FaceDataset(Dataset[FaceSample]):
+    """One split of a prepared set, or some rows of it.
+
+    What a random transform does to a sample depends on the seed, the epoch and the sample alone: not on the
+    number of loader processes, nor on the order, and torch's own random state stays as it was.
+
+    Args:
+        columns: The stored split.
+        transform: Changes image and landmarks, with torch's random numbers; none gives the stored crops.
+        seed: Of the transform's randomness, not negative.
+        rows: Rows of the split, in the order of this data set; all by default.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        transform: Transform | None = None,
+        seed: int = 0,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self._columns = columns
+        self.transform = transform
+        self.seed = seed
+        self._rows = np.arange(len(columns)) if rows is None else rows
+        # Shared memory: loader processes that live through all epochs hold a copy of this object.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class ids (N,), without decoding an image."""
+        return self._columns.labels[self._rows]
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """Landmarks (N, 68, 2) float32 of the stored crops, NaN where unknown."""
+        return self._columns.landmarks[self._rows]
+
+    @property
+    def landmarks_valid(self) -> np.ndarray:
+        """Which samples' landmarks are known (N,)."""
+        return self._columns.landmarks_valid[self._rows]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that random transforms are drawn for."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw random transforms anew; reaches running loader processes."""
+        self._epoch.fill_(epoch)
+
+    def column(self, name: str) -> list[Any]:
+        """Values of a stored column, such as "key", "person", "how", "source" or "attributes" (JSON).
+
+        Raises:
+            InputError: No such column.
+        """
+        values = self._columns[name]
+        return [values[row] for row in self._rows]
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> "FaceDataset":
+        """Some samples, by their places in this data set; each keeps the randomness it has here."""
+        return FaceDataset(
+            self._columns, self.transform, self.seed, self._rows[np.asarray(rows, dtype=np.int64)]
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> FaceSample:
+        index = range(len(self))[index]  # negative indices, and an IndexError beyond the end
+        row = int(self._rows[index])
+        image, landmarks = self._read(row)
+        return {
+            "image": image.as_subclass(Tensor),
+            "landmarks": landmarks.as_subclass(Tensor),
+            "landmarks_valid": bool(self._columns.landmarks_valid[row]),
+            "label": int(self._columns.labels[row]),
+            "index": index,
+        }
+
+    def _read(self, row: int) -> tuple[Tensor, Tensor]:
+        picture = self._columns.image(row)
+        landmarks = torch.tensor(self._columns.landmarks[row])
+        if self.transform is None:
+            return functional.pil_to_tensor(picture), landmarks
+        points = keypoints(landmarks, (picture.height, picture.width))
+        with _random_state(self.seed, self.epoch, row):
+            return self.transform(picture, points)
+
+
+@contextmanager
+def _random_state(*entropy: int) -> Iterator[None]:
+    """Torch's random numbers on the CPU from a seed of several numbers; as before afterwards."""
+    before = torch.get_rng_state()
+    seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    torch.default_generator.manual_seed(int(seed))  # torch.manual_seed would seed the GPUs too
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
