@@ -103,9 +103,7 @@ class AnatomicalRegions:
         top = torch.where(shapes.unsqueeze(-1) < 0, -1.0, top)
 
         level = landmarks.new_zeros(len(landmarks), *grid)
-        for slot in range(
-            shapes.shape[1]
-        ):  # one ellipse of every face at a time keeps the working set in cache
+        for slot in range(shapes.shape[1]):  # one ellipse of all faces at a time stays in cache
             across = (scale[:, slot] * x).unsqueeze(1) - middle[:, slot].unsqueeze(2)  # (B, h, w)
             level = torch.maximum(level, torch.addcmul(top[:, slot].unsqueeze(2), across, across, value=-1))
         level = level.clamp(max=1)
@@ -113,7 +111,7 @@ class AnatomicalRegions:
         return maps, maps.flatten(1).amax(1) > 0  # NaN compares false
 
     def finish(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the maps as they are, so that they do not depend on what part of the face is in the frame."""
+        """Return the maps as they are: what of a face is in the frame must not change them."""
         return maps, maps.new_ones(len(maps), dtype=torch.bool)
 
     def _place(self, landmarks: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,8 +169,8 @@ def _ellipses(regions: Sequence[Region], edge: float) -> Ellipses:
             cos, sin = math.cos(math.radians(region.angle)), -side * math.sin(math.radians(region.angle))
             a, b = (1 / axis**2 for axis in region.axes)
             form.append((a * cos * cos + b * sin * sin, (a - b) * cos * sin, a * sin * sin + b * cos * cos))
-            # Along the mean axis, q rises by 2 / sqrt(ab) per unit of length at the outline. At most 1, so that
-            # even a narrow ellipse reaches 1 in its centre.
+            # At the outline, q rises by 2 / sqrt(ab) per unit of length along the mean axis. At most 1, so
+            # that even a narrow ellipse reaches 1 in its centre.
             softness.append(min(edge / math.sqrt(math.prod(region.axes)), 1.0))
     floats = (torch.tensor(value, dtype=torch.float32) for value in (weights, shift, form, softness))
     return Ellipses(torch.tensor(points), *floats)
@@ -252,5 +250,6 @@ def _check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
     for key in data:
         if key not in allowed:
             raise InputError(
-                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}.{did_you_mean(key, allowed)}"
+                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}."
+                f"{did_you_mean(key, allowed)}"
             )

@@ -18,15 +18,15 @@ REGION_MODELS: Mapping[str, Callable[[], RegionModel]] = {
     "anatomical": AnatomicalRegions,
     "fg2024": PublishedRegions,
 }
-"""Bundled region models by name: `anatomical` (default) and `fg2024` (the published code's, for comparison)."""
+"""Bundled region models by name: `anatomical` (default) and `fg2024` (the published code's)."""
 
 
 def region_model(regions: "str | Path | RegionModel") -> RegionModel:
     """Return a region model.
 
     Args:
-        regions: A name in `REGION_MODELS`, the path of a region table in the format of `anatomical.yaml`, or a
-            model (returned as it is).
+        regions: A name in `REGION_MODELS`, the path of a region table in the format of `anatomical.yaml`, or
+            a model (returned as it is).
 
     Raises:
         InputError: No such model, or the table is wrong.
@@ -38,8 +38,8 @@ def region_model(regions: "str | Path | RegionModel") -> RegionModel:
     if Path(regions).suffix or Path(regions).exists():
         return AnatomicalRegions(regions)
     raise InputError(
-        f"There is no region model {str(regions)!r}; give one of {', '.join(REGION_MODELS)} or the path of a YAML"
-        f" table.{did_you_mean(regions, REGION_MODELS)}"
+        f"There is no region model {str(regions)!r}; give one of {', '.join(REGION_MODELS)} or the path of"
+        f" a YAML table.{did_you_mean(regions, REGION_MODELS)}"
     )
 
 
@@ -84,10 +84,10 @@ class AUCue:
         """Draw the cue of each face's expression.
 
         Args:
-            landmarks: (B, 68, 2), (x, y) in pixels of the frame, (0, 0) the centre of the top-left pixel; NaN if
-                missing.
-            expression: (B,) long, class ids; an id that is no class (negative: unknown) makes the cue invalid, as
-                an expression without action units does.
+            landmarks: (B, 68, 2), (x, y) in pixels of the frame, (0, 0) the centre of the top-left pixel;
+                NaN if missing.
+            expression: (B,) long, class ids; an id that is no class (negative: unknown) makes the cue
+                invalid, as an expression without action units does.
             size: (H, W) of the frame in pixels.
             grid: (h, w) of the map, default `size`; map pixel j samples the frame at
                 (j + 0.5) * size / grid - 0.5.
@@ -159,8 +159,8 @@ class AUCue:
             missing = [unit for unit in units if unit not in self.regions.action_units]
             if missing:
                 raise InputError(
-                    f"Region model {self.regions.name} cannot draw {self.codebook.action_units[missing[0]]}, which"
-                    f" codebook {self.codebook.name} gives {name}; it draws AU"
+                    f"Region model {self.regions.name} cannot draw {self.codebook.action_units[missing[0]]},"
+                    f" which codebook {self.codebook.name} gives {name}; it draws AU"
                     f" {', '.join(str(unit) for unit in self.regions.action_units)}."
                 )
             rows.append(self.regions.shapes(units))

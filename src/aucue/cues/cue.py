@@ -35,8 +35,8 @@ def mask_cue(mask: Tensor) -> Cue:
     """Make a cue of the user's own masks, for guidance without faces.
 
     Args:
-        mask: (B, h, w) or (B, 1, h, w): bool, or numbers in [0, 1]. A sample that is zero everywhere or holds NaN
-            is invalid.
+        mask: (B, h, w) or (B, 1, h, w): bool, or numbers in [0, 1]. A sample that is zero everywhere or holds
+            NaN is invalid.
 
     Returns:
         The cue, in float32.

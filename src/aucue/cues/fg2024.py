@@ -51,13 +51,13 @@ class _Tables(NamedTuple):
 
     Attributes:
         rows: (2 * 28,) long, the frame rows that the sampler reads, two per cell.
-        row_weights: (28, 2, 1) their weights.
+        row_share: (28, 1) the weight of the second; the first has the rest.
         columns: (W + 1, 28): entry [x, c] is the weight in cell c of all columns left of x.
         filled: Pixels of OpenCV's ellipses, see `filled_rows`, flattened to (n, 2).
     """
 
     rows: Tensor
-    row_weights: Tensor
+    row_share: Tensor
     columns: Tensor
     filled: Tensor
 
@@ -162,38 +162,43 @@ class PublishedRegions:
         bounds = torch.stack((end_1, start_1, end_2, start_2)).flatten()
         weight = tables.columns.index_select(0, bounds).view(4, len(ellipses), _CELLS, 2, _CELLS)
         covered = (weight[0] - weight[1]) + (weight[2] - weight[3])  # (N, 28, 2, 28)
-        return (covered * tables.row_weights).sum(2)
+        return covered[:, :, 0].lerp(covered[:, :, 1], tables.row_share)
 
     def _on(self, device: torch.device, size: tuple[int, int]) -> _Tables:
         key = (device, size)
         if key not in self._tables:
-            rows, row_weights = _sampler(size[0])
-            columns, column_weights = _sampler(size[1])
+            rows, row_share = _sampler(size[0])
+            columns, column_share = _sampler(size[1])
+            weights = torch.stack((1 - column_share, column_share), 1).flatten()
             sampling = torch.zeros(size[1] + 1, _CELLS)
             cells = torch.arange(_CELLS).repeat_interleave(2)
-            sampling.index_put_((columns + 1, cells), column_weights.flatten(), accumulate=True)
-            tables = _Tables(rows, row_weights.unsqueeze(-1), sampling.cumsum(0), filled_rows().flatten(0, 2))
+            sampling.index_put_((columns + 1, cells), weights, accumulate=True)
+            tables = _Tables(rows, row_share[:, None], sampling.cumsum(0), filled_rows().flatten(0, 2))
             self._tables[key] = _Tables(*(table.to(device) for table in tables))
         return self._tables[key]
 
 
 def _sampler(size: int) -> tuple[Tensor, Tensor]:
-    """What bilinear resizing without antialiasing reads along one axis: pixels (56,) and weights (28, 2)."""
+    """What bilinear resizing without antialiasing reads along one axis.
+
+    Returns:
+        (56,) long: two neighbouring pixels per cell; (28,): the weight of the second.
+    """
     position = ((torch.arange(_CELLS, dtype=torch.float64) + 0.5) * (size / _CELLS) - 0.5).clamp(min=0)
     lower = position.floor().clamp(max=size - 1)
     upper = (lower + 1).clamp(max=size - 1)
-    share = position - lower
-    pixels = torch.stack((lower, upper), 1).flatten().long()
-    return pixels, torch.stack((1 - share, share), 1).float()
+    return torch.stack((lower, upper), 1).flatten().long(), (position - lower).float()
 
 
 def _finish_shape(cells: Tensor, grid: tuple[int, int]) -> Tensor:
     """Blur cells (B, 28, 28) with a 3 x 3 box, reflected at the border, and sample them to (B, h, w)."""
-    padded = functional.pad(cells.unsqueeze(1), (1, 1, 1, 1), mode="reflect")
-    blurred = functional.avg_pool2d(padded, 3, stride=1)
-    if grid != (_CELLS, _CELLS):
-        blurred = functional.interpolate(blurred, grid, mode="bilinear", align_corners=False)
-    return blurred.squeeze(1)
+    padded = functional.pad(cells.unsqueeze(1), (1, 1, 1, 1), mode="reflect").squeeze(1)
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    blurred = (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9  # three times faster than avg_pool2d
+    if grid == (_CELLS, _CELLS):
+        return blurred
+    resized = functional.interpolate(blurred.unsqueeze(1), grid, mode="bilinear", align_corners=False)
+    return resized.squeeze(1)
 
 
 def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
@@ -202,7 +207,7 @@ def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
     The table of DESIGN section 5. A shape of one ellipse has it twice. A semi-axis of zero is replaced.
     """
     height, width = size
-    x, y = landmarks.float().trunc().clamp(-_FARTHEST, _FARTHEST).int().unbind(-1)  # (B, 68) each
+    x, y = landmarks.trunc().clamp(-_FARTHEST, _FARTHEST).int().unbind(-1)  # (B, 68) each
 
     def middle(values: Tensor, first: int, second: int) -> Tensor:
         return torch.div(values[:, first] + values[:, second], 2, rounding_mode="trunc")
@@ -226,7 +231,7 @@ def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
             *(
                 (
                     middle(x, left, right),
-                    middle(y, left, right),
+                    middle(y, top, bottom),
                     half(x, left, right),
                     half(y, top, bottom, taller),
                 )
@@ -251,7 +256,7 @@ def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
             shape((x[:, 41], y[:, 41] + down, *cheek), (x[:, 46], y[:, 46] + down, *cheek)),  # AU6
             eyes(taller=20, instead_of_zero=5),  # AU7
             shape((x[:, 31], y[:, 29], *disc), (x[:, 35], y[:, 29], *disc)),  # AU9
-            shape((x[:, 48], y[:, 50], *disc), (x[:, 54], y[:, 52], *disc)),  # AU10
+            shape((x[:, 48], y[:, 50], *disc), (x[:, 52], y[:, 54], *disc)),  # AU10
             shape((x[:, 48], y[:, 48], *disc), (x[:, 54], y[:, 54], *disc)),  # AU12, AU15
             shape(
                 ((x[:, 48] - 20).clamp(min=0), y[:, 48], *disc),

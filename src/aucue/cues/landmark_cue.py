@@ -11,8 +11,8 @@ from aucue.faces import JAW
 class LandmarkCue:
     """Draws a round bump at every landmark, the union of them stretched to [0, 1].
 
-    Each bump is the density of an isotropic normal distribution; the map is their pixelwise maximum. This is the
-    landmark heatmap that the paper compares the action-unit map with (variance 64, no jaw, at 224 x 224).
+    Each bump is the density of an isotropic normal distribution; the map is their pixelwise maximum. This is
+    the landmark heatmap that the paper compares the action-unit map with (variance 64, no jaw, 224 x 224).
 
     Args:
         variance: Of a bump, in square pixels of the frame.
@@ -41,7 +41,7 @@ class LandmarkCue:
         landmarks = landmarks.float()
         points = landmarks if self.jaw else landmarks[:, JAW.stop :]
         x, y = (pixels(g, s, landmarks.device) for g, s in zip(reversed(grid), reversed(size), strict=True))
-        # The nearest landmark of a pixel gives the maximum; the density's constant factor cancels in the stretch.
+        # The nearest landmark gives the maximum; the density's constant factor cancels in the stretch.
         nearest = landmarks.new_full((len(landmarks), *grid), torch.inf)
         for point in points.unbind(1):
             dx, dy = x - point[:, :1], y - point[:, 1:]

@@ -1,8 +1,8 @@
 """The pixels that OpenCV fills for `cv2.ellipse(..., angle=0, thickness=-1)`, as a table.
 
-The published code fills its ellipses with OpenCV, whose shapes are polygons of a few degrees per side in 16-bit
-fixed point: an outline drawn line by line, and a scan-line fill between its left and right chain. Both are
-followed here to the pixel, for all pairs of semi-axes at once. The centre is a whole pixel, so that a shape
+The published code fills its ellipses with OpenCV, whose shapes are polygons of a few degrees per side in
+16-bit fixed point: an outline drawn line by line, and a scan-line fill between its left and right chain. Both
+are followed here to the pixel, for all pairs of semi-axes at once. The centre is a whole pixel, so that a shape
 depends on its semi-axes alone, and every row of it is one run of pixels.
 """
 
@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 LONGEST_AXIS = 127
@@ -37,7 +38,9 @@ def filled_rows() -> Tensor:
     return torch.from_numpy(rows.astype(np.int8)).view(LONGEST_AXIS + 1, LONGEST_AXIS + 1, -1, 2)
 
 
-def _filled(a: np.ndarray, b: np.ndarray, side: int, rows: np.ndarray) -> np.ndarray:
+def _filled(
+    a: NDArray[np.int64], b: NDArray[np.int64], side: int, rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Widen the empty rows (n, 255, 2) by polygons with one corner per `side` degrees."""
     angles = np.radians(np.arange(0, 361, side))
     # OpenCV's table of sines has seven digits in single precision.
@@ -51,8 +54,10 @@ def _filled(a: np.ndarray, b: np.ndarray, side: int, rows: np.ndarray) -> np.nda
     return rows
 
 
-def _outline(rows: np.ndarray, start: tuple[np.ndarray, ...], end: tuple[np.ndarray, ...]) -> None:
-    """Draw one side of each polygon: a step per pixel along the longer direction, from the left or the top."""
+def _outline(
+    rows: NDArray[np.int64], start: tuple[NDArray[np.int64], ...], end: tuple[NDArray[np.int64], ...]
+) -> None:
+    """Draw one side of each polygon: a step per pixel along its longer direction, from left or top."""
     (x1, y1), (x2, y2) = start, end
     flat = abs(x2 - x1) > abs(y2 - y1)
     swap = np.where(flat, x2 < x1, y2 < y1)
@@ -69,7 +74,9 @@ def _outline(rows: np.ndarray, start: tuple[np.ndarray, ...], end: tuple[np.ndar
         _widen(rows, on, (y1 + step * y_step)[on], (x1 + step * x_step)[on])
 
 
-def _scan(rows: np.ndarray, start: tuple[np.ndarray, ...], end: tuple[np.ndarray, ...]) -> None:
+def _scan(
+    rows: NDArray[np.int64], start: tuple[NDArray[np.int64], ...], end: tuple[NDArray[np.int64], ...]
+) -> None:
     """Add the scan-line fill's bounds on one side: rows between its ends, whose y is rounded first."""
     (x1, y1), (x2, y2) = start, end
     swap = y2 < y1
@@ -83,12 +90,14 @@ def _scan(rows: np.ndarray, start: tuple[np.ndarray, ...], end: tuple[np.ndarray
         _widen(rows, on, (top[on] + row) << 16, (x1 + row * slope)[on])
 
 
-def _quotient(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def _quotient(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.int64]:
     """Integer division that rounds towards zero, as C does."""
     return np.sign(numerator) * (abs(numerator) // denominator)
 
 
-def _widen(rows: np.ndarray, ellipses: np.ndarray, y: np.ndarray, x: np.ndarray) -> None:
+def _widen(
+    rows: NDArray[np.int64], ellipses: NDArray[np.int64], y: NDArray[np.int64], x: NDArray[np.int64]
+) -> None:
     """Extend one row of each of the ellipses to a point given in fixed point."""
     row, column = ((y + _HALF) >> 16) + LONGEST_AXIS, (x + _HALF) >> 16
     rows[ellipses, row, 0] = np.minimum(rows[ellipses, row, 0], column)

@@ -45,6 +45,6 @@ class RegionModel(Protocol):
             maps: (B, h, w) in [0, 1] as drawn.
 
         Returns:
-            Maps (B, h, w) in [0, 1], perhaps stretched to the full range, and (B,) bool: whether each is usable.
+            Maps (B, h, w) in [0, 1], perhaps stretched, and (B,) bool: whether each is usable.
         """
         ...

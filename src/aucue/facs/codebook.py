@@ -107,8 +107,8 @@ class Codebook:
             path = folder / codebook
             if not path.suffix and not path.exists():
                 raise InputError(
-                    f"There is no codebook {str(codebook)!r}; give one of {', '.join(BUNDLED_CODEBOOKS)} or the"
-                    f" path of a YAML file.{did_you_mean(codebook, BUNDLED_CODEBOOKS)}"
+                    f"There is no codebook {str(codebook)!r}; give one of {', '.join(BUNDLED_CODEBOOKS)} or"
+                    f" the path of a YAML file.{did_you_mean(codebook, BUNDLED_CODEBOOKS)}"
                 )
         if path.resolve() in chain:
             raise InputError(f"Codebook {path} extends itself.")
