@@ -55,17 +55,6 @@ def command(*, network: bool = False) -> int:
     return 0
 
 
-def available_cores() -> int:
-    """Processor cores this process may use: its affinity and, in a container, its quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        limit, period = quota.read_text().split()
-        if limit != "max":
-            cores = min(cores, max(1, round(int(limit) / int(period))))
-    return cores
-
-
 def _version(name: str) -> str:
     try:
         return version(name)
@@ -81,13 +70,19 @@ def _extra(name: str) -> str:
 
 
 def _machine() -> dict[str, str]:
-    import torch
+    try:
+        import torch
 
+        from aucue.data import available_cores
+    except (
+        Exception
+    ) as error:  # whatever a broken installation raises: finding it is what this command is for
+        return {"problem": f"aucue cannot be loaded: {type(error).__name__}: {error}"}
     cores = available_cores()
     entries = {
         "cores": f"{cores} of {os.cpu_count()} usable",
         "threads": f"torch uses {torch.get_num_threads()}; {cores} recommended (OMP_NUM_THREADS)",
-        "loader processes": f"{min(cores - 1, 8)} recommended (--data.workers)",
+        "loader processes": f"{max(1, min(cores - 1, 16))} recommended (--data.workers)",
     }
     for i in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(i)
