@@ -3,9 +3,9 @@
 For comparison with published results (FG 2024, arXiv 2402.00281). Its radii are fixed in pixels or taken from
 landmarks truncated to whole pixels, and do not turn with the face; `anatomical` mends that.
 
-Every action unit is drawn as one or two filled ellipses at the frame's size, sampled down to 28 x 28, blurred with
-a 3 x 3 box and sampled up to the size asked for. The sampler reads two rows and two columns per cell, so only the
-rows it reads are ever evaluated, each as runs of pixels.
+Every action unit is drawn as one or two filled ellipses at the frame's size, sampled down to 28 x 28, blurred
+with a 3 x 3 box and sampled up to the size asked for. The sampler reads two rows and two columns per cell, so
+only the rows it reads are ever evaluated, each as runs of pixels.
 """
 
 from collections.abc import Sequence
@@ -20,30 +20,13 @@ from aucue.cues.opencv_ellipse import LONGEST_AXIS, filled_rows
 
 _CELLS = 28  # side of the grid on which the published code blurs
 _FLOOR = 1e-4 / 255  # the published canvas is filled with 1e-4, ellipses with 255
-_FARTHEST = (
-    1 << 20
-)  # landmarks are clamped to this, so that nothing overflows; it is far outside of any frame
+_FARTHEST = 1 << 20  # landmarks are clamped to this, far outside of any frame, lest anything overflow
 
 # Several action units share one shape.
+_UNITS = ((1,), (2,), (4,), (5,), (6,), (7,), (9,), (10,), (12, 15), (14,), (16,), (17,), (20,))
 _SHAPES = {
-    1: 0,
-    2: 1,
-    4: 2,
-    5: 3,
-    6: 4,
-    7: 5,
-    9: 6,
-    10: 7,
-    12: 8,
-    14: 9,
-    15: 8,
-    16: 10,
-    17: 11,
-    20: 12,
-    23: 13,
-    24: 13,
+    unit: shape for shape, units in enumerate((*_UNITS, (23, 24, 26, 27), (25,), (43,))) for unit in units
 }
-_SHAPES |= {25: 14, 26: 13, 27: 13, 43: 15}
 
 
 class _Tables(NamedTuple):
@@ -121,7 +104,7 @@ class PublishedRegions:
         return every[rows, shapes.clamp(min=0)]
 
     def _visible(self, ellipses: Tensor, size: tuple[int, int]) -> Tensor:
-        """Whether any pixel of the two ellipses (..., 2, 4) lies in the frame: see the row nearest to the centre."""
+        """Whether a pixel of the two ellipses (..., 2, 4) is in the frame: see the row nearest the centre."""
         height, width = size
         row = ellipses[..., 1].clamp(0, height - 1).unsqueeze(-1)
         first, last = self._runs(ellipses, row, size)
@@ -204,7 +187,8 @@ def _finish_shape(cells: Tensor, grid: tuple[int, int]) -> Tensor:
 def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
     """All shapes of all faces (B, 16, 2, 4) int32: two ellipses each, as centre x, y and semi-axes a, b.
 
-    The table of DESIGN section 5. A shape of one ellipse has it twice. A semi-axis of zero is replaced.
+    Follows the published code; the order is that of `_SHAPES`. A shape that is one ellipse has it twice.
+    Landmarks are truncated to whole pixels in the precision they come in.
     """
     height, width = size
     x, y = landmarks.trunc().clamp(-_FARTHEST, _FARTHEST).int().unbind(-1)  # (B, 68) each
@@ -212,65 +196,63 @@ def _published_geometry(landmarks: Tensor, size: tuple[int, int]) -> Tensor:
     def middle(values: Tensor, first: int, second: int) -> Tensor:
         return torch.div(values[:, first] + values[:, second], 2, rounding_mode="trunc")
 
-    def half(values: Tensor, first: int, second: int, extra: int = 0) -> Tensor:
+    def half(values: Tensor, first: int, second: int, extra: int = 0, instead_of_zero: int = 0) -> Tensor:
         span = values[:, second] - values[:, first] + extra
-        return torch.div(span, 2, rounding_mode="trunc").clamp(min=0)
+        axis = torch.div(span, 2, rounding_mode="trunc").clamp(min=0)
+        return torch.where(axis == 0, instead_of_zero, axis)
 
-    def shape(
-        *ellipses: tuple[Tensor, Tensor, Tensor | int, Tensor | int], instead_of_zero: int = 0
-    ) -> Tensor:
-        parts = []
-        for cx, cy, *axes in ellipses:
-            axes = [torch.as_tensor(axis, dtype=torch.int32, device=x.device).expand_as(cx) for axis in axes]
-            axes = [torch.where(axis == 0, instead_of_zero, axis) for axis in axes]
-            parts.append(torch.stack((cx, cy, *axes), -1))
-        return torch.stack((parts[0], parts[-1]), 1)
+    def ellipse(cx: Tensor, cy: Tensor, a: Tensor | int, b: Tensor | int) -> Tensor:
+        axes = (torch.as_tensor(axis, dtype=cx.dtype, device=cx.device).expand_as(cx) for axis in (a, b))
+        return torch.stack((cx, cy, *axes), -1)
+
+    def pair(left: Tensor, right: Tensor) -> Tensor:
+        return torch.stack((left, right), 1)
+
+    def at(left: tuple[int, int], right: tuple[int, int], a: int = 20, b: int = 20, down: int = 0) -> Tensor:
+        # A centre may take its x from one landmark and its y from another.
+        return pair(*(ellipse(x[:, i], y[:, j] + down, a, b) for i, j in (left, right)))
+
+    def between(first: int, second: int, instead_of_zero: int) -> Tensor:
+        axes = (half(values, first, second, instead_of_zero=instead_of_zero) for values in (x, y))
+        one = ellipse(middle(x, first, second), middle(y, first, second), *axes)
+        return pair(one, one)
+
+    def eye(left: int, right: int, top: int, bottom: int, taller: int, instead_of_zero: int) -> Tensor:
+        a = half(x, left, right, 0, instead_of_zero)
+        b = half(y, top, bottom, taller, instead_of_zero)
+        return ellipse(middle(x, left, right), middle(y, top, bottom), a, b)
 
     def eyes(taller: int, instead_of_zero: int) -> Tensor:
-        return shape(
-            *(
-                (
-                    middle(x, left, right),
-                    middle(y, top, bottom),
-                    half(x, left, right),
-                    half(y, top, bottom, taller),
-                )
-                for left, right, top, bottom in ((36, 39, 38, 41), (42, 45, 44, 47))
-            ),
-            instead_of_zero=instead_of_zero,
+        return pair(
+            eye(36, 39, 38, 41, taller, instead_of_zero),
+            eye(42, 45, 44, 47, taller, instead_of_zero),
         )
 
+    mouth = ellipse(middle(x, 48, 54), middle(y, 51, 57), half(x, 48, 54, 0, 5), half(y, 51, 57, 0, 5))
+    dimples = (
+        ellipse((x[:, 48] - 20).clamp(min=0), y[:, 48], 20, 20),
+        ellipse((x[:, 54] + 20).clamp(max=width), y[:, 54], 20, 20),
+    )
+    stretched = (ellipse(middle(x, i, j), middle(y, i, j), 20, 20) for i, j in ((48, 6), (50, 10)))
     brow = round(width / 8), round(height / 10)
-    cheek = round(width / 10), round(height / 10)
-    down = round(height / 6)
-    disc = (20, 20)
-    mouth = (middle(x, 48, 54), middle(y, 51, 57), half(x, 48, 54), half(y, 51, 57))
+    cheek = round(width / 10), round(height / 10), round(height / 6)
     return torch.stack(
         (
-            shape((x[:, 20], y[:, 20], *brow), (x[:, 23], y[:, 23], *brow)),  # AU1
-            shape((x[:, 18], y[:, 18], *brow), (x[:, 25], y[:, 25], *brow)),  # AU2
-            shape(
-                (middle(x, 19, 24), middle(y, 19, 24), half(x, 19, 24), half(y, 19, 24)), instead_of_zero=10
-            ),  # AU4
+            at((20, 20), (23, 23), *brow),  # AU1
+            at((18, 18), (25, 25), *brow),  # AU2
+            between(19, 24, instead_of_zero=10),  # AU4
             eyes(taller=0, instead_of_zero=5),  # AU5
-            shape((x[:, 41], y[:, 41] + down, *cheek), (x[:, 46], y[:, 46] + down, *cheek)),  # AU6
+            at((41, 41), (46, 46), *cheek),  # AU6
             eyes(taller=20, instead_of_zero=5),  # AU7
-            shape((x[:, 31], y[:, 29], *disc), (x[:, 35], y[:, 29], *disc)),  # AU9
-            shape((x[:, 48], y[:, 50], *disc), (x[:, 52], y[:, 54], *disc)),  # AU10
-            shape((x[:, 48], y[:, 48], *disc), (x[:, 54], y[:, 54], *disc)),  # AU12, AU15
-            shape(
-                ((x[:, 48] - 20).clamp(min=0), y[:, 48], *disc),
-                ((x[:, 54] + 20).clamp(max=width), y[:, 54], *disc),
-            ),  # AU14
-            shape((x[:, 59], y[:, 59], *disc), (x[:, 55], y[:, 55], *disc)),  # AU16
-            shape(
-                (middle(x, 59, 8), middle(y, 59, 8), half(x, 59, 8), half(y, 59, 8)), instead_of_zero=5
-            ),  # AU17
-            shape(
-                (middle(x, 48, 6), middle(y, 48, 6), *disc), (middle(x, 50, 10), middle(y, 50, 10), *disc)
-            ),  # AU20
-            shape(mouth, instead_of_zero=5),  # AU23, AU24, AU26, AU27
-            shape((x[:, 51], y[:, 51], 25, 10), (x[:, 57], y[:, 57], 25, 10)),  # AU25
+            at((31, 29), (35, 29)),  # AU9
+            at((48, 50), (52, 54)),  # AU10
+            at((48, 48), (54, 54)),  # AU12, AU15
+            pair(*dimples),  # AU14
+            at((59, 59), (55, 55)),  # AU16
+            between(59, 8, instead_of_zero=5),  # AU17
+            pair(*stretched),  # AU20
+            pair(mouth, mouth),  # AU23, AU24, AU26, AU27
+            at((51, 51), (57, 57), 25, 10),  # AU25
             eyes(taller=20, instead_of_zero=0),  # AU43
         ),
         1,

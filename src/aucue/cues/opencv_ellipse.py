@@ -2,8 +2,8 @@
 
 The published code fills its ellipses with OpenCV, whose shapes are polygons of a few degrees per side in
 16-bit fixed point: an outline drawn line by line, and a scan-line fill between its left and right chain. Both
-are followed here to the pixel, for all pairs of semi-axes at once. The centre is a whole pixel, so that a shape
-depends on its semi-axes alone, and every row of it is one run of pixels.
+are followed here to the pixel, for all pairs of semi-axes at once. The centre is a whole pixel, so that a
+shape depends on its semi-axes alone, and every row of it is one run of pixels.
 """
 
 from functools import lru_cache
@@ -15,6 +15,8 @@ from torch import Tensor
 
 LONGEST_AXIS = 127
 """Longest semi-axis in the table, in pixels."""
+
+_Whole = NDArray[np.int64]
 
 _ONE = 1 << 16  # one pixel in OpenCV's fixed point
 _HALF = _ONE >> 1
@@ -38,9 +40,7 @@ def filled_rows() -> Tensor:
     return torch.from_numpy(rows.astype(np.int8)).view(LONGEST_AXIS + 1, LONGEST_AXIS + 1, -1, 2)
 
 
-def _filled(
-    a: NDArray[np.int64], b: NDArray[np.int64], side: int, rows: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _filled(a: _Whole, b: _Whole, side: int, rows: _Whole) -> _Whole:
     """Widen the empty rows (n, 255, 2) by polygons with one corner per `side` degrees."""
     angles = np.radians(np.arange(0, 361, side))
     # OpenCV's table of sines has seven digits in single precision.
@@ -54,16 +54,15 @@ def _filled(
     return rows
 
 
-def _outline(
-    rows: NDArray[np.int64], start: tuple[NDArray[np.int64], ...], end: tuple[NDArray[np.int64], ...]
-) -> None:
+def _outline(rows: _Whole, start: tuple[_Whole, ...], end: tuple[_Whole, ...]) -> None:
     """Draw one side of each polygon: a step per pixel along its longer direction, from left or top."""
     (x1, y1), (x2, y2) = start, end
     flat = abs(x2 - x1) > abs(y2 - y1)
     swap = np.where(flat, x2 < x1, y2 < y1)
     x1, x2 = np.where(swap, x2, x1), np.where(swap, x1, x2)
     y1, y2 = np.where(swap, y2, y1), np.where(swap, y1, y2)
-    dx, dy = x2 - x1, y2 - y1
+    dx: _Whole = x2 - x1
+    dy: _Whole = y2 - y1
     steps = np.where(flat, dx, dy) >> 16
     x_step = np.where(flat, _ONE, _quotient(dx << 16, abs(dy) | 1))
     y_step = np.where(flat, _quotient(dy << 16, abs(dx) | 1), _ONE)
@@ -74,9 +73,7 @@ def _outline(
         _widen(rows, on, (y1 + step * y_step)[on], (x1 + step * x_step)[on])
 
 
-def _scan(
-    rows: NDArray[np.int64], start: tuple[NDArray[np.int64], ...], end: tuple[NDArray[np.int64], ...]
-) -> None:
+def _scan(rows: _Whole, start: tuple[_Whole, ...], end: tuple[_Whole, ...]) -> None:
     """Add the scan-line fill's bounds on one side: rows between its ends, whose y is rounded first."""
     (x1, y1), (x2, y2) = start, end
     swap = y2 < y1
@@ -90,14 +87,12 @@ def _scan(
         _widen(rows, on, (top[on] + row) << 16, (x1 + row * slope)[on])
 
 
-def _quotient(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.int64]:
+def _quotient(numerator: _Whole, denominator: _Whole) -> _Whole:
     """Integer division that rounds towards zero, as C does."""
     return np.sign(numerator) * (abs(numerator) // denominator)
 
 
-def _widen(
-    rows: NDArray[np.int64], ellipses: NDArray[np.int64], y: NDArray[np.int64], x: NDArray[np.int64]
-) -> None:
+def _widen(rows: _Whole, ellipses: _Whole, y: _Whole, x: _Whole) -> None:
     """Extend one row of each of the ellipses to a point given in fixed point."""
     row, column = ((y + _HALF) >> 16) + LONGEST_AXIS, (x + _HALF) >> 16
     rows[ellipses, row, 0] = np.minimum(rows[ellipses, row, 0], column)
