@@ -8,6 +8,7 @@ from aucue.data.loading import EpochSampler, make_loader
 from aucue.data.prepare import PrepareReport, prepare
 from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
 from aucue.data.source import SPLITS, Sample, Source
+from aucue.data.synthetic import SyntheticSource
 from aucue.data.transforms import FaceTransform, RandomMirror, Transform, eval_transform, train_transform
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Source",
     "FolderSource",
     "CsvSource",
+    "SyntheticSource",
     "prepare",
     "PrepareReport",
     "open_prepared",

@@ -30,8 +30,8 @@ def split_holdout(dataset: FaceDataset, fraction: float, seed: int = 0) -> tuple
     held = _draw(labels, _groups(dataset.column("person")), fraction, seed)
     if held.all() or not held.any():
         raise InputError(
-            f"{fraction} of {len(labels)} samples cannot be held out, one side would be empty; add samples or "
-            "name a validation split"
+            f"{fraction} of {len(labels)} samples cannot be held out: one side would be empty; add samples "
+            "or name a validation split"
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
 

@@ -120,8 +120,8 @@ class Job:
     def _check(self, sample: Sample) -> None:
         if sample.label not in self.source.classes or sample.split not in SPLITS:
             raise InputError(
-                f'{self.source.name}, "{sample.key}": label "{sample.label}" or split "{sample.split}" is not '
-                f"one of {', '.join((*self.source.classes, *SPLITS))}"
+                f'{self.source.name}, "{sample.key}": label "{sample.label}" or split "{sample.split}" is '
+                f"not one of {', '.join((*self.source.classes, *SPLITS))}"
             )
 
     def _face(self, sample: Sample, picture: Image.Image) -> tuple[Face, tuple[str, str] | None]:
