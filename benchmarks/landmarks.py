@@ -65,11 +65,13 @@ def measure(folder: Path, file: str, template: np.ndarray, reader: FaceReader) -
 
 
 def measure_all(folder: Path, workers: int = 2) -> list[Measurement]:
-    """All photographs of the folder, in worker processes."""
-    templates = read_templates(folder)
+    """All photographs of the folder, in worker processes, or in this one with no workers."""
+    items = read_templates(folder).items()
     reader = FaceReader()
+    if not workers:
+        return [measure(folder, file, template, reader) for file, template in items]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(measure, folder, *item, reader) for item in templates.items()]
+        jobs = [pool.submit(measure, folder, file, template, reader) for file, template in items]
         return [job.result() for job in jobs]
 
 

@@ -12,6 +12,7 @@ from aucue.errors import InputError
 from aucue.faces.landmarks import LEFT_MOUTH_CORNER, NOSE_TIP, RIGHT_MOUTH_CORNER, eye_centres
 
 _BORDER = 3  # pixels around what the crop shows, for the support of bicubic interpolation
+_LARGEST_ENLARGEMENT = 16  # keeps memory bounded where a face is a few pixels wide
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,12 @@ def warp(image: np.ndarray | Image.Image, matrix: np.ndarray, size: int) -> np.n
     left, top, right, bottom = _inside(window, image.size)
     region = image.crop((left, top, right, bottom))
 
-    # Shrinking is done first, with its antialiasing, so that the affine map only turns, shifts and enlarges.
-    shrink = max(1.0, _scale(to_picture))
-    small = (max(1, round(region.width / shrink)), max(1, round(region.height / shrink)))
-    factors = np.array(region.size) / small
-    if shrink > 1:
-        region = region.resize(small, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    # The size is changed first, by Pillow's antialiased resize; its affine map, a sharp cubic with which an
+    # enlarged edge comes out as stairs, is left with turning and shifting.
+    shrink = max(_scale(to_picture), 1 / _LARGEST_ENLARGEMENT)
+    resized = (max(1, round(region.width / shrink)), max(1, round(region.height / shrink)))
+    factors = np.array(region.size) / resized
+    region = region.resize(resized, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
     before = np.ceil(((left, top) - np.array(window[:2])) / factors).clip(0).astype(int)
     after = np.ceil((np.array(window[2:]) - (right, bottom)) / factors).clip(0).astype(int)

@@ -5,6 +5,7 @@ Landmarks are arrays (68, 2) of (x, y) = (column, row) in pixels; (0, 0) is the 
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aucue.errors import InputError
 
@@ -53,7 +54,7 @@ MIRROR = _mirror()
 """(68,) left-right index swap: `landmarks[MIRROR]` after `x -> width - 1 - x` is again in iBUG order."""
 
 
-def check_landmarks(landmarks: np.ndarray, where: str = "landmarks") -> np.ndarray:
+def check_landmarks(landmarks: ArrayLike, where: str = "landmarks") -> np.ndarray:
     """Return the landmarks as float32 (68, 2), or say what is wrong with them.
 
     Args:
@@ -77,7 +78,7 @@ def check_landmarks(landmarks: np.ndarray, where: str = "landmarks") -> np.ndarr
     return points
 
 
-def eye_centres(landmarks: np.ndarray) -> np.ndarray:
+def eye_centres(landmarks: ArrayLike) -> np.ndarray:
     """Centres of the left and the right eye (in the picture), each the mean of the eye's six points.
 
     Args:
@@ -90,7 +91,7 @@ def eye_centres(landmarks: np.ndarray) -> np.ndarray:
     return np.stack([points[..., LEFT_EYE, :].mean(-2), points[..., RIGHT_EYE, :].mean(-2)], axis=-2)
 
 
-def inter_ocular_distance(landmarks: np.ndarray) -> np.ndarray:
+def inter_ocular_distance(landmarks: ArrayLike) -> np.ndarray:
     """Distance between the eye centres in pixels, (...) for landmarks (..., 68, 2)."""
     left, right = np.moveaxis(eye_centres(landmarks), -2, 0)
     return np.linalg.norm(right - left, axis=-1)

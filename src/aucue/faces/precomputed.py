@@ -138,19 +138,27 @@ def _read_csv(path: Path) -> pa.Table:
 
 
 def _parse_csv(path: Path, names: list[str], number: pa.DataType) -> pa.Table:
-    def refuse(row: pacsv.InvalidRow) -> NoReturn:
-        raise InputError(
-            f"{path}, line {row.number}: {row.actual_columns} values instead of {row.expected_columns}"
-        )
+    refused: list[pacsv.InvalidRow] = []
+
+    def note(row: pacsv.InvalidRow) -> str:
+        refused.append(row)
+        return "skip"  # Arrow swallows what a handler raises
 
     types = {name: number if name in _NUMBERS else pa.string() for name in _wanted(names)}
-    return pacsv.read_csv(
+    table = pacsv.read_csv(
         path,
         # One thread: only then are the numbers of refused rows known.
         read_options=pacsv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
-        parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
+        parse_options=pacsv.ParseOptions(invalid_row_handler=note),
         convert_options=pacsv.ConvertOptions(column_types=types, include_columns=list(types)),
     )
+    if refused:
+        row = refused[0]
+        raise InputError(
+            f"{path}, line {row.number}: {row.actual_columns} values instead of {row.expected_columns}; "
+            "68 landmarks are 136 numbers"
+        )
+    return table
 
 
 def _explain(path: Path, names: list[str], error: pa.ArrowException) -> NoReturn:
