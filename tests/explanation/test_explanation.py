@@ -1,0 +1,66 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aucue.errors import OutputExistsError
+from aucue.explanation import Explainer, Explanation
+from aucue.faces import FaceReader
+
+
+@pytest.fixture
+def explanation(model, drawn, detector) -> Explanation:
+    return Explainer(model(predicts="surprise"), FaceReader(detector, size=64))(drawn[0])[0]
+
+
+def test_dict_is_plain(explanation: Explanation):
+    face = replace(explanation.face, score=float("nan"))
+    values = json.loads(json.dumps(replace(explanation, face=face).to_dict(), allow_nan=False))
+    assert values["expression"] == "surprise"
+    assert sum(values["probabilities"].values()) == pytest.approx(1)
+    assert values["action_units"][0] == {"number": 1, "name": "Inner Brow Raiser"}
+    assert values["face"]["score"] is None
+    assert values["face"]["box"] == [20, 20, 90, 100]
+    assert values["class_map_cosine"] == explanation.class_map_cosine
+
+
+def test_sentence_is_honest(explanation: Explanation):
+    assert explanation.sentence.startswith("The model says surprise (100 %). Agreement")
+    assert f"attention {explanation.attention_cosines['layer3']:.2f}" in explanation.sentence
+    assert f"an even map: {explanation.uniform_cosine:.2f}" in explanation.sentence
+    assert "not detected" in explanation.sentence
+    torn = replace(explanation, probabilities={"surprise": 0.4, "fear": 0.35, "neutral": 0.25})
+    assert "(40 %), unsure: fear has 35 %." in torn.sentence
+    whole = replace(explanation, face=replace(explanation.face, how="full-frame"))
+    assert "No face was found" in whole.sentence
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_picture_shows_five_tiles(explanation: Explanation, theme):
+    picture = np.asarray(explanation.picture(theme, tile_size=64))
+    crop = explanation.face.crop
+    found = [
+        (y, x)
+        for y in range(picture.shape[0] - 63)
+        for x in range(12)
+        if (picture[y, x : x + 64] == crop[0]).all() and (picture[y : y + 64, x : x + 64] == crop).all()
+    ]
+    assert len(found) == 1  # the face itself, untouched, at the left margin
+    assert picture.shape[1] > 5 * 64
+    assert not np.array_equal(picture, np.asarray(replace(explanation, cue=None).picture(theme, 64)))
+
+
+def test_pictures_without_a_cue(model, drawn, detector):
+    reader = FaceReader(detector, size=64)
+    assert Explainer(model(predicts="neutral"), reader)(drawn[0])[0].picture().width > 1000
+
+
+def test_save_refuses_to_replace(explanation: Explanation, tmp_path: Path):
+    picture, numbers = explanation.save(tmp_path / "new" / "folder", "a")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert json.loads(numbers.read_text()) == explanation.to_dict()
+    with pytest.raises(OutputExistsError, match=r"a\.png exists"):
+        explanation.save(tmp_path / "new" / "folder", "a")
+    explanation.save(tmp_path / "new" / "folder", "a", overwrite=True)
