@@ -1,6 +1,5 @@
 """Weights to start from: timm's usual source, its local cache, or a file. Never a silent random start."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
@@ -27,7 +26,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
     Args:
         path: weight file. A state dict may lie under "state_dict" or "model"; prefixes of DataParallel and
-            torch.compile are removed.
+            torch.compile are removed. Of a model file of aucue, the backbone is read.
 
     Raises:
         InputError: there is no such file, or it holds anything but tensors. Nothing is ever unpickled.
@@ -39,13 +38,11 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if (
-        not isinstance(state, Mapping)
-        or not all(isinstance(value, Tensor) for value in state.values())
-        or not state
-    ):
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{path}: holds no state dict (tensors by parameter name).")
-    return timm.models.clean_state_dict(dict(state))
+    state = timm.models.clean_state_dict(dict(state))
+    backbone = {key.removeprefix("backbone."): v for key, v in state.items() if key.startswith("backbone.")}
+    return backbone or state
 
 
 def is_safetensors(path: Path) -> bool:
@@ -63,14 +60,12 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # junk makes torch's restricted reader fail in any way
         raise InputError(
-            f"{path}: holds more than plain tensors, which is never opened; save a state dict (.safetensors)."
-        ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise InputError(
-            f"{path}: neither safetensors nor a readable PyTorch file of tensors ({error})."
+            f"{path}: neither safetensors nor a PyTorch file of plain tensors, and no other is ever opened; "
+            "save a state dict, best as .safetensors."
         ) from error
 
 
