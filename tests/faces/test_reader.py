@@ -20,7 +20,7 @@ from aucue.faces import (
 )
 
 
-def face_points(centre=(100, 100), distance=40, degrees=0):
+def face_points(centre=(100, 100), distance=40.0, degrees=0.0):
     """Landmarks with sensible anchors: eyes, mouth corners, nose tip; the rest in the middle of the face."""
     points = np.tile([0.0, 0.4], (68, 1))
     points[36:42], points[42:48] = (-0.5, 0), (0.5, 0)
