@@ -19,7 +19,9 @@ def features() -> torch.Tensor:
 def test_all_classes_by_hand(features):
     expected = [[[[1.0, 2.0]], [[-2.0, -2.0]], [[6.0, 8.0]]], [[[5.0, 6.0]], [[-2.0, -3.0]], [[14.0, 18.0]]]]
     torch.testing.assert_close(class_activation_map(features, WEIGHT), torch.tensor(expected))
-    torch.testing.assert_close(class_activation_map(features, WEIGHT[:, :, None, None]), torch.tensor(expected))
+    torch.testing.assert_close(
+        class_activation_map(features, WEIGHT[:, :, None, None]), torch.tensor(expected)
+    )
 
 
 def test_one_class_per_sample_by_hand(features):

@@ -20,8 +20,9 @@ KIND = {
 GRID = {"scale_to_attention": "attention", "scale_to_heatmap": "cue"}
 
 TAGS = [
-    "cos_7", "cos_14", "cos_28", "cos_56", "cos_7_signed", "cos_28_lam1", "cos_14_toheat", "cos_14_toheat_signed",
-    "cos_multi_5-4-3", "stdcos_14", "l1_14", "l2_14", "kl_14", "cos_softmax_14", "cos_elb_t1", "cos_elb_t5",
+    "cos_7", "cos_14", "cos_28", "cos_56", "cos_7_signed", "cos_28_lam1", "cos_14_toheat",
+    "cos_14_toheat_signed", "cos_multi_5-4-3", "stdcos_14", "l1_14", "l2_14", "kl_14", "cos_softmax_14",
+    "cos_elb_t1", "cos_elb_t5",
     "cos_avg_half_left", "cos_avg_half_right", "cos_fixed_q0.3", "cos_random_p1", "cos_random_p0.5",
     "cos_all_invalid", "cos_one_inf_pixel", "cos_constant_zero_feat",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ def maps(*rows: list[float]) -> torch.Tensor:
         ("l2", (4 + 16) / 2),
         # centred (-1/2, 1/2), unbiased std 1 / sqrt 2: direction (-1, 1), and the cue as it is
         ("standardized-cosine", 1 + 1 / math.sqrt(2)),
-        # s = softmax(3, 4) = (1, e) / (1 + e); the cue (1, 0) has no entropy, so the sum is -log s0 - log(1 - s1)
+        # s = softmax(3, 4) = (1, e) / (1 + e); the cue (1, 0) has no entropy: -log s0 - log(1 - s1)
         ("kl", (math.log(1 + math.e) + math.log(1 + math.e)) / 2),
     ],
 )
@@ -87,7 +87,9 @@ def test_no_valid_sample_is_zero_with_a_graph(loss):
     assert attention.grad.eq(0).all()
 
 
-@pytest.mark.parametrize("options", [{"loss": loss} for loss in LOSSES] + [{"barrier": 3.0}, {"softmax": True}])
+@pytest.mark.parametrize(
+    "options", [{"loss": loss} for loss in LOSSES] + [{"barrier": 3.0}, {"softmax": True}]
+)
 @pytest.mark.parametrize("grid", ["attention", "cue"])
 def test_gradients_against_finite_differences(options, grid):
     attention = torch.rand(2, 1, 3, 4, dtype=torch.float64, requires_grad=True)

@@ -43,7 +43,9 @@ def test_draw_has_the_share_and_is_never_empty():
 
 def test_draw_follows_the_generator_and_differs_between_samples():
     features = torch.rand(3, 16, 2, 2)
-    draws = [attention(features, "random-share", 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    draws = [
+        attention(features, "random-share", 0.5, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    ]
     torch.testing.assert_close(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     taken = draw_channels(3, 16, 0.5)

@@ -50,7 +50,9 @@ def rank(index: int, folder: str) -> None:
     model = DistributedDataParallel(network)
     guidance = Guidance(model, ["0", "2"])
     rows = slice(3 * index, 3 * index + 3)
-    torch.save({name: step(model, guidance, rows, valid) for name, valid in VALID.items()}, f"{folder}/{index}.pt")
+    torch.save(
+        {name: step(model, guidance, rows, valid) for name, valid in VALID.items()}, f"{folder}/{index}.pt"
+    )
     dist.destroy_process_group()
 
 

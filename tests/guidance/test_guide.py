@@ -1,5 +1,6 @@
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -57,11 +58,11 @@ def test_is_the_weighted_mean_of_the_layers_alignments(batch):
 def test_options_reach_the_loss(batch):
     images, cue = batch
     network = small_network()
-    options = {"grid": "cue", "softmax": True, "barrier": 2.0}
-    guidance = Guidance(network, "2", weight=1.0, share=0.5, attention="first-share", **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"grid": "cue", "softmax": True, "barrier": 2.0}
+    guidance = Guidance(network, "2", weight=1.0, share=0.5, attention="first-share", **options)
     network(images)
     maps = attention(guidance.tap.features["2"], "first-share", 0.5)
-    torch.testing.assert_close(guidance(cue), alignment(maps, cue, **options))  # type: ignore[arg-type]
+    torch.testing.assert_close(guidance(cue), alignment(maps, cue, **options))
 
 
 def test_a_cue_may_be_a_pair_or_have_no_channel(batch):
@@ -222,8 +223,8 @@ def test_compile(backend, batch):
 
 def test_a_copy_guides_the_copied_network(batch):
     images, cue = batch
-    trainer = nn.ModuleDict({"network": small_network()})
-    trainer.guidance = Guidance(trainer["network"], "2", weight=7.0)  # type: ignore[assignment]
+    trainer: Any = nn.ModuleDict({"network": small_network()})
+    trainer.guidance = Guidance(trainer["network"], "2", weight=7.0)
     term = (trainer["network"](images), trainer.guidance(cue))[1]
     twin = copy.deepcopy(trainer)
     twin["network"](images)

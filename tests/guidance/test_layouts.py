@@ -45,7 +45,13 @@ def test_a_network_that_changes_the_aspect_ratio_is_channels_first_unless_told()
 @pytest.mark.parametrize("prefix", [0, 1, 2, 5])
 @pytest.mark.parametrize(
     ("size", "grid"),
-    [((224, 224), (14, 14)), ((256, 128), (16, 8)), ((128, 256), (8, 16)), ((230, 180), (14, 11)), ((48, 32), (3, 2))],
+    [
+        ((224, 224), (14, 14)),
+        ((256, 128), (16, 8)),
+        ((128, 256), (8, 16)),
+        ((230, 180), (14, 11)),
+        ((48, 32), (3, 2)),
+    ],
 )
 def test_the_grid_of_tokens_is_recovered(size, grid, prefix):
     maps = positions(*grid)

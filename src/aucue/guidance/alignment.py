@@ -138,9 +138,9 @@ def valid_mean(losses: Tensor, rows: Tensor, across_ranks: bool = False) -> Tens
 def resize_map(map: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Resize maps as alignment and ATT-COS do: bilinear, aligned corners, antialiased, within their range.
 
-    This is torch's `align_corners=True, antialias=True`, as published. Torch takes the scale from the corners, but
-    lays the centres out by half pixels, so that maps come to lie up to one coarse cell too far up and left, most
-    at the bottom right. Alignment and ATT-COS agree in this.
+    This is torch's `align_corners=True, antialias=True`, as published. Torch takes the scale from the
+    corners but lays the centres out by half pixels, so that a cue brought to a coarse grid lies up to one
+    cell too far up and left, most at the bottom right. Alignment and ATT-COS agree in this.
 
     Args:
         map: (B, C, h, w).
