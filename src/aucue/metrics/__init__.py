@@ -13,6 +13,7 @@ from aucue.metrics.controls import (
 )
 from aucue.metrics.cosine import attention_at, attention_cosine, cam_at, cam_cosine, map_cosine
 from aucue.metrics.per_expression import ATTCOS, CAMCOS, ExpressionMean, expression_means, expression_sums
+from aucue.metrics.specificity import is_specific
 
 __all__ = [
     "ATTCOS",
@@ -31,6 +32,7 @@ __all__ = [
     "control_cosines",
     "expression_means",
     "expression_sums",
+    "is_specific",
     "map_cosine",
     "uniform_map",
 ]

@@ -1,0 +1,81 @@
+"""`aucue evaluate`: how often a model is right, where it looks, and how much of that is free."""
+
+from pathlib import Path
+from typing import Literal
+
+
+def command(
+    model: Path,
+    *,
+    data: Path,
+    split: Literal["train", "val", "test"] = "test",
+    out: Path,
+    against: list[Path] | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Measure a model on a prepared set: accuracy, ATT-COS, CAM-COS and their controls.
+
+    Writes evaluation.json, CSV tables and report.html. With --against, every model gets a folder of its own
+    in OUT, and comparison.html shows them side by side on the same faces.
+
+    Args:
+        model: Model file that aucue train wrote (.safetensors).
+        data: Folder that aucue prepare wrote.
+        split: Which faces.
+        out: Folder for the results.
+        against: Further model files to compare with.
+        batch_size: Faces per step.
+        device: "auto", "cpu", "cuda", ...
+        workers: Processes that read pictures; by default what suits this machine.
+        overwrite: Replace the results of an earlier evaluation.
+
+    Returns:
+        Exit status.
+    """
+    from rich.console import Console
+
+    from aucue.evaluation import compare, evaluate, write_comparison
+    from aucue.evaluation.results import check_free
+
+    models = _named([model, *(against or [])])
+    folders = {name: out / name for name in models} if against else dict.fromkeys(models, out)
+    if against:
+        check_free(out, ["comparison.html"], overwrite)
+    evaluations = {
+        name: evaluate(
+            path,
+            data,
+            split,
+            batch_size=batch_size,
+            device=device,
+            workers=workers,
+            name=name,
+            out=folders[name],
+            overwrite=overwrite,
+        )
+        for name, path in models.items()
+    }
+    console = Console()
+    for comparison in compare(evaluations):
+        console.print(comparison.table())
+    for note in dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes):
+        console.print(f"Note: {note}", highlight=False)
+    for folder in folders.values():
+        console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    if against:
+        page = write_comparison(
+            evaluations, out / "comparison.html", " or ".join(models), overwrite=overwrite
+        )
+        console.print(f"Side by side: {page}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _named(paths: list[Path]) -> dict[str, Path]:
+    """A short name for every model file: its own, or its folder's where all are called model.safetensors."""
+    names = [path.resolve().parent.name if path.stem == "model" else path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{k + 1}-{name}" for k, name in enumerate(names)]
+    return dict(zip(names, paths, strict=True))

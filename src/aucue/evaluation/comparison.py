@@ -1,0 +1,142 @@
+"""Several evaluations beside each other, with the controls that say how much of a cosine is free."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from aucue.errors import InputError
+from aucue.evaluation.results import Evaluation
+
+MEASURES = ("accuracy", "balanced", "macro F1", "ATT-COS", "CAM-COS", "specific", "above template")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison.
+
+    Attributes:
+        name: Model or control.
+        values: Value per measure, None where it has none.
+        is_control: Whether the line is a control.
+    """
+
+    name: str
+    values: tuple[float | None, ...]
+    is_control: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models on the same faces, and below them the controls.
+
+    Attributes:
+        title: Which faces.
+        rows: Models in the order given, then controls.
+        measures: Names of the columns.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    measures: tuple[str, ...] = MEASURES
+
+    def markdown(self) -> str:
+        """As a Markdown table under its title."""
+        lines = [
+            f"**{self.title}**",
+            "",
+            "| | " + " | ".join(self.measures) + " |",
+            "|---|" + "---:|" * len(self.measures),
+        ]
+        for row in self.rows:
+            name = f"*control: {row.name}*" if row.is_control else row.name
+            lines.append(f"| {name} | " + " | ".join(self.cells(row)) + " |")
+        return "\n".join(lines)
+
+    def table(self) -> Table:
+        """As a table for a terminal of 80 columns."""
+        caption = "grey: controls, maps that never looked at the image"
+        table = Table(title=self.title, caption=caption, box=SIMPLE_HEAD, collapse_padding=True)
+        table.title_justify = table.caption_justify = "left"
+        table.add_column("", no_wrap=True)
+        for measure in self.measures:
+            table.add_column(measure, justify="right", vertical="bottom")
+        for i, row in enumerate(self.rows):
+            last_model = not row.is_control and i + 1 < len(self.rows) and self.rows[i + 1].is_control
+            style = "dim" if row.is_control else None
+            table.add_row(row.name, *self.cells(row), style=style, end_section=last_model)
+        return table
+
+    def cells(self, row: Row) -> list[str]:
+        """The values of a row as text: shares in percent, cosines with two digits, nothing for None."""
+        cosines = ("ATT-COS", "CAM-COS")
+        return [
+            "" if value is None else f"{value:.2f}" if measure in cosines else f"{100 * value:.1f}%"
+            for measure, value in zip(self.measures, row.values, strict=True)
+        ]
+
+
+def compare(evaluations: Mapping[str, Evaluation] | Sequence[Evaluation]) -> tuple[Comparison, ...]:
+    """Put models and controls side by side, one comparison per set of faces.
+
+    Args:
+        evaluations: Evaluations, under the names to show (default: the models' own).
+
+    Returns:
+        One comparison per set and split, in the order in which they first occur.
+
+    Raises:
+        InputError: Nothing to compare.
+    """
+    return tuple(
+        Comparison(title, (*(_model_row(name, e) for name, e in members.items()), *_control_rows(members)))
+        for title, members in by_data(evaluations).items()
+    )
+
+
+def by_data(
+    evaluations: Mapping[str, Evaluation] | Sequence[Evaluation],
+) -> dict[str, dict[str, Evaluation]]:
+    """Evaluations by the faces they were made on: title of the set -> name -> evaluation.
+
+    Raises:
+        InputError: There are none.
+    """
+    if not isinstance(evaluations, Mapping):
+        evaluations = {evaluation.name: evaluation for evaluation in evaluations}
+    if not evaluations:
+        raise InputError("there is no evaluation to compare.")
+    groups: dict[str, dict[str, Evaluation]] = {}
+    for name, evaluation in evaluations.items():
+        groups.setdefault(title_of(evaluation), {})[name] = evaluation
+    return groups
+
+
+def title_of(evaluation: Evaluation) -> str:
+    """Which faces an evaluation was made on."""
+    data = evaluation.data
+    return f"{data['name']}, {data['split']} split, {data['faces']} faces"
+
+
+def _model_row(name: str, evaluation: Evaluation) -> Row:
+    cl = evaluation.classification
+    values = (
+        cl.accuracy,
+        cl.balanced_accuracy,
+        cl.macro_f1,
+        evaluation.guided_att_cos.macro,
+        evaluation.cam_cos.macro,
+        evaluation.specificity["class map"].macro,
+        evaluation.above_template["class map"].macro,
+    )
+    return Row(name, values, is_control=False)
+
+
+def _control_rows(members: Mapping[str, Evaluation]) -> list[Row]:
+    """The controls depend on the faces, their cues and the resolution, not on the network."""
+    evaluation = next(iter(members.values()))
+    return [
+        Row(name, (None, None, None, mean.macro, mean.macro, None, None), is_control=True)
+        for name, mean in evaluation.controls.items()
+    ]

@@ -1,0 +1,305 @@
+"""What an evaluation found: figures, one row per face, a few pictures; and how they become files."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aucue.errors import InputError, OutputExistsError
+
+FILES = ("evaluation.json", "per_expression.csv", "per_image.csv", "confusion.csv", "report.html")
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A per-image value averaged over a set.
+
+    Attributes:
+        macro: Mean over the expressions present of the mean over their faces; None if no face took part.
+        micro: Mean over the faces; None if no face took part.
+        per_expression: Mean per expression, None where no face took part.
+        count: Number of faces per expression that took part.
+    """
+
+    macro: float | None
+    micro: float | None
+    per_expression: dict[str, float | None]
+    count: dict[str, int]
+
+    @classmethod
+    def of(cls, computed: Mapping[str, Tensor], classes: Sequence[str], expressions: Sequence[str]) -> Self:
+        """From what `ExpressionMean.compute` gives; classes without a cue are left out."""
+        ids = {name: classes.index(name) for name in expressions}
+        return cls(
+            macro=number(computed["macro"]),
+            micro=number(computed["micro"]),
+            per_expression={name: number(computed["per_class"][k]) for name, k in ids.items()},
+            count={name: int(computed["count"][k]) for name, k in ids.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Classification:
+    """CL: how often the expression was named right.
+
+    Attributes:
+        accuracy: Share of faces named right; None without faces.
+        interval: 95 % Wilson score interval of the accuracy.
+        balanced_accuracy: Mean recall over the classes present.
+        macro_f1: Mean F1 over the classes that occur as label or as prediction.
+        chance: Accuracy of always naming the most frequent class.
+        recall, precision, f1: Per class, None where undefined.
+        support: Number of faces per class.
+        confusion: Counts, rows true, columns predicted.
+    """
+
+    accuracy: float | None
+    interval: tuple[float, float] | None
+    balanced_accuracy: float | None
+    macro_f1: float | None
+    chance: float | None
+    recall: dict[str, float | None]
+    precision: dict[str, float | None]
+    f1: dict[str, float | None]
+    support: dict[str, int]
+    confusion: list[list[int]]
+
+    @classmethod
+    def of(cls, computed: Mapping[str, Tensor], classes: Sequence[str]) -> Self:
+        """From what `ClassificationReport.compute` gives."""
+        counts = computed["counts"]
+        faces, right = int(counts.sum()), int(counts.diagonal().sum())
+        per_class = {
+            name: {label: number(value) for label, value in zip(classes, computed[name], strict=True)}
+            for name in ("recall", "precision", "f1")
+        }
+        return cls(
+            accuracy=number(computed["accuracy"]),
+            interval=wilson(right, faces) if faces else None,
+            balanced_accuracy=number(computed["balanced_accuracy"]),
+            macro_f1=number(computed["macro_f1"]),
+            chance=int(counts.sum(1).max()) / faces if faces else None,
+            support={label: int(n) for label, n in zip(classes, counts.sum(1), strict=True)},
+            confusion=counts.tolist(),
+            **per_class,
+        )
+
+
+@dataclass(frozen=True)
+class Example:
+    """One face of the report.
+
+    Attributes:
+        key: Name of the face in its set.
+        label, prediction: True and predicted class.
+        probability: Probability of the prediction.
+        image: Crop (S, S, 3).
+        attention: Attention of the layer the report is about (h, w), stretched to [0, 1].
+        class_map: Class map of the true class (h, w) in [0, 1].
+        cue: AU map (S, S) in [0, 1], None without a valid cue.
+    """
+
+    key: str
+    label: str
+    prediction: str
+    probability: float
+    image: NDArray[np.uint8]
+    attention: NDArray[np.float32]
+    class_map: NDArray[np.float32]
+    cue: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All an evaluation found. `to_dict` holds the figures; rows and pictures live in the written files.
+
+    Attributes:
+        model: What was evaluated: name, backbone, read-out, guidance (weight and layers).
+        data: On what: name, split, number of faces, template, codebook, region model.
+        classes: All classes.
+        expressions: The classes that have action units, hence a cue.
+        without_cue: Number of faces outside ATT-COS and CAM-COS, by reason.
+        classification: CL.
+        attention_layer: The guided layer (the deepest one if several), or the final one.
+        att_cos: ATT-COS per layer, shallow to deep.
+        cam_cos: CAM-COS of the true class's map.
+        cam_cos_predicted: CAM-COS of the predicted class's map.
+        controls: Cosines of maps that never looked at the image, see `aucue.metrics.CONTROLS`.
+        specificity: Share of faces whose map resembles the AU map of the true expression more than that of
+            every other expression of the same face; for "class map" (of the true class) and "attention".
+        above_template: Share of faces whose map comes nearer to the cue than the mean map of other faces with
+            the same expression does; for "class map" and "attention".
+        notes: Sentences a reader has to know.
+        images: One row per face.
+        examples: The faces shown in the report.
+    """
+
+    model: dict[str, Any]
+    data: dict[str, Any]
+    classes: tuple[str, ...]
+    expressions: tuple[str, ...]
+    without_cue: dict[str, int]
+    classification: Classification
+    attention_layer: str
+    att_cos: dict[str, Mean]
+    cam_cos: Mean
+    cam_cos_predicted: Mean
+    controls: dict[str, Mean]
+    specificity: dict[str, Mean]
+    above_template: dict[str, Mean]
+    notes: tuple[str, ...] = ()
+    images: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
+    examples: list[Example] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.model["name"]
+
+    @property
+    def guided_att_cos(self) -> Mean:
+        """ATT-COS of `attention_layer`."""
+        return self.att_cos[self.attention_layer]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain values that JSON can hold; undefined ones are None."""
+        values = {k: v for k, v in self.__dict__.items() if k not in ("images", "examples")}
+        return json.loads(json.dumps(values, default=asdict, allow_nan=False))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The figures back from `to_dict`, without rows and pictures.
+
+        Raises:
+            InputError: The values are not those of an evaluation.
+        """
+        try:
+            classification = dict(values["classification"])
+            interval = classification["interval"]
+            classification["interval"] = interval and tuple(interval)
+            nested = {
+                name: {key: Mean(**mean) for key, mean in values[name].items()}
+                for name in ("att_cos", "controls", "specificity", "above_template")
+            }
+            means = {name: Mean(**values[name]) for name in ("cam_cos", "cam_cos_predicted")}
+            lists = {name: tuple(values[name]) for name in ("classes", "expressions", "notes")}
+            changed = {"classification": Classification(**classification), **nested, **means, **lists}
+            return cls(**{**values, **changed})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"not the figures of an evaluation: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The figures back from an `evaluation.json`.
+
+        Raises:
+            InputError: The file cannot be read or holds something else.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def write(self, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
+        """Write `evaluation.json`, `per_expression.csv`, `per_image.csv`, `confusion.csv` and `report.html`.
+
+        Args:
+            folder: Created if need be; other files in it are left alone.
+            overwrite: Replace the files of an earlier evaluation.
+
+        Returns:
+            Path of the report.
+
+        Raises:
+            OutputExistsError: One of the files exists and `overwrite` is not set.
+        """
+        from aucue.evaluation.report import write_report  # the report needs this module
+
+        folder = Path(folder)
+        check_free(folder, FILES, overwrite)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        (folder / "evaluation.json").write_text(figures + "\n", encoding="utf-8")
+        write_csv(folder / "per_expression.csv", self.per_expression_rows())
+        write_csv(folder / "per_image.csv", self.images)
+        confusion = [
+            {"true": label, **dict(zip(self.classes, row, strict=True))}
+            for label, row in zip(self.classes, self.classification.confusion, strict=True)
+        ]
+        write_csv(folder / "confusion.csv", confusion)
+        return write_report(self, folder / "report.html")
+
+    def per_expression_rows(self) -> list[dict[str, Any]]:
+        """One row per class with every figure that is kept per expression, then the macro averages."""
+        cosines: dict[str, Mean] = {f"att_cos {layer}": mean for layer, mean in self.att_cos.items()}
+        cosines |= {"cam_cos": self.cam_cos, "cam_cos predicted class": self.cam_cos_predicted}
+        cosines |= {f"control {name}": mean for name, mean in self.controls.items()}
+        cosines |= {f"specificity {name}": mean for name, mean in self.specificity.items()}
+        cosines |= {f"above template {name}": mean for name, mean in self.above_template.items()}
+        cl = self.classification
+        rows = [
+            {
+                "expression": name,
+                "faces": cl.support[name],
+                "faces with cue": self.cam_cos.count.get(name, 0),
+                "recall": cl.recall[name],
+                "precision": cl.precision[name],
+                "f1": cl.f1[name],
+                **{key: mean.per_expression.get(name) for key, mean in cosines.items()},
+            }
+            for name in self.classes
+        ]
+        rows.append(
+            {
+                "expression": "macro average",
+                "faces": sum(cl.support.values()),
+                "faces with cue": sum(self.cam_cos.count.values()),
+                "recall": cl.balanced_accuracy,
+                "precision": None,
+                "f1": cl.macro_f1,
+                **{key: mean.macro for key, mean in cosines.items()},
+            }
+        )
+        return rows
+
+
+def number(value: Tensor | float) -> float | None:
+    """A finite float, or None for NaN and infinity, which JSON cannot hold."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Score interval of a share (Wilson 1927); the default z covers 95 %."""
+    share, z2 = successes / trials, z * z
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def check_free(folder: Path, names: Iterable[str], overwrite: bool) -> None:
+    """Refuse to replace files unasked.
+
+    Raises:
+        OutputExistsError: One of the files exists and `overwrite` is not set.
+    """
+    taken = [name for name in names if (folder / name).exists()]
+    if taken and not overwrite:
+        raise OutputExistsError(f"{folder / taken[0]} exists; choose another --out or pass --overwrite.")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with equal keys as CSV; None becomes an empty field, floats keep six digits."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})

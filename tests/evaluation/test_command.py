@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from aucue.cli.main import main
+from aucue.data import PreparedSet
+from aucue.evaluation.results import FILES
+
+
+def run(faces: PreparedSet, out: Path, model: Path, *more: str) -> int:
+    return main(
+        ["evaluate", str(model), "--data", str(faces.path), "--out", str(out), "--workers", "0", *more]
+    )
+
+
+def test_one_model(
+    models: dict[str, Path], faces: PreparedSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(faces, tmp_path / "out", models["guided"]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    printed = capsys.readouterr().out
+    assert "mean of the class" in printed
+    assert str(tmp_path / "out" / "report.html") in printed
+
+
+def test_against_another(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
+    assert run(faces, tmp_path / "out", models["guided"], "--against", str(models["twin"])) == 0
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.html")}
+    assert written == {"comparison.html", "guided/report.html", "twin/report.html"}
+
+
+def test_a_model_against_itself_keeps_both(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
+    assert run(faces, tmp_path / "out", models["guided"], "--against", str(models["guided"])) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "1-guided",
+        "2-guided",
+        "comparison.html",
+    }
+
+
+def test_results_are_not_overwritten_unasked(
+    models: dict[str, Path], faces: PreparedSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(faces, tmp_path / "out", models["guided"]) == 0
+    assert run(faces, tmp_path / "out", models["guided"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert run(faces, tmp_path / "out", models["guided"], "--overwrite") == 0

@@ -1,0 +1,126 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from aucue.data import PreparedSet
+from aucue.errors import InputError, OutputExistsError
+from aucue.evaluation import Evaluation, compare, evaluate, write_comparison, write_report
+from aucue.facs import EXPRESSIONS
+
+VOID = {"meta", "img", "br", "hr", "input", "link"}
+
+
+@pytest.fixture(scope="module")
+def evaluations(models: dict[str, Path], faces: PreparedSet) -> dict[str, Evaluation]:
+    return {name: evaluate(path, faces, workers=0, progress=False) for name, path in models.items()}
+
+
+class Page(HTMLParser):
+    """Collects text and references, and checks that every element is closed."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.references: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.references += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def assert_self_contained(page: Page) -> None:
+    assert page.open == []
+    assert page.references
+    assert all(reference.startswith("data:image/") for reference in page.references)
+    without_pictures = re.sub(r"data:image/[^\"]*", "", page.source)
+    for forbidden in ("http", "//", "@import", "url(", "<script", "<link", "<iframe"):
+        assert forbidden not in without_pictures
+
+
+def test_report(evaluations: dict[str, Evaluation], tmp_path: Path):
+    page = Page(write_report(evaluations["guided"], tmp_path / "report.html"))
+    assert_self_contained(page)
+    assert all(name in page.text for name in EXPRESSIONS)
+    evaluation = evaluations["guided"]
+    assert f"{evaluation.guided_att_cos.macro:.2f}" in page.text
+    assert f"{100 * (evaluation.classification.accuracy or 0):.1f} %" in page.text
+    assert "mean of the class" in page.text
+    # Four pictures for each of two faces per class; neutral faces have no action-unit map.
+    assert len(page.references) == 4 * 14 - 2
+
+
+def test_names_cannot_inject_markup(evaluations: dict[str, Evaluation], tmp_path: Path):
+    page = Page(write_report(evaluations["guided"], tmp_path / "report.html"))
+    assert "<face> 0.png" in page.text
+    assert "<face>" not in page.source
+
+
+def test_comparison_shows_every_model_and_the_controls(evaluations: dict[str, Evaluation], tmp_path: Path):
+    path = write_comparison(evaluations, tmp_path / "comparison.html", "Guided or not", ["A <note>."])
+    page = Page(path)
+    assert_self_contained(page)
+    for words in ("Guided or not", "A <note>.", "guided", "twin", "control: mean of the class", *EXPRESSIONS):
+        assert words in page.text
+    # Each face once with its action units, and attention and class map for each of two models.
+    assert len(page.references) == (2 + 4) * 14 - 2
+
+
+def test_comparison_is_not_overwritten_unasked(evaluations: dict[str, Evaluation], tmp_path: Path):
+    path = write_comparison(evaluations, tmp_path / "comparison.html")
+    with pytest.raises(OutputExistsError, match=r"comparison\.html"):
+        write_comparison(evaluations, path)
+    write_comparison(evaluations, path, overwrite=True)
+
+
+def test_compare_markdown(evaluations: dict[str, Evaluation]):
+    (comparison,) = compare(evaluations)
+    lines = comparison.markdown().splitlines()
+    assert lines[0] == "**noise, test split, 26 faces**"
+    accuracy = 100 * (evaluations["guided"].classification.accuracy or 0)
+    assert lines[4].startswith(f"| guided | {accuracy:.1f}% |")
+    assert lines[-1].startswith("| *control: mean of the class* |  |  |  | 0.")
+    assert len({line.count("|") for line in lines[2:]}) == 1
+
+
+def test_different_sets_are_compared_apart(evaluations: dict[str, Evaluation], tmp_path: Path):
+    guided = evaluations["guided"]
+    elsewhere = replace(guided, data=guided.data | {"name": "elsewhere"})
+    both = {"guided": guided, "guided elsewhere": elsewhere}
+    assert [comparison.title.split(",")[0] for comparison in compare(both)] == ["noise", "elsewhere"]
+    page = Page(write_comparison(both, tmp_path / "comparison.html"))
+    assert len(page.references) == 2 * (4 * 14 - 2 + 28 - 28)
+
+
+def test_different_cues_are_pointed_out(evaluations: dict[str, Evaluation], tmp_path: Path):
+    guided, twin = evaluations["guided"], evaluations["twin"]
+    published = replace(twin, data=twin.data | {"regions": "fg2024"})
+    page = Page(write_comparison({"ours": guided, "published": published}, tmp_path / "comparison.html"))
+    assert "measured against different action-unit maps" in page.text
+
+
+def test_figures_without_pictures_can_be_compared(evaluations: dict[str, Evaluation], tmp_path: Path):
+    loaded = {name: Evaluation.from_dict(e.to_dict()) for name, e in evaluations.items()}
+    page = Page(write_comparison(loaded, tmp_path / "comparison.html"))
+    assert page.references == []
+    assert "0." in page.text
+
+
+def test_nothing_to_compare():
+    with pytest.raises(InputError, match="no evaluation"):
+        compare({})

@@ -1,0 +1,76 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from aucue.data import PreparedSet
+from aucue.errors import InputError, OutputExistsError
+from aucue.evaluation import Evaluation, Mean, evaluate
+from aucue.evaluation.results import FILES, wilson
+from aucue.facs import EXPRESSIONS
+
+
+@pytest.fixture(scope="module")
+def evaluation(models: dict[str, Path], faces: PreparedSet) -> Evaluation:
+    return evaluate(models["guided"], faces, workers=0, progress=False)
+
+
+def test_json_round_trip(evaluation: Evaluation):
+    text = json.dumps(evaluation.to_dict(), allow_nan=False)
+    assert Evaluation.from_dict(json.loads(text)) == evaluation
+
+
+def test_undefined_figures_become_none():
+    computed = {
+        "macro": torch.tensor(torch.nan),
+        "micro": torch.tensor(0.5),
+        "per_class": torch.tensor([torch.nan, 0.5]),
+        "count": torch.tensor([0, 2]),
+    }
+    mean = Mean.of(computed, ("neutral", "fear"), ("fear",))
+    assert mean == Mean(None, 0.5, {"fear": 0.5}, {"fear": 2})
+
+
+@pytest.mark.parametrize("right", [0, 1, 8, 10])
+def test_wilson_interval(right: int):
+    expected = binomtest(right, 10).proportion_ci(method="wilson")
+    assert wilson(right, 10) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_written_files(evaluation: Evaluation, tmp_path: Path):
+    report = evaluation.write(tmp_path / "out")
+    assert report == tmp_path / "out" / "report.html"
+    assert sorted(path.name for path in report.parent.iterdir()) == sorted(FILES)
+    assert Evaluation.load(report.parent / "evaluation.json") == evaluation
+
+
+def test_tables(evaluation: Evaluation, tmp_path: Path):
+    folder = evaluation.write(tmp_path / "out").parent
+    read = {
+        name: list(csv.DictReader((folder / f"{name}.csv").open(encoding="utf-8")))
+        for name in ("per_expression", "per_image", "confusion")
+    }
+    assert [row["expression"] for row in read["per_expression"]] == [*EXPRESSIONS, "macro average"]
+    macro = read["per_expression"][-1]
+    assert float(macro["cam_cos"]) == pytest.approx(evaluation.cam_cos.macro, rel=1e-5)
+    assert read["per_expression"][0]["cam_cos"] == ""
+    assert len(read["per_image"]) == 26
+    counts = [[int(row[name]) for name in EXPRESSIONS] for row in read["confusion"]]
+    assert counts == evaluation.classification.confusion
+
+
+def test_an_earlier_evaluation_is_not_overwritten_unasked(evaluation: Evaluation, tmp_path: Path):
+    evaluation.write(tmp_path)
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        evaluation.write(tmp_path)
+    evaluation.write(tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize("content", ["{}", "not json", '{"classification": {}}', "[]"])
+def test_another_file_is_refused(content: str, tmp_path: Path):
+    (tmp_path / "evaluation.json").write_text(content)
+    with pytest.raises(InputError, match=r"evaluation"):
+        Evaluation.load(tmp_path / "evaluation.json")

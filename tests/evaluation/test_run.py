@@ -1,0 +1,201 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.evaluation.conftest import SIDE, NoiseSource, information, network
+from torch.nn.functional import interpolate
+
+from aucue.classifiers import load_model
+from aucue.cues import AUCue
+from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
+from aucue.errors import InputError, OutputExistsError
+from aucue.evaluation import Evaluation, evaluate
+from aucue.facs import EXPRESSIONS
+
+
+@pytest.fixture(scope="module")
+def evaluation(models: dict[str, Path], faces: PreparedSet) -> Evaluation:
+    return evaluate(models["guided"], faces, batch_size=5, workers=0, progress=False)
+
+
+class Naive:
+    """Every face by itself, every formula of DESIGN.md, section 8, written out."""
+
+    def __init__(self, model: Path, faces: PreparedSet):
+        classifier, _ = load_model(model)
+        draw = AUCue("facs", EXPRESSIONS)
+        self.att: dict[str, list[float]] = {layer: [] for layer in classifier.layers}
+        self.cam, self.labels, self.cues, self.specific = [], [], [], []
+        self.correct = []
+        dataset = faces.dataset("test", transform=eval_transform(SIDE))
+        for sample in dataset:
+            with torch.no_grad():
+                out = classifier(sample["image"][None])
+            label = sample["label"]
+            self.correct.append(int(out.logits.argmax()) == label)
+            size, landmarks = (SIDE, SIDE), sample["landmarks"][None]
+            cue = draw(landmarks, torch.tensor([label]), size)
+            if not cue.valid:
+                continue
+            self.labels.append(label)
+            self.cues.append(cue.map.double().flatten())
+            for layer, features in out.features.items():
+                attention = features.mean(1, keepdim=True)
+                low = attention.min().clamp(max=0)
+                resized = interpolate(
+                    attention - low, size, mode="bilinear", align_corners=True, antialias=True
+                )
+                resized = resized.clamp(attention.min() - low, attention.max() - low)
+                self.att[layer].append(cosine(resized, self.cues[-1]))
+            cam = classifier.class_maps(out.features[classifier.final_layer])[:, label : label + 1]
+            cam = (cam - cam.min()) / (cam - cam.min()).max()
+            cam = interpolate(cam, size, mode="bilinear", align_corners=False).clamp(0, 1)
+            self.cam.append(cosine(cam, self.cues[-1]))
+            six = [cosine(cam, draw(landmarks, torch.tensor([k]), size).map.flatten()) for k in range(1, 7)]
+            self.specific.append(float(np.argmax(six) == label - 1))
+
+    def macro(self, values: list[float]) -> float:
+        values_, labels = np.array(values), np.array(self.labels)
+        return float(np.mean([values_[labels == k].mean() for k in np.unique(labels)]))
+
+
+def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return torch.cosine_similarity(a.double().flatten(), b.double().flatten(), dim=0).item()
+
+
+@pytest.fixture(scope="module")
+def naive(models: dict[str, Path], faces: PreparedSet) -> Naive:
+    return Naive(models["guided"], faces)
+
+
+def test_att_cos_of_every_layer(evaluation: Evaluation, naive: Naive):
+    assert list(evaluation.att_cos) == list(naive.att)
+    for layer, values in naive.att.items():
+        assert evaluation.att_cos[layer].macro == pytest.approx(naive.macro(values), abs=1e-5)
+        assert evaluation.att_cos[layer].micro == pytest.approx(np.mean(values), abs=1e-5)
+
+
+def test_cam_cos(evaluation: Evaluation, naive: Naive):
+    assert evaluation.cam_cos.macro == pytest.approx(naive.macro(naive.cam), abs=1e-5)
+    fear = [value for value, label in zip(naive.cam, naive.labels, strict=True) if label == 3]
+    assert evaluation.cam_cos.per_expression["fear"] == pytest.approx(np.mean(fear), abs=1e-5)
+    assert evaluation.cam_cos.count["fear"] == len(fear)
+
+
+def test_cam_cos_of_the_predicted_class_equals_that_of_the_true_one_where_both_agree(evaluation: Evaluation):
+    right = [row for row in evaluation.images if row["correct"] and row["cam_cos"] is not None]
+    assert all(row["cam_cos"] == row["cam_cos predicted class"] for row in right)
+    assert evaluation.cam_cos_predicted != evaluation.cam_cos
+
+
+def test_specificity(evaluation: Evaluation, naive: Naive):
+    assert evaluation.specificity["class map"].macro == pytest.approx(naive.macro(naive.specific), abs=1e-9)
+
+
+def test_controls(evaluation: Evaluation, naive: Naive):
+    cues, labels = torch.stack(naive.cues), np.array(naive.labels)
+    same, above = [], []
+    for i in range(len(cues)):
+        others = [j for j in range(len(cues)) if j != i and labels[j] == labels[i]]
+        same.append(cosine(cues[others].mean(0), cues[i]))
+        above.append(float(naive.cam[i] > same[-1]))
+    uniform = [cosine(torch.ones(SIDE * SIDE), cue) for cue in cues]
+    assert evaluation.controls["mean of the class"].macro == pytest.approx(naive.macro(same), abs=1e-5)
+    assert evaluation.controls["uniform"].macro == pytest.approx(naive.macro(uniform), abs=1e-5)
+    assert evaluation.above_template["class map"].macro == pytest.approx(naive.macro(above), abs=1e-9)
+
+
+def test_accuracy(evaluation: Evaluation, naive: Naive):
+    cl = evaluation.classification
+    assert cl.accuracy == pytest.approx(np.mean(naive.correct))
+    assert sum(map(sum, cl.confusion)) == 26
+    assert cl.support == {name: 4 if k < 5 else 3 for k, name in enumerate(EXPRESSIONS)}
+
+
+def test_faces_without_cue_are_counted(evaluation: Evaluation):
+    # 26 faces labelled in turn: four are neutral, and the last one (anger) has no landmarks.
+    assert evaluation.without_cue == {"no action units": 4, "no landmarks": 1}
+    assert sum(evaluation.cam_cos.count.values()) == 21
+    assert evaluation.cam_cos.count["anger"] == 3
+    assert any("1 faces without landmarks" in note for note in evaluation.notes)
+
+
+def test_the_batch_size_does_not_matter(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet):
+    other = evaluate(models["guided"], faces, batch_size=26, workers=0, progress=False)
+    assert other.classification == evaluation.classification
+    assert other.cam_cos.macro == pytest.approx(evaluation.cam_cos.macro, abs=1e-5)
+    assert other.controls["mean face"].macro == pytest.approx(
+        evaluation.controls["mean face"].macro, abs=1e-5
+    )
+
+
+def test_one_row_per_face(evaluation: Evaluation):
+    assert [row["key"] for row in evaluation.images] == [f"<face> {i}.png" for i in range(26)]
+    first, happy = evaluation.images[:2]
+    assert first["label"] == "neutral"
+    assert first["cam_cos"] is None
+    assert sum(happy[f"p {name}"] for name in EXPRESSIONS) == pytest.approx(1, abs=1e-5)
+    values = [row["att_cos layer3"] for row in evaluation.images if row["label"] == "happiness"]
+    assert evaluation.att_cos["layer3"].per_expression["happiness"] == pytest.approx(np.mean(values))
+
+
+def test_examples_are_the_first_faces_of_each_class(evaluation: Evaluation):
+    assert [example.key for example in evaluation.examples] == [f"<face> {i}.png" for i in range(14)]
+    neutral, happy = evaluation.examples[:2]
+    assert neutral.cue is None
+    assert happy.image.shape == (SIDE, SIDE, 3)
+    assert happy.cue is not None
+    for map_ in (happy.attention, happy.class_map, happy.cue):
+        assert 0 <= map_.min() <= map_.max() <= 1
+
+
+def test_the_guided_layer_is_shown(evaluation: Evaluation):
+    assert evaluation.attention_layer == "layer3"
+    assert evaluation.guided_att_cos == evaluation.att_cos["layer3"]
+
+
+def test_classes_are_matched_by_name(faces: PreparedSet):
+    """The same network with its logits in another order gives the same figures."""
+    order = torch.randperm(7)
+    classes = tuple(EXPRESSIONS[k] for k in order)
+    straight, shuffled = network(3), network(3, classes)
+    shuffled.load_state_dict(straight.state_dict())
+    for name, parameter in shuffled.head.named_parameters():
+        parameter.data = straight.head.get_parameter(name).data[order]
+    one = evaluate((straight, information()), faces, workers=0, progress=False)
+    other = evaluate((shuffled, information(classes)), faces, workers=0, progress=False)
+    assert one.classification.recall == other.classification.recall
+    assert one.cam_cos.per_expression == pytest.approx(other.cam_cos.per_expression, abs=1e-5)
+
+
+def test_a_class_the_model_does_not_know(faces: PreparedSet):
+    classes = EXPRESSIONS[:6]
+    with pytest.raises(InputError, match="'sadness', which the model does not know"):
+        evaluate((network(0, classes), information(classes)), faces, workers=0, progress=False)
+
+
+def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], tmp_path: Path):
+    prepare(NoiseSource(8), tmp_path / "few", detector="none", size=SIDE, workers=1, progress=False)
+    few = evaluate(models["guided"], open_prepared(tmp_path / "few"), workers=0, progress=False)
+    assert few.controls["mean of the class"].macro is None
+    assert few.above_template["class map"].macro is None
+    assert few.controls["mean face"].macro is not None
+
+
+def test_another_template_is_noted(faces: PreparedSet):
+    info = information()
+    info.template = "fg2024"
+    notes = evaluate((network(0), info), faces, workers=0, progress=False).notes
+    assert any("fg2024" in note for note in notes)
+
+
+def test_nothing_is_measured_before_the_output_is_known_to_be_free(models: dict[str, Path], tmp_path: Path):
+    (tmp_path / "report.html").write_text("precious")
+    with pytest.raises(OutputExistsError, match=r"report\.html"):
+        evaluate(models["guided"], tmp_path / "no set at all", out=tmp_path)
+
+
+def test_unusable_device(models: dict[str, Path], faces: PreparedSet):
+    with pytest.raises(InputError, match="abacus"):
+        evaluate(models["guided"], faces, device="abacus")
