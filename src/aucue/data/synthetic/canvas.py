@@ -3,13 +3,19 @@
 Points given to these tools are image pixels, (0, 0) = centre of the top-left pixel, unless a name says otherwise.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-OVERSAMPLING = 4
+Polygons = Sequence[np.ndarray] | np.ndarray
+"""Polylines or polygons: a list of (n, 2) arrays or one (k, n, 2) array."""
+
+OVERSAMPLING = 3
 """Shapes are rasterised on a grid this much finer and averaged, which gives them smooth edges."""
 
 
@@ -61,11 +67,6 @@ class Mask:
     values: np.ndarray
     """(h, w) float32."""
 
-    @property
-    def where(self) -> tuple[slice, slice, slice]:
-        """Index of the rectangle in a (3, H, W) picture."""
-        return (slice(None), self.rows, self.columns)
-
     def crop(self, plane: np.ndarray) -> np.ndarray:
         """The rectangle of an (..., H, W) array."""
         return plane[..., self.rows, self.columns]
@@ -82,55 +83,42 @@ class Canvas:
         self.size = size
         self.planes = np.zeros((3, size, size), np.float32)
 
-    def paint(self, mask: Mask | None, colour: np.ndarray, opacity: float | np.ndarray = 1.0) -> None:
+    def paint(self, mask: Mask, colour: np.ndarray, opacity: float | np.ndarray = 1.0) -> None:
         """Lay a colour over the picture.
 
         Args:
-            mask: where; None is everywhere.
+            mask: where.
             colour: (3,) or (3, h, w) planes over the mask's rectangle.
             opacity: scalar or (h, w) over the mask's rectangle.
         """
-        if mask is None:
-            target, cover = self.planes, opacity
-        else:
-            target, cover = self.planes[mask.where], mask.values * opacity
+        target = self.planes[:, mask.rows, mask.columns]
         if colour.ndim == 1:
-            colour = colour.astype(np.float32)[:, None, None]
-        target += (colour - target) * cover
+            colour = colour[:, None, None]
+        target += (colour.astype(np.float32, copy=False) - target) * (mask.values * opacity)
 
-    def mask(self, *shapes: np.ndarray, blur: float = 0.0, within: Mask | None = None) -> Mask | None:
+    def mask(self, shapes: Polygons, blur: float = 0.0, within: Mask | None = None) -> Mask:
         """Coverage of the union of polygons.
 
         Args:
-            shapes: each (n, 2).
+            shapes: (n, 2) each.
             blur: standard deviation of a Gaussian blur in pixels.
             within: another mask to intersect with.
-
-        Returns:
-            None if nothing of it lies in the picture.
         """
-        frame = self._frame(np.concatenate(shapes), 3 * blur + 1)
-        if frame is None:
-            return None
-        pen = _Pen(frame)
-        for shape in shapes:
-            pen.draw.polygon(pen.convert(shape), fill=255)
+        pen = _Pen(self._frame(shapes, 3 * blur + 1))
+        for points in pen.convert(shapes):
+            pen.draw.polygon(points, fill=255)
         return self._finish(pen, blur, within)
 
     def stroke(
-        self, lines: list[np.ndarray], width: float, closed: bool = False, blur: float = 0.0, within: Mask | None = None
-    ) -> Mask | None:
+        self, lines: Polygons, width: float, blur: float = 0.0, closed: bool = False, within: Mask | None = None
+    ) -> Mask:
         """Coverage of polylines (n, 2) of one width in pixels; faint where thinner than the fine grid can show."""
-        frame = self._frame(np.concatenate(lines), 3 * blur + width / 2 + 1)
-        if frame is None:
-            return None
-        pen = _Pen(frame)
+        pen = _Pen(self._frame(lines, 3 * blur + width / 2 + 1))
         fine = max(1, round(width * OVERSAMPLING))
-        for line in lines:
-            points = pen.convert(line)
-            pen.draw.line(points + points[:2] if closed else points, fill=255, width=fine, joint="curve")
+        for points in pen.convert(lines):
+            pen.draw.line(points + points[:4] if closed else points, fill=255, width=fine, joint="curve" if fine > 2 else None)
         mask = self._finish(pen, blur, within)
-        return mask if mask is None else mask.times(min(1.0, width * OVERSAMPLING))
+        return mask if width * OVERSAMPLING >= 1 else mask.times(width * OVERSAMPLING)
 
     def strands(self, lines: np.ndarray, width: float, levels: np.ndarray, area: Mask) -> np.ndarray:
         """Draw hairs of various grey levels over a rectangle.
@@ -146,18 +134,17 @@ class Canvas:
         """
         pen = _Pen((area.rows.start, area.rows.stop, area.columns.start, area.columns.stop), ground=128)
         fine = max(1, round(width * OVERSAMPLING))
-        coordinates = pen.convert_many(lines)
-        for points, level in zip(coordinates, (levels * 255).astype(int).tolist(), strict=True):
+        for points, level in zip(pen.convert(lines), (levels * 255).astype(int).tolist(), strict=True):
             pen.draw.line(points, fill=level, width=fine)
         return pen.coverage()
 
-    def _frame(self, points: np.ndarray, margin: float) -> tuple[int, int, int, int] | None:
-        """Rectangle (top, bottom, left, right) around points, clipped to the picture."""
-        low = np.floor(points.min(axis=0) - margin).astype(int)
-        high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
-        left, top = max(0, int(low[0])), max(0, int(low[1]))
-        right, bottom = min(self.size, int(high[0])), min(self.size, int(high[1]))
-        return None if left >= right or top >= bottom else (top, bottom, left, right)
+    def _frame(self, shapes: Polygons, margin: float) -> tuple[int, int, int, int]:
+        """Rectangle (top, bottom, left, right) around points; at least one pixel, inside the picture."""
+        points = shapes.reshape(-1, 2) if isinstance(shapes, np.ndarray) else np.concatenate(shapes)
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        low = [min(max(0, math.floor(edge - margin)), self.size - 1) for edge in (top, left)]
+        high = [max(min(self.size, math.ceil(edge + margin) + 1), 1) for edge in (bottom, right)]
+        return low[0], max(high[0], low[0] + 1), low[1], max(high[1], low[1] + 1)
 
     def _finish(self, pen: "_Pen", blur: float, within: Mask | None) -> Mask:
         values = pen.coverage(blur)
@@ -197,12 +184,12 @@ class _Pen:
         # Pixel x covers [x - .5, x + .5): its centre lies between the fine pixels.
         self.offset = np.array([left, top]) - 0.5
 
-    def convert_many(self, points: np.ndarray) -> list[list[float]]:
-        fine = (points - self.offset) * OVERSAMPLING - 0.5
-        return fine.reshape(len(fine), -1).tolist()
-
-    def convert(self, points: np.ndarray) -> list[float]:
-        return self.convert_many(points[None])[0]
+    def convert(self, shapes: Polygons) -> list[list[float]]:
+        """Polylines as flat lists of fine coordinates."""
+        if isinstance(shapes, np.ndarray):
+            fine = (shapes - self.offset) * OVERSAMPLING - 0.5
+            return fine.reshape(len(fine), -1).tolist()
+        return [((shape - self.offset) * OVERSAMPLING - 0.5).ravel().tolist() for shape in shapes]
 
     def coverage(self, blur: float = 0.0) -> np.ndarray:
         coarse = self.image.reduce(OVERSAMPLING)
@@ -211,64 +198,92 @@ class _Pen:
         return np.asarray(coarse, np.float32) / 255
 
 
-@dataclass
 class Relief:
     """A sum of round Gaussians that gives the skin its bumps, creases, shadows and blushes.
 
     A stroke is a chain of such dots. Everything soft on a face is described this way, because the whole sum
-    and its slopes are then four small matrix products, whatever the number of dots.
+    and its slopes are then four small matrix products, whatever the number of dots. Points and widths are head
+    coordinates until the sum is evaluated.
     """
 
-    _dots: list[np.ndarray] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._dots: list[tuple[float, ...]] = []
+        self._strokes: dict[int, list[tuple[np.ndarray, float, float, float]]] = {}
 
-    def dot(
-        self,
-        points: np.ndarray,
-        width: float | np.ndarray,
-        height: float | np.ndarray = 0.0,
-        shade: float | np.ndarray = 0.0,
-        blush: float | np.ndarray = 0.0,
-    ) -> None:
-        """Add dots.
+    def dot(self, x: float, y: float, width: float, height: float = 0.0, shade: float = 0.0, blush: float = 0.0) -> None:
+        """Add a dot.
 
         Args:
-            points: (n, 2) or (2,).
+            x: of its centre.
+            y: of its centre.
             width: standard deviation.
             height: of the bump in units of its width: about the steepest slope.
             shade: darkening; about the share of light that is lost.
             blush: redness, 1 = a strong blush.
         """
-        points = np.atleast_2d(points)
-        block = np.empty((len(points), 6))
-        block[:, :2] = points
-        for column, value in enumerate((width, height, shade, blush), start=2):
-            block[:, column] = value
-        self._dots.append(block)
+        self._dots.append((x, y, width, height, shade, blush))
 
-    def stroke(
-        self, knots: np.ndarray, width: float, height: float = 0.0, shade: float = 0.0, taper: bool = True
-    ) -> None:
-        """Add a soft line through knots (n, 2), fading towards both ends if tapered."""
-        length = np.hypot(*np.diff(knots, axis=0).T).sum()
-        count = int(np.clip(np.ceil(length / (0.9 * width)), 3, 40))
-        # Neighbouring dots add up; this keeps a stroke as strong as a single dot.
-        density = min(1.0, length / (count - 1) / width / 2.5066)
-        profile = np.sin(np.linspace(0.12, 0.88, count) * np.pi) if taper else np.ones(count)
-        self.dot(curve(knots, count), width, height * density * profile, shade * density * profile)
+    def stroke(self, knots: np.ndarray, width: float, height: float = 0.0, shade: float = 0.0) -> None:
+        """Add a soft line through knots (n, 2) that fades towards both ends."""
+        self._strokes.setdefault(len(knots), []).append((knots, width, height, shade))
 
-    def evaluate(self, size: int) -> "Surface":
-        """Sum all dots over a picture of that size; points and widths in pixels."""
-        x, y, width, height, shade, blush = np.concatenate(self._dots).astype(np.float32).T[:, :, None]
-        width = np.maximum(width, 0.45)  # narrower than a pixel would flicker with the position
+    def evaluate(self, camera: "Projection", size: int) -> "Surface":
+        """Sum all dots over a picture.
+
+        Args:
+            camera: takes head coordinates to pixels.
+            size: side of the picture.
+        """
+        dots = np.concatenate([np.array(self._dots), *self._chains()])
+        place = camera.pixels(dots[:, :2]).astype(np.float32)
+        width, height, shade, blush = dots.astype(np.float32).T[2:, :, None]
+        width = np.maximum(width * np.float32(camera.scale), 0.45)  # a narrower one would flicker between pixels
         axis = np.arange(size, dtype=np.float32)
-        dx, dy = (axis - x) / width, (axis - y) / width
+        dx, dy = (axis - place[:, :1]) / width, (axis - place[:, 1:]) / width
         gx, gy = np.exp(-0.5 * dx**2), np.exp(-0.5 * dy**2)
-        return Surface(
-            slope_x=gy.T @ (-height * dx * gx),
-            slope_y=(-height * dy * gy).T @ gx,
-            shade=gy.T @ (shade * gx),
-            blush=gy.T @ (blush * gx),
-        )
+        columns = np.concatenate([-height * dx * gx, shade * gx, blush * gx], axis=1)
+        slope_x, dark, red = np.split(gy.T @ columns, 3, axis=1)
+        return Surface(slope_x=slope_x, slope_y=(-height * dy * gy).T @ gx, shade=dark, blush=red)
+
+    def _chains(self) -> list[np.ndarray]:
+        """All strokes as dots, (n, 6) each; strokes alike in knots and length are made together."""
+        chains = []
+        for strokes in self._strokes.values():
+            knots = np.stack([stroke[0] for stroke in strokes])
+            look = np.array([stroke[1:] for stroke in strokes])
+            steps = np.diff(knots, axis=1)
+            length = np.sqrt((steps**2).sum(axis=2)).sum(axis=1)
+            counts = 4 * np.ceil(np.clip(length / (1.25 * look[:, 0]), 4, 32) / 4).astype(int)
+            for count in np.unique(counts):
+                rows = counts == count
+                chains.append(_chain(knots[rows], look[rows], length[rows], int(count)))
+        return chains
+
+
+def _chain(knots: np.ndarray, look: np.ndarray, length: np.ndarray, count: int) -> np.ndarray:
+    width, height, shade = look.T
+    # Neighbouring dots add up; this keeps a stroke as strong as a single dot.
+    density = np.minimum(1.0, length / (count - 1) / width / 2.5066)
+    profile = np.sin(np.linspace(0.12, 0.88, count) * np.pi) * density[:, None]
+    dots = np.zeros((len(knots), count, 6))
+    dots[..., :2] = curve(knots, count)
+    dots[..., 2] = width[:, None]
+    dots[..., 3] = height[:, None] * profile
+    dots[..., 4] = shade[:, None] * profile
+    return dots.reshape(-1, 6)
+
+
+class Projection(Protocol):
+    """From head coordinates to pixels."""
+
+    @property
+    def scale(self) -> float:
+        """Pixels per unit."""
+        ...
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) to (..., 2)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -292,7 +307,7 @@ class Ramp:
     Shadows of skin are redder than the skin itself (light travels inside it), lights take the lamp's colour.
     """
 
-    STEPS = 512
+    STEPS = 256
     TOP = 1.7
 
     def __init__(self, colour: np.ndarray, warmth: float = 0.25, gloss: float = 0.55) -> None:

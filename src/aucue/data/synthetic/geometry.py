@@ -130,7 +130,7 @@ def build_half(identity: Identity, move: Movement, lift: float) -> Half:
 
 def _brow(identity: Identity, move: Movement, lift: float) -> tuple[np.ndarray, np.ndarray]:
     shape = identity.shape
-    line = np.array([(0.93, -0.2), (0.79, -0.305), (0.59, -0.35), (0.385, -0.32), (0.195, -0.265)])
+    line = np.array([(0.92, -0.225), (0.785, -0.31), (0.59, -0.35), (0.385, -0.335), (0.195, -0.29)])
     line[:, 1] -= 0.025 * shape.brow_height + 0.5 * lift
     line[:, 1] += 0.012 * shape.brow_arch * np.array([1.5, -1.4, -1.2, 0.6, 1])
     inner = np.array([0, 0.05, 0.25, 0.65, 1])
@@ -141,13 +141,13 @@ def _brow(identity: Identity, move: Movement, lift: float) -> tuple[np.ndarray, 
     line[:, 1] += (0.12 * move[4] * (1 - 0.75 * move[1]) + 0.06 * move[9]) * knit
     line[:, 0] -= (0.055 * move[4] + 0.02 * move[9]) * knit
     line[:, 1] += 0.02 * move[6] * outer
-    width = (0.058 + 0.011 * shape.brow_thickness) * np.array([0.22, 0.72, 0.95, 1.12, 1.05])
+    width = (0.072 + 0.013 * shape.brow_thickness) * np.array([0.2, 0.66, 0.95, 1.1, 0.95])
     return line, width
 
 
 def _lids(identity: Identity, move: Movement, lift: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     shape = identity.shape
-    scale = 1 + 0.045 * shape.eye_size
+    scale = 1.07 + 0.045 * shape.eye_size
     old = identity.wrinkles
     tilt = 0.012 + 0.014 * shape.eye_tilt - 0.02 * old
     outer = np.array([0.5 + 0.222 * scale, -tilt - 0.01 * move[6]])
@@ -198,7 +198,7 @@ def _mouth(identity: Identity, move: Movement, lift: float) -> dict[int, np.ndar
     half = 0.405 + 0.022 * shape.mouth_width
     middle = 1.075 + 0.022 * shape.mouth_height
     old = identity.wrinkles
-    corner = np.array([half, middle + 0.006 + 0.012 * old - 0.3 * lift])
+    corner = np.array([half, middle - 0.03 + 0.018 * old - 0.3 * lift])
     corner += move[12] * np.array([0.095, -0.125]) + move[15] * np.array([0.0, 0.105])
     corner += move[20] * np.array([0.125, 0.012]) + move[14] * np.array([0.03, -0.012])
     corner += move[10] * np.array([-0.005, -0.012]) + move[17] * np.array([-0.02, 0.02])
@@ -233,9 +233,9 @@ def _mouth(identity: Identity, move: Movement, lift: float) -> dict[int, np.ndar
 
     dip = 0.86 - 0.06 * shape.cupid_bow
     return {
-        48: corner, 49: outer(0.66, 0.62, True), 50: outer(0.25, 1.06 + 0.02 * shape.cupid_bow, True),
-        51: outer(0.0, dip, True), 57: outer(0.0, 1.0, False), 58: outer(0.31, 0.95, False),
-        59: outer(0.7, 0.58, False), 60: corner + np.array([-0.035, 0.002]),
+        48: corner, 49: outer(0.64, 0.6, True), 50: outer(0.25, 1.06 + 0.02 * shape.cupid_bow, True),
+        51: outer(0.0, dip, True), 57: outer(0.0, 1.02, False), 58: outer(0.3, 1.0, False),
+        59: outer(0.63, 0.72, False), 60: corner + np.array([-0.035, 0.002]),
         61: inner(0.36, True), 62: inner(0.0, True), 66: inner(0.0, False), 67: inner(0.36, False),
     }  # fmt: skip
 
@@ -256,8 +256,8 @@ def _teeth(identity: Identity, move: Movement, corner: np.ndarray) -> tuple[np.n
 def _jaw(identity: Identity, move: Movement) -> np.ndarray:
     shape = identity.shape
     line = np.array(
-        [(1.13, 0.08), (1.125, 0.36), (1.095, 0.64), (1.03, 0.91), (0.925, 1.165), (0.76, 1.385), (0.54, 1.56),
-         (0.28, 1.68), (0.0, 1.72)]
+        [(1.11, 0.08), (1.105, 0.36), (1.075, 0.64), (1.005, 0.91), (0.885, 1.155), (0.705, 1.37), (0.48, 1.545),
+         (0.25, 1.665), (0.0, 1.705)]
     )  # fmt: skip
     line[:, 0] *= 1 + 0.03 * shape.face_width
     # Youth is lean, a heavy jaw is square, age adds jowls: all act below the cheekbones.
@@ -282,10 +282,10 @@ def _ear(identity: Identity, jaw: np.ndarray) -> np.ndarray:
 
 
 def _skull(identity: Identity, jaw: np.ndarray) -> np.ndarray:
-    wide = jaw[0, 0] / 1.13
+    wide = jaw[0, 0] / 1.11
     top = 1.66 + 0.05 * identity.shape.forehead
     return np.array(
-        [jaw[0], (1.135 * wide, -0.25), (1.12 * wide, -0.6), (1.02 * wide, -1.0), (0.8 * wide, -0.8 * top),
+        [jaw[0], (1.115 * wide, -0.25), (1.1 * wide, -0.6), (1.02 * wide, -1.0), (0.8 * wide, -0.8 * top),
          (0.43 * wide, -0.955 * top), (0.0, -top)]
     )  # fmt: skip
 
@@ -310,40 +310,37 @@ class Camera:
         return self.view.scale * self.size
 
     @cached_property
-    def _rotation(self) -> np.ndarray:
-        angle = np.radians(self.view.roll)
-        return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-    @cached_property
     def _origin(self) -> np.ndarray:
         # The eyes rest a little above the middle; the middle of the picture is (size - 1) / 2.
         return (self.size - 1) / 2 + self.size * (np.array([0, -0.035]) + self.view.shift)
 
+    @cached_property
+    def _turn(self) -> np.ndarray:
+        """(3, 2) from (x, y, depth) to pixels: yaw and pitch shift near points, roll turns the picture."""
+        roll, yaw, pitch = np.radians([self.view.roll, self.view.yaw, self.view.pitch])
+        tilt = np.array([[np.cos(yaw), 0], [0, np.cos(pitch)], [np.sin(yaw), np.sin(pitch)]])
+        return tilt @ np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]]) * self.scale
+
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Head coordinates (..., 2) to image pixels (..., 2)."""
-        x, y = points[..., 0], points[..., 1]
-        yaw, pitch = np.radians(self.view.yaw), np.radians(self.view.pitch)
-        depth = _depth(x, y)
-        turned = np.stack(
-            [x * np.cos(yaw) + (depth - 0.35) * np.sin(yaw), y * np.cos(pitch) + (depth - 0.35) * np.sin(pitch)], axis=-1
-        )
-        return turned @ (self._rotation.T * self.scale) + self._origin
+        depth = _depth(points[..., 0], points[..., 1])
+        return points @ self._turn[:2] + depth[..., None] * self._turn[2] + self._origin
 
     @cached_property
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Head coordinates (x, y) of every pixel, each (H, W) float32; the turn of the head left out."""
         axis = np.arange(self.size, dtype=np.float32)
-        (c, s), (_, _) = self._rotation[:, 0].astype(np.float32), self._rotation[:, 1]
+        c, s = (np.float32(f(np.radians(self.view.roll))) for f in (np.cos, np.sin))
         dx = ((axis - self._origin[0]) / self.scale).astype(np.float32)[None, :]
         dy = ((axis - self._origin[1]) / self.scale).astype(np.float32)[:, None]
         return c * dx + s * dy, c * dy - s * dx
 
 
 def _depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far the surface of the head lies before its axis: a bowl with a nose on it."""
-    bowl = 0.8 - 0.5 * x**2 - 0.12 * (y - 0.3) ** 2
-    nose = 0.32 * np.exp(-((x / 0.2) ** 2) - ((y - 0.52) / 0.28) ** 2)
-    return np.maximum(bowl, -0.2) + nose
+    """How far the surface of the head lies before its axis of rotation: a bowl with a nose on it."""
+    bowl = 0.45 - 0.5 * x * x - 0.12 * (y - 0.3) ** 2
+    nose = 0.32 * np.exp(-25 * x * x - 12.8 * (y - 0.52) ** 2)
+    return np.maximum(bowl, -0.55) + nose
 
 
 class Geometry:
@@ -376,9 +373,9 @@ class Geometry:
         """(68, 2) float32, image pixels."""
         return self.camera.pixels(self.points).astype(np.float32)
 
-    def sided(self, side: int, points: np.ndarray) -> np.ndarray:
-        """Lateral coordinates of half 0 (image-left) or 1 to head coordinates."""
-        return points * (-1 if side == 0 else 1, 1)
+    def pair(self, name: str) -> np.ndarray:
+        """A curve of both halves in lateral coordinates: (2, n, 2), image-left first."""
+        return np.stack([getattr(half, name) for half in self.halves])
 
     def both(self, name: str) -> np.ndarray:
         """A curve that runs lateral to medial in each half, joined: from image-left over the middle to image-right."""
