@@ -38,9 +38,11 @@ def command(
         overwrite: Replace earlier explanations of these photographs in --out.
     """
     from rich.console import Console
+    from rich.text import Text
 
     from aucue.classifiers import load_model
     from aucue.explanation import Explainer
+    from aucue.explanation.explanation import CAVEAT
 
     names = _output_names(photos)
     if not overwrite:
@@ -51,6 +53,7 @@ def command(
     console = Console(highlight=False)
     unread: list[str] = []
     faceless: list[Path] = []
+    shown = 0
     for photo, name in zip(photos, names, strict=True):
         try:
             explanations = explainer(photo)
@@ -59,15 +62,18 @@ def command(
             continue
         if not explanations:
             faceless.append(photo)
+        shown += len(explanations)
         for path in _earlier(out, name):  # may be of more faces than were found now
             path.unlink()
         for number, explanation in enumerate(explanations, start=1):
             picture, _ = explanation.save(out, f"{name}_face{number}")
             _report(console, photo, number, len(explanations), explanation, picture)
+    if shown:
+        console.print(Text(CAVEAT, "dim"))
     for photo in faceless:
-        console.print(f"{photo}: no face found", markup=False, soft_wrap=True)
+        console.print(Text(f"{photo}: no face found"), soft_wrap=True)
     for sentence in unread:
-        console.print(f"skipped: {sentence}", markup=False, soft_wrap=True)
+        console.print(Text(f"skipped: {sentence}"), soft_wrap=True)
     return 1 if unread else 0
 
 
@@ -106,17 +112,22 @@ def _report(
     console: "Console", photo: Path, number: int, count: int, explanation: "Explanation", picture: Path
 ) -> None:
     """Print one face: what, how sure, how it was found, where the picture is."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     from aucue.explanation.explanation import FOUND
 
     which = f", face {number} of {count}" if count > 1 else ""
-    console.print(f"[bold]{explanation.expression}[/bold]  ", end="")
-    console.print(f"{photo}{which}", style="dim", markup=False, soft_wrap=True)
+    title = Text.assemble((explanation.expression, "bold"), "  ", (f"{photo}{which}", "dim"))
+    console.print(title, soft_wrap=True)
     width = max(map(len, explanation.probabilities))
     for name, probability in explanation.probabilities.items():
         style = "bold magenta" if name == explanation.expression else "dim"
         bar = "━" * round(30 * probability)
-        console.print(f"  {name:<{width}} {bar:<30} {100 * probability:3.0f} %", style=style, markup=False)
-    console.print(f"  {explanation.sentence}", markup=False)
-    found = FOUND.get(explanation.face.how, explanation.face.how)
-    console.print(f"  Face {found}. Picture: {picture}", markup=False, soft_wrap=True)
-    console.print()
+        console.print(Text(f"  {name:<{width}} {bar:<30} {100 * probability:3.0f} %", style))
+    lines = [explanation.finding]
+    if explanation.cue is not None:
+        lines.append(f"Expected: {', '.join(map(str, explanation.action_units))}.")
+    lines.append(f"Face {FOUND.get(explanation.face.how, explanation.face.how)}.")
+    console.print(Padding(Text("\n".join(lines)), (0, 0, 0, 2)))
+    console.print(Text(f"  Picture: {picture}\n"), soft_wrap=True)

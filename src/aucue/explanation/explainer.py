@@ -15,7 +15,7 @@ from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
-from aucue.facs import Codebook
+from aucue.facs import ActionUnit, Codebook
 from aucue.guidance import attention
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
 
@@ -128,7 +128,7 @@ class Explainer:
             for i in range(len(faces))
         ]
 
-    def _action_units(self, expression: str):
+    def _action_units(self, expression: str) -> tuple[ActionUnit, ...]:
         numbers = self.codebook.entries.get(expression, ())
         return tuple(self.codebook.action_units[number] for number in numbers)
 
@@ -154,7 +154,7 @@ def _device(name: str | torch.device) -> torch.device:
     """The device, tried with one number: a name may be valid and the device absent."""
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {str(name)!r} cannot be used here ({reason}); try cpu") from error

@@ -25,6 +25,11 @@ FOUND = {
     "precomputed": "landmarks were given",
 }
 
+CAVEAT = (
+    "Action units are those the expression should show, not detected ones; agreement tells where the model "
+    "looked, not whether it is right."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -97,8 +102,8 @@ class Explanation:
         return "The regions of the expected action units lie outside the picture."
 
     @property
-    def sentence(self) -> str:
-        """What can honestly be said about this face in words."""
+    def finding(self) -> str:
+        """What can be said about this face, in words."""
         said = [f"The model says {self.expression} ({_percent(self.probability)})"]
         ranking = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
         if self.probability < 0.5 and len(ranking) > 1:
@@ -111,13 +116,14 @@ class Explanation:
                 f"Agreement with the map expected for {self.expression}: attention {attention:.2f}, "
                 f"class map {self.class_map_cosine:.2f} (an even map: {self.uniform_cosine:.2f})"
             )
-            said.append(
-                "Action units are those the expression should show, not detected ones; agreement tells where "
-                "the model looked, not whether it is right"
-            )
         if self.face.how == "full-frame":
             said.append("No face was found, so the whole picture was taken as one")
         return ". ".join(said) + "."
+
+    @property
+    def sentence(self) -> str:
+        """The finding, with what it does not mean."""
+        return self.finding if self.cue is None else f"{self.finding} {CAVEAT}"
 
     def picture(self, theme: Literal["light", "dark"] = "light", tile_size: int = 336) -> Image.Image:
         """Face, attention, class map, expected map and probabilities side by side.
