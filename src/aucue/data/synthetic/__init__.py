@@ -2,6 +2,7 @@
 
 from aucue.data.synthetic.parameters import FaceParameters, Identity, Mark, Shape, View
 from aucue.data.synthetic.render import Rendering, render
+from aucue.data.synthetic.sheet import contact_sheet
 from aucue.data.synthetic.source import SyntheticSource, draw_action_units
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Shape",
     "SyntheticSource",
     "View",
+    "contact_sheet",
     "draw_action_units",
     "render",
 ]

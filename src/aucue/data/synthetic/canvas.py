@@ -96,27 +96,48 @@ class Canvas:
             colour = colour[:, None, None]
         target += (colour.astype(np.float32, copy=False) - target) * (mask.values * opacity)
 
-    def mask(self, shapes: Polygons, blur: float = 0.0, within: Mask | None = None) -> Mask:
+    def mask(
+        self,
+        shapes: Polygons,
+        blur: float = 0.0,
+        within: Mask | None = None,
+        fringe: Polygons = (),
+        fringe_width: float = 0.0,
+    ) -> Mask:
         """Coverage of the union of polygons.
 
         Args:
             shapes: (n, 2) each.
+            fringe: polylines (n, 2) that are covered as well, such as hairs that stand off.
+            fringe_width: of those, in pixels.
             blur: standard deviation of a Gaussian blur in pixels.
             within: another mask to intersect with.
         """
-        pen = _Pen(self._frame(shapes, 3 * blur + 1))
+        pen = _Pen(self._frame([*shapes, *fringe] if len(fringe) else shapes, 3 * blur + 1))
         for points in pen.convert(shapes):
             pen.draw.polygon(points, fill=255)
+        for points in pen.convert(fringe):
+            pen.draw.line(points, fill=255, width=max(1, round(fringe_width * OVERSAMPLING)))
         return self._finish(pen, blur, within)
 
     def stroke(
-        self, lines: Polygons, width: float, blur: float = 0.0, closed: bool = False, within: Mask | None = None
+        self,
+        lines: Polygons,
+        width: float,
+        blur: float = 0.0,
+        closed: bool = False,
+        within: Mask | None = None,
     ) -> Mask:
         """Coverage of polylines (n, 2) of one width in pixels; faint where thinner than the fine grid can show."""
         pen = _Pen(self._frame(lines, 3 * blur + width / 2 + 1))
         fine = max(1, round(width * OVERSAMPLING))
         for points in pen.convert(lines):
-            pen.draw.line(points + points[:4] if closed else points, fill=255, width=fine, joint="curve" if fine > 2 else None)
+            pen.draw.line(
+                points + points[:4] if closed else points,
+                fill=255,
+                width=fine,
+                joint="curve" if fine > 2 else None,
+            )
         mask = self._finish(pen, blur, within)
         return mask if width * OVERSAMPLING >= 1 else mask.times(width * OVERSAMPLING)
 
@@ -210,7 +231,9 @@ class Relief:
         self._dots: list[tuple[float, ...]] = []
         self._strokes: dict[int, list[tuple[np.ndarray, float, float, float]]] = {}
 
-    def dot(self, x: float, y: float, width: float, height: float = 0.0, shade: float = 0.0, blush: float = 0.0) -> None:
+    def dot(
+        self, x: float, y: float, width: float, height: float = 0.0, shade: float = 0.0, blush: float = 0.0
+    ) -> None:
         """Add a dot.
 
         Args:
@@ -237,7 +260,9 @@ class Relief:
         dots = np.concatenate([np.array(self._dots), *self._chains()])
         place = camera.pixels(dots[:, :2]).astype(np.float32)
         width, height, shade, blush = dots.astype(np.float32).T[2:, :, None]
-        width = np.maximum(width * np.float32(camera.scale), 0.45)  # a narrower one would flicker between pixels
+        width = np.maximum(
+            width * np.float32(camera.scale), 0.45
+        )  # a narrower one would flicker between pixels
         axis = np.arange(size, dtype=np.float32)
         dx, dy = (axis - place[:, :1]) / width, (axis - place[:, 1:]) / width
         gx, gy = np.exp(-0.5 * dx**2), np.exp(-0.5 * dy**2)
@@ -315,7 +340,9 @@ class Ramp:
         exponent = 1.0 + warmth * np.array([-0.55, 0.35, 0.6])
         dark = colour * np.minimum(level, 1.0) ** exponent
         light = np.clip(level - 1, 0, None) * gloss
-        self.table = (dark + (1 - dark) * np.minimum(light, 1.0) * np.array([1, 0.95, 0.87])).astype(np.float32)
+        self.table = (dark + (1 - dark) * np.minimum(light, 1.0) * np.array([1, 0.95, 0.87])).astype(
+            np.float32
+        )
 
     def __call__(self, light: np.ndarray) -> np.ndarray:
         """Colours (3, h, w) for amounts of light (h, w); 1 shows the material's own colour."""

@@ -26,7 +26,9 @@ def _paint_lid_colour(scene: Scene, upper: np.ndarray) -> None:
     """Skin of the upper lid: a little deeper than the cheek, more with make-up."""
     identity = scene.identity
     fold = curve(scene.geometry.pair("lid_fold"), 22)
-    lid = scene.canvas.mask(scene.sides(np.concatenate([upper, fold[:, ::-1]], axis=1)), blur=0.02 * scene.unit)
+    lid = scene.canvas.mask(
+        scene.sides(np.concatenate([upper, fold[:, ::-1]], axis=1)), blur=0.02 * scene.unit
+    )
     colour = identity.skin * mix(np.array([0.8, 0.66, 0.64]), np.array([0.62, 0.45, 0.46]), identity.make_up)
     scene.canvas.paint(lid, colour, 0.2 + 0.25 * identity.make_up)
 
@@ -35,11 +37,14 @@ def _paint_balls(scene: Scene, ball: Mask) -> None:
     identity, view, canvas = scene.identity, scene.view, scene.canvas
     light = scene.image_light
     x, y = _from_eye_centre(scene, ball)
-    white = np.array([0.94, 0.92, 0.91]) - 0.05 * identity.tone - np.array([0, 0.01, 0.03]) * identity.wrinkles
+    white = (
+        np.array([0.94, 0.92, 0.91]) - 0.05 * identity.tone - np.array([0, 0.01, 0.03]) * identity.wrinkles
+    )
     level = 1.0 - 1.6 * (x - 0.06 * light[0]) ** 2 - 1.5 * (y - 0.03 * light[1]) ** 2
     level = (0.72 + 0.36 * view.ambient) * np.clip(level, 0.4, 1)
     canvas.paint(ball, white.astype(np.float32)[:, None, None] * level)
-    dx, dy = view.gaze[0] + 0.004 * view.yaw, view.gaze[1] + 0.002 * view.pitch - 0.012
+    # Eyes keep to the camera when the head turns away from it.
+    dx, dy = view.gaze[0] - 0.003 * view.yaw, view.gaze[1] - 0.002 * view.pitch - 0.012
     _paint_iris(scene, ball, x - dx, y - dy)
     inner = 0.5 - 0.2
     corner = scene.sides(np.array([[inner, 0.012]]))[:, 0]
@@ -73,8 +78,14 @@ def _paint_iris(scene: Scene, ball: Mask, x: np.ndarray, y: np.ndarray) -> None:
     fibre = 1 + 0.09 * np.cos(11 * angle) * np.cos(5 * angle)
     limbus = 1 - 0.6 * np.clip((radius - 0.075) / 0.03, 0, 1) ** 2
     shade = np.clip(glow * fibre, 0.55, 1.7) * limbus
-    canvas.paint(ball, np.clip(1.15 * colour[:, None, None] * shade, 0, 1), np.clip((IRIS_RADIUS - radius) / edge + 0.5, 0, 1))
-    canvas.paint(ball, np.array([0.03, 0.025, 0.03]), np.clip((0.043 - radius) / max(edge, 0.012) + 0.5, 0, 1))
+    canvas.paint(
+        ball,
+        np.clip(1.15 * colour[:, None, None] * shade, 0, 1),
+        np.clip((IRIS_RADIUS - radius) / edge + 0.5, 0, 1),
+    )
+    canvas.paint(
+        ball, np.array([0.03, 0.025, 0.03]), np.clip((0.043 - radius) / max(edge, 0.012) + 0.5, 0, 1)
+    )
     side = light[0] / max(0.25, float(np.hypot(light[0], light[1])))
     gx, gy = x - 0.05 * side, y + 0.045
     glint = 1.4 * np.exp(-0.5 * (gx * gx + gy * gy) / max(0.018, 0.4 / scene.unit) ** 2)
@@ -91,7 +102,9 @@ def _paint_lashes(scene: Scene, upper: np.ndarray, lower: np.ndarray) -> None:
     along = np.linspace(0, 1, upper.shape[1])
     profile = 0.03 * weight * np.interp(along, [0, 0.12, 0.45, 1], [0.55, 1.0, 0.75, 0.2])[:, None]
     wing = (1 - along[:, None]) ** 4 * np.array([0.025 * identity.femininity, -0.008])
-    wedge = np.concatenate([upper - profile * (0, 0.75) + wing, (upper + profile * (0, 0.35))[:, ::-1]], axis=1)
+    wedge = np.concatenate(
+        [upper - profile * (0, 0.75) + wing, (upper + profile * (0, 0.35))[:, ::-1]], axis=1
+    )
     canvas.paint(canvas.mask(scene.sides(wedge)), dark, 0.88)
     if identity.femininity > 0.5 and unit > _FINE_DETAIL:
         canvas.paint(canvas.stroke(_lash_hairs(scene, upper), 0.011 * unit), dark, 0.8)
@@ -105,7 +118,9 @@ def _lash_hairs(scene: Scene, upper: np.ndarray) -> np.ndarray:
     """Single lashes, (n, 3, 2) pixels; they point down when the eye is closed."""
     place = np.array([1, 2, 4, 6, 8, 10, 12, 14])
     root = upper[:, place]
-    lean = np.stack([np.interp(place, [0, 14], [0.055, 0.005]), np.interp(place, [0, 14], [-0.035, -0.05])], axis=1)
+    lean = np.stack(
+        [np.interp(place, [0, 14], [0.055, 0.005]), np.interp(place, [0, 14], [-0.035, -0.05])], axis=1
+    )
     turn = np.array([1 - 1.6 * move.closure for move in scene.moves])[:, None]
     lean = lean * np.stack([np.ones_like(turn), turn], axis=-1) * (0.8 + 0.4 * scene.identity.make_up)
     hairs = np.stack([root, root + lean / 2 + (0.004, 0.006), root + lean], axis=2)

@@ -19,7 +19,26 @@ MIRROR = np.array(
     + [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
 )
 # Image-left landmarks and those on the midline: what one half of the head defines.
-_HALF = np.array([*range(9), *range(17, 22), *range(27, 34), *range(36, 42), 48, 49, 50, 51, 57, 58, 59, 60, 61, 62, 66, 67])
+_HALF = np.array(
+    [
+        *range(9),
+        *range(17, 22),
+        *range(27, 34),
+        *range(36, 42),
+        48,
+        49,
+        50,
+        51,
+        57,
+        58,
+        59,
+        60,
+        61,
+        62,
+        66,
+        67,
+    ]
+)
 IRIS_RADIUS = 0.104
 
 
@@ -154,7 +173,13 @@ def _lids(identity: Identity, move: Movement, lift: float) -> tuple[np.ndarray, 
     inner = np.array([0.5 - 0.212 * scale, 0.022 + 0.3 * tilt])
     open_up = (0.115 + 0.011 * shape.eye_opening - 0.018 * old) * scale * (1 + lift)
     open_down = (0.068 + 0.004 * shape.eye_opening) * scale
-    open_up += 0.055 * move[5] - 0.028 * move[7] - 0.015 * move[6] - 0.018 * move[4] * (1 - move[5]) - 0.015 * move[9]
+    open_up += (
+        0.055 * move[5]
+        - 0.028 * move[7]
+        - 0.015 * move[6]
+        - 0.018 * move[4] * (1 - move[5])
+        - 0.015 * move[9]
+    )
     open_down += 0.012 * move[5] - 0.042 * move[7] - 0.036 * move[6] - 0.018 * move[12] - 0.028 * move[9]
     upper = np.stack([outer, (0.5 + 0.088, -open_up * 0.99), (0.5 - 0.078, -open_up), inner])
     lower = np.stack([outer, (0.5 + 0.085, open_down), (0.5 - 0.085, open_down * 0.96), inner])
@@ -182,13 +207,22 @@ def _nose(identity: Identity, move: Movement) -> tuple[np.ndarray, np.ndarray, n
     base = 0.655 * length - raised
     line += [(width * 0.98, base), (width * 0.52, base + 0.045), (0, base + 0.07 + 0.5 * raised)]
     wing = np.array(
-        [(width * 0.72, base - 0.15), (width * 1.02, base - 0.075), (width * 0.98, base), (width * 0.62, base + 0.035)]
+        [
+            (width * 0.72, base - 0.15),
+            (width * 1.02, base - 0.075),
+            (width * 0.98, base),
+            (width * 0.62, base + 0.035),
+        ]
     )
     centre = np.array([width * 0.53, base + 0.02])
     angle = np.linspace(0, 2 * np.pi, 14, endpoint=False)
     flare = 1 + 0.25 * move[9]
     nostril = centre + np.stack(
-        [0.068 * flare * np.cos(angle) * width / 0.215, 0.026 * flare * np.sin(angle) - 0.012 * np.cos(2 * angle)], 1
+        [
+            0.068 * flare * np.cos(angle) * width / 0.215,
+            0.026 * flare * np.sin(angle) - 0.012 * np.cos(2 * angle),
+        ],
+        1,
     )
     return np.array(line), wing, nostril
 
@@ -240,7 +274,9 @@ def _mouth(identity: Identity, move: Movement, lift: float) -> dict[int, np.ndar
     }  # fmt: skip
 
 
-def _teeth(identity: Identity, move: Movement, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _teeth(
+    identity: Identity, move: Movement, corner: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     middle = 1.075 + 0.022 * identity.shape.mouth_height
     reach = corner[0] * 0.98
     bend = corner[1] - middle
@@ -261,7 +297,9 @@ def _jaw(identity: Identity, move: Movement) -> np.ndarray:
     )  # fmt: skip
     line[:, 0] *= 1 + 0.03 * shape.face_width
     # Youth is lean, a heavy jaw is square, age adds jowls: all act below the cheekbones.
-    line[:, 0] *= 1 + (0.028 * shape.jaw_width + 0.02 * identity.wrinkles) * np.array([0, 0.2, 0.6, 1, 1.25, 1.2, 0.8, 0.3, 0])
+    line[:, 0] *= 1 + (0.028 * shape.jaw_width + 0.02 * identity.wrinkles) * np.array(
+        [0, 0.2, 0.6, 1, 1.25, 1.2, 0.8, 0.3, 0]
+    )
     line[:, 0] *= 1 + 0.05 * shape.chin_width * np.array([0, 0, 0, 0, 0, 0.3, 0.9, 1, 0])
     line[:, 0] += 0.012 * shape.cheekbones * np.array([0.5, 1, 1, 0.3, -0.5, -0.6, -0.3, 0, 0])
     line[:, 1] += 0.035 * shape.chin_length * np.linspace(0, 1, 9) ** 2
@@ -312,7 +350,7 @@ class Camera:
     @cached_property
     def _origin(self) -> np.ndarray:
         # The eyes rest a little above the middle; the middle of the picture is (size - 1) / 2.
-        return (self.size - 1) / 2 + self.size * (np.array([0, -0.035]) + self.view.shift)
+        return (self.size - 1) / 2 + self.size * (np.array([0, -0.04]) + self.view.shift)
 
     @cached_property
     def _turn(self) -> np.ndarray:
@@ -365,7 +403,9 @@ class Geometry:
         points[MIRROR[_HALF]] = right
         middle = MIRROR[_HALF] == _HALF
         points[_HALF] = left * (-1, 1)
-        points[_HALF[middle]] = np.stack([np.zeros(middle.sum()), (left[middle, 1] + right[middle, 1]) / 2], axis=1)
+        points[_HALF[middle]] = np.stack(
+            [np.zeros(middle.sum()), (left[middle, 1] + right[middle, 1]) / 2], axis=1
+        )
         return points
 
     @cached_property

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aucue.data.synthetic.canvas import Mask, Ramp
-from aucue.data.synthetic.hairstyles import Sheet, grow_beard
+from aucue.data.synthetic.hairstyles import Hair, Sheet, grow_beard
 from aucue.data.synthetic.scene import Scene
 
 # Pictures with fewer pixels per inter-ocular distance get fewer, thicker strands.
@@ -22,12 +22,23 @@ class HairPainter:
         self.rng = scene.rng(9)
         self.share = float(np.clip(scene.unit / _ALL_STRANDS, 0.28, 1))
 
+    def paint_front(self, hair: Hair, head: Mask) -> None:
+        """Shadow on the forehead, hair in front of it, parting."""
+        self._shadow(hair.front, head)
+        self.paint(hair.front)
+        if hair.parting is not None:
+            scene = self.scene
+            line = scene.canvas.stroke(
+                scene.pixels(hair.parting)[None], 0.02 * scene.unit, blur=0.012 * scene.unit
+            )
+            scene.canvas.paint(line, scene.identity.skin * 0.45, 0.5)
+
     def paint(self, sheets: list[Sheet]) -> None:
         """Paint sheets in their order."""
         for sheet in sheets:
             self._paint_sheet(sheet)
 
-    def shadow(self, sheets: list[Sheet], head: Mask) -> None:
+    def _shadow(self, sheets: list[Sheet], head: Mask) -> None:
         """The hair throws a soft shadow on the forehead."""
         scene = self.scene
         if not sheets or scene.identity.hair_style == "buzz":
@@ -46,9 +57,13 @@ class HairPainter:
         scene = self.scene
         count = int(np.ceil(self.share * len(sheet.strands)))
         lines = scene.pixels(sheet.strands[:count])
-        area = scene.canvas.mask(scene.pixels(sheet.outline)[None], blur=sheet.blur * scene.unit)
-        levels = np.clip(0.5 + 0.16 * self.rng.normal(size=len(sheet.strands))[:count], 0.05, 0.95)
-        tone = scene.canvas.strands(lines, sheet.width * scene.unit / self.share**0.6, levels, area) - 0.5
+        width = sheet.width * scene.unit / self.share**0.6
+        outline = scene.pixels(sheet.outline)[None]
+        area = scene.canvas.mask(
+            outline, sheet.blur * scene.unit, fringe=lines if sheet.fuzzy else (), fringe_width=width
+        )
+        levels = self.rng.uniform(0.24, 0.76, len(sheet.strands))[:count]
+        tone = scene.canvas.strands(lines, width, levels, area) - 0.5
         u, v = (area.crop(plane) for plane in scene.camera.grid)
         hx, hy = u / 1.25, (v + 0.4) / 1.35
         hy = np.where(hy > 0, 0.25 * hy, hy)

@@ -31,6 +31,8 @@ class Sheet:
     opacity: float = 1.0
     blur: float = 0.0
     """Of the edge."""
+    fuzzy: bool = False
+    """Strands stand off beyond the outline."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Hair:
     """Behind neck and head."""
     front: list[Sheet]
     """Over forehead, ears and shoulders."""
+    parting: np.ndarray | None = None
+    """(n, 2) line where the scalp shows between two sheets."""
 
 
 @lru_cache(maxsize=64)
@@ -50,7 +54,10 @@ def style_hair(identity: Identity) -> Hair:
     hair = _STYLES[identity.hair_style](_Head(identity), identity, rng)
     if identity.side == 1:
         return hair
-    return Hair([_flipped(sheet) for sheet in hair.behind], [_flipped(sheet) for sheet in hair.front])
+    parting = None if hair.parting is None else hair.parting * (-1, 1)
+    return Hair(
+        [_flipped(sheet) for sheet in hair.behind], [_flipped(sheet) for sheet in hair.front], parting
+    )
 
 
 def _flipped(sheet: Sheet) -> Sheet:
@@ -75,7 +82,13 @@ class _Head:
     def hairline(self, recess: float = 0.0, low: float = 0.1) -> np.ndarray:
         """From image-left sideburn over the forehead to the right, (11, 2)."""
         half = np.array(
-            [(1.14, low), (1.08, -0.25), (1.0, -0.55), (0.84, -0.86 - 0.16 * recess), (0.45, -1.0 - 0.1 * recess)]
+            [
+                (1.14, low),
+                (1.08, -0.25),
+                (1.0, -0.55),
+                (0.84, -0.86 - 0.16 * recess),
+                (0.45, -1.0 - 0.1 * recess),
+            ]
         )
         middle = np.array([[0.0, -1.02 - 0.03 * recess]])
         line = np.concatenate([half * (-1, 1), middle, half[::-1]])
@@ -88,14 +101,18 @@ class _Head:
         return scaled
 
 
-def _strands(guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, samples: int = 9) -> np.ndarray:
+def _strands(
+    guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, samples: int = 9
+) -> np.ndarray:
     """Hairs between neighbouring guide curves (g, m, 2): (count, samples, 2)."""
     place = np.sort(rng.random(count)) * (len(guides) - 1)
     place = place[rng.permutation(count)]
     low = np.minimum(place.astype(int), len(guides) - 2)
     share = (place - low)[:, None, None]
     paths = guides[low] * (1 - share) + guides[low + 1] * share
-    paths = paths + rng.normal(size=(count, 1, 2)) * spread * 0.5 + rng.normal(size=paths.shape) * spread * 0.5
+    paths = (
+        paths + rng.normal(size=(count, 1, 2)) * spread * 0.5 + rng.normal(size=paths.shape) * spread * 0.5
+    )
     lines = curve(paths, samples)
     # Hairs end at different lengths.
     cut = 1 - rng.random(count) * 0.12
@@ -106,7 +123,9 @@ def _strands(guides: np.ndarray, count: int, rng: np.random.Generator, spread: f
     return lines[rows, index] * (1 - part) + lines[rows, index + 1] * part
 
 
-def _sheet(guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, **look: float) -> Sheet:
+def _sheet(
+    guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, **look: float
+) -> Sheet:
     """A sheet spanned by guide curves (g, m, 2)."""
     roots = curve(guides[:, 0], 3 * len(guides))
     tips = curve(guides[:, -1], 3 * len(guides))
@@ -142,7 +161,7 @@ def _balding(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     sides = []
     for sign in (-1, 1):
         guides = np.stack([root, (root + tip) / 2 + (0.01, 0.03), tip], axis=1) * (sign, 1)
-        sides.append(_sheet(guides, 60, rng, 0.025))
+        sides.append(_sheet(guides, 60, rng, 0.025, fuzzy=True))
     return Hair([], sides)
 
 
@@ -152,25 +171,34 @@ def _buzz(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     strands = _strands(guides, 500, rng, 0.06, samples=12)
     start = rng.integers(0, 10, 500)[:, None] + np.arange(2)
     dots = strands[np.arange(500)[:, None], start]
-    return Hair([], [Sheet(_sheet(guides, 1, rng).outline, dots, 0.016, 1.0, 0.55, 0.9)])
+    return Hair([], [Sheet(_sheet(guides, 1, rng).outline, dots, 0.014, 1.0, 0.4, 0.9)])
 
 
 def _short(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     recess = 0.35 + 0.8 * identity.wrinkles
-    bulk = np.array([1.02, 1.07, 1.1, 1.11, 1.12, 1.12, 1.12, 1.11, 1.1, 1.07, 1.02]) + 0.03 * identity.hair_volume
+    bulk = (
+        np.array([1.02, 1.07, 1.1, 1.11, 1.12, 1.12, 1.12, 1.11, 1.1, 1.07, 1.02])
+        + 0.03 * identity.hair_volume
+    )
     guides = _swept(head.hairline(recess), head.cap(_ANGLES, bulk), 0.02, shift=1)
-    return Hair([], [_sheet(guides, 330, rng, 0.045)])
+    return Hair([], [_sheet(guides, 330, rng, 0.045, fuzzy=True)])
 
 
 def _quiff(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = np.array([1.01, 1.05, 1.07, 1.12, 1.2, 1.25, 1.25, 1.17, 1.09, 1.05, 1.01])
     bulk = 1 + (bulk - 1) * (1.1 + 0.25 * identity.hair_volume)
     guides = _swept(head.hairline(0.35), head.cap(_ANGLES, bulk), 0.06, shift=2)
-    return Hair([], [_sheet(guides, 330, rng, 0.035, width=0.026)])
+    return Hair([], [_sheet(guides, 330, rng, 0.035, width=0.026, fuzzy=True)])
 
 
 def _parted_sheets(
-    head: _Head, rng: np.random.Generator, part: float, length: float, bulk: float, wave: float = 0.0, face: float = 1.0
+    head: _Head,
+    rng: np.random.Generator,
+    part: float,
+    length: float,
+    bulk: float,
+    wave: float = 0.0,
+    face: float = 1.0,
 ) -> list[Sheet]:
     """Two sheets falling from a parting to both sides.
 
@@ -189,7 +217,9 @@ def _parted_sheets(
         p = part * sign
         edge = np.array([(p, -1.04), ((p + 0.8) / 2, -1.0), (0.85 * face, -0.72), (1.02 * face, -0.28)])
         inner = np.concatenate([edge, np.concatenate([np.full((3, 1), 1.05 * face), drop], 1)])
-        contour = head.cap(np.linspace(28 * p, 96, 7), 1 + bulk * np.array([0.6, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0]))
+        contour = head.cap(
+            np.linspace(28 * p, 96, 7), 1 + bulk * np.array([0.6, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0])
+        )
         hang = np.concatenate([contour[-1, 0] + np.array([[0.3], [0.6], [0.7]]) * bulk, drop], 1)
         outer = np.concatenate([contour, hang])
         if length > 0.5:
@@ -203,6 +233,12 @@ def _parted_sheets(
     return sheets
 
 
+def _parting(head: _Head, part: float, bulk: float) -> np.ndarray:
+    top = head.cap(np.array([28 * part]), 1 + 0.6 * bulk)[0]
+    root = head.fit(np.array([[part, -1.04]]))[0]
+    return curve(np.stack([root, (root + top) / 2 + (-0.02 * np.sign(part), 0), top]), 9)
+
+
 def _resampled(knots: np.ndarray, count: int = 10) -> np.ndarray:
     """Points at equal distances along a curve: (count, 2)."""
     line = curve(knots, 60)
@@ -212,14 +248,18 @@ def _resampled(knots: np.ndarray, count: int = 10) -> np.ndarray:
 
 
 def _parted(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
-    return Hair([], _parted_sheets(head, rng, 0.42, 0.1, 0.03 + 0.03 * identity.hair_volume, face=1.02))
+    bulk = 0.06 + 0.03 * identity.hair_volume
+    return Hair([], _parted_sheets(head, rng, 0.42, 0.1, bulk, face=1.02), _parting(head, 0.42, bulk))
 
 
 def _curtain(head: _Head, rng: np.random.Generator, length: float, half: float, wave: float = 0.0) -> Sheet:
     """Hair behind the neck."""
     top = np.array([-1.1, -0.6, 0, 0.6, 1.1])
     guides = np.stack(
-        [np.stack([x * np.array([0.8, 1.0, half, half]), np.array([-0.8, 0.0, 0.6 * length, length])], 1) for x in top]
+        [
+            np.stack([x * np.array([0.8, 1.0, half, half]), np.array([-0.8, 0.0, 0.6 * length, length])], 1)
+            for x in top
+        ]
     )
     guides[..., 0] += wave * np.sin(np.linspace(0, 2 * np.pi, 4))
     return _sheet(head.fit(guides), 130, rng, 0.04, shade=0.5, width=0.03)
@@ -228,7 +268,8 @@ def _curtain(head: _Head, rng: np.random.Generator, length: float, half: float, 
 def _bob(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = 0.07 + 0.03 * identity.hair_volume
     if identity.seed % 2:
-        return Hair([_curtain(head, rng, 1.2, 1.12)], _parted_sheets(head, rng, 0.3, 1.2, bulk, face=1.0))
+        sheets = _parted_sheets(head, rng, 0.3, 1.2, bulk)
+        return Hair([_curtain(head, rng, 1.2, 1.12)], sheets, _parting(head, 0.3, bulk))
     return Hair([_curtain(head, rng, 1.2, 1.12)], _fringed(head, rng, 1.22, bulk))
 
 
@@ -238,7 +279,10 @@ def _fringed(head: _Head, rng: np.random.Generator, length: float, bulk: float) 
     tips = np.array([-0.98, -0.6, -0.2, 0.2, 0.6, 0.98])
     fall = np.array([-0.4, -0.53, -0.56, -0.56, -0.53, -0.4])
     guides = np.stack(
-        [np.array([(0.12 * x, -1.62), (0.8 * x, -1.3), (1.02 * x, -0.92), (x, y)]) for x, y in zip(tips, fall, strict=True)]
+        [
+            np.array([(0.12 * x, -1.62), (0.8 * x, -1.3), (1.02 * x, -0.92), (x, y)])
+            for x, y in zip(tips, fall, strict=True)
+        ]
     )
     return [*sheets, _sheet(head.fit(guides), 170, rng, 0.03, width=0.024)]
 
@@ -248,13 +292,14 @@ def _long(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     behind = [_curtain(head, rng, 2.4, 1.25)]
     if identity.seed % 3 == 0:
         return Hair(behind, _fringed(head, rng, 2.4, bulk))
-    return Hair(behind, _parted_sheets(head, rng, 0.25 * (identity.seed % 2), 2.4, bulk))
+    part = 0.25 * (identity.seed % 2)
+    return Hair(behind, _parted_sheets(head, rng, part, 2.4, bulk), _parting(head, part, bulk))
 
 
 def _waves(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = 0.12 + 0.04 * identity.hair_volume
     behind = [_curtain(head, rng, 2.2, 1.3, 0.05)]
-    return Hair(behind, _parted_sheets(head, rng, 0.3, 2.2, bulk, wave=0.075))
+    return Hair(behind, _parted_sheets(head, rng, 0.3, 2.2, bulk, wave=0.075), _parting(head, 0.3, bulk))
 
 
 def _pixie(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -269,7 +314,7 @@ def _pixie(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     upper = head.cap(angles * 0.55, np.array([bulk, 1.05, 0.98, 0.95, 0.95, 0.98, 1.0, 1.05, bulk]))
     crown = head.cap(np.linspace(-14, 26, 9), bulk)
     guides = np.stack([crown, upper, middle, head.fit(tips)], axis=1)
-    return Hair([], [_sheet(guides, 330, rng, 0.035)])
+    return Hair([], [_sheet(guides, 330, rng, 0.035, fuzzy=True)])
 
 
 def _bun(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -294,7 +339,7 @@ def _coils(outline: np.ndarray, inner: Callable[[np.ndarray], np.ndarray], count
     angle = start + np.linspace(0, 4.2, 7)
     radius = size * (0.6 + 0.8 * rng.random((len(centres), 1, 1)))
     arcs = centres[:, None] + radius * np.stack([np.cos(angle), np.sin(angle)], -1)
-    return Sheet(outline, arcs, **look)
+    return Sheet(outline, arcs, fuzzy=True, **look)
 
 
 def _contains(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -312,53 +357,83 @@ def _everywhere(points: np.ndarray) -> np.ndarray:
     return np.ones(len(points), bool)
 
 
-def _bumpy(head: _Head, angles: np.ndarray, k: np.ndarray | float, rng: np.random.Generator, bump: float) -> np.ndarray:
+def _bumpy(
+    head: _Head, angles: np.ndarray, k: np.ndarray | float, rng: np.random.Generator, bump: float
+) -> np.ndarray:
     """A contour with lobes, for curls."""
-    dense = np.linspace(angles[0], angles[-1], 60)
-    size = np.interp(dense, angles, np.broadcast_to(k, angles.shape))
-    lobes = np.interp(dense, np.linspace(dense[0], dense[-1], 26), rng.normal(size=26) * bump)
-    return head.cap(dense, size + lobes)
+    coarse = np.linspace(angles[0], angles[-1], 25)
+    size = np.interp(coarse, angles, np.broadcast_to(k, angles.shape)) + rng.normal(size=25) * bump
+    return curve(head.cap(coarse, size), 97)
 
 
 def _curly(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
-    bulk = np.array([1.03, 1.06, 1.1, 1.16, 1.22, 1.24, 1.22, 1.16, 1.1, 1.06, 1.03]) + 0.05 * identity.hair_volume
+    bulk = (
+        np.array([1.03, 1.06, 1.1, 1.16, 1.22, 1.24, 1.22, 1.16, 1.1, 1.06, 1.03])
+        + 0.05 * identity.hair_volume
+    )
     contour = _bumpy(head, _ANGLES, bulk, rng, 0.014)
     line = curve(head.hairline(0.1 + 0.4 * identity.wrinkles) + rng.normal(size=(11, 2)) * 0.015, 40)
     outline = np.concatenate([line, contour[::-1]])
-    return Hair([], [_coils(outline, _everywhere, 420, rng, 0.055, width=0.024)])
+    return Hair([], [_coils(outline, _everywhere, 700, rng, 0.055, width=0.024, contrast=0.75)])
 
 
 def _afro(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     grow = 0.08 * identity.hair_volume
-    bulk = np.array([1.2, 1.3, 1.36, 1.38, 1.38, 1.38, 1.38, 1.38, 1.36, 1.3, 1.2]) + grow
-    angles = _ANGLES * 1.14
+    bulk = np.array([1.14, 1.28, 1.34, 1.37, 1.38, 1.38, 1.38, 1.37, 1.34, 1.28, 1.14]) + grow
+    angles = _ANGLES * 1.08
     contour = _bumpy(head, angles, bulk, rng, 0.01)
     line = curve(head.hairline(0.0, low=0.05), 40)
     outline = np.concatenate([line, contour[::-1]])
-    return Hair([], [_coils(outline, _everywhere, 620, rng, 0.04, width=0.02)])
+    return Hair([], [_coils(outline, _everywhere, 1000, rng, 0.035, width=0.02, contrast=0.7)])
 
 
 def _curls(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     grow = 0.06 * identity.hair_volume
-    angles = np.array([-150, -130, -110, -84, -60, -30, 0, 30, 60, 84, 110, 130, 150.0])
-    bulk = np.array([1.5, 1.55, 1.5, 1.4, 1.32, 1.26, 1.22, 1.26, 1.32, 1.4, 1.5, 1.55, 1.5]) + grow
+    angles = np.array([-139, -128, -110, -84, -60, -30, 0, 30, 60, 84, 110, 128, 139.0])
+    bulk = np.array([1.38, 1.5, 1.48, 1.4, 1.32, 1.26, 1.22, 1.26, 1.32, 1.4, 1.48, 1.5, 1.38]) + grow
     contour = _bumpy(head, angles, bulk, rng, 0.025)
-    edge = head.fit(np.array([(0.98, 1.25), (1.06, 0.8), (1.07, 0.3), (1.05, -0.2), (0.98, -0.5), (0.8, -0.8), (0.35, -1.0)]))
+    edge = head.fit(
+        np.array(
+            [(0.99, 0.98), (1.06, 0.72), (1.07, 0.3), (1.05, -0.2), (0.98, -0.5), (0.8, -0.8), (0.35, -1.0)]
+        )
+    )
     line = np.concatenate([edge * (-1, 1), [[0.12, -1.06]], edge[::-1]])
     line = curve(line + rng.normal(size=line.shape) * 0.025, 60)
     outline = np.concatenate([line, contour[::-1]])
-    back = head.cap(np.linspace(-150, 150, 30), 1.45)
-    behind = _coils(back, _everywhere, 150, rng, 0.09, shade=0.5, width=0.03)
-    return Hair([behind], [_coils(outline, _everywhere, 520, rng, 0.085, width=0.026)])
+    back = head.cap(np.linspace(-140, 140, 30), 1.3)
+    behind = _coils(back, _everywhere, 200, rng, 0.09, shade=0.5, width=0.03)
+    return Hair([behind], [_coils(outline, _everywhere, 900, rng, 0.085, width=0.026, contrast=0.8)])
 
 
 def _scarf(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     """A headscarf; its cloth is laid in folds instead of strands."""
     opening = head.fit(
-        np.array([(0.0, -1.08), (0.5, -1.0), (0.88, -0.7), (1.04, -0.2), (1.06, 0.35), (0.98, 0.9), (0.78, 1.35), (0.42, 1.66)])
+        np.array(
+            [
+                (0.0, -1.08),
+                (0.5, -1.0),
+                (0.88, -0.7),
+                (1.04, -0.2),
+                (1.06, 0.35),
+                (0.98, 0.9),
+                (0.78, 1.35),
+                (0.42, 1.66),
+            ]
+        )
     )
     outside = head.fit(
-        np.array([(0.0, -1.8), (0.62, -1.68), (1.1, -1.15), (1.28, -0.4), (1.3, 0.4), (1.26, 1.1), (1.3, 1.75), (1.5, 2.6)])
+        np.array(
+            [
+                (0.0, -1.8),
+                (0.62, -1.68),
+                (1.1, -1.15),
+                (1.28, -0.4),
+                (1.3, 0.4),
+                (1.26, 1.1),
+                (1.3, 1.75),
+                (1.5, 2.6),
+            ]
+        )
     )
     sheets = []
     for sign in (-1, 1):
@@ -367,8 +442,15 @@ def _scarf(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
         folds = _strands(along, 46, rng, 0.03, samples=14)
         outline = np.concatenate([curve(guides[:, 0], 24), curve(guides[:, -1], 24)[::-1]])
         sheets.append(Sheet(outline, folds, 0.045, 1.0, 0.42))
-    below = np.array([(-1.5, 2.7), (-0.9, 1.5), (-0.42, 1.66), (0.0, 1.78), (0.42, 1.66), (0.9, 1.5), (1.5, 2.7)])
-    drape = np.stack([np.array([(-0.8 + 0.1 * i, 1.2 + 0.15 * i), (0.1, 1.95 + 0.16 * i), (0.9, 1.5 + 0.2 * i)]) for i in range(6)])
+    below = np.array(
+        [(-1.5, 2.7), (-0.9, 1.5), (-0.42, 1.66), (0.0, 1.78), (0.42, 1.66), (0.9, 1.5), (1.5, 2.7)]
+    )
+    drape = np.stack(
+        [
+            np.array([(-0.8 + 0.1 * i, 1.2 + 0.15 * i), (0.1, 1.95 + 0.16 * i), (0.9, 1.5 + 0.2 * i)])
+            for i in range(6)
+        ]
+    )
     neck = Sheet(head.fit(below), _strands(head.fit(drape), 30, rng, 0.03), 0.05, 0.85, 0.42)
     return Hair([Sheet(curve(head.fit(np.concatenate([outside, outside[::-1] * (-1, 1)])), 60), sheets[0].strands[:1], shade=0.5)],
                 [neck, *sheets])  # fmt: skip
@@ -392,25 +474,48 @@ def grow_beard(geometry: Geometry) -> list[Sheet]:
 
 def _moustache(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
     points = geometry.points
-    top = np.stack([points[48] + (-0.05, 0.05), points[49] + (0, -0.075), points[33] + (0, 0.085), points[53] + (0, -0.075), points[54] + (0.05, 0.05)])
-    bottom = np.stack([points[48] + (0.0, 0.05), points[49] + (0, 0.015), points[51] + (0, 0.015), points[53] + (0, 0.015), points[54] + (0.0, 0.05)])
+    over = points[51] * 0.45 + points[33] * 0.55 + (0, 0.02)
+    top = np.stack(
+        [points[48] + (-0.05, 0.04), points[49] + (-0.02, -0.07), over + (-0.14, 0.01), over + (0, 0.03),
+         over + (0.14, 0.01), points[53] + (0.02, -0.07), points[54] + (0.05, 0.04)]
+    )  # fmt: skip
+    bottom = points[48:55] + np.array([(0.0, 0.05), *[(0.0, 0.02)] * 5, (0.0, 0.05)])
     guides = np.stack([top, (top + bottom) / 2, bottom], axis=1)
-    return [_sheet(curve(guides.swapaxes(0, 1), 9).swapaxes(0, 1), 90, rng, 0.015, width=0.018, blur=0.012, opacity=0.92)]
+    return [
+        _sheet(
+            curve(guides.swapaxes(0, 1), 9).swapaxes(0, 1),
+            90,
+            rng,
+            0.02,
+            width=0.018,
+            blur=0.01,
+            opacity=0.92,
+            fuzzy=True,
+        )
+    ]
 
 
 def _jaw_beard(geometry: Geometry, rng: np.random.Generator, first: int, length: float) -> Sheet:
     """Hair on the jaw from one landmark of it to its mirror image, round the mouth."""
     points = geometry.points
     jaw = points[first : 17 - first]
-    edge = np.stack([jaw[:, 0] * 1.01, jaw[:, 1] + length * np.linspace(0, 1, len(jaw)) * np.linspace(1, 0, len(jaw)) * 4], 1)
+    edge = np.stack(
+        [
+            jaw[:, 0] * 1.01,
+            jaw[:, 1] + length * np.linspace(0, 1, len(jaw)) * np.linspace(1, 0, len(jaw)) * 4,
+        ],
+        1,
+    )
     left, right, lip = points[48], points[54], points[57]
     cheek = np.stack([(points[1] * 0.94), points[3] * (0.86, 0.98), left + (-0.12, 0.03)])
-    under = np.stack([left + (-0.03, 0.06), lip + (-0.16, 0.03), lip + (0, 0.05), lip + (0.16, 0.03), right + (0.03, 0.06)])
+    under = np.stack(
+        [left + (-0.03, 0.06), lip + (-0.16, 0.03), lip + (0, 0.05), lip + (0.16, 0.03), right + (0.03, 0.06)]
+    )
     far = np.stack([right + (0.12, 0.03), points[13] * (0.86, 0.98), points[15] * 0.94])
     inner = curve(np.concatenate([cheek, under, far]) if first < 4 else under, 33)
     at = np.linspace(0, 32, len(edge)).round().astype(int)
     guides = np.stack([inner[at], inner[at] * 0.5 + edge * 0.5, edge], axis=1)
-    return _sheet(guides, 260, rng, 0.035, width=0.02, blur=0.022, opacity=0.94)
+    return _sheet(guides, 260, rng, 0.035, width=0.02, blur=0.012, opacity=0.94, fuzzy=True)
 
 
 def _full(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
@@ -423,14 +528,19 @@ def _goatee(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
 
 def _stubble(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
     sheets = [_jaw_beard(geometry, rng, 1, 0.0), *_moustache(geometry, rng)]
-    return [replace(sheet, opacity=0.26, blur=0.05, strands=_dots(sheet.strands, rng)) for sheet in sheets]
+    return [
+        replace(sheet, opacity=0.26, blur=0.05, fuzzy=False, strands=_dots(sheet.strands, rng))
+        for sheet in sheets
+    ]
 
 
 def _dots(strands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Stumps of strands: (k, 2, 2)."""
     start = rng.integers(0, strands.shape[1] - 1, len(strands))
     rows = np.arange(len(strands))
-    return np.stack([strands[rows, start], 0.7 * strands[rows, start] + 0.3 * strands[rows, start + 1]], axis=1)
+    return np.stack(
+        [strands[rows, start], 0.7 * strands[rows, start] + 0.3 * strands[rows, start + 1]], axis=1
+    )
 
 
 _BEARDS: dict[str, Callable[[Geometry, np.random.Generator], list[Sheet]]] = {

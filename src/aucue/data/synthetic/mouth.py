@@ -12,7 +12,9 @@ def paint_nose(scene: Scene) -> None:
     """Nostrils and the edge of the wings; the rest of the nose is relief."""
     dark = mix(scene.identity.skin * np.array([0.42, 0.25, 0.22]), np.array([0.12, 0.04, 0.03]), 0.3)
     unit, canvas = scene.unit, scene.canvas
-    holes = canvas.mask(scene.sides(curve(scene.geometry.pair("nostril"), 20, closed=True)), blur=0.016 * unit)
+    holes = canvas.mask(
+        scene.sides(curve(scene.geometry.pair("nostril"), 20, closed=True)), blur=0.016 * unit
+    )
     canvas.paint(holes, dark, 0.8)
     wings = curve(scene.geometry.pair("nose_wing"), 14)[:, 3:]
     canvas.paint(canvas.stroke(scene.sides(wings), 0.018 * unit, blur=0.013 * unit), dark, 0.38)
@@ -40,7 +42,9 @@ def paint_mouth(scene: Scene) -> None:
 def _lip_colour(scene: Scene) -> np.ndarray:
     identity = scene.identity
     flesh = identity.skin * np.array([0.87, 0.61, 0.61])
-    natural = mix(flesh, np.array([0.74, 0.32, 0.34]), 0.34 - 0.08 * identity.tone - 0.1 * (1 - identity.femininity))
+    natural = mix(
+        flesh, np.array([0.74, 0.32, 0.34]), 0.34 - 0.08 * identity.tone - 0.1 * (1 - identity.femininity)
+    )
     return mix(natural, _LIPSTICKS[identity.seed % len(_LIPSTICKS)], 0.5 * identity.make_up)
 
 
@@ -53,7 +57,9 @@ def _paint_lip(scene: Scene, outline: np.ndarray, colour: np.ndarray, upper: boo
     middle = points[62, 1] if upper else points[66, 1]
     bend = (points[[48, 54], 1].mean() - middle) * (u / points[54, 0]) ** 2
     place = np.clip((v - bend - top) / max(bottom - top, 0.02), -0.5, 1.5)
-    light = scene.lambert(0.35 * u, 1.1 * (place - 0.5) + (0.25 if upper else -0.15)) * (0.84 if upper else 1.0)
+    light = scene.lambert(0.35 * u, 1.1 * (place - 0.5) + (0.25 if upper else -0.15)) * (
+        0.84 if upper else 1.0
+    )
     crease = 1 + 0.03 * np.cos(u * 75) * np.cos(u * 29)
     scene.canvas.paint(mask, Ramp(colour, 0.2, 0.6)(light * crease), 0.9)
     if not upper:
@@ -75,6 +81,10 @@ def _paint_inside(scene: Scene, cavity: Mask) -> None:
     upper = curve(geometry.both("upper_teeth"), 24)
     mask = canvas.mask(scene.pixels(np.concatenate([upper, upper[::-1] - (0, 0.3)]))[None], within=cavity)
     u = np.abs(mask.crop(scene.camera.grid[0]))
-    canvas.paint(mask, (0.97 * teeth).astype(np.float32)[:, None, None] * np.clip(1.02 - 1.5 * u * u, 0.35, 1))
-    shade = canvas.stroke(scene.pixels(geometry.inner_lips[0])[None], 0.035 * unit, blur=0.014 * unit, within=cavity)
+    canvas.paint(
+        mask, (0.97 * teeth).astype(np.float32)[:, None, None] * np.clip(1.02 - 1.5 * u * u, 0.35, 1)
+    )
+    shade = canvas.stroke(
+        scene.pixels(geometry.inner_lips[0])[None], 0.035 * unit, blur=0.014 * unit, within=cavity
+    )
     canvas.paint(shade, np.array([0.14, 0.05, 0.05]), 0.55)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from aucue.errors import InputError
+
 HAIR_STYLES = (
     "bald", "balding", "buzz", "short", "parted", "quiff", "curly", "afro", "pixie", "bob", "long", "waves", "curls",
     "bun", "scarf",
@@ -15,7 +17,7 @@ BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 _SKIN = np.array(
     [
         (250, 222, 206), (243, 207, 184), (235, 191, 160), (222, 172, 136), (203, 150, 112),
-        (178, 124, 88), (148, 98, 67), (116, 75, 52), (86, 56, 41), (64, 43, 35),
+        (178, 124, 88), (148, 98, 67), (116, 75, 52), (92, 61, 45), (74, 50, 40),
     ]
 ) / 255  # fmt: skip
 _HAIR = {
@@ -61,7 +63,9 @@ class Shape:
     @classmethod
     def draw(cls, rng: np.random.Generator, femininity: float, tone: float) -> "Shape":
         """Random proportions whose means shift mildly with femininity and skin tone (both in [0, 1])."""
-        values = dict(zip((f.name for f in fields(cls)), np.clip(rng.normal(size=len(fields(cls))), -2, 2), strict=True))
+        values = dict(
+            zip((f.name for f in fields(cls)), np.clip(rng.normal(size=len(fields(cls))), -2, 2), strict=True)
+        )
         sex = 2 * femininity - 1
         for name, shift in {
             "jaw_width": -0.7, "chin_length": -0.4, "chin_width": -0.6, "brow_height": 0.5, "brow_arch": 0.6,
@@ -70,7 +74,12 @@ class Shape:
         }.items():  # fmt: skip
             values[name] = 0.8 * values[name] + shift * sex
         depth = 2 * tone - 1
-        for name, shift in {"nose_width": 0.5, "upper_lip": 0.5, "lower_lip": 0.5, "nose_bridge": -0.4}.items():
+        for name, shift in {
+            "nose_width": 0.5,
+            "upper_lip": 0.5,
+            "lower_lip": 0.5,
+            "nose_bridge": -0.4,
+        }.items():
             values[name] += shift * depth
         return cls(**{name: float(value) for name, value in values.items()})
 
@@ -171,7 +180,7 @@ class View:
     """Degrees; positive turns the nose towards image-right."""
     pitch: float = 0.0
     """Degrees; positive lowers the nose."""
-    scale: float = 0.25
+    scale: float = 0.24
     """Distance between the eye centres as a share of the picture's side."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Of the point between the eyes from its usual place, in shares of the picture's side."""
@@ -184,7 +193,10 @@ class View:
     brightness: float = 1.0
     warmth: float = 0.0
     """Colour of the light from cold (-1) to warm (1)."""
-    background: tuple[tuple[float, float, float], tuple[float, float, float]] = ((0.55, 0.62, 0.68), (0.8, 0.83, 0.84))
+    background: tuple[tuple[float, float, float], tuple[float, float, float]] = (
+        (0.55, 0.62, 0.68),
+        (0.8, 0.83, 0.84),
+    )
     """Colours at the edge and behind the head."""
     noise: float = 0.0
     """Standard deviation of the sensor noise in grey levels of 255."""
@@ -199,9 +211,12 @@ class View:
             roll=float(np.clip(rng.normal() * 4, -10, 10)),
             yaw=float(np.clip(rng.normal() * 6, -13, 13)),
             pitch=float(np.clip(rng.normal() * 4, -8, 8)),
-            scale=float(rng.uniform(0.235, 0.265)),
-            shift=(float(rng.uniform(-0.025, 0.025)), float(rng.uniform(-0.025, 0.025))),
-            gaze=(float(np.clip(rng.normal() * 0.02, -0.05, 0.05)), float(np.clip(rng.normal() * 0.008, -0.02, 0.02))),
+            scale=float(rng.uniform(0.228, 0.25)),
+            shift=(float(rng.uniform(-0.025, 0.025)), float(rng.uniform(-0.015, 0.015))),
+            gaze=(
+                float(np.clip(rng.normal() * 0.02, -0.05, 0.05)),
+                float(np.clip(rng.normal() * 0.008, -0.02, 0.02)),
+            ),
             light=(float(rng.uniform(-0.85, 0.85)), float(rng.uniform(-0.85, -0.1))),
             ambient=float(rng.uniform(0.4, 0.65)),
             brightness=float(rng.uniform(0.9, 1.1)),
@@ -251,8 +266,6 @@ class FaceParameters:
     def __post_init__(self) -> None:
         for number, intensity in self.action_units.items():
             if not 0 <= intensity <= 1:
-                from aucue.errors import InputError
-
                 raise InputError(f"AU{number} has intensity {intensity}; intensities lie between 0 and 1.")
 
     def mirrored(self) -> "FaceParameters":

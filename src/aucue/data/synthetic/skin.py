@@ -57,7 +57,9 @@ class Skin:
         scene = self.scene
         half = 0.55 + 0.035 * self.identity.shape.neck + 0.1 * (1 - self.identity.femininity)
         chin = scene.geometry.points[8, 1]
-        side = np.array([(half * 1.06, 0.7), (half, 1.5), (half, 1.9), (half * 1.25, 2.2), (1.5, 2.5), (2.0, 2.75)])
+        side = np.array(
+            [(half * 1.06, 0.7), (half, 1.5), (half, 1.9), (half * 1.25, 2.2), (1.5, 2.5), (2.0, 2.75)]
+        )
         outline = np.concatenate([curve(side * (-1, 1), 16), curve(side, 16)[::-1]])
         mask = scene.canvas.mask(scene.pixels(outline)[None])
         u, v = (mask.crop(plane) for plane in scene.camera.grid)
@@ -115,7 +117,9 @@ def _bones(scene: Scene, relief: Relief) -> None:
         relief.stroke(np.array([(0.85, -0.32), (0.5, -0.44), (0.15, -0.36)]) * flip, 0.1, 0.08 + 0.1 * male)
         relief.dot(0.27 * x, -0.06, 0.1, -0.12, 0.12)
         relief.dot(0.5 * x, -0.02, 0.2, 0.12, 0.04)
-        relief.stroke(np.array([(1.0, 0.3), (0.75, 0.38), (0.55, 0.45)]) * flip, 0.13, 0.1 + 0.03 * shape.cheekbones)
+        relief.stroke(
+            np.array([(1.0, 0.3), (0.75, 0.38), (0.55, 0.45)]) * flip, 0.13, 0.1 + 0.03 * shape.cheekbones
+        )
         relief.dot(0.8 * x, 0.86, 0.2, -0.08 - 0.03 * shape.cheekbones - 0.05 * scene.identity.wrinkles)
         relief.dot(1.0 * x, -0.42, 0.16, -0.1)
 
@@ -129,7 +133,9 @@ def _cheek(scene: Scene, relief: Relief, side: int) -> None:
     relief.dot(x, y, 0.2, 0.1 + 0.2 * lift, -0.03 * lift, 0.5 + 0.25 * lift)
     fold = half.fold * flip
     relief.stroke(fold, 0.045, -0.06 * old - 0.02, 0.04)
-    depth = 0.12 * old + 0.36 * move[12] + 0.24 * move[10] + 0.22 * move[9] + 0.12 * move[20] + 0.06 * move[14]
+    depth = (
+        0.12 * old + 0.36 * move[12] + 0.24 * move[10] + 0.22 * move[9] + 0.12 * move[20] + 0.06 * move[14]
+    )
     relief.stroke(fold, 0.038, -1.1 * depth, 0.36 * depth)
     relief.stroke(fold + (0.07 * flip[0], -0.02), 0.07, 0.35 * depth)
 
@@ -180,7 +186,9 @@ def _nose(scene: Scene, relief: Relief) -> None:
     shape, points = scene.identity.shape, scene.geometry.points
     tip, base = points[30], points[33]
     bridge = 0.24 + 0.05 * shape.nose_bridge
-    relief.stroke(np.stack([points[27] - (0, 0.16), points[27], points[28], points[29], tip]), 0.068, 1.15 * bridge)
+    relief.stroke(
+        np.stack([points[27] - (0, 0.16), points[27], points[28], points[29], tip]), 0.068, 1.15 * bridge
+    )
     relief.dot(tip[0], tip[1] - 0.01, 0.1, 0.42, -0.04, 0.35)
     relief.dot(tip[0], tip[1] - 0.06, 0.028, 0.0, -0.12)
     for side in (0, 1):
@@ -204,9 +212,17 @@ def _chin(scene: Scene, relief: Relief) -> None:
     groove = lip + np.array([(-0.2, 0.085), (0.0, 0.075), (0.2, 0.085)])
     relief.stroke(groove, 0.05, -0.24 - 0.14 * raised, 0.15 + 0.1 * raised)
     if raised > 0.05:
-        spots = [(-0.16, 0.0), (-0.07, -0.06), (0.03, -0.01), (0.13, -0.05), (-0.1, 0.09), (0.0, 0.08), (0.11, 0.07)]
+        spots = [
+            (-0.16, 0.0),
+            (-0.07, -0.06),
+            (0.03, -0.01),
+            (0.13, -0.05),
+            (-0.1, 0.09),
+            (0.0, 0.08),
+            (0.11, 0.07),
+        ]
         for dx, dy in spots:
-            relief.dot(x + dx * scene.identity.side, y + 0.9 * dy, 0.028, -0.4 * raised, 0.13 * raised)
+            relief.dot(x + dx * scene.identity.side, y + 0.9 * dy, 0.03, -0.36 * raised, 0.09 * raised)
 
 
 def _forehead(scene: Scene, relief: Relief) -> None:
@@ -243,9 +259,9 @@ def _glabella(scene: Scene, relief: Relief) -> None:
         if sneer > 0.03:
             for y in (0.0, 0.08, 0.16):
                 knots = np.array([(0.02, y - 0.03), (0.1, y), (0.17, y + 0.06)])
-                relief.stroke(knots * flip, 0.021, -0.6 * sneer, 0.24 * sneer)
+                relief.stroke(knots * flip, 0.023, -0.55 * sneer, 0.15 * sneer)
     if sneer > 0.03:
-        relief.stroke(np.array([(-0.12, 0.03), (0.0, 0.0), (0.12, 0.03)]), 0.021, -0.6 * sneer, 0.3 * sneer)
+        relief.stroke(np.array([(-0.12, 0.03), (0.0, 0.0), (0.12, 0.03)]), 0.023, -0.55 * sneer, 0.2 * sneer)
 
 
 def _freckles(scene: Scene, relief: Relief) -> None:

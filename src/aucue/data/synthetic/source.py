@@ -18,17 +18,20 @@ IMAGES_PER_PERSON = (3, 7)
 NOISE_INTENSITY = 0.12
 """No action unit outside an expression is stronger than this; neutral faces have nothing else."""
 
+INTENSITY = (0.3, 1.0)
+"""Of the action units that make an expression."""
+
 _MOUTH_OPEN = frozenset({25, 26, 27})
 _MOUTH_SHUT = frozenset({24})
-_PARTINGS = frozenset({16, 26, 27})
 
 
 def draw_action_units(units: tuple[int, ...], rng: np.random.Generator) -> dict[int, float]:
     """Intensities of one showing of an expression.
 
-    Every unit of the expression lies between .5 and 1, save that in three showings of ten one unit of a larger set
-    stays away, and that lips that are pressed (AU24) are not parted at the same time. All other units twitch
-    below `NOISE_INTENSITY`.
+    As with people, expressions are strong or faint, incomplete, and mixed: the showing has a strength of its own,
+    around which its units vary within `INTENSITY`; in four showings of ten one unit of a larger set stays away,
+    in three a unit of no part in it joins in; lips that are pressed (AU24) are not parted at the same time.
+    Whatever else moves stays below `NOISE_INTENSITY`, in neutral faces everything.
 
     Args:
         units: the expression's action units; none for neutral.
@@ -40,14 +43,21 @@ def draw_action_units(units: tuple[int, ...], rng: np.random.Generator) -> dict[
     noise = NOISE_INTENSITY * rng.random(len(ACTION_UNITS)) * (rng.random(len(ACTION_UNITS)) < 0.6)
     intensities = dict(zip(ACTION_UNITS, noise.tolist(), strict=True))
     chosen = set(units)
+    if not chosen:
+        return intensities
     if chosen & _MOUTH_SHUT and chosen & _MOUTH_OPEN:
         chosen -= _MOUTH_OPEN if rng.random() < 0.6 else _MOUTH_SHUT
-    if len(chosen) > 3 and rng.random() < 0.3:
+    shut = bool(chosen & _MOUTH_SHUT)
+    if len(chosen) > 2 and rng.random() < 0.4:
         chosen.discard(int(rng.choice(sorted(chosen))))
-    strength = rng.uniform(0.55, 1.0)
+    if rng.random() < 0.3:
+        intensities[int(rng.choice(sorted(set(ACTION_UNITS) - set(units) - {43})))] = float(
+            rng.uniform(0.15, 0.6)
+        )
+    strength = rng.uniform(0.4, 0.95)
     for number in sorted(chosen):
-        intensities[number] = float(np.clip(strength * rng.uniform(0.75, 1.25), 0.5, 1.0))
-    if chosen & _MOUTH_SHUT:
+        intensities[number] = float(np.clip(strength * rng.uniform(0.65, 1.35), *INTENSITY))
+    if shut:
         intensities |= dict.fromkeys(_MOUTH_OPEN, 0.0)
     return intensities
 
@@ -117,7 +127,9 @@ class SyntheticSource:
     def _check(self) -> None:
         for split, count in self.counts.items():
             if count < 0:
-                raise InputError(f"A synthetic set cannot have {count} pictures in its {split} split; give 0 or more.")
+                raise InputError(
+                    f"A synthetic set cannot have {count} pictures in its {split} split; give 0 or more."
+                )
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise InputError("A synthetic set needs at least one class and each class once.")
         if self.shortcut and len(self.classes) < 2:
@@ -127,7 +139,9 @@ class SyntheticSource:
         for expression in self.classes:
             unknown = set(self.codebook[expression]) - set(ACTION_UNITS)
             if unknown:
-                raise InputError(f"The synthetic faces cannot show AU{min(unknown)}, which {expression} asks for.")
+                raise InputError(
+                    f"The synthetic faces cannot show AU{min(unknown)}, which {expression} asks for."
+                )
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -170,7 +184,9 @@ class SyntheticSource:
             landmarks=rendering.landmarks,
             person=f"{split}-{int(self._plans[split].person[place]):04d}",
             attributes={
-                "action_units": {f"AU{number}": round(value, 3) for number, value in face.action_units.items()},
+                "action_units": {
+                    f"AU{number}": round(value, 3) for number, value in face.action_units.items()
+                },
                 "skin_tone": round(identity.tone, 3),
                 "age": round(identity.age, 1),
                 "mark": None if face.mark is None else self.classes[self._mark_class(split, place, label)],
