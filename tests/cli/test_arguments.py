@@ -19,6 +19,7 @@ def command(
     sharpen: bool = True,
     batch_size: int | None = None,
     share: float = 0.5,
+    level: int = 0,
     how: Literal["slow", "fast"] = "slow",
     names: list[str] | None = None,
 ) -> int:
@@ -28,7 +29,9 @@ def command(
         photos: Photographs to take.
         model: Where the model
             is.
+        out: Folder for the results.
         batch_size: How many at once.
+        level: How much.
     """
     GIVEN.update(locals())
     return 7
@@ -49,6 +52,7 @@ def test_values_have_their_types():
         "sharpen": True,
         "batch_size": 3,
         "share": 0.25,
+        "level": 0,
         "how": "fast",
         "names": ["x", "y"],
     } == GIVEN
@@ -95,4 +99,7 @@ def test_help_is_made_from_the_docstring(capsys: pytest.CaptureFixture[str]):
     assert "--model FILE" in text
     assert "Where the model is. (required)" in text
     assert "--batch-size N" in text
+    assert "--out DIR" in text
+    assert "Folder for the results. (default: here)" in text
+    assert "How much. (default: 0)" in text
     assert "--how {slow,fast}" in text

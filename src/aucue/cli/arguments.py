@@ -28,7 +28,8 @@ class HelpFormatter(jsonargparse.DefaultHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = (action.help or "").replace("show this help message and exit", "Show this help.")
-        silent = action.default in (None, False, argparse.SUPPRESS, jsonargparse.Namespace())
+        default = action.default
+        silent = default in (None, argparse.SUPPRESS, jsonargparse.Namespace()) or default is False
         if action.required and action.option_strings:
             return f"{text} (required)"
         return text if silent or not action.option_strings else f"{text} (default: %(default)s)"
@@ -51,7 +52,7 @@ class Parser(jsonargparse.ArgumentParser):
             return self._unknown(unknown[1])
         if missing := re.search(r"required: (.+)", message):
             return f"missing {', '.join(self._option(name.strip()) for name in missing[1].split(','))}"
-        if key := re.search(r'[Kk]ey "([\w.]+)"', message):
+        if key := re.search(r'(?:Parser )?[Kk]ey "([\w.]+)"', message):
             value = re.findall(r"(?:Got value|Given value): ?(.+)", message)
             expected = re.search(r"Expected an? (?:<class '(\w+)'>|typing\.(Literal\[.+?\]))", message)
             if value and expected:
@@ -121,7 +122,7 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     if lists:
         hint = typing.get_args(lists[0])[0]
         options["nargs"] = "+"
-    metavar = _metavar(hint, parameter.name)
+    metavar = _metavar(hint, parameter.name, text)
     if metavar:
         options["metavar"] = parameter.name.upper().rstrip("S") if positional else metavar
     if not positional:
@@ -129,13 +130,13 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     parser.add_argument(name, type=hint, **options)
 
 
-def _metavar(hint: Any, name: str) -> str | None:
+def _metavar(hint: Any, name: str, text: str) -> str | None:
     """How a value is named in the help; None lets the parser list the choices."""
     members = _members(hint)
     if any(typing.get_origin(member) is Literal for member in members):
         return None
     if members == [Path]:
-        return "DIR" if name in {"out", "data", "folder"} else "FILE"
+        return "DIR" if text.startswith("Folder") else "FILE"
     return {int: "N", float: "X"}.get(members[0], name.upper())
 
 
