@@ -26,7 +26,7 @@ class Naive:
         classifier, _ = load_model(model)
         draw = AUCue("facs", EXPRESSIONS)
         self.att: dict[str, list[float]] = {layer: [] for layer in classifier.layers}
-        self.cam, self.labels, self.cues, self.specific = [], [], [], []
+        self.cam, self.cams, self.labels, self.cues, self.specific = [], [], [], [], []
         self.correct = []
         dataset = faces.dataset("test", transform=eval_transform(SIDE))
         for sample in dataset:
@@ -52,6 +52,7 @@ class Naive:
             cam = (cam - cam.min()) / (cam - cam.min()).max()
             cam = interpolate(cam, size, mode="bilinear", align_corners=False).clamp(0, 1)
             self.cam.append(cosine(cam, self.cues[-1]))
+            self.cams.append(cam)
             six = [cosine(cam, draw(landmarks, torch.tensor([k]), size).map.flatten()) for k in range(1, 7)]
             self.specific.append(float(np.argmax(six) == label - 1))
 
@@ -95,15 +96,25 @@ def test_specificity(evaluation: Evaluation, naive: Naive):
 
 def test_controls(evaluation: Evaluation, naive: Naive):
     cues, labels = torch.stack(naive.cues), np.array(naive.labels)
-    same, above = [], []
+    same = []
     for i in range(len(cues)):
         others = [j for j in range(len(cues)) if j != i and labels[j] == labels[i]]
         same.append(cosine(cues[others].mean(0), cues[i]))
-        above.append(float(naive.cam[i] > same[-1]))
     uniform = [cosine(torch.ones(SIDE * SIDE), cue) for cue in cues]
     assert evaluation.controls["mean of the class"].macro == pytest.approx(naive.macro(same), abs=1e-5)
     assert evaluation.controls["uniform"].macro == pytest.approx(naive.macro(uniform), abs=1e-5)
-    assert evaluation.above_template["class map"].macro == pytest.approx(naive.macro(above), abs=1e-9)
+
+
+def test_own_face(evaluation: Evaluation, naive: Naive):
+    nearer: dict[int, list[float]] = {}
+    before: dict[int, torch.Tensor] = {}
+    for label, cam, cue in zip(naive.labels, naive.cams, naive.cues, strict=True):
+        if label in before:
+            nearer.setdefault(label, []).append(float(cosine(cam, cue) > cosine(cam, before[label])))
+        before[label] = cue
+    macro = float(np.mean([np.mean(values) for values in nearer.values()]))
+    assert evaluation.own_face["class map"].macro == pytest.approx(macro, abs=1e-9)
+    assert evaluation.own_face["class map"].count["fear"] == evaluation.cam_cos.count["fear"] - 1
 
 
 def test_accuracy(evaluation: Evaluation, naive: Naive):
@@ -179,7 +190,7 @@ def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], t
     prepare(NoiseSource(8), tmp_path / "few", detector="none", size=SIDE, workers=1, progress=False)
     few = evaluate(models["guided"], open_prepared(tmp_path / "few"), workers=0, progress=False)
     assert few.controls["mean of the class"].macro is None
-    assert few.above_template["class map"].macro is None
+    assert few.own_face["class map"].macro is None
     assert few.controls["mean face"].macro is not None
 
 

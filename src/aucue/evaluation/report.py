@@ -15,6 +15,7 @@ from PIL import Image
 from aucue.errors import OutputExistsError
 from aucue.evaluation.comparison import Comparison, Row, by_data, compare, title_of
 from aucue.evaluation.results import Evaluation, Example
+from aucue.metrics import CONTROLS
 from aucue.pictures import colormap, overlay, to_data_uri
 
 _TILE = 208  # pixels: sharp at the size shown, small enough for a page with dozens of faces
@@ -104,6 +105,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "zip": zip,
         "version": version("aucue"),
+        "controls": CONTROLS,
         "gradient": ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in stops),
     }
     environment.filters |= {"percent": _percent, "cosine": _cosine}

@@ -135,8 +135,8 @@ class Evaluation:
         controls: Cosines of maps that never looked at the image, see `aucue.metrics.CONTROLS`.
         specificity: Share of faces whose map resembles the AU map of the true expression more than that of
             every other expression of the same face; for "class map" (of the true class) and "attention".
-        above_template: Share of faces whose map comes nearer to the cue than the mean map of other faces with
-            the same expression does; for "class map" and "attention".
+        own_face: Share of faces whose map resembles their own AU map more than that of another face (the one
+            before it in the set) with the same expression; for "class map" and "attention". Chance is 1/2.
         notes: Sentences a reader has to know.
         images: One row per face.
         examples: The faces shown in the report.
@@ -154,7 +154,7 @@ class Evaluation:
     cam_cos_predicted: Mean
     controls: dict[str, Mean]
     specificity: dict[str, Mean]
-    above_template: dict[str, Mean]
+    own_face: dict[str, Mean]
     notes: tuple[str, ...] = ()
     images: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
     examples: list[Example] = field(default_factory=list, compare=False, repr=False)
@@ -187,7 +187,7 @@ class Evaluation:
             classification["interval"] = interval and tuple(interval)
             nested = {
                 name: {key: Mean(**mean) for key, mean in values[name].items()}
-                for name in ("att_cos", "controls", "specificity", "above_template")
+                for name in ("att_cos", "controls", "specificity", "own_face")
             }
             means = {name: Mean(**values[name]) for name in ("cam_cos", "cam_cos_predicted")}
             lists = {name: tuple(values[name]) for name in ("classes", "expressions", "notes")}
@@ -243,7 +243,7 @@ class Evaluation:
         cosines |= {"cam_cos": self.cam_cos, "cam_cos predicted class": self.cam_cos_predicted}
         cosines |= {f"control {name}": mean for name, mean in self.controls.items()}
         cosines |= {f"specificity {name}": mean for name, mean in self.specificity.items()}
-        cosines |= {f"above template {name}": mean for name, mean in self.above_template.items()}
+        cosines |= {f"own face {name}": mean for name, mean in self.own_face.items()}
         cl = self.classification
         rows = [
             {

@@ -123,6 +123,7 @@ class _Observer:
         self.mean_cues = MeanCues(self.classes, self.size).to(device)
         self.means: dict[str, ExpressionMean] = {}
         self.rows: dict[str, list[Tensor]] = {}
+        self.face_before: dict[int, Tensor] = {}  # class id -> landmarks of its latest face
         self.examples: dict[int, Example] = {}
         self.wanted = [examples] * len(self.classes)
 
@@ -148,15 +149,12 @@ class _Observer:
         true_map, predicted_map = (normalize_cam(_map_of(class_maps, ids)) for ids in (labels, predictions))
         for name, map_ in (("cam_cos", true_map), ("cam_cos predicted class", predicted_map)):
             self.record(name, map_cosine(cam_at(map_, self.size), cue.map), labels, cue.valid)
-        self.test_specificity(
-            landmarks,
-            labels,
-            cue.valid,
-            {
-                "class map": cam_at(true_map, self.size),
-                "attention": attention_at(attentions[self.layer], self.size),
-            },
-        )
+        maps = {
+            "class map": cam_at(true_map, self.size),
+            "attention": attention_at(attentions[self.layer], self.size),
+        }
+        self.compare_expressions(landmarks, labels, cue.valid, maps)
+        self.compare_faces(landmarks, labels, cue, maps)
         self.keep_examples(batch, labels, probabilities, attentions[self.layer], true_map, cue)
 
     def record(self, name: str, values: Tensor, labels: Tensor, valid: Tensor) -> None:
@@ -175,16 +173,29 @@ class _Observer:
         """A column over all faces (N, ...)."""
         return torch.cat(self.rows[name])
 
-    def test_specificity(
+    def compare_expressions(
         self, landmarks: Tensor, labels: Tensor, valid: Tensor, maps: dict[str, Tensor]
     ) -> None:
-        """Compare maps (B, 1, H, W) with the AU maps of all expressions on the same face."""
+        """Compare maps (B, 1, H, W) with the AU maps of every expression on the same face."""
         ids = torch.tensor([self.classes.index(name) for name in self.expressions], device=self.device)
         drawn = [self.draw(landmarks, ids[k].expand(len(labels)), self.size).map for k in range(len(ids))]
         cues = torch.cat(drawn, dim=1)  # (B, E, H, W)
         true = (labels[:, None] == ids).int().argmax(dim=1)  # 0 for neutral, which is not valid
         for name, map_ in maps.items():
             self.record(f"specificity {name}", is_specific(map_, cues, true), labels, valid)
+
+    def compare_faces(self, landmarks: Tensor, labels: Tensor, cue: Cue, maps: dict[str, Tensor]) -> None:
+        """Compare maps (B, 1, H, W) with the AU map of the face of the same expression that came before."""
+        others, met = landmarks.clone(), torch.zeros_like(cue.valid)
+        for row, (label, valid) in enumerate(zip(labels.tolist(), cue.valid.tolist(), strict=True)):
+            if valid and label in self.face_before:
+                others[row], met[row] = self.face_before[label], True
+            if valid:
+                self.face_before[label] = landmarks[row]
+        other = self.draw(others, labels, self.size).map
+        for name, map_ in maps.items():
+            nearer = map_cosine(map_, cue.map) > map_cosine(map_, other)
+            self.record(f"own face {name}", nearer, labels, met)
 
     def keep_examples(
         self,
@@ -216,17 +227,11 @@ class _Observer:
     def compare_with_controls(self, batch_size: int) -> None:
         """Cosines of the controls, which rest on the cues of the other faces: all must have been seen."""
         landmarks, labels = self.column("landmarks"), self.column("label")
-        own = {"class map": self.column("cam_cos"), "attention": self.column(f"att_cos {self.layer}")}
         for rows in torch.arange(len(labels)).split(batch_size):
             batch_labels = labels[rows].to(self.device)
             cue = self.draw(landmarks[rows].to(self.device), batch_labels, self.size)
-            controls = control_cosines(cue.map, batch_labels, self.mean_cues)
-            for name, (values, others) in controls.items():
+            for name, (values, others) in control_cosines(cue.map, batch_labels, self.mean_cues).items():
                 self.record(f"control {name}", values, batch_labels, cue.valid & others)
-            template, others = controls["mean of the class"]
-            for name, values in own.items():
-                above = values[rows].to(self.device) > template
-                self.record(f"above template {name}", above, batch_labels, cue.valid & others)
 
     def summarise(self, dataset: FaceDataset) -> Evaluation:
         """All figures; model, data and notes are described by the caller."""
@@ -254,7 +259,7 @@ class _Observer:
             cam_cos_predicted=self.mean("cam_cos predicted class"),
             controls={name: self.mean(f"control {name}") for name in CONTROLS},
             specificity={name: self.mean(f"specificity {name}") for name in ("class map", "attention")},
-            above_template={name: self.mean(f"above template {name}") for name in ("class map", "attention")},
+            own_face={name: self.mean(f"own face {name}") for name in ("class map", "attention")},
             images=self.table(keys),
             examples=[replace(self.examples[i], key=keys[i]) for i in sorted(self.examples)],
         )
