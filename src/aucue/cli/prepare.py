@@ -118,7 +118,7 @@ _WAYS = {"none": "kept without landmarks", "precomputed": "landmarks given"}
 
 
 def _sentences(report: "PrepareReport") -> list[str]:
-    from aucue.data.prepared import PROBLEMS_FILE
+    from aucue.data.description import PROBLEMS_FILE
 
     listed = f"; see {report.path / PROBLEMS_FILE}"
     sentences = [f"Note: {note}." for note in report.notes]

@@ -1,15 +1,36 @@
-"""From a data set as distributed to batches: sources, prepared sets, transforms, loaders."""
+"""From a data set as distributed to batches: sources, prepared sets, transforms, loaders.
 
-from aucue.data.cores import available_cores, default_workers
-from aucue.data.csv_table import CsvSource
-from aucue.data.folder import FolderSource
-from aucue.data.holdout import split_holdout
-from aucue.data.loading import EpochSampler, make_loader
-from aucue.data.prepare import PrepareReport, prepare
-from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
-from aucue.data.source import SPLITS, Sample, Source
-from aucue.data.synthetic import SyntheticSource
-from aucue.data.transforms import FaceTransform, RandomMirror, Transform, eval_transform, train_transform
+The names below are imported when they are first used: a process that aligns faces is one of as many as the
+machine has cores, and needs neither torch nor `datasets` (80 instead of 420 MB).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aucue.data.cores import available_cores, default_workers
+    from aucue.data.csv_table import CsvSource
+    from aucue.data.folder import FolderSource
+    from aucue.data.holdout import split_holdout
+    from aucue.data.loading import EpochSampler, make_loader
+    from aucue.data.preparation import PrepareReport, prepare
+    from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
+    from aucue.data.source import SPLITS, Sample, Source
+    from aucue.data.synthetic import SyntheticSource
+    from aucue.data.transforms import FaceTransform, RandomMirror, Transform, eval_transform, train_transform
+
+_HOME = {
+    "source": ("SPLITS", "Sample", "Source"),
+    "folder": ("FolderSource",),
+    "csv_table": ("CsvSource",),
+    "synthetic": ("SyntheticSource",),
+    "preparation": ("prepare", "PrepareReport"),
+    "prepared": ("open_prepared", "PreparedSet", "FaceDataset", "FaceSample"),
+    "transforms": ("Transform", "FaceTransform", "RandomMirror", "train_transform", "eval_transform"),
+    "holdout": ("split_holdout",),
+    "loading": ("EpochSampler", "make_loader"),
+    "cores": ("available_cores", "default_workers"),
+}
 
 __all__ = [
     "SPLITS",
@@ -35,3 +56,10 @@ __all__ = [
     "available_cores",
     "default_workers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"aucue.data.{module}"), name)
+    raise AttributeError(f"module 'aucue.data' has no attribute {name!r}")

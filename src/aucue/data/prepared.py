@@ -1,7 +1,6 @@
 """Prepared sets: opened, described, and read sample by sample."""
 
 import io
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
+from aucue.data.description import DESCRIPTION_FILE, FORMAT, UNFINISHED_FOLDER, read_json
 from aucue.data.transforms import Transform, keypoints
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS
-
-FORMAT = 1
-DESCRIPTION_FILE = "aucue.json"
-PROBLEMS_FILE = "problems.csv"
-UNFINISHED_FOLDER = ".unfinished"
 
 
 class FaceSample(TypedDict):
@@ -125,21 +120,6 @@ def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
             f"{file}: format {description.get('format')} instead of {FORMAT}; prepare the set again"
         )
     return PreparedSet(folder, description)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        InputError: It is none.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); prepare the set again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} does not hold a JSON object; prepare the set again")
-    return content
 
 
 class Columns:

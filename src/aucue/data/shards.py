@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from PIL import Image
 
 from aucue.data.source import SPLITS, Sample, Source
 from aucue.errors import InputError, MissingExtraError
@@ -151,8 +152,9 @@ class Job:
     def _square(self, picture: Image.Image) -> Face:
         """The centre square of a picture, as a face whose landmarks are not known."""
         side = min(picture.size)
-        left, top = (picture.width - side) / 2, (picture.height - side) / 2
-        crop = ImageOps.fit(picture, (self.size, self.size), Image.Resampling.BICUBIC)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.crop((left, top, left + side, top + side))
+        crop = square.resize((self.size, self.size), Image.Resampling.BICUBIC)
         scale = self.size / side
         matrix = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
         landmarks = np.full((NUM_LANDMARKS, 2), np.nan, np.float32)
@@ -179,6 +181,25 @@ class Job:
             "attributes": json.dumps(attributes, default=str),
             "split": sample.split,
         }
+
+
+class Worker:
+    """What a worker process does; it gets the job once, not the source with every chunk."""
+
+    job: Job
+
+    @classmethod
+    def start(cls, job: Job) -> None:
+        """Remember the job."""
+        logging.getLogger("aucue.faces").setLevel(
+            logging.ERROR
+        )  # what it would warn of is listed as a problem
+        cls.job = job
+
+    @classmethod
+    def work(cls, start: int, stop: int, path: Path) -> None:
+        """Write one shard."""
+        cls.job.write_shard(start, stop, path)
 
 
 def no_detector(image: np.ndarray, key: str | None = None) -> list[Detection]:

@@ -25,8 +25,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 
 from aucue.data.cores import available_cores
-from aucue.data.prepared import DESCRIPTION_FILE, FORMAT, PROBLEMS_FILE, UNFINISHED_FOLDER, read_json
-from aucue.data.shards import JPEG_QUALITY, Job, Problem, no_detector, read_outcome
+from aucue.data.description import (
+    DESCRIPTION_FILE,
+    FORMAT,
+    PROBLEMS_FILE,
+    UNFINISHED_FOLDER,
+    read_json,
+    write_json,
+)
+from aucue.data.shards import JPEG_QUALITY, Job, Problem, Worker, no_detector, read_outcome
 from aucue.data.source import Source
 from aucue.data.store import write_dataset
 from aucue.errors import AucueError, InputError, OutputExistsError
@@ -171,7 +178,7 @@ def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
             )
         return complete.exists()
     manifest.parent.mkdir(parents=True, exist_ok=True)
-    _write_json(manifest, settings)
+    write_json(manifest, settings)
     return False
 
 
@@ -221,9 +228,11 @@ def _run(job: Job, chunks: Mapping[Path, tuple[int, int]], workers: int) -> Iter
     # Not fork: it copies the locks of the threads that torch and Arrow have started by now.
     context = multiprocessing.get_context("spawn")
     with _one_thread_per_process():
-        pool = ProcessPoolExecutor(min(workers, len(chunks)), context, _start_worker, (job,))
+        pool = ProcessPoolExecutor(min(workers, len(chunks)), context, Worker.start, (job,))
         try:
-            futures = {pool.submit(_work, start, stop, path): path for path, (start, stop) in chunks.items()}
+            futures = {
+                pool.submit(Worker.work, start, stop, path): path for path, (start, stop) in chunks.items()
+            }
             for future in as_completed(futures):
                 future.result()
                 yield futures[future]
@@ -235,21 +244,6 @@ def _run(job: Job, chunks: Mapping[Path, tuple[int, int]], workers: int) -> Iter
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-_job_of_worker: Job | None = (
-    None  # set once per worker process, so that the source is not sent with every chunk
-)
-
-
-def _start_worker(job: Job) -> None:
-    global _job_of_worker
-    _job_of_worker = job
-
-
-def _work(start: int, stop: int, path: Path) -> None:
-    assert _job_of_worker is not None
-    _job_of_worker.write_shard(start, stop, path)
 
 
 @contextmanager
@@ -312,7 +306,7 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
         "dropped": sum(not p.kept for p in problems) - skipped,
         "settings": settings,
     }
-    _write_json(out / DESCRIPTION_FILE, description)
+    write_json(out / DESCRIPTION_FILE, description)
 
 
 def _detected(found: list[tuple[str, str]]) -> bool:
@@ -331,12 +325,6 @@ def _write_problems(path: Path, problems: list[Problem]) -> None:
         writer = csv.writer(file)
         writer.writerow(Problem._fields)
         writer.writerows((*problem[:-1], "yes" if problem.kept else "no") for problem in problems)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def _report(out: Path) -> PrepareReport:

@@ -1,0 +1,426 @@
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from aucue.data import CsvSource, Sample, open_prepared, prepare
+from aucue.data.shards import Job
+from aucue.errors import InputError, MissingExtraError, OutputExistsError
+from aucue.faces import TEMPLATES, Detection, transform_points
+
+from .conftest import LABELS, mean_face, paint
+
+Collection = Callable[[int], CsvSource]
+COLUMNS = ["label", "landmarks", "landmarks_valid", "key", "person", "how", "box", "source", "attributes"]
+
+
+class ListSource:
+    """Samples from a list."""
+
+    name = "list"
+    classes = LABELS
+
+    def __init__(self, *samples: Sample, provenance: Mapping[str, Any] | None = None) -> None:
+        self.samples = samples
+        self.provenance = provenance or {"keys": [sample.key for sample in samples]}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+def sample(key: str, image: Any = None, landmarks: np.ndarray | None = None, **others: Any) -> Sample:
+    image = np.asarray(paint(mean_face())) if image is None else image
+    return Sample(key, "fear", "train", image, landmarks, **others)
+
+
+def load(path: Path) -> datasets.DatasetDict:
+    stored = datasets.load_from_disk(path)
+    assert isinstance(stored, datasets.DatasetDict)
+    return stored
+
+
+def contents(path: Path) -> dict[str, list]:
+    """Every stored byte of a set, split by split."""
+    rows = {str(split): part.data.to_pylist() for split, part in load(path).items()}
+    return {split: [repr(row) for row in listed] for split, listed in rows.items()}  # NaN equals NaN in text
+
+
+def problems(path: Path) -> list[dict[str, str]]:
+    with (path / "problems.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows_of_a_prepared_set(collection: Collection, tmp_path: Path) -> None:
+    source = collection(10)
+    report = prepare(source, tmp_path / "set", size=64, progress=False)
+    assert report.ok
+    assert report.samples == {"train": 5, "test": 5}
+    assert report.found == {"train": {"precomputed": 5}, "test": {"precomputed": 5}}
+    assert report.problems == {}
+    stored = load(tmp_path / "set")["test"]
+    assert set(stored.column_names) == {"image", "score", *COLUMNS}
+    second = stored[1]
+    assert second["key"] == "face003.png"
+    assert stored.features["label"].int2str(second["label"]) == source[3].label
+    assert second["person"] == "p0"
+    assert second["source"] == "painted"
+    assert json.loads(second["attributes"]) == {"valence": 0.3}
+    assert second["image"].size == (64, 64)
+    assert second["landmarks_valid"]
+
+
+def test_faces_are_aligned_to_the_template(collection: Collection, tmp_path: Path) -> None:
+    """The dots painted at the landmarks lie at the stored landmarks, and the anchors at the template's."""
+    prepare(collection(4), tmp_path / "set", size=128, template="fg2024", progress=False)
+    dataset = open_prepared(tmp_path / "set").dataset("train")
+    template = TEMPLATES["fg2024"]
+    for number in range(len(dataset)):
+        face = dataset[number]
+        points = face["landmarks"].numpy()
+        np.testing.assert_allclose(template.anchors(points), template.points(128), atol=4)
+        x, y = np.rint(points[[19, 24, 33, 48, 54]]).astype(int).T
+        assert (face["image"][0, y, x] > 200).all()
+
+
+def test_bad_pictures_are_listed_and_never_fatal(tmp_path: Path) -> None:
+    good = tmp_path / "good.jpg"
+    paint(mean_face()).save(good)
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "truncated.jpg").write_bytes(good.read_bytes()[:600])
+    (tmp_path / "text.jpg").write_text("this is not a picture")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "gigantic.png")
+    (tmp_path / "folder.jpg").mkdir()
+    names = ["good.jpg", "empty.jpg", "truncated.jpg", "text.jpg", "gigantic.png", "folder.jpg", "absent.jpg"]
+    source = ListSource(*(sample(name, tmp_path / name, mean_face()) for name in names))
+    report = prepare(source, tmp_path / "set", size=32, progress=False)
+    assert not report.ok
+    assert (report.samples, report.skipped, report.dropped) == ({"train": 1}, 6, 0)
+    assert report.problems == {"train": {"unreadable": 5, "missing file": 1}}
+    listed = {row["key"]: row for row in problems(tmp_path / "set")}
+    assert list(listed) == names[1:]
+    assert all(
+        row["kept"] == "no" and row["split"] == "train" and row["label"] == "fear" for row in listed.values()
+    )
+    for name, reason in {
+        "empty.jpg": "empty (0 bytes)",
+        "truncated.jpg": "truncated",
+        "text.jpg": "not an image",
+        "gigantic.png": "too large",
+        "folder.jpg": "is a folder",
+        "absent.jpg": "does not exist",
+    }.items():
+        assert reason in listed[name]["reason"]
+
+
+def test_a_stumbling_detector_costs_one_picture(tmp_path: Path) -> None:
+    def stumble(image: np.ndarray, key: str | None = None) -> list[Detection]:
+        if key == "b":
+            raise RuntimeError("out of luck")
+        return [Detection((0, 0, 96, 96), 1.5, mean_face().astype(np.float32), "plain")]
+
+    report = prepare(ListSource(sample("a"), sample("b")), tmp_path / "set", stumble, size=32, progress=False)
+    assert report.found == {"train": {"plain": 1}}
+    assert report.problems == {"train": {"failed": 1}}
+    assert problems(tmp_path / "set")[0]["reason"] == "RuntimeError: out of luck"
+
+
+def test_bad_landmarks_are_listed(tmp_path: Path) -> None:
+    face = mean_face()
+    nan = face.copy()
+    nan[5] = np.nan
+    outside = face + np.array([60, 0])
+    edge = face + np.array([35, 0])  # a third of the points: a face at the picture's edge
+    assert 10 < (edge[:, 0] > 95).sum() < 34 < (outside[:, 0] > 95).sum()
+    source = ListSource(
+        sample("good", landmarks=face),
+        sample("nan", landmarks=nan),
+        sample("few", landmarks=face[:5]),
+        sample("outside", landmarks=outside),
+        sample("point", landmarks=np.full((68, 2), 40.0)),
+        sample("edge", landmarks=edge),
+    )
+    report = prepare(source, tmp_path / "set", size=32, progress=False)
+    assert report.ok
+    assert report.found == {"train": {"precomputed": 2, "none": 4}}
+    listed = {row["key"]: row for row in problems(tmp_path / "set")}
+    assert list(listed) == ["nan", "few", "outside", "point"]
+    assert all(row["kind"] == "bad landmarks" and row["kept"] == "yes" for row in listed.values())
+    assert "landmark 5 is not finite" in listed["nan"]["reason"]
+    assert "(68, 2)" in listed["few"]["reason"]
+    assert "of 68 landmarks lie outside the picture (96 x 96)" in listed["outside"]["reason"]
+    stored = open_prepared(tmp_path / "set").dataset("train")
+    assert stored.landmarks_valid.tolist() == [True, False, False, False, False, True]
+    assert np.isnan(stored.landmarks[1:5]).all()
+
+
+def test_samples_without_a_face_are_kept_as_their_centre_square(tmp_path: Path) -> None:
+    image = np.zeros((60, 100, 3), np.uint8)
+    image[:, 20:80] = 200  # exactly the centre square
+    report = prepare(ListSource(sample("a", image)), tmp_path / "set", "none", size=32, progress=False)
+    assert report.ok
+    assert report.found == {"train": {"none": 1}}
+    assert report.problems == {"train": {"no face": 1}}
+    dataset = open_prepared(tmp_path / "set").dataset("train")
+    face = dataset[0]
+    assert not face["landmarks_valid"]
+    assert face["landmarks"].isnan().all()
+    assert (face["image"].int() - 200).abs().max() <= 1
+    assert dataset.column("box") == [[20, 0, 80, 60]]
+
+
+def test_samples_without_a_face_can_be_dropped(tmp_path: Path) -> None:
+    source = ListSource(sample("a"), sample("b", landmarks=mean_face()))
+    report = prepare(source, tmp_path / "set", "none", size=32, without_landmarks="drop", progress=False)
+    assert report.ok
+    assert (report.samples, report.dropped) == ({"train": 1}, 1)
+    assert problems(tmp_path / "set")[0]["kept"] == "no"
+
+
+def test_a_missing_detector_is_no_bad_picture(tmp_path: Path) -> None:
+    def absent(image: np.ndarray, key: str | None = None) -> list[Detection]:
+        raise MissingExtraError("install it")
+
+    with pytest.raises(MissingExtraError):
+        prepare(ListSource(sample("a")), tmp_path / "set", absent, progress=False)
+
+
+@pytest.mark.parametrize("image", [paint(mean_face()), "bytes"])
+def test_sources_may_hold_pictures(tmp_path: Path, image: Any) -> None:
+    path = tmp_path / "a.png"
+    paint(mean_face()).save(path)
+    content = path.read_bytes() if image == "bytes" else np.asarray(image)
+    prepare(ListSource(sample("a", content, mean_face())), tmp_path / "set", size=32, progress=False)
+    assert len(open_prepared(tmp_path / "set").dataset("train")) == 1
+
+
+def test_result_does_not_depend_on_the_number_of_workers(collection: Collection, tmp_path: Path) -> None:
+    source = collection(40)
+    prepare(source, tmp_path / "one", size=32, workers=1, progress=False)
+    prepare(source, tmp_path / "two", size=32, workers=2, progress=False)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    keys = open_prepared(tmp_path / "two").dataset("train").column("key")
+    assert keys == [f"face{number:03d}.png" for number in range(0, 40, 2)]
+
+
+def test_interrupted_run_is_resumed(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = collection(70)  # chunks of 16
+    prepare(source, tmp_path / "whole", size=32, workers=1, progress=False)
+    done: list[int] = []
+    write = Job.write_shard
+
+    def count(job: Job, start: int, stop: int, path: Path) -> None:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        write(job, start, stop, path)
+        done.append(start)
+
+    monkeypatch.setattr(Job, "write_shard", count)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "set", size=32, workers=1, progress=False)
+    with pytest.raises(InputError, match="its preparation is unfinished; run the same aucue prepare again"):
+        open_prepared(tmp_path / "set")
+    shards = sorted((tmp_path / "set" / ".unfinished").glob("*.parquet"))
+    stamps = [path.stat().st_mtime_ns for path in shards]
+    assert len(shards) == 3
+
+    resumed: list[tuple[int, list[int]]] = []
+
+    def note(job: Job, start: int, stop: int, path: Path) -> None:
+        write(job, start, stop, path)
+        resumed.append((start, [path.stat().st_mtime_ns for path in shards]))
+
+    monkeypatch.setattr(Job, "write_shard", note)
+    prepare(source, tmp_path / "set", size=32, workers=1, progress=False)
+    assert [start for start, _ in resumed] == [48, 64]
+    assert all(seen == stamps for _, seen in resumed)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+    assert not (tmp_path / "set" / ".unfinished").exists()
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from aucue.data import CsvSource, prepare
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    source = CsvSource(folder / "labels.csv", landmarks=folder / "landmarks.csv", name="painted")
+    prepare(source, sys.argv[2], size=192, workers=2, progress=False)
+"""
+
+
+def test_killed_run_is_resumed(collection: Collection, tmp_path: Path) -> None:
+    source = collection(160)
+    (tmp_path / "script.py").write_text(_SCRIPT)
+    arguments = [
+        sys.executable,
+        str(tmp_path / "script.py"),
+        str(tmp_path / "collection"),
+        str(tmp_path / "set"),
+    ]
+    process = subprocess.Popen(arguments, cwd=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "set").glob(".unfinished/*.parquet")):
+        assert process.poll() is None or (tmp_path / "set" / "aucue.json").exists()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "set" / "aucue.json").exists()
+
+    prepare(source, tmp_path / "set", size=192, workers=1, progress=False)
+    prepare(source, tmp_path / "whole", size=192, workers=1, progress=False)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_kill_while_the_set_is_put_in_place(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = collection(10)
+    prepare(source, tmp_path / "whole", size=32, progress=False)
+    replace = os.replace
+
+    def stop_before_last(old: Path, new: Path) -> None:
+        if Path(new).name == "test":
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", stop_before_last)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "set", size=32, progress=False)
+    monkeypatch.undo()
+    prepare(source, tmp_path / "set", size=32, progress=False)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_script_without_guard_is_told_so(collection: Collection, tmp_path: Path) -> None:
+    """Its worker processes run the script again and die; that is explained, not only shown."""
+    collection(40)
+    script = _SCRIPT.replace('if __name__ == "__main__":', "if True:")
+    (tmp_path / "script.py").write_text(script)
+    arguments = [
+        sys.executable,
+        str(tmp_path / "script.py"),
+        str(tmp_path / "collection"),
+        str(tmp_path / "set"),
+    ]
+    outcome = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 1
+    last = outcome.stderr.strip().splitlines()[-1]
+    assert last.startswith("aucue.errors.AucueError: a worker process died")
+    assert "finished chunks are kept" in last
+
+
+def test_complete_set_is_left_alone(collection: Collection, tmp_path: Path) -> None:
+    source = collection(6)
+    first = prepare(source, tmp_path / "set", size=32, progress=False)
+    stamp = (tmp_path / "set" / "aucue.json").stat().st_mtime_ns
+    assert prepare(source, tmp_path / "set", size=32, progress=False) == first
+    assert (tmp_path / "set" / "aucue.json").stat().st_mtime_ns == stamp
+
+
+def test_other_settings_need_overwrite(collection: Collection, tmp_path: Path) -> None:
+    source, out = collection(6), tmp_path / "set"
+    prepare(source, out, size=32, progress=False)
+    with pytest.raises(OutputExistsError, match=r"prepared with other settings \(size\)"):
+        prepare(source, out, size=48, progress=False)
+    with pytest.raises(OutputExistsError, match=r"other settings \(template\)"):
+        prepare(source, out, size=32, template="fg2024", progress=False)
+    (out / "mine.txt").write_text("keep me")
+    prepare(source, out, size=48, overwrite=True, progress=False)
+    assert open_prepared(out).size == 48
+    assert (out / "mine.txt").read_text() == "keep me"
+
+
+def test_settings_of_an_unfinished_run_count_too(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = collection(6)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Job, "write_shard", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "set", size=32, progress=False)
+    monkeypatch.undo()
+    with pytest.raises(OutputExistsError, match="other settings"):
+        prepare(source, tmp_path / "set", size=48, progress=False)
+    prepare(source, tmp_path / "set", size=48, overwrite=True, progress=False)
+    assert open_prepared(tmp_path / "set").size == 48
+
+
+def test_foreign_folder_is_never_touched(collection: Collection, tmp_path: Path) -> None:
+    source = collection(6)
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="is no prepared set"):
+            prepare(source, tmp_path / "collection", overwrite=overwrite, progress=False)
+    assert (tmp_path / "collection" / "labels.csv").exists()
+
+
+def test_description(tmp_path: Path) -> None:
+    source = ListSource(sample("a", landmarks=mean_face()), provenance={"licence": "CC0", "seed": 3})
+    prepare(source, tmp_path / "set", size=40, progress=False)
+    prepared = open_prepared(tmp_path / "set")
+    assert (prepared.name, prepared.classes, prepared.splits) == ("list", LABELS, ("train",))
+    assert (prepared.size, prepared.template) == (40, "aucue")
+    assert prepared.provenance["licence"] == "CC0"
+    assert prepared.provenance["settings"]["source"]["seed"] == 3
+
+
+def test_nothing_usable(tmp_path: Path) -> None:
+    source = ListSource(sample("a", tmp_path / "absent.jpg"), sample("b", tmp_path / "absent.jpg"))
+    with pytest.raises(
+        InputError, match=r"none of the 2 samples can be used; the first: .*absent.jpg does not exist"
+    ):
+        prepare(source, tmp_path / "set", progress=False)
+    paint(mean_face()).save(tmp_path / "absent.jpg")  # the same call works once the files are there
+    assert prepare(source, tmp_path / "set", "none", progress=False).ok
+
+
+def test_bad_settings(tmp_path: Path) -> None:
+    source = ListSource(sample("a", landmarks=mean_face()))
+    for options, message in [
+        ({"detector": "mtcnn"}, 'unknown detector "mtcnn"'),
+        ({"template": "tight"}, 'unknown template "tight"'),
+        ({"size": 0}, "at least 1 pixel"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"without_landmarks": "guess"}, 'must be "keep" or "drop"'),
+    ]:
+        with pytest.raises(InputError, match=message):
+            prepare(source, tmp_path / "set", progress=False, **options)
+    with pytest.raises(InputError, match="the source has no samples"):
+        prepare(ListSource(), tmp_path / "set", progress=False)
+    strange = dataclasses.replace(source[0], label="boredom")
+    with pytest.raises(InputError, match='"a": label "boredom"'):
+        prepare(ListSource(strange), tmp_path / "set", overwrite=True, progress=False)
+
+
+def test_real_photographs(photographs: Path, tmp_path: Path) -> None:
+    """Prepared landmarks equal the alignment of the collection's own."""
+    folder = photographs / "sfhq"
+    source = CsvSource(folder / "labels.csv", landmarks=folder / "landmarks.csv")
+    report = prepare(source, tmp_path / "set", size=96, workers=1, progress=False)
+    assert report.found == {"test": {"precomputed": 114}}
+    dataset = open_prepared(tmp_path / "set").dataset("test")
+    given = source[17].landmarks
+    assert given is not None
+    expected = transform_points(TEMPLATES["aucue"].matrix(given, 96), given)
+    np.testing.assert_allclose(dataset.landmarks[17], expected, atol=1e-3)
