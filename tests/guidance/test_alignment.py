@@ -39,11 +39,15 @@ def test_kl_against_numpy():
 
 
 def test_barrier_by_hand():
-    attention, cue = maps([3.0, 4.0], [1.0, -10.0]), maps([1.0, 0.0], [1.0, 0.0])  # cosines 0.6, 0.0995
+    attention, cue = maps([3.0, 4.0], [-1.0, 10.0]), maps([1.0, 0.0], [1.0, 0.0])  # cosines 0.6, -0.0995
+    attention.requires_grad_()
     inside = -math.log(0.6) / 2
-    outside = -2 / math.sqrt(101) - math.log(1 / 4) / 2 + 1 / 2  # beyond the edge at -1 / 4: a straight line
+    outside = 2 / math.sqrt(101) - math.log(1 / 4) / 2 + 1 / 2  # beyond the edge at -1 / 4: a straight line
     result = alignment(attention, cue, barrier=2.0)
     torch.testing.assert_close(result.item(), (inside + outside) / 2, atol=1e-6, rtol=0)
+    result.backward()
+    assert attention.grad is not None
+    assert attention.grad.isfinite().all()
 
 
 def test_softmax_by_hand():
@@ -106,6 +110,14 @@ def test_constant_attention_has_finite_gradients(loss, value):
     assert attention.grad.isfinite().all()
 
 
+def test_kl_of_a_peak_is_finite():
+    attention = maps([200.0, 0.0]).requires_grad_()
+    for cue in ([1.0, 0.0], [0.0, 1.0]):
+        result = alignment(attention, maps(cue), loss="kl")
+        assert result.isfinite()
+        assert torch.autograd.grad(result, attention)[0].isfinite().all()
+
+
 def test_float32_under_autocast():
     attention, cue = torch.rand(2, 1, 7, 7), torch.rand(2, 1, 28, 28)
     expected = alignment(attention.bfloat16().float(), cue)
@@ -158,6 +170,8 @@ def test_resize_keeps_each_map_in_its_range():
         assert (resized.amin((1, 2, 3)) >= cue.amin((1, 2, 3))).all()
         assert (resized.amax((1, 2, 3)) <= cue.amax((1, 2, 3))).all()
     assert resize_map(cue, (20, 31)) is cue
+    flat = torch.full((1, 1, 20, 31), 0.7)
+    assert resize_map(flat, (7, 7)).eq(flat[0, 0, 0, 0]).all()  # the weights' rounding would exceed it
 
 
 @pytest.mark.parametrize(

@@ -48,4 +48,4 @@ def normalize_cam(cam: Tensor) -> Tensor:
         that holds NaN or an infinity.
     """
     cam = cam - cam.amin((-2, -1), keepdim=True)
-    return torch.nan_to_num(cam / cam.amax((-2, -1), keepdim=True), nan=0.0, posinf=0.0, neginf=0.0)
+    return torch.nan_to_num(cam / cam.amax((-2, -1), keepdim=True))

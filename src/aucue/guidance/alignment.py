@@ -89,17 +89,16 @@ def sample_alignment(
         InputError: A shape or an option does not fit.
     """
     _check(attention, cue, loss, grid, softmax, barrier)
-    with torch.autocast(attention.device.type, enabled=False):
-        attention = attention.to(torch.promote_types(attention.dtype, torch.float32))
-        cue, rows = cue.to(attention), rows.to(attention.device)
-        cue = torch.where(rows[:, None, None, None], cue, torch.zeros_like(cue))
-        if grid == "attention":
-            cue = resize_map(cue, attention.shape[-2:])
-        else:
-            attention = resize_map(attention, cue.shape[-2:])
-        a, h = attention.flatten(1), cue.flatten(1)  # (B, h * w)
-        losses = LOSSES[loss](a.softmax(1) if softmax else a, h)
-        return losses if barrier is None else _log_barrier(losses - 1, barrier)
+    attention = attention.to(torch.promote_types(attention.dtype, torch.float32))  # under autocast too
+    cue, rows = cue.to(attention), rows.to(attention.device)
+    cue = torch.where(rows[:, None, None, None], cue, torch.zeros_like(cue))
+    if grid == "attention":
+        cue = resize_map(cue, attention.shape[-2:])
+    else:
+        attention = resize_map(attention, cue.shape[-2:])
+    a, h = attention.flatten(1), cue.flatten(1)  # (B, h * w)
+    losses = LOSSES[loss](a.softmax(1) if softmax else a, h)
+    return losses if barrier is None else _log_barrier(losses - 1, barrier)
 
 
 def usable_rows(cue: Tensor, valid: Tensor | None = None) -> Tensor:

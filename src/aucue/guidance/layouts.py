@@ -90,7 +90,6 @@ def _fold_tokens(
 
 
 def _grid(number: int, size: tuple[int, int]) -> tuple[int, int] | None:
-    """The grid of so many tokens whose aspect ratio is nearest to the size's, or None if none has it."""
-    grids = [(h, number // h) for h in range(1, number + 1) if number % h == 0]
-    fitting = [grid for grid in grids if _same_aspect(grid, size)]
-    return min(fitting, key=lambda grid: abs(grid[0] * size[1] - grid[1] * size[0]), default=None)
+    """The grid of so many tokens that has the aspect ratio of the size, at most one; None if none has it."""
+    grids = ((h, number // h) for h in range(1, number + 1) if number % h == 0)
+    return next((grid for grid in grids if _same_aspect(grid, size)), None)
