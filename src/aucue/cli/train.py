@@ -1,7 +1,6 @@
 """`aucue train`: settings in, one model file out."""
 
-from jsonargparse import ArgumentParser
-
+from aucue.cli.arguments import Parser
 from aucue.training.config import TrainConfig
 
 DESCRIPTION = """Train an expression classifier, guided by action units or not.
@@ -13,7 +12,7 @@ Unguided twin of a configuration: --guidance.weight 0 --out ANOTHER."""
 
 def run(argv: list[str]) -> int:
     """Parse settings, train, say where the model is."""
-    parser = ArgumentParser(prog="aucue train", description=DESCRIPTION)
+    parser = Parser(prog="aucue train", description=DESCRIPTION)
     parser.add_argument("--config", action="config", help="YAML file with any of the settings below.")
     parser.add_argument("--overwrite", action="store_true", help="Start anew even if --out holds a training.")
     parser.add_class_arguments(TrainConfig)
@@ -24,5 +23,6 @@ def run(argv: list[str]) -> int:
     from aucue.training.fit import fit
 
     model = fit(config, overwrite=settings.overwrite)
-    print(f"Model: {model}\nNext:  aucue evaluate {model} --data {config.data.path} --out {config.out}/evaluation")
+    print(f"Model: {model}")
+    print(f"Next:  aucue evaluate {model} --data {config.data.path} --out {config.out}/evaluation")
     return 0

@@ -10,8 +10,8 @@ class DataSettings:
 
     Attributes:
         path: folder of a prepared set (`aucue prepare`).
-        holdout: share of the training split that selects the model when the set has no `val` split; stratified by
-            label, never splitting a person.
+        holdout: share of the training split that selects the model when the set has no `val` split;
+            stratified by label, never splitting a person.
         augment: random rotation, crop, mirror, grey, jitter and erasing, as published.
         batch_size: samples per optimisation step on each device.
         workers: loader processes; null chooses what fits this machine. The result does not depend on it.

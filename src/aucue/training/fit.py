@@ -2,6 +2,7 @@
 
 import os
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch.utils.data import Dataset
 
 from aucue.classifiers import Classifier, ModelInfo, save_model
 from aucue.cues import AUCue
 from aucue.data import (
+    FaceDataset,
     PreparedSet,
     eval_transform,
     make_loader,
@@ -60,10 +61,13 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
     module = GuidedModule(_classifier(prepared, config), config)
     trainer, checkpoint = _trainer(config, out, progress)
     last = out / "checkpoints" / "last.ckpt"
+    batches = partial(
+        make_loader, batch_size=config.data.batch_size, seed=config.seed, workers=config.data.workers
+    )
     trainer.fit(
         module,
-        make_loader(training, config.data.batch_size, shuffle=True, seed=config.seed, workers=config.data.workers),
-        make_loader(held_out, config.data.batch_size, shuffle=False, seed=config.seed, workers=config.data.workers),
+        batches(training, shuffle=True),
+        batches(held_out),
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
@@ -79,7 +83,9 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
 class _AtomicCheckpointIO(TorchCheckpointIO):
     """A checkpoint appears whole or not at all, so that a kill while writing costs one epoch, not the run."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
         """Write beside the target, then rename."""
         unfinished = f"{path}.unfinished"
         super().save_checkpoint(checkpoint, unfinished, storage_options)
@@ -89,7 +95,9 @@ class _AtomicCheckpointIO(TorchCheckpointIO):
 class _RecordFigures(L.Callback):
     """Keep the held-out figures of an epoch inside its checkpoint."""
 
-    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         """Add `figures` to the checkpoint."""
         checkpoint["figures"] = {
             name.removeprefix("val/"): float(value)
@@ -107,15 +115,18 @@ def _claim(out: Path, config: TrainConfig, overwrite: bool) -> None:
             stale.unlink(missing_ok=True)
     elif file.exists() and yaml.safe_load(file.read_text()) != yaml.safe_load(settings):
         raise OutputExistsError(
-            f"{out} holds a training with other settings (see {file}); choose another --out or pass --overwrite."
+            f"{out} holds a training with other settings (see {file}); "
+            "choose another --out or pass --overwrite."
         )
     elif not file.exists() and (out / MODEL_NAME).exists():
-        raise OutputExistsError(f"{out / MODEL_NAME} exists already; choose another --out or pass --overwrite.")
+        raise OutputExistsError(
+            f"{out / MODEL_NAME} exists already; choose another --out or pass --overwrite."
+        )
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(settings)
 
 
-def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[Dataset, Dataset]:
+def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
     """Training faces (augmented) and the held-out faces that select the model; never the test split."""
     if "train" not in prepared.splits:
         raise InputError(f"{config.data.path}: no 'train' split, found {', '.join(prepared.splits)}.")
@@ -172,7 +183,9 @@ def _trainer(config: TrainConfig, out: Path, progress: bool) -> tuple[L.Trainer,
     return trainer, checkpoint
 
 
-def _info(module: GuidedModule, prepared: PreparedSet, config: TrainConfig, chosen: dict[str, Any]) -> ModelInfo:
+def _info(
+    module: GuidedModule, prepared: PreparedSet, config: TrainConfig, chosen: dict[str, Any]
+) -> ModelInfo:
     """What a user of the model file has to know, beside its weights."""
     cue: AUCue = module.cue
     return ModelInfo(

@@ -12,7 +12,7 @@ from aucue.classifiers import Classifier
 from aucue.cues import AUCue, Cue
 from aucue.errors import InputError
 from aucue.guidance import alignment, attention
-from aucue.metrics import ClassificationReport, ExpressionMean, attention_cosine, cam_cosine
+from aucue.metrics import ATTCOS, CAMCOS, ClassificationReport
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.schedule import learning_rate_factor
 
@@ -22,9 +22,9 @@ Batch = Mapping[str, torch.Tensor]
 class GuidedModule(L.LightningModule):
     """Train a classifier to look where the codebook says (Belharbi et al., FG 2024, eq. 4).
 
-    The loss is cross-entropy + weight * mean over the aligned layers of 1 - cos(T_l, A). Faces without a valid
-    cue (neutral, no landmarks) contribute to the first term only. A weight of 0 trains the unguided twin: the
-    same network on the same batches in the same order.
+    The loss is cross-entropy + weight * mean over the aligned layers of 1 - cos(T_l, A). Faces without a
+    valid cue (neutral, no landmarks) contribute to the first term only. A weight of 0 trains the unguided
+    twin: the same network on the same batches in the same order.
 
     Args:
         classifier: the network to train.
@@ -34,12 +34,13 @@ class GuidedModule(L.LightningModule):
     def __init__(self, classifier: Classifier, config: TrainConfig):
         super().__init__()
         self.classifier = classifier
+        self.classifier.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.config = config
         self.guided_layers = guided_layers(classifier, config.guidance)
         self.cue = AUCue(config.guidance.codebook, classifier.classes, config.guidance.regions)
         self.classification = ClassificationReport(classifier.classes)
-        self.attention_cosine = ExpressionMean(classifier.classes)
-        self.cam_cosine = ExpressionMean(classifier.classes)
+        self.att_cos = ATTCOS(classifier.classes)
+        self.cam_cos = CAMCOS(classifier.classes)
 
     def on_train_epoch_start(self) -> None:
         """Seed by epoch, so that a run resumed after an epoch draws what an undisturbed one draws."""
@@ -62,6 +63,7 @@ class GuidedModule(L.LightningModule):
                     cue.map,
                     cue.valid,
                     loss=self.config.guidance.loss,
+                    across_ranks=True,
                 )
                 for layer in self.guided_layers
             ]
@@ -70,9 +72,10 @@ class GuidedModule(L.LightningModule):
         return classification + weight * misalignment
 
     def draw(self, batch: Batch, grid: int | None = None) -> Cue:
-        """AU maps (B, 1, grid, grid) of a batch, drawn on its device; `grid=None` draws at the input's size."""
+        """AU maps (B, 1, grid, grid) of a batch, drawn on its device; None: at the input's size."""
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
-        return self.cue(batch["landmarks"], batch["label"], size, grid=None if grid is None else (grid, grid))
+        cells = None if grid is None else (grid, grid)
+        return self.cue(batch["landmarks"], batch["label"], size, grid=cells)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy, ATT-COS of the last guided layer and CAM-COS on held-out faces."""
@@ -81,10 +84,10 @@ class GuidedModule(L.LightningModule):
         cue = self.draw(batch)
         self.classification.update(out.logits, expression)
         attended = attention(out.features[self.guided_layers[-1]])
-        self.attention_cosine.update(attention_cosine(attended, cue.map), expression, cue.valid)
+        self.att_cos.update(attended, cue.map, expression, cue.valid)
         maps = self.classifier.class_maps(out.features[self.classifier.final_layer])
         true_class = maps[torch.arange(len(maps), device=maps.device), expression].unsqueeze(1)
-        self.cam_cosine.update(cam_cosine(normalize_cam(true_class), cue.map), expression, cue.valid)
+        self.cam_cos.update(normalize_cam(true_class), cue.map, expression, cue.valid)
 
     def on_validation_epoch_end(self) -> None:
         """Log the held-out figures of the epoch."""
@@ -92,11 +95,11 @@ class GuidedModule(L.LightningModule):
         figures = {
             "val/accuracy": report["accuracy"],
             "val/balanced_accuracy": report["balanced_accuracy"],
-            "val/att_cos": self.attention_cosine.compute()["macro"],
-            "val/cam_cos": self.cam_cosine.compute()["macro"],
+            "val/att_cos": self.att_cos.compute()["macro"],
+            "val/cam_cos": self.cam_cos.compute()["macro"],
         }
         self.log_dict({name: float(value) for name, value in figures.items()}, prog_bar=True)
-        for metric in (self.classification, self.attention_cosine, self.cam_cosine):
+        for metric in (self.classification, self.att_cos, self.cam_cos):
             metric.reset()
 
     def configure_optimizers(self) -> Any:
@@ -135,5 +138,7 @@ def _optimizer(classifier: Classifier, settings: OptimizerSettings) -> torch.opt
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if settings.name == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
+        return torch.optim.SGD(
+            groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0
+        )
     return torch.optim.AdamW(groups, lr=settings.lr)

@@ -1,0 +1,44 @@
+"""A small prepared set and the settings of a training that takes seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aucue.data import SyntheticSource, prepare
+from aucue.training import (
+    ClassifierSettings,
+    DataSettings,
+    GuidanceSettings,
+    OptimizerSettings,
+    TrainConfig,
+)
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared set of a few rendered faces per expression."""
+    out = tmp_path_factory.mktemp("rendered") / "set"
+    prepare(SyntheticSource(train=42, val=14, test=14, seed=3, size=64), out, size=48, workers=1)
+    return out
+
+
+@pytest.fixture
+def settings(rendered: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
+    """Maker of settings; keyword arguments change single groups."""
+
+    def make(out: str = "run", **changes: object) -> TrainConfig:
+        config = TrainConfig(
+            out=str(tmp_path / out),
+            data=DataSettings(path=str(rendered), batch_size=16, workers=0),
+            classifier=ClassifierSettings(backbone="test_resnet", input_size=48, final_stride=8),
+            guidance=GuidanceSettings(weight=4.0),
+            optimizer=OptimizerSettings(lr=2e-3),
+            epochs=3,
+            seed=5,
+        )
+        for name, value in changes.items():
+            setattr(config, name, value)
+        return config
+
+    return make

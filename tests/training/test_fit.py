@@ -1,0 +1,106 @@
+import csv
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from aucue.classifiers import load_model
+from aucue.data import open_prepared
+from aucue.errors import InputError, OutputExistsError
+from aucue.training import DataSettings, GuidanceSettings, TrainConfig, fit
+
+MakeSettings = Callable[..., TrainConfig]
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    left, right = load_file(first), load_file(second)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
+    config = settings(guidance=GuidanceSettings(weight=2.0, codebook="fg2024", regions="fg2024", grid=None))
+    classifier, info = load_model(fit(config, progress=False))
+    assert tuple(info.classes) == classifier.classes == open_prepared(config.data.path).classes
+    assert info.guidance is not None
+    assert info.codebook is not None
+    assert info.guidance["weight"] == 2.0
+    assert info.guidance["layers"] == [classifier.final_layer]
+    assert info.codebook["name"] == "fg2024"
+    assert info.regions == "fg2024"
+    assert 0 <= info.metrics["held_out"]["accuracy"] <= 1
+    assert info.provenance["settings"]["seed"] == 5
+    assert not classifier.training
+
+
+def test_logs_hold_both_terms_and_the_held_out_figures(settings: MakeSettings) -> None:
+    config = settings()
+    fit(config, progress=False)
+    with (Path(config.out) / "logs" / "start_1" / "metrics.csv").open() as file:
+        columns = set(csv.DictReader(file).fieldnames or ())
+    assert {"train/cross_entropy", "train/alignment", "val/accuracy", "val/att_cos", "val/cam_cos"} <= columns
+
+
+def test_same_seed_same_weights_whatever_the_workers(settings: MakeSettings, rendered: Path) -> None:
+    alone = fit(settings("alone"), progress=False)
+    helped_config = settings("helped", data=DataSettings(path=str(rendered), batch_size=16, workers=2))
+    helped = fit(helped_config, progress=False)
+    other_seed = fit(settings("other", seed=6), progress=False)
+    assert same_weights(alone, helped)
+    assert not same_weights(alone, other_seed)
+
+
+def test_guidance_changes_training_and_its_absence_is_the_twin(settings: MakeSettings) -> None:
+    guided = fit(settings("guided"), progress=False)
+    twin = fit(settings("twin", guidance=GuidanceSettings(weight=0.0)), progress=False)
+    assert not same_weights(guided, twin)
+
+
+def test_a_finished_training_is_returned_and_another_refused(settings: MakeSettings) -> None:
+    config = settings()
+    model = fit(config, progress=False)
+    written = model.stat().st_mtime_ns
+    assert fit(config, progress=False).stat().st_mtime_ns == written
+    changed = settings(epochs=4)
+    with pytest.raises(OutputExistsError, match="other settings"):
+        fit(changed, progress=False)
+    fit(changed, overwrite=True, progress=False)
+    assert model.stat().st_mtime_ns != written
+
+
+def test_unknown_layer_is_named(settings: MakeSettings) -> None:
+    with pytest.raises(InputError, match=r"'layer9' is no layer of test_resnet.*layer4"):
+        fit(settings(guidance=GuidanceSettings(layers=["layer9"])), progress=False)
+
+
+def test_without_val_split_a_part_of_train_is_held_out(settings: MakeSettings, tmp_path: Path) -> None:
+    from aucue.data import SyntheticSource, prepare
+
+    prepare(SyntheticSource(train=70, val=0, test=7, seed=1, size=64), tmp_path / "set", size=48, workers=1)
+    config = settings(data=DataSettings(path=str(tmp_path / "set"), holdout=0.3, batch_size=16, workers=0))
+    _, info = load_model(fit(config, progress=False))
+    assert info.metrics["held_out"]["accuracy"] >= 0
+
+
+def test_killed_training_resumes_to_the_same_weights(settings: MakeSettings, tmp_path: Path) -> None:
+    undisturbed = fit(settings("undisturbed", epochs=12), progress=False)
+    config = settings("killed", epochs=12)
+    file = tmp_path / "killed.yaml"
+    file.write_text(yaml.safe_dump(config.to_dict()))
+    command = [sys.executable, "-m", "aucue.cli.main", "train", "--config", str(file)]
+    training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = Path(config.out) / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and training.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.15)  # into the next epoch
+    training.send_signal(signal.SIGKILL)
+    assert training.wait() == -signal.SIGKILL
+    assert not (Path(config.out) / "model.safetensors").exists()
+    assert same_weights(undisturbed, fit(config, progress=False))
