@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aucue.data.synthetic.canvas import Mask, curve, mix
+from aucue.data.synthetic.canvas import Mask, curve, mix, vector
 from aucue.data.synthetic.geometry import IRIS_RADIUS
 from aucue.data.synthetic.scene import Scene
 
@@ -17,7 +17,7 @@ def paint_eyes(scene: Scene) -> None:
     ball = canvas.mask(scene.sides(np.concatenate([upper, lower[:, ::-1]], axis=1)))
     _paint_lid_colour(scene, upper)
     _paint_balls(scene, ball)
-    shade = canvas.stroke(scene.sides(upper + (0, 0.02)), 0.065 * unit, blur=0.022 * unit, within=ball)
+    shade = canvas.stroke(scene.sides(upper + vector(0, 0.02)), 0.065 * unit, blur=0.022 * unit, within=ball)
     canvas.paint(shade, np.array([0.16, 0.10, 0.09]), 0.5)
     _paint_lashes(scene, upper, lower)
 

@@ -1,8 +1,8 @@
 """From parameters to curves: where every feature of a face lies, and how action units move it.
 
-Head coordinates: the unit is the inter-ocular distance (between the eye centres), the origin lies between the eyes,
-x points to image-right and y down. One half of the head is built at a time in *lateral* coordinates (x = distance
-from the midline), so that both sides are mirror images unless the parameters say otherwise.
+Head coordinates: the unit is the inter-ocular distance (between the eye centres), the origin lies between
+the eyes, x points to image-right and y down. One half of the head is built at a time in *lateral* coordinates
+(x = distance from the midline), so that both sides are mirror images unless the parameters say otherwise.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-from aucue.data.synthetic.canvas import curve
+from aucue.data.synthetic.canvas import curve, vector
 from aucue.data.synthetic.parameters import FaceParameters, Identity, View
+from aucue.faces import MIRROR
 
-# Left-right index swap of the iBUG-68 scheme.
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]
-    + [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)
 # Image-left landmarks and those on the midline: what one half of the head defines.
 _HALF = np.array(
     [
@@ -142,8 +138,8 @@ def build_half(identity: Identity, move: Movement, lift: float) -> Half:
     teeth = _teeth(identity, move, corner)
     cheek = np.array([0.6 + 0.02 * move[12], 0.56 - 0.07 * move[6] - 0.07 * move[12]])
     return Half(
-        landmarks, upper, lower, fold, brow, brow_width, wing, nostril, _ear(identity, jaw), _skull(identity, jaw),
-        corner, *teeth, cheek, _nasolabial(wing, corner, move),
+        landmarks, upper, lower, fold, brow, brow_width, wing, nostril, _ear(identity, jaw),
+        _skull(identity, jaw), corner, *teeth, cheek, _nasolabial(wing, corner, move),
     )  # fmt: skip
 
 
@@ -186,9 +182,8 @@ def _lids(identity: Identity, move: Movement, lift: float) -> tuple[np.ndarray, 
     # Sadness pulls the inner part of the lid up with the brow.
     upper[2, 1] -= 0.012 * move[1] * (1 - move[5])
     shut = np.stack([outer, (0.5 + 0.085, 0.055), (0.5 - 0.085, 0.052), inner])
-    closing = move.closure * (1.12 if move.closure > 0.9 else 1.0)
-    upper[1:3] += (shut[1:3] - upper[1:3]) * min(closing, 1.0)
-    lower[1:3] += (shut[1:3] + (0, 0.004) - lower[1:3]) * min(closing, 1.0)
+    upper[1:3] += (shut[1:3] - upper[1:3]) * move.closure
+    lower[1:3] += (shut[1:3] + vector(0, 0.004) - lower[1:3]) * move.closure
     depth = 0.062 + 0.012 * shape.eye_fold - 0.02 * move[5] - 0.016 * move[4] - 0.01 * move[9]
     rise = np.array([0.35, 0.9, 1.0, 0.5])[:, None] * np.array([0, -max(depth, 0.02)])
     fold = upper + rise + np.array([(0.02, 0.01), (0, 0), (0, 0), (0.01, -0.015)])
@@ -292,8 +287,8 @@ def _teeth(
 def _jaw(identity: Identity, move: Movement) -> np.ndarray:
     shape = identity.shape
     line = np.array(
-        [(1.11, 0.08), (1.105, 0.36), (1.075, 0.64), (1.005, 0.91), (0.885, 1.155), (0.705, 1.37), (0.48, 1.545),
-         (0.25, 1.665), (0.0, 1.705)]
+        [(1.11, 0.08), (1.105, 0.36), (1.075, 0.64), (1.005, 0.91), (0.885, 1.155), (0.705, 1.37),
+         (0.48, 1.545), (0.25, 1.665), (0.0, 1.705)]
     )  # fmt: skip
     line[:, 0] *= 1 + 0.03 * shape.face_width
     # Youth is lean, a heavy jaw is square, age adds jowls: all act below the cheekbones.
@@ -313,8 +308,8 @@ def _ear(identity: Identity, jaw: np.ndarray) -> np.ndarray:
     size = 1 + 0.06 * identity.shape.ears + 0.08 * identity.wrinkles
     edge = jaw[0, 0]
     shape = np.array(
-        [(-0.05, -0.12), (0.045, -0.205), (0.13, -0.185), (0.175, -0.08), (0.165, 0.06), (0.125, 0.19), (0.095, 0.33),
-         (0.045, 0.415), (-0.02, 0.39), (-0.08, 0.2)]
+        [(-0.05, -0.12), (0.045, -0.205), (0.13, -0.185), (0.175, -0.08), (0.165, 0.06), (0.125, 0.19),
+         (0.095, 0.33), (0.045, 0.415), (-0.02, 0.39), (-0.08, 0.2)]
     )  # fmt: skip
     return shape * size + (edge - 0.02, 0.12)
 
@@ -330,7 +325,7 @@ def _skull(identity: Identity, jaw: np.ndarray) -> np.ndarray:
 
 def _nasolabial(wing: np.ndarray, corner: np.ndarray, move: Movement) -> np.ndarray:
     start = wing[1] + (0.035, 0.01)
-    end = corner + (0.085 + 0.02 * move[12], 0.02 + 0.1 * (1 - move[12]) * (1 - move[20]))
+    end = corner + vector(0.085 + 0.02 * move[12], 0.02 + 0.1 * (1 - move[12]) * (1 - move[20]))
     middle = (start + end) / 2 + (0.055 + 0.035 * move[12], -0.045)
     return np.stack([start, middle, end])
 
@@ -342,7 +337,7 @@ class Camera:
     view: View
     size: int
 
-    @cached_property
+    @property
     def scale(self) -> float:
         """Pixels per inter-ocular distance."""
         return self.view.scale * self.size
@@ -418,7 +413,7 @@ class Geometry:
         return np.stack([getattr(half, name) for half in self.halves])
 
     def both(self, name: str) -> np.ndarray:
-        """A curve that runs lateral to medial in each half, joined: from image-left over the middle to image-right."""
+        """A curve that runs lateral to medial in each half, joined: from image-left to image-right."""
         left, right = (getattr(half, name) for half in self.halves)
         seam = (left[-1] + right[-1]) / 2 * (0, 1)
         return np.concatenate([left[:-1] * (-1, 1), seam[None], right[-2::-1]])

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from aucue.data.synthetic.beards import grow_beard
 from aucue.data.synthetic.canvas import Mask, Ramp
-from aucue.data.synthetic.hairstyles import Hair, Sheet, grow_beard
+from aucue.data.synthetic.hairstyles import Hair
 from aucue.data.synthetic.scene import Scene
+from aucue.data.synthetic.sheets import Sheet
 
 # Pictures with fewer pixels per inter-ocular distance get fewer, thicker strands.
 _ALL_STRANDS = 100

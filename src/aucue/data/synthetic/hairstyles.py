@@ -1,38 +1,17 @@
-"""Hair and beards: outlines and strands in head coordinates (see `geometry`)."""
+"""Hair styles in head coordinates (see `geometry`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
 from aucue.data.synthetic.canvas import curve
-from aucue.data.synthetic.geometry import Geometry
 from aucue.data.synthetic.parameters import Identity
+from aucue.data.synthetic.sheets import Sheet, between, coils, comb, mirrored, resampled, span
 
 _CENTRE = np.array([0.0, -0.4])
 _RADII = np.array([1.135, 1.27])
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A surface of hair: what it covers and the strands on it."""
-
-    outline: np.ndarray
-    """(n, 2) closed."""
-    strands: np.ndarray
-    """(k, m, 2)."""
-    width: float = 0.022
-    """Of a strand."""
-    shade: float = 1.0
-    """Light it receives, below 1 behind the head."""
-    contrast: float = 1.0
-    """Between strands."""
-    opacity: float = 1.0
-    blur: float = 0.0
-    """Of the edge."""
-    fuzzy: bool = False
-    """Strands stand off beyond the outline."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +22,8 @@ class Hair:
     """Behind neck and head."""
     front: list[Sheet]
     """Over forehead, ears and shoulders."""
+    around: list[Sheet] = field(default_factory=list)
+    """Over neck and clothes, behind the head."""
     parting: np.ndarray | None = None
     """(n, 2) line where the scalp shows between two sheets."""
 
@@ -52,16 +33,14 @@ def style_hair(identity: Identity) -> Hair:
     """The hair of a person, strand by strand; kept, because a person is usually painted several times."""
     rng = np.random.default_rng([identity.seed, 77])
     hair = _STYLES[identity.hair_style](_Head(identity), identity, rng)
-    if identity.side == 1:
-        return hair
-    parting = None if hair.parting is None else hair.parting * (-1, 1)
-    return Hair(
-        [_flipped(sheet) for sheet in hair.behind], [_flipped(sheet) for sheet in hair.front], parting
+    return hair if identity.side == 1 else _mirrored(hair)
+
+
+def _mirrored(hair: Hair) -> Hair:
+    behind, front, around = (
+        [mirrored(sheet) for sheet in sheets] for sheets in (hair.behind, hair.front, hair.around)
     )
-
-
-def _flipped(sheet: Sheet) -> Sheet:
-    return replace(sheet, outline=sheet.outline * (-1, 1), strands=sheet.strands * (-1, 1))
+    return Hair(behind, front, around, None if hair.parting is None else hair.parting * (-1, 1))
 
 
 class _Head:
@@ -101,45 +80,6 @@ class _Head:
         return scaled
 
 
-def _strands(
-    guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, samples: int = 9
-) -> np.ndarray:
-    """Hairs between neighbouring guide curves (g, m, 2): (count, samples, 2)."""
-    place = np.sort(rng.random(count)) * (len(guides) - 1)
-    place = place[rng.permutation(count)]
-    low = np.minimum(place.astype(int), len(guides) - 2)
-    share = (place - low)[:, None, None]
-    paths = guides[low] * (1 - share) + guides[low + 1] * share
-    paths = (
-        paths + rng.normal(size=(count, 1, 2)) * spread * 0.5 + rng.normal(size=paths.shape) * spread * 0.5
-    )
-    lines = curve(paths, samples)
-    # Hairs end at different lengths.
-    cut = 1 - rng.random(count) * 0.12
-    steps = np.linspace(0, 1, samples) * cut[:, None] * (samples - 1)
-    index = np.minimum(steps.astype(int), samples - 2)
-    part = (steps - index)[..., None]
-    rows = np.arange(count)[:, None]
-    return lines[rows, index] * (1 - part) + lines[rows, index + 1] * part
-
-
-def _sheet(
-    guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, **look: float
-) -> Sheet:
-    """A sheet spanned by guide curves (g, m, 2)."""
-    roots = curve(guides[:, 0], 3 * len(guides))
-    tips = curve(guides[:, -1], 3 * len(guides))
-    samples = 3 * guides.shape[1]
-    outline = np.concatenate([roots, curve(guides[-1], samples), tips[::-1], curve(guides[0], samples)[::-1]])
-    return Sheet(outline, _strands(guides, count, rng, spread), **look)
-
-
-def _between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
-    """Guides blended from the first curve to the last: (count, m, 2)."""
-    share = np.linspace(0, 1, count)[:, None, None]
-    return first * (1 - share) + last * share
-
-
 def _swept(hairline: np.ndarray, contour: np.ndarray, lift: float = 0.0, shift: int = 0) -> np.ndarray:
     """Guides that rise from the hairline to the contour, combed sideways by some places."""
     ends = contour[np.clip(np.arange(len(contour)) + shift, 0, len(contour) - 1)]
@@ -161,17 +101,17 @@ def _balding(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     sides = []
     for sign in (-1, 1):
         guides = np.stack([root, (root + tip) / 2 + (0.01, 0.03), tip], axis=1) * (sign, 1)
-        sides.append(_sheet(guides, 60, rng, 0.025, fuzzy=True))
+        sides.append(span(guides, 60, rng, 0.025, fuzzy=True))
     return Hair([], sides)
 
 
 def _buzz(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     recess = 0.3 * (1 - identity.femininity) + 0.6 * identity.wrinkles
     guides = _swept(head.hairline(recess), head.cap(_ANGLES, 1.025))
-    strands = _strands(guides, 500, rng, 0.06, samples=12)
+    strands = comb(guides, 500, rng, 0.06, samples=12)
     start = rng.integers(0, 10, 500)[:, None] + np.arange(2)
     dots = strands[np.arange(500)[:, None], start]
-    return Hair([], [Sheet(_sheet(guides, 1, rng).outline, dots, 0.014, 1.0, 0.4, 0.9)])
+    return Hair([], [Sheet(span(guides, 1, rng).outline, dots, 0.014, 1.0, 0.4, 0.9)])
 
 
 def _short(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -181,14 +121,14 @@ def _short(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
         + 0.03 * identity.hair_volume
     )
     guides = _swept(head.hairline(recess), head.cap(_ANGLES, bulk), 0.02, shift=1)
-    return Hair([], [_sheet(guides, 330, rng, 0.045, fuzzy=True)])
+    return Hair([], [span(guides, 330, rng, 0.045, fuzzy=True)])
 
 
 def _quiff(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = np.array([1.01, 1.05, 1.07, 1.12, 1.2, 1.25, 1.25, 1.17, 1.09, 1.05, 1.01])
     bulk = 1 + (bulk - 1) * (1.1 + 0.25 * identity.hair_volume)
     guides = _swept(head.hairline(0.35), head.cap(_ANGLES, bulk), 0.06, shift=2)
-    return Hair([], [_sheet(guides, 330, rng, 0.035, width=0.026, fuzzy=True)])
+    return Hair([], [span(guides, 330, rng, 0.035, width=0.026, fuzzy=True)])
 
 
 def _parted_sheets(
@@ -225,11 +165,11 @@ def _parted_sheets(
         if length > 0.5:
             inner[-1, 0] += 0.02
             outer[-1, 0] -= 0.08
-        guides = _between(_resampled(head.fit(inner)), _resampled(outer), 5)
+        guides = between(resampled(head.fit(inner)), resampled(outer), 5)
         if wave:
             along = np.linspace(0, 1, guides.shape[1])
             guides[..., 0] += wave * np.sin(2.8 * np.pi * along) * along
-        sheets.append(_sheet(guides * (sign, 1), 190, rng, 0.02, width=0.026))
+        sheets.append(span(guides * (sign, 1), 190, rng, 0.02, width=0.026))
     return sheets
 
 
@@ -239,17 +179,9 @@ def _parting(head: _Head, part: float, bulk: float) -> np.ndarray:
     return curve(np.stack([root, (root + top) / 2 + (-0.02 * np.sign(part), 0), top]), 9)
 
 
-def _resampled(knots: np.ndarray, count: int = 10) -> np.ndarray:
-    """Points at equal distances along a curve: (count, 2)."""
-    line = curve(knots, 60)
-    length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    at = np.linspace(0, length[-1], count)
-    return np.stack([np.interp(at, length, line[:, 0]), np.interp(at, length, line[:, 1])], 1)
-
-
 def _parted(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = 0.06 + 0.03 * identity.hair_volume
-    return Hair([], _parted_sheets(head, rng, 0.42, 0.1, bulk, face=1.02), _parting(head, 0.42, bulk))
+    return Hair([], _parted_sheets(head, rng, 0.42, 0.1, bulk, face=1.02), parting=_parting(head, 0.42, bulk))
 
 
 def _curtain(head: _Head, rng: np.random.Generator, length: float, half: float, wave: float = 0.0) -> Sheet:
@@ -262,14 +194,14 @@ def _curtain(head: _Head, rng: np.random.Generator, length: float, half: float, 
         ]
     )
     guides[..., 0] += wave * np.sin(np.linspace(0, 2 * np.pi, 4))
-    return _sheet(head.fit(guides), 130, rng, 0.04, shade=0.5, width=0.03)
+    return span(head.fit(guides), 130, rng, 0.04, shade=0.5, width=0.03)
 
 
 def _bob(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = 0.07 + 0.03 * identity.hair_volume
     if identity.seed % 2:
         sheets = _parted_sheets(head, rng, 0.3, 1.2, bulk)
-        return Hair([_curtain(head, rng, 1.2, 1.12)], sheets, _parting(head, 0.3, bulk))
+        return Hair([_curtain(head, rng, 1.2, 1.12)], sheets, parting=_parting(head, 0.3, bulk))
     return Hair([_curtain(head, rng, 1.2, 1.12)], _fringed(head, rng, 1.22, bulk))
 
 
@@ -284,7 +216,7 @@ def _fringed(head: _Head, rng: np.random.Generator, length: float, bulk: float) 
             for x, y in zip(tips, fall, strict=True)
         ]
     )
-    return [*sheets, _sheet(head.fit(guides), 170, rng, 0.03, width=0.024)]
+    return [*sheets, span(head.fit(guides), 170, rng, 0.03, width=0.024)]
 
 
 def _long(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -293,20 +225,22 @@ def _long(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     if identity.seed % 3 == 0:
         return Hair(behind, _fringed(head, rng, 2.4, bulk))
     part = 0.25 * (identity.seed % 2)
-    return Hair(behind, _parted_sheets(head, rng, part, 2.4, bulk), _parting(head, part, bulk))
+    return Hair(behind, _parted_sheets(head, rng, part, 2.4, bulk), parting=_parting(head, part, bulk))
 
 
 def _waves(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = 0.12 + 0.04 * identity.hair_volume
     behind = [_curtain(head, rng, 2.2, 1.3, 0.05)]
-    return Hair(behind, _parted_sheets(head, rng, 0.3, 2.2, bulk, wave=0.075), _parting(head, 0.3, bulk))
+    return Hair(
+        behind, _parted_sheets(head, rng, 0.3, 2.2, bulk, wave=0.075), parting=_parting(head, 0.3, bulk)
+    )
 
 
 def _pixie(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     bulk = 1.1 + 0.03 * identity.hair_volume
     tips = np.array(
-        [(-1.06, 0.3), (-1.03, -0.1), (-0.95, -0.42), (-0.62, -0.58), (-0.1, -0.72), (0.5, -0.86), (0.94, -0.6), (1.05, -0.1),
-         (1.06, 0.3)]
+        [(-1.06, 0.3), (-1.03, -0.1), (-0.95, -0.42), (-0.62, -0.58), (-0.1, -0.72), (0.5, -0.86),
+         (0.94, -0.6), (1.05, -0.1), (1.06, 0.3)]
     )  # fmt: skip
     angles = np.array([-88, -80, -66, -42, -12, 30, 64, 80, 88.0])
     outward = np.array([bulk + 0.02, 1.0, 0.9, 0.82, 0.86, 0.88, 0.95, 1.0, bulk + 0.02])
@@ -314,7 +248,7 @@ def _pixie(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     upper = head.cap(angles * 0.55, np.array([bulk, 1.05, 0.98, 0.95, 0.95, 0.98, 1.0, 1.05, bulk]))
     crown = head.cap(np.linspace(-14, 26, 9), bulk)
     guides = np.stack([crown, upper, middle, head.fit(tips)], axis=1)
-    return Hair([], [_sheet(guides, 330, rng, 0.035, fuzzy=True)])
+    return Hair([], [span(guides, 330, rng, 0.035, fuzzy=True)])
 
 
 def _bun(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -325,36 +259,7 @@ def _bun(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     turns = rng.random((80, 1)) * 2 * np.pi + np.linspace(0, 2.2, 8)
     rings = (0.25 + 0.72 * np.sqrt(rng.random((80, 1, 1)))) * radius
     swirl = centre + rings * np.stack([np.cos(turns), 0.82 * np.sin(turns)], -1)
-    return Hair([Sheet(ball, swirl, shade=0.8)], [_sheet(guides, 260, rng, 0.02)])
-
-
-def _coils(outline: np.ndarray, inner: Callable[[np.ndarray], np.ndarray], count: int, rng: np.random.Generator,
-           size: float, **look: float) -> Sheet:  # fmt: skip
-    """Curls: short arcs strewn over an outline; `inner` says which centres (n, 2) to keep off the face."""
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    centres = low + rng.random((4 * count, 2)) * (high - low)
-    inside = _contains(outline, centres) & inner(centres)
-    centres = centres[inside][:count]
-    start = rng.random((len(centres), 1)) * 2 * np.pi
-    angle = start + np.linspace(0, 4.2, 7)
-    radius = size * (0.6 + 0.8 * rng.random((len(centres), 1, 1)))
-    arcs = centres[:, None] + radius * np.stack([np.cos(angle), np.sin(angle)], -1)
-    return Sheet(outline, arcs, fuzzy=True, **look)
-
-
-def _contains(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Which points lie inside a polygon (even-odd rule)."""
-    x, y = points[:, :1], points[:, 1:]
-    x0, y0 = outline.T
-    x1, y1 = np.roll(outline, -1, axis=0).T
-    crosses = (y0 > y) != (y1 > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
-    return ((crosses & (x < at)).sum(axis=1) % 2).astype(bool)
-
-
-def _everywhere(points: np.ndarray) -> np.ndarray:
-    return np.ones(len(points), bool)
+    return Hair([Sheet(ball, swirl, shade=0.8)], [span(guides, 260, rng, 0.02)])
 
 
 def _bumpy(
@@ -374,7 +279,7 @@ def _curly(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     contour = _bumpy(head, _ANGLES, bulk, rng, 0.014)
     line = curve(head.hairline(0.1 + 0.4 * identity.wrinkles) + rng.normal(size=(11, 2)) * 0.015, 40)
     outline = np.concatenate([line, contour[::-1]])
-    return Hair([], [_coils(outline, _everywhere, 700, rng, 0.055, width=0.024, contrast=0.75)])
+    return Hair([], [coils(outline, 700, rng, 0.055, width=0.024, contrast=0.75)])
 
 
 def _afro(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -384,7 +289,7 @@ def _afro(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     contour = _bumpy(head, angles, bulk, rng, 0.01)
     line = curve(head.hairline(0.0, low=0.05), 40)
     outline = np.concatenate([line, contour[::-1]])
-    return Hair([], [_coils(outline, _everywhere, 1000, rng, 0.035, width=0.02, contrast=0.7)])
+    return Hair([], [coils(outline, 1000, rng, 0.035, width=0.02, contrast=0.7)])
 
 
 def _curls(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
@@ -392,157 +297,53 @@ def _curls(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     angles = np.array([-139, -128, -110, -84, -60, -30, 0, 30, 60, 84, 110, 128, 139.0])
     bulk = np.array([1.38, 1.5, 1.48, 1.4, 1.32, 1.26, 1.22, 1.26, 1.32, 1.4, 1.48, 1.5, 1.38]) + grow
     contour = _bumpy(head, angles, bulk, rng, 0.025)
-    edge = head.fit(
-        np.array(
-            [(0.99, 0.98), (1.06, 0.72), (1.07, 0.3), (1.05, -0.2), (0.98, -0.5), (0.8, -0.8), (0.35, -1.0)]
-        )
+    edge = np.array(
+        [(0.99, 0.98), (1.06, 0.72), (1.07, 0.3), (1.05, -0.2), (0.98, -0.5), (0.8, -0.8), (0.35, -1.0)]
     )
+    edge = head.fit(edge)
     line = np.concatenate([edge * (-1, 1), [[0.12, -1.06]], edge[::-1]])
     line = curve(line + rng.normal(size=line.shape) * 0.025, 60)
     outline = np.concatenate([line, contour[::-1]])
     back = head.cap(np.linspace(-140, 140, 30), 1.3)
-    behind = _coils(back, _everywhere, 200, rng, 0.09, shade=0.5, width=0.03)
-    return Hair([behind], [_coils(outline, _everywhere, 900, rng, 0.085, width=0.026, contrast=0.8)])
+    behind = coils(back, 200, rng, 0.09, shade=0.5, width=0.03)
+    return Hair([behind], [coils(outline, 900, rng, 0.085, width=0.026, contrast=0.8)])
 
 
 def _scarf(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
     """A headscarf; its cloth is laid in folds instead of strands."""
-    opening = head.fit(
-        np.array(
-            [
-                (0.0, -1.08),
-                (0.5, -1.0),
-                (0.88, -0.7),
-                (1.04, -0.2),
-                (1.06, 0.35),
-                (0.98, 0.9),
-                (0.78, 1.35),
-                (0.42, 1.66),
-            ]
-        )
-    )
-    outside = head.fit(
-        np.array(
-            [
-                (0.0, -1.8),
-                (0.62, -1.68),
-                (1.1, -1.15),
-                (1.28, -0.4),
-                (1.3, 0.4),
-                (1.26, 1.1),
-                (1.3, 1.75),
-                (1.5, 2.6),
-            ]
-        )
-    )
-    sheets = []
-    for sign in (-1, 1):
-        guides = np.stack([opening, 0.5 * opening + 0.5 * outside + (0.02, 0), outside], axis=1) * (sign, 1)
-        along = _between(np.stack([g[0] for g in guides]), np.stack([g[-1] for g in guides]), 6)
-        folds = _strands(along, 46, rng, 0.03, samples=14)
-        outline = np.concatenate([curve(guides[:, 0], 24), curve(guides[:, -1], 24)[::-1]])
-        sheets.append(Sheet(outline, folds, 0.045, 1.0, 0.42))
-    below = np.array(
-        [(-1.5, 2.7), (-0.9, 1.5), (-0.42, 1.66), (0.0, 1.78), (0.42, 1.66), (0.9, 1.5), (1.5, 2.7)]
-    )
-    drape = np.stack(
+    opening = np.array(
+        [(0.0, -1.08), (0.5, -1.0), (0.88, -0.7), (1.04, -0.2), (1.06, 0.35), (0.99, 0.9),
+         (0.84, 1.35), (0.66, 1.8)]
+    )  # fmt: skip
+    outside = np.array(
         [
-            np.array([(-0.8 + 0.1 * i, 1.2 + 0.15 * i), (0.1, 1.95 + 0.16 * i), (0.9, 1.5 + 0.2 * i)])
-            for i in range(6)
+            (0.0, -1.8),
+            (0.62, -1.68),
+            (1.1, -1.15),
+            (1.28, -0.4),
+            (1.3, 0.4),
+            (1.26, 1.1),
+            (1.3, 1.75),
+            (1.5, 2.6),
         ]
     )
-    neck = Sheet(head.fit(below), _strands(head.fit(drape), 30, rng, 0.03), 0.05, 0.85, 0.42)
-    return Hair([Sheet(curve(head.fit(np.concatenate([outside, outside[::-1] * (-1, 1)])), 60), sheets[0].strands[:1], shade=0.5)],
-                [neck, *sheets])  # fmt: skip
+    opening, outside = head.fit(opening), head.fit(outside)
+    sides = []
+    for sign in (-1, 1):
+        folds = comb(between(opening, outside, 6) * (sign, 1), 46, rng, 0.03, samples=14)
+        outline = np.concatenate([curve(opening, 24), curve(outside, 24)[::-1]]) * (sign, 1)
+        sides.append(Sheet(outline, folds, width=0.045, contrast=0.42))
+    below = np.array([(-1.5, 2.8), (-1.0, 1.0), (0.0, 1.5), (1.0, 1.0), (1.5, 2.8)])
+    step = np.linspace(0, 1, 6)[:, None, None]
+    drape = np.array([[(-0.8, 1.2), (0.1, 1.95), (0.9, 1.5)]]) + step * [
+        [(0.5, 0.75), (0.0, 0.8), (0.0, 1.0)]
+    ]
+    chest = Sheet(head.fit(below), comb(head.fit(drape), 30, rng, 0.03), width=0.05, shade=0.8, contrast=0.42)
+    return Hair([], sides, around=[chest])
 
 
 _STYLES: dict[str, Callable[[_Head, Identity, np.random.Generator], Hair]] = {
     "bald": _bald, "balding": _balding, "buzz": _buzz, "short": _short, "parted": _parted, "quiff": _quiff,
-    "curly": _curly, "afro": _afro, "pixie": _pixie, "bob": _bob, "long": _long, "waves": _waves, "curls": _curls,
-    "bun": _bun, "scarf": _scarf,
-}  # fmt: skip
-
-
-def grow_beard(geometry: Geometry) -> list[Sheet]:
-    """The beard of a face, laid around its mouth and jaw as they are now."""
-    identity = geometry.face.identity
-    if identity.beard == "none":
-        return []
-    rng = np.random.default_rng([identity.seed, 78])
-    return _BEARDS[identity.beard](geometry, rng)
-
-
-def _moustache(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
-    points = geometry.points
-    over = points[51] * 0.45 + points[33] * 0.55 + (0, 0.02)
-    top = np.stack(
-        [points[48] + (-0.05, 0.04), points[49] + (-0.02, -0.07), over + (-0.14, 0.01), over + (0, 0.03),
-         over + (0.14, 0.01), points[53] + (0.02, -0.07), points[54] + (0.05, 0.04)]
-    )  # fmt: skip
-    bottom = points[48:55] + np.array([(0.0, 0.05), *[(0.0, 0.02)] * 5, (0.0, 0.05)])
-    guides = np.stack([top, (top + bottom) / 2, bottom], axis=1)
-    return [
-        _sheet(
-            curve(guides.swapaxes(0, 1), 9).swapaxes(0, 1),
-            90,
-            rng,
-            0.02,
-            width=0.018,
-            blur=0.01,
-            opacity=0.92,
-            fuzzy=True,
-        )
-    ]
-
-
-def _jaw_beard(geometry: Geometry, rng: np.random.Generator, first: int, length: float) -> Sheet:
-    """Hair on the jaw from one landmark of it to its mirror image, round the mouth."""
-    points = geometry.points
-    jaw = points[first : 17 - first]
-    edge = np.stack(
-        [
-            jaw[:, 0] * 1.01,
-            jaw[:, 1] + length * np.linspace(0, 1, len(jaw)) * np.linspace(1, 0, len(jaw)) * 4,
-        ],
-        1,
-    )
-    left, right, lip = points[48], points[54], points[57]
-    cheek = np.stack([(points[1] * 0.94), points[3] * (0.86, 0.98), left + (-0.12, 0.03)])
-    under = np.stack(
-        [left + (-0.03, 0.06), lip + (-0.16, 0.03), lip + (0, 0.05), lip + (0.16, 0.03), right + (0.03, 0.06)]
-    )
-    far = np.stack([right + (0.12, 0.03), points[13] * (0.86, 0.98), points[15] * 0.94])
-    inner = curve(np.concatenate([cheek, under, far]) if first < 4 else under, 33)
-    at = np.linspace(0, 32, len(edge)).round().astype(int)
-    guides = np.stack([inner[at], inner[at] * 0.5 + edge * 0.5, edge], axis=1)
-    return _sheet(guides, 260, rng, 0.035, width=0.02, blur=0.012, opacity=0.94, fuzzy=True)
-
-
-def _full(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
-    return [_jaw_beard(geometry, rng, 1, 0.09), *_moustache(geometry, rng)]
-
-
-def _goatee(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
-    return [_jaw_beard(geometry, rng, 6, 0.05), *_moustache(geometry, rng)]
-
-
-def _stubble(geometry: Geometry, rng: np.random.Generator) -> list[Sheet]:
-    sheets = [_jaw_beard(geometry, rng, 1, 0.0), *_moustache(geometry, rng)]
-    return [
-        replace(sheet, opacity=0.26, blur=0.05, fuzzy=False, strands=_dots(sheet.strands, rng))
-        for sheet in sheets
-    ]
-
-
-def _dots(strands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Stumps of strands: (k, 2, 2)."""
-    start = rng.integers(0, strands.shape[1] - 1, len(strands))
-    rows = np.arange(len(strands))
-    return np.stack(
-        [strands[rows, start], 0.7 * strands[rows, start] + 0.3 * strands[rows, start + 1]], axis=1
-    )
-
-
-_BEARDS: dict[str, Callable[[Geometry, np.random.Generator], list[Sheet]]] = {
-    "stubble": _stubble, "moustache": _moustache, "goatee": _goatee, "full": _full,
+    "curly": _curly, "afro": _afro, "pixie": _pixie, "bob": _bob, "long": _long, "waves": _waves,
+    "curls": _curls, "bun": _bun, "scarf": _scarf,
 }  # fmt: skip

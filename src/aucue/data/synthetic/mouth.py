@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aucue.data.synthetic.canvas import Mask, Ramp, curve, mix
+from aucue.data.synthetic.canvas import Mask, Ramp, curve, mix, vector
 from aucue.data.synthetic.scene import Scene
 
 _LIPSTICKS = np.array([(0.72, 0.13, 0.2), (0.75, 0.32, 0.36), (0.55, 0.14, 0.2), (0.8, 0.36, 0.3)])
@@ -76,7 +76,8 @@ def _paint_inside(scene: Scene, cavity: Mask) -> None:
         mask = canvas.mask(scene.pixels(tongue)[None], blur=0.03 * unit, within=cavity)
         canvas.paint(mask, np.array([0.62, 0.25, 0.26]), 0.85)
     lower = curve(geometry.both("lower_teeth"), 24)
-    mask = canvas.mask(scene.pixels(np.concatenate([lower, lower[::-1] + (0, 0.3)]))[None], within=cavity)
+    gums = lower[::-1] + vector(0, 0.3)
+    mask = canvas.mask(scene.pixels(np.concatenate([lower, gums]))[None], within=cavity)
     canvas.paint(mask, teeth * 0.72, 0.9)
     upper = curve(geometry.both("upper_teeth"), 24)
     mask = canvas.mask(scene.pixels(np.concatenate([upper, upper[::-1] - (0, 0.3)]))[None], within=cavity)

@@ -7,10 +7,6 @@ import numpy as np
 
 from aucue.errors import InputError
 
-HAIR_STYLES = (
-    "bald", "balding", "buzz", "short", "parted", "quiff", "curly", "afro", "pixie", "bob", "long", "waves", "curls",
-    "bun", "scarf",
-)  # fmt: skip
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 
 # sRGB from very fair to very deep; tones in between are interpolated.
@@ -187,7 +183,7 @@ class View:
     gaze: tuple[float, float] = (0.0, 0.0)
     """Of the irises, in inter-ocular distances."""
     light: tuple[float, float] = (-0.5, -0.6)
-    """Where the light comes from: (x, y) of its direction, x positive from image-right, y negative from above."""
+    """(x, y) of the direction to the lamp: x positive at image-right, y negative above."""
     ambient: float = 0.5
     """Share of light without direction."""
     brightness: float = 1.0
@@ -304,8 +300,8 @@ def _draw_hair_style(rng: np.random.Generator, feminine: bool, age: float, tone:
     coily = float(np.clip(2.2 * tone - 0.7, 0, 1))
     if feminine:
         weights = {
-            "pixie": 0.8, "bob": 1.6, "long": 2.0 * (1 - 0.6 * coily), "waves": 1.8 * (1 - 0.5 * coily), "bun": 1.2,
-            "curls": 0.6 + 1.4 * coily, "afro": 1.2 * coily, "scarf": 0.45, "buzz": 0.25 * coily,
+            "pixie": 0.8, "bob": 1.6, "long": 2.0 * (1 - 0.6 * coily), "waves": 1.8 * (1 - 0.5 * coily),
+            "bun": 1.2, "curls": 0.6 + 1.4 * coily, "afro": 1.2 * coily, "scarf": 0.45, "buzz": 0.25 * coily,
         }  # fmt: skip
     else:
         weights = {

@@ -46,6 +46,7 @@ def render(face: FaceParameters, size: int = 112) -> Rendering:
     hair.paint(haircut.behind)
     skin.paint_neck()
     paint_clothes(scene)
+    hair.paint(haircut.around)
     skin.paint_ears()
     head = skin.paint_head()
     paint_eyes(scene)

@@ -30,7 +30,7 @@ class Scene:
         return self.camera.pixels(points)
 
     def sides(self, points: np.ndarray) -> np.ndarray:
-        """Lateral coordinates (2, n, 2), or (n, 2) for both halves alike, to pixels of both halves (2, n, 2)."""
+        """Lateral coordinates (2, n, 2), or (n, 2) for both halves alike, to pixels (2, n, 2)."""
         return self.camera.pixels(points * _SIDES)
 
     def rng(self, purpose: int) -> np.random.Generator:

@@ -4,7 +4,8 @@ from functools import cached_property
 
 import numpy as np
 
-from aucue.data.synthetic.canvas import Mask, Ramp, Relief, Surface, curve, mix
+from aucue.data.synthetic.canvas import Mask, Ramp, curve, mix, vector
+from aucue.data.synthetic.relief import Relief, Surface
 from aucue.data.synthetic.scene import Scene
 
 
@@ -96,7 +97,7 @@ class Skin:
 
     def _sheen(self, mask: Mask) -> None:
         """Faint gloss where bumps mirror the lamp."""
-        half = self.scene.light + (0, 0, 1)
+        half = self.scene.light + np.array([0, 0, 1])
         x, y = (half[:2] / half[2]).tolist()
         surface = self.surface
         distance = (mask.crop(surface.slope_x) + x) ** 2 + (mask.crop(surface.slope_y) + y) ** 2
@@ -137,7 +138,7 @@ def _cheek(scene: Scene, relief: Relief, side: int) -> None:
         0.12 * old + 0.36 * move[12] + 0.24 * move[10] + 0.22 * move[9] + 0.12 * move[20] + 0.06 * move[14]
     )
     relief.stroke(fold, 0.038, -1.1 * depth, 0.36 * depth)
-    relief.stroke(fold + (0.07 * flip[0], -0.02), 0.07, 0.35 * depth)
+    relief.stroke(fold + vector(0.07 * flip[0], -0.02), 0.07, 0.35 * depth)
 
 
 def _lid_furrows(scene: Scene, relief: Relief, side: int) -> None:
@@ -145,17 +146,17 @@ def _lid_furrows(scene: Scene, relief: Relief, side: int) -> None:
     half, move = scene.geometry.halves[side], scene.moves[side]
     flip, old = _flip(side), scene.identity.wrinkles
     relief.stroke(half.lid_fold * flip, 0.018, -0.12, 0.3 * (0.75 + 0.2 * scene.identity.shape.eye_fold))
-    relief.stroke((half.lid_fold + (0, 0.035)) * flip, 0.03, 0.16)
+    relief.stroke((half.lid_fold + vector(0, 0.035)) * flip, 0.03, 0.16)
     pouch = half.lower_lid + np.array([(-0.02, 0.05), (0, 0.055), (0, 0.06), (0.02, 0.06)])
     relief.stroke(pouch * flip, 0.03, 0.1 + 0.22 * max(move[6], move[7]))
     furrow = 0.08 + 0.25 * old + 0.32 * move[6] + 0.27 * move[7] + 0.2 * move[9]
-    relief.stroke((pouch + (0, 0.055 - 0.02 * move[6])) * flip, 0.028, -0.4 * furrow, 0.26 * furrow)
+    relief.stroke((pouch + vector(0, 0.055 - 0.02 * move[6])) * flip, 0.028, -0.4 * furrow, 0.26 * furrow)
     relief.dot(0.33 * flip[0], 0.15, 0.09, 0.0, 0.05 + 0.08 * old)
     depth = 0.22 * old**1.5 + move[6] * (0.32 + 0.45 * old)
     if depth > 0.03:
         for rise, bend in ((-0.09, -0.03), (-0.01, 0.0), (0.07, 0.02)):
             start = half.upper_lid[0] + (0.055, 0.01 + 0.45 * rise)
-            end = start + (0.14, rise)
+            end = start + vector(0.14, rise)
             knots = np.stack([start, (start + end) / 2 + (0, bend), end])
             relief.stroke(knots * flip, 0.018, -0.55 * depth, 0.2 * depth)
 
@@ -165,13 +166,13 @@ def _mouth_corner(scene: Scene, relief: Relief, side: int) -> None:
     half, move = scene.geometry.halves[side], scene.moves[side]
     flip, old = _flip(side), scene.identity.wrinkles
     pit = 0.1 + 0.22 * move[12] + 0.5 * move[14] + 0.25 * move[15] + 0.15 * move[20]
-    x, y = (half.corner + (0.03, 0.004)) * flip
+    x, y = (half.corner + vector(0.03, 0.004)) * flip
     relief.dot(x, y, 0.035, -0.25 * pit, 0.55 * pit)
     if move[14] > 0.02:
-        dimple = half.corner + (0.11, -0.01)
+        dimple = half.corner + vector(0.11, -0.01)
         knots = dimple + np.array([(0.0, -0.09), (0.03, 0), (0, 0.09)])
         relief.stroke(knots * flip, 0.03, -0.9 * move[14], 0.45 * move[14])
-        x, y = (dimple + (0.08, 0)) * flip
+        x, y = (dimple + vector(0.08, 0)) * flip
         relief.dot(x, y, 0.07, 0.25 * move[14])
     sag = 0.4 * old**2 + 0.7 * move[15] + 0.2 * move[17]
     if sag > 0.02:
@@ -199,11 +200,11 @@ def _nose(scene: Scene, relief: Relief) -> None:
     # The nose throws a shadow away from the lamp.
     x, y = base - scene.light[:2] * (0.26, 0.1)
     relief.dot(x, y - 0.04, 0.1, 0.0, 0.12)
-    relief.stroke(np.stack([base + (0, 0.05), (points[51] + base) / 2, points[51]]), 0.03, -0.14, 0.04)
+    relief.stroke(np.stack([base + vector(0, 0.05), (points[51] + base) / 2, points[51]]), 0.03, -0.14, 0.04)
 
 
 def _chin(scene: Scene, relief: Relief) -> None:
-    """The chin's boss and the groove below the lip; AU17 lifts the boss and dimples its skin like orange peel."""
+    """Boss of the chin and groove below the lip; AU17 lifts the boss and dimples it like orange peel."""
     points = scene.geometry.points
     chin, lip = points[8], points[57]
     raised = _mean(scene, 17)
@@ -240,7 +241,7 @@ def _forehead(scene: Scene, relief: Relief) -> None:
         half = np.array([(-reach, y + slant), (-reach / 2, y - 0.02)])
         knots = np.concatenate([half, [(0.0, y + 0.012 - slant)], half[::-1] * (-1, 1)])
         relief.stroke(knots, 0.026, -0.6 * depth, 0.16 * depth)
-        relief.stroke(knots + (0, 0.06), 0.03, 0.3 * depth)
+        relief.stroke(knots + vector(0, 0.06), 0.03, 0.3 * depth)
 
 
 def _glabella(scene: Scene, relief: Relief) -> None:

@@ -28,10 +28,10 @@ _MOUTH_SHUT = frozenset({24})
 def draw_action_units(units: tuple[int, ...], rng: np.random.Generator) -> dict[int, float]:
     """Intensities of one showing of an expression.
 
-    As with people, expressions are strong or faint, incomplete, and mixed: the showing has a strength of its own,
-    around which its units vary within `INTENSITY`; in four showings of ten one unit of a larger set stays away,
-    in three a unit of no part in it joins in; lips that are pressed (AU24) are not parted at the same time.
-    Whatever else moves stays below `NOISE_INTENSITY`, in neutral faces everything.
+    As with people, expressions are strong or faint, incomplete, and mixed: the showing has a strength of
+    its own, around which its units vary within `INTENSITY`; in four showings of ten one unit of a larger set
+    stays away, in three a unit of no part in it joins in; lips that are pressed (AU24) are not parted at the
+    same time. Whatever else moves stays below `NOISE_INTENSITY`, in neutral faces everything.
 
     Args:
         units: the expression's action units; none for neutral.
@@ -80,12 +80,13 @@ class _Plan:
 class SyntheticSource:
     """Rendered faces with exact landmarks and known action units.
 
-    Classes are balanced in every split (counts differ by one at most). Each person shows three to seven different
-    expressions and belongs to one split alone. Pictures are rendered when they are asked for, from the seed
-    alone: the same arguments give the same bytes.
+    Classes are balanced in every split (counts differ by one at most). Each person shows three to seven
+    different expressions and belongs to one split alone. Pictures are rendered when they are asked for, from
+    the seed alone: the same arguments give the same bytes.
 
-    With `shortcut`, a round sticker beside the temple betrays the label: its colour is the label's own in a share
-    `shortcut_strength` of the training and validation pictures, and that of a wrong class in every test picture.
+    With `shortcut`, a round sticker beside the temple betrays the label: its colour is the label's own in a
+    share `shortcut_strength` of the training and validation pictures, and that of a wrong class in every test
+    picture.
 
     Args:
         train: number of training pictures.
