@@ -210,3 +210,13 @@ def test_nothing_is_measured_before_the_output_is_known_to_be_free(models: dict[
 def test_unusable_device(models: dict[str, Path], faces: PreparedSet):
     with pytest.raises(InputError, match="abacus"):
         evaluate(models["guided"], faces, device="abacus")
+
+
+def test_a_network_that_diverged_is_reported_not_hidden(faces: PreparedSet, tmp_path: Path):
+    broken = network(0)
+    for parameter in broken.backbone.parameters():
+        parameter.data.fill_(torch.nan)
+    evaluation = evaluate((broken, information()), faces, workers=0, progress=False, out=tmp_path / "out")
+    assert evaluation.guided_att_cos.macro is None
+    assert evaluation.controls["uniform"].macro is not None
+    assert Evaluation.load(tmp_path / "out" / "evaluation.json") == evaluation

@@ -67,7 +67,7 @@ def command(
         console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     if against:
         page = write_comparison(
-            evaluations, out / "comparison.html", " or ".join(models), overwrite=overwrite
+            evaluations, out / "comparison.html", " against ".join(models), overwrite=overwrite
         )
         console.print(f"Side by side: {page}", highlight=False, soft_wrap=True)
     return 0

@@ -218,7 +218,7 @@ class _Observer:
                 prediction=self.classes[int(prediction)],
                 probability=float(probability),
                 image=batch["image"][row].permute(1, 2, 0).numpy(),
-                attention=normalize(attended[row, 0].cpu().numpy()),
+                attention=normalize(attended[row, 0].nan_to_num(0, 0, 0).cpu().numpy()),
                 class_map=class_map[row, 0].cpu().numpy(),
                 cue=cue.map[row, 0].cpu().numpy() if cue.valid[row] else None,
             )
