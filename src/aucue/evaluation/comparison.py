@@ -108,10 +108,16 @@ def by_data(
         evaluations = {evaluation.name: evaluation for evaluation in evaluations}
     if not evaluations:
         raise InputError("there is no evaluation to compare.")
-    groups: dict[str, dict[str, Evaluation]] = {}
+    groups: dict[tuple, dict[str, Evaluation]] = {}
     for name, evaluation in evaluations.items():
-        groups.setdefault(title_of(evaluation), {})[name] = evaluation
-    return groups
+        faces = tuple(evaluation.data[key] for key in ("fingerprint", "split", "faces"))
+        groups.setdefault(faces, {})[name] = evaluation
+    titles = [title_of(next(iter(members.values()))) for members in groups.values()]
+    unique = [
+        title if titles.count(title) == 1 else f"{title} (set {fingerprint})"
+        for title, (fingerprint, *_) in zip(titles, groups, strict=True)
+    ]
+    return dict(zip(unique, groups.values(), strict=True))
 
 
 def title_of(evaluation: Evaluation) -> str:

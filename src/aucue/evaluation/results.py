@@ -123,7 +123,8 @@ class Evaluation:
 
     Attributes:
         model: What was evaluated: name, backbone, read-out, guidance (weight and layers).
-        data: On what: name, split, number of faces, template, codebook, region model.
+        data: On what: name, split, number of faces, template, fingerprint (equal for equally prepared sets),
+            codebook, region model, size of the maps.
         classes: All classes.
         expressions: The classes that have action units, hence a cue.
         without_cue: Number of faces outside ATT-COS and CAM-COS, by reason.

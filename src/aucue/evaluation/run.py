@@ -1,5 +1,7 @@
 """A classifier over a prepared set: how often it is right, where it looks, and how much of that is free."""
 
+import hashlib
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -47,6 +49,7 @@ def evaluate(
     workers: int | None = None,
     examples: int = 2,
     name: str | None = None,
+    data_name: str | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -66,6 +69,7 @@ def evaluate(
         examples: Faces per class kept for the report: the first of the split, not chosen.
         name: Name of the model in tables and reports; default that of its file, or of its folder if the file
             is called model.safetensors.
+        data_name: Name of the set in tables and reports; default that of its source.
         out: Folder for all files, see `Evaluation.write`.
         overwrite: Replace the files of an earlier evaluation in `out`.
         progress: Show a progress bar.
@@ -81,14 +85,13 @@ def evaluate(
         check_free(Path(out), FILES, overwrite)
     classifier, info, name = _open_model(model, name)
     prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
-    data_name = prepared.path.resolve().name
     dataset = prepared.dataset(split, transform=eval_transform(classifier.input_size))
     if len(dataset) == 0:
         raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
     label_ids = _label_ids(prepared.classes, classifier.classes)
     observer = _Observer(classifier, info, label_ids, _device(device), examples)
     loader = make_loader(dataset, batch_size, workers=workers)
-    doing, console = f"{name} on {data_name}", Console(stderr=True)
+    doing, console = f"{name} on {data_name or prepared.name}", Console(stderr=True)
     for batch in track(loader, doing, console=console, transient=True, disable=not progress):
         observer.look(batch)
     observer.compare_with_controls(batch_size)
@@ -96,7 +99,7 @@ def evaluate(
     evaluation = replace(
         evaluation,
         model=_describe_model(name, classifier, info),
-        data={"name": data_name, "split": split, "template": prepared.template, **evaluation.data},
+        data=_describe_data(data_name, prepared, split) | evaluation.data,
         notes=_notes(evaluation, info, prepared),
     )
     if out is not None:
@@ -337,6 +340,16 @@ def _describe_model(name: str, classifier: Classifier, info: ModelInfo) -> dict[
         "method": info.method,
         "layers": list(classifier.layers),
         "guidance": info.guidance,
+    }
+
+
+def _describe_data(name: str | None, prepared: PreparedSet, split: str) -> dict[str, Any]:
+    origin = json.dumps(prepared.provenance, sort_keys=True, default=str)
+    return {
+        "name": name or prepared.name,
+        "split": split,
+        "template": prepared.template,
+        "fingerprint": hashlib.sha256(origin.encode()).hexdigest()[:16],
     }
 
 
