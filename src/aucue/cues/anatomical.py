@@ -108,7 +108,8 @@ class AnatomicalRegions:
             level = torch.maximum(level, torch.addcmul(top[:, slot].unsqueeze(2), across, across, value=-1))
         level = level.clamp(max=1)
         maps = level * level * (3 - 2 * level)  # smoothstep
-        return maps, maps.flatten(1).amax(1) > 0  # NaN compares false
+        known = landmarks.isfinite().flatten(1).all(1)  # also of landmarks that no region needs
+        return maps, known & (maps.flatten(1).amax(1) > 0)  # NaN compares false
 
     def finish(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return the maps as they are: what of a face is in the frame must not change them."""

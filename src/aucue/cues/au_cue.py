@@ -98,7 +98,7 @@ class AUCue:
         Raises:
             InputError: A shape or size is wrong.
         """
-        grid = check_frame(landmarks, size, grid)
+        size, grid = check_frame(landmarks, size, grid)
         if expression.shape != landmarks.shape[:1] or expression.is_floating_point():
             raise InputError(
                 f"`expression` must hold one class id per face: {len(landmarks)} whole numbers, not"
@@ -123,7 +123,7 @@ class AUCue:
             Maps (B, n, h, w) in [0, 1] in the order of `action_units`, not stretched to the full range, and
             (B, n) bool whether each is valid.
         """
-        grid = check_frame(landmarks, size, grid)
+        size, grid = check_frame(landmarks, size, grid)
         table = _padded([self.regions.shapes([unit]) for unit in self.action_units]).to(landmarks.device)
         faces, count = len(landmarks), len(table)
         maps, drawn = self.regions.draw(
@@ -143,7 +143,7 @@ class AUCue:
         Returns:
             The cue, (B, 1, h, w).
         """
-        grid = check_frame(landmarks, size, grid)
+        size, grid = check_frame(landmarks, size, grid)
         shapes = _padded([self.regions.shapes(self.action_units)]).to(landmarks.device)
         return self._draw(landmarks, shapes.expand(len(landmarks), -1), size, grid)
 

@@ -59,7 +59,9 @@ def mask_cue(mask: Tensor) -> Cue:
     return Cue.of(mask, mask.flatten(1).amax(1) > 0)
 
 
-def check_frame(landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] | None) -> tuple[int, int]:
+def check_frame(
+    landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] | None
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Check the arguments that all cues drawn from landmarks share.
 
     Args:
@@ -68,7 +70,7 @@ def check_frame(landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] 
         grid: (h, w) of the map, None for `size`.
 
     Returns:
-        The grid.
+        The frame's and the map's size, as tuples.
 
     Raises:
         InputError: A shape or a size is wrong.
@@ -79,4 +81,4 @@ def check_frame(landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] 
     for name, value in (("size", size), ("grid", grid)):
         if len(value) != 2 or min(value) < 1:
             raise InputError(f"`{name}` must be (height, width) in pixels, at least (1, 1), not {value}.")
-    return grid
+    return (size[0], size[1]), (grid[0], grid[1])  # a torch.Size or a list will do too

@@ -5,7 +5,8 @@ landmarks truncated to whole pixels, and do not turn with the face; `anatomical`
 
 Every action unit is drawn as one or two filled ellipses at the frame's size, sampled down to 28 x 28, blurred
 with a 3 x 3 box and sampled up to the size asked for. The sampler reads two rows and two columns per cell, so
-only the rows it reads are ever evaluated, each as runs of pixels.
+only the rows it reads are ever evaluated, each as runs of pixels. The runs are OpenCV's to the pixel, save single
+pixels where OpenCV clips an outline at the border of the frame; at 224 x 224 these are hardly ever read.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ class PublishedRegions:
     action_units = tuple(sorted(_SHAPES))
 
     def __init__(self) -> None:
-        self._tables: dict[tuple[torch.device, tuple[int, int]], _Tables] = {}
+        self._tables: dict[tuple[torch.device, tuple[int, int], torch.dtype], _Tables] = {}
 
     def shapes(self, action_units: Sequence[int]) -> tuple[int, ...]:
         """Return the ids of the shapes of these action units, shared ones once (see `RegionModel`)."""
@@ -90,11 +91,11 @@ class PublishedRegions:
             size: (H, W) of the frame.
 
         Returns:
-            (B, n, 28, 28) in [0, 1], in the order of `action_units`.
+            (B, n, 28, 28) float64 in [0, 1], in the order of `action_units`.
         """
         shapes = torch.tensor([_SHAPES[unit] for unit in self.action_units], device=landmarks.device)
         ellipses = self._ellipses(landmarks, shapes.expand(len(landmarks), -1), size)
-        cells = self._cells(ellipses.flatten(0, 1), size)
+        cells = self._cells(ellipses.flatten(0, 1), size, torch.float64)
         return cells.view(len(landmarks), len(shapes), _CELLS, _CELLS)
 
     def _ellipses(self, landmarks: Tensor, shapes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -128,9 +129,9 @@ class PublishedRegions:
         empty = empty | (large & (offset.abs() > b))
         return torch.where(empty, 1, x + first), torch.where(empty, 0, x + last)
 
-    def _cells(self, ellipses: Tensor, size: tuple[int, int]) -> Tensor:
+    def _cells(self, ellipses: Tensor, size: tuple[int, int], dtype: torch.dtype = torch.float32) -> Tensor:
         """Coverage (N, 28, 28) of the grid's cells by the union of two ellipses (N, 2, 4)."""
-        tables = self._on(ellipses.device, size)
+        tables = self._on(ellipses.device, size, dtype)
         first, last = self._runs(ellipses, tables.rows, size)  # (N, 2, 56)
         end = (last + 1).clamp(0, size[1])
         start = torch.minimum(first.clamp(0, size[1]), end)
@@ -147,17 +148,21 @@ class PublishedRegions:
         covered = (weight[0] - weight[1]) + (weight[2] - weight[3])  # (N, 28, 2, 28)
         return covered[:, :, 0].lerp(covered[:, :, 1], tables.row_share)
 
-    def _on(self, device: torch.device, size: tuple[int, int]) -> _Tables:
-        key = (device, size)
+    def _on(self, device: torch.device, size: tuple[int, int], dtype: torch.dtype = torch.float32) -> _Tables:
+        key = (device, size, dtype)
         if key not in self._tables:
             rows, row_share = _sampler(size[0])
             columns, column_share = _sampler(size[1])
             weights = torch.stack((1 - column_share, column_share), 1).flatten()
-            sampling = torch.zeros(size[1] + 1, _CELLS)
+            sampling = torch.zeros(size[1] + 1, _CELLS, dtype=torch.float64)
             cells = torch.arange(_CELLS).repeat_interleave(2)
             sampling.index_put_((columns + 1, cells), weights, accumulate=True)
-            tables = _Tables(rows, row_share[:, None], sampling.cumsum(0), filled_rows().flatten(0, 2))
-            self._tables[key] = _Tables(*(table.to(device) for table in tables))
+            self._tables[key] = _Tables(
+                rows.to(device),
+                row_share[:, None].to(device, dtype),
+                sampling.cumsum(0).to(device, dtype),
+                filled_rows().flatten(0, 2).to(device),
+            )
         return self._tables[key]
 
 
@@ -165,12 +170,12 @@ def _sampler(size: int) -> tuple[Tensor, Tensor]:
     """What bilinear resizing without antialiasing reads along one axis.
 
     Returns:
-        (56,) long: two neighbouring pixels per cell; (28,): the weight of the second.
+        (56,) long: two neighbouring pixels per cell; (28,) float64: the weight of the second.
     """
     position = ((torch.arange(_CELLS, dtype=torch.float64) + 0.5) * (size / _CELLS) - 0.5).clamp(min=0)
     lower = position.floor().clamp(max=size - 1)
     upper = (lower + 1).clamp(max=size - 1)
-    return torch.stack((lower, upper), 1).flatten().long(), (position - lower).float()
+    return torch.stack((lower, upper), 1).flatten().long(), position - lower
 
 
 def _finish_shape(cells: Tensor, grid: tuple[int, int]) -> Tensor:

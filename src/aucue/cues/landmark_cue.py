@@ -37,7 +37,7 @@ class LandmarkCue:
         Raises:
             InputError: A shape or size is wrong.
         """
-        grid = check_frame(landmarks, size, grid)
+        size, grid = check_frame(landmarks, size, grid)
         landmarks = landmarks.float()
         points = landmarks if self.jaw else landmarks[:, JAW.stop :]
         x, y = (pixels(g, s, landmarks.device) for g, s in zip(reversed(grid), reversed(size), strict=True))

@@ -1,0 +1,157 @@
+import copy
+import pickle
+
+import pytest
+import torch
+
+from aucue.cues import REGION_MODELS, AUCue, Cue
+from aucue.errors import InputError
+from aucue.facs import EXPRESSIONS, Codebook
+
+MODELS = sorted(REGION_MODELS)
+FRAME = (224, 224)
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_shapes_and_ranges(faces, regions):
+    cue = AUCue(regions=regions)(faces, torch.arange(1, 7), FRAME, (14, 20))
+    assert isinstance(cue, Cue)
+    assert cue.map.shape == (6, 1, 14, 20)
+    assert cue.map.dtype == torch.float32
+    assert cue.valid.all()
+    assert cue.map.min() >= 0
+    assert cue.map.max() <= 1
+    assert (cue.map.flatten(1).amax(1) > 0.9).all()
+    assert AUCue(regions=regions)(faces, torch.arange(6), (180, 200)).map.shape == (6, 1, 180, 200)
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_union_of_its_action_units(faces, regions):
+    draw = AUCue(regions=regions)
+    maps, _ = draw.single(faces, FRAME, (28, 28))
+    for label, name in enumerate(draw.classes[1:], start=1):
+        columns = [draw.action_units.index(unit) for unit in draw.codebook[name]]
+        union = maps[:, columns].amax(1)
+        if regions == "fg2024":  # the published cue is stretched to [0, 1]
+            low, high = union.flatten(1).aminmax(dim=1)
+            union = (union - low[:, None, None]) / (high - low)[:, None, None]
+        cue = draw(faces, torch.full((6,), label), FRAME, (28, 28))
+        torch.testing.assert_close(cue.map[:, 0], union, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_generic_is_the_union_of_everything(faces, regions):
+    everything = {"name": "all", "expressions": {"fear": list(AUCue(regions=regions).action_units)}}
+    draw = AUCue(Codebook.from_dict(everything), ["fear"], regions)
+    expected = draw(faces, torch.zeros(6, dtype=torch.long), FRAME, (28, 28))
+    generic = draw.generic(faces, FRAME, (28, 28))
+    torch.testing.assert_close(generic.map, expected.map)
+    assert generic.valid.all()
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_invalid_faces(face, regions):
+    landmarks = face.repeat(10, 1, 1)
+    expression = torch.full((10,), 1)
+    expression[1] = 0  # neutral
+    expression[2] = -1  # unknown
+    expression[3] = -100
+    expression[4] = 7  # no such class
+    landmarks[5] = torch.nan
+    landmarks[6] = torch.inf
+    landmarks[7, 60, 1] = torch.nan  # one point, that no region needs
+    landmarks[8] += 1000  # outside of the frame
+    landmarks[9] = -1e30
+    draw = AUCue(regions=regions)
+    for grid in (None, (28, 28)):
+        cue = draw(landmarks, expression, FRAME, grid)
+        assert cue.valid.tolist() == [True] + 9 * [False]
+        assert (cue.map[1:] == 0).all()
+        assert cue.map[0].max() > 0.9
+    maps, valid = draw.single(landmarks, FRAME, (28, 28))
+    assert valid.all(1).tolist() == 5 * [True] + 5 * [False]
+    assert (maps[~valid] == 0).all()
+    assert draw.generic(landmarks, FRAME, (28, 28)).valid.tolist() == 5 * [True] + 5 * [False]
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_partly_visible_action_units(face, regions):
+    draw = AUCue(regions=regions)
+    low = face[None] + torch.tensor([0.0, 100.0])  # the mouth has left the frame, the brows have not
+    _, valid = draw.single(low, FRAME)
+    assert valid[0, draw.action_units.index(1)]
+    assert not valid[0, draw.action_units.index(25)]
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_faces_do_not_influence_each_other(faces, regions):
+    draw = AUCue(regions=regions)
+    labels = torch.tensor([4, 1, 0, 6, 2, 3])
+    batch = draw(faces, labels, FRAME, (28, 28))
+    alone = [draw(faces[i : i + 1], labels[i : i + 1], FRAME, (28, 28)) for i in range(6)]
+    torch.testing.assert_close(batch.map, torch.cat([cue.map for cue in alone]))
+    assert batch.valid.tolist() == [bool(cue.valid) for cue in alone]
+    assert draw(faces[:0], labels[:0], FRAME, (28, 28)).map.shape == (0, 1, 28, 28)
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_float32_under_autocast(faces, regions):
+    draw = AUCue(regions=regions)
+    plain = draw(faces, torch.arange(1, 7), FRAME, (28, 28)).map
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = draw(faces, torch.arange(1, 7), FRAME, (28, 28)).map
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, plain, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_one_graph_without_branches_on_data(faces, regions):
+    draw = AUCue(classes=["neutral", "happiness"], regions=regions)
+    labels = torch.tensor([1, 1, 0, 1, -1, 1])
+    expected = draw(faces, labels, FRAME, (28, 28))
+    compiled = torch.compile(lambda x, y: draw(x, y, FRAME, (28, 28)), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(faces, labels), expected)
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_copies(faces, regions):
+    draw = AUCue(regions=regions)
+    expected = draw(faces, torch.arange(6), FRAME, (28, 28)).map
+    for other in (copy.deepcopy(draw), pickle.loads(pickle.dumps(draw))):
+        torch.testing.assert_close(other(faces, torch.arange(6), FRAME, (28, 28)).map, expected)
+
+
+def test_class_order_is_the_models(faces):
+    standard, swapped = AUCue(), AUCue(classes=["sadness", "happiness"])
+    labels = [EXPRESSIONS.index("sadness"), EXPRESSIONS.index("happiness")]
+    expected = standard(faces[:2], torch.tensor(labels), FRAME, (28, 28)).map
+    torch.testing.assert_close(swapped(faces[:2], torch.tensor([0, 1]), FRAME, (28, 28)).map, expected)
+
+
+def test_class_must_be_in_the_codebook():
+    with pytest.raises(InputError, match="Codebook facs has no expression 'contempt'"):
+        AUCue(classes=["happiness", "contempt"])
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_action_unit_must_be_drawable(regions):
+    data = {"name": "mine", "expressions": {"anger": [4, 28]}, "adds": {"action_units": {28: "Lip Suck"}}}
+    with pytest.raises(InputError, match=f"Region model {regions} cannot draw AU28 Lip Suck, .* gives anger"):
+        AUCue(Codebook.from_dict(data), ["anger"], regions)
+
+
+def test_unknown_region_model():
+    with pytest.raises(InputError, match=r"no region model 'anatomic'.*Did you mean 'anatomical'\?"):
+        AUCue(regions="anatomic")
+
+
+def test_wrong_arguments(faces):
+    draw = AUCue()
+    with pytest.raises(InputError, match="one class id per face: 6 whole numbers"):
+        draw(faces, torch.zeros(5, dtype=torch.long), FRAME)
+    with pytest.raises(InputError, match="one class id per face"):
+        draw(faces, torch.zeros(6), FRAME)
+    with pytest.raises(InputError, match=r"shape \(B, 68, 2\)"):
+        draw(faces[:, :5], torch.zeros(6, dtype=torch.long), FRAME)
+    with pytest.raises(InputError, match="`grid` must be"):
+        draw(faces, torch.zeros(6, dtype=torch.long), FRAME, (28,))  # type: ignore[arg-type]
