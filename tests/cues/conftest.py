@@ -7,7 +7,7 @@ from aucue.faces import MIRROR
 
 @pytest.fixture(scope="session")
 def face() -> torch.Tensor:
-    """A symmetric frontal face (68, 2) for a frame of 224 x 224: eyes 70 pixels apart, midline at x = 111.5."""
+    """A symmetric frontal face (68, 2) in a frame of 224 x 224: eyes 70 pixels apart, midline at 111.5."""
     half = {8: (0, 205), 17: (-56, 82), 18: (-48, 74), 19: (-37, 72), 20: (-26, 74), 21: (-15, 78)}
     half |= {27: (0, 92), 28: (0, 106), 29: (0, 119), 30: (0, 132), 31: (-13, 140), 32: (-7, 143)}
     half |= {33: (0, 145), 36: (-46, 96), 37: (-39, 91), 38: (-30, 91), 39: (-24, 97), 40: (-31, 100)}

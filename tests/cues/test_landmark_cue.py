@@ -8,7 +8,7 @@ from aucue.errors import InputError
 
 
 def test_by_hand():
-    # All points at the centre of pixel (2, 1) of a 3 x 5 frame: exp(-d^2 / 2v), stretched from its corner value.
+    # All points on pixel (2, 1) of a 3 x 5 frame: exp(-d^2 / 2v), stretched from its value in the corner.
     points = torch.tensor([2.0, 1.0]).expand(1, 68, 2)
     cue = LandmarkCue(variance=2.0)(points, (3, 5))
     low = math.exp(-5 / 4)

@@ -78,6 +78,9 @@ class AnatomicalRegions:
         self.action_units = tuple(sorted(self.regions))
         self._tables: dict[torch.device, Ellipses] = {}
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_tables": {}}  # tables belong to a device; they are made anew
+
     def shapes(self, action_units: Sequence[int]) -> tuple[int, ...]:
         """Return the ids of the ellipses of these action units (see `RegionModel`)."""
         return tuple(shape for unit in sorted(set(action_units)) for shape in self._shapes_of[unit])

@@ -69,6 +69,9 @@ class AUCue:
         self._shapes = self._class_table()
         self._shapes_on: dict[torch.device, Tensor] = {}
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_shapes_on": {}}  # tables belong to a device; they are made anew
+
     @property
     def action_units(self) -> tuple[int, ...]:
         """FACS numbers of all action units that the region model draws, in the order of `single`'s maps."""

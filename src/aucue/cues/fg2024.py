@@ -5,8 +5,8 @@ landmarks truncated to whole pixels, and do not turn with the face; `anatomical`
 
 Every action unit is drawn as one or two filled ellipses at the frame's size, sampled down to 28 x 28, blurred
 with a 3 x 3 box and sampled up to the size asked for. The sampler reads two rows and two columns per cell, so
-only the rows it reads are ever evaluated, each as runs of pixels. The runs are OpenCV's to the pixel, save single
-pixels where OpenCV clips an outline at the border of the frame; at 224 x 224 these are hardly ever read.
+only the rows it reads are ever evaluated, each as runs of pixels. The runs are OpenCV's to the pixel, save
+single pixels where OpenCV clips an outline at the border of the frame; at 224 x 224 these are hardly ever read.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,11 @@ class PublishedRegions:
     action_units = tuple(sorted(_SHAPES))
 
     def __init__(self) -> None:
+        self._filled = filled_rows().flatten(0, 2)  # here, because torch.compile cannot follow how it is made
         self._tables: dict[tuple[torch.device, tuple[int, int], torch.dtype], _Tables] = {}
+
+    def __reduce__(self) -> tuple:
+        return type(self), ()  # there is no state but tables, which are made anew
 
     def shapes(self, action_units: Sequence[int]) -> tuple[int, ...]:
         """Return the ids of the shapes of these action units, shared ones once (see `RegionModel`)."""
@@ -72,9 +76,7 @@ class PublishedRegions:
         drawn = self._visible(ellipses, size) & (shapes >= 0)  # (B, E)
 
         maps = landmarks.new_zeros(len(landmarks), *grid, dtype=torch.float32)
-        for slot in range(
-            shapes.shape[1]
-        ):  # one shape of every face at a time keeps the working set in cache
+        for slot in range(shapes.shape[1]):  # one shape of all faces at a time stays in cache
             cells = self._cells(ellipses[:, slot], size) * drawn[:, slot, None, None]
             maps = torch.maximum(maps, _finish_shape(cells, grid))
         return maps * (1 - _FLOOR) + _FLOOR, known & drawn.any(1)
@@ -161,7 +163,7 @@ class PublishedRegions:
                 rows.to(device),
                 row_share[:, None].to(device, dtype),
                 sampling.cumsum(0).to(device, dtype),
-                filled_rows().flatten(0, 2).to(device),
+                self._filled.to(device),
             )
         return self._tables[key]
 
