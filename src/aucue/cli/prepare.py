@@ -53,8 +53,9 @@ def command(
             needed if the labels' table has these columns (csv).
         classes: Class names in the order of their ids; by default the seven expressions (folder, csv).
         split: Split of all photographs where nothing says (folder, csv).
-        detector: Finds landmarks where none are given: dlib, none, or a table of known landmarks (.csv or
-            .parquet).
+        detector: Finds landmarks where none are given: dlib; dlib-full-frame, which takes the whole picture
+            as the face where it finds none (for collections of face crops); none; or a table of known
+            landmarks (.csv or .parquet).
         without_landmarks: Keep photographs without landmarks as they are, or drop them.
         size: Side of the stored crops in pixels.
         template: Where the face lies in the crop: aucue, or the tight fg2024.
@@ -70,8 +71,10 @@ def command(
     from rich.console import Console
 
     from aucue.data import CsvSource, FolderSource, SyntheticSource, prepare
+    from aucue.data.description import DESCRIPTION_FILE
     from aucue.facs import EXPRESSIONS
 
+    complete = (out / DESCRIPTION_FILE).exists() and not overwrite
     names = tuple(classes or EXPRESSIONS)
     chosen: Source
     if source == "synthetic":
@@ -90,6 +93,8 @@ def command(
     console.print(_table(report, chosen.name))
     for sentence in _sentences(report):
         console.print(sentence, markup=False, soft_wrap=True)
+    if complete:
+        console.print("It was complete already; --overwrite prepares it anew.")
     return 0 if report.ok else 1
 
 
@@ -102,7 +107,7 @@ def _detector(detector: str) -> "str | LandmarkDetector":
 def _table(report: "PrepareReport", name: str) -> "Table":
     from rich.table import Table
 
-    ways = sorted({way for counts in report.found.values() for way in counts})
+    ways = sorted({way for counts in report.found.values() for way in counts}, key=lambda way: way == "none")
     kinds = sorted({kind for counts in report.problems.values() for kind in counts})
     table = Table(title=f"{name}: faces found, and problems")
     for heading in ("split", "in the set", *(_WAYS.get(way, way) for way in ways), *kinds):

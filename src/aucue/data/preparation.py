@@ -39,6 +39,7 @@ from aucue.data.store import write_dataset
 from aucue.errors import AucueError, InputError, OutputExistsError
 from aucue.faces import FaceReader, LandmarkDetector, Template
 
+DETECTORS = ("dlib", "dlib-full-frame", "none")
 _MANIFEST = "manifest.json"
 _DLIB_NOTE = "landmarks by dlib's 68-point model, trained on iBUG 300-W: research use, not commercial use"
 
@@ -91,7 +92,9 @@ def prepare(
     Args:
         source: The samples. Their own landmarks are used where they have any.
         out: Folder of the prepared set.
-        detector: Finds the landmarks of samples that have none: "dlib", "none", or a `LandmarkDetector`.
+        detector: Finds the landmarks of samples that have none: "dlib", "none", or a `LandmarkDetector`. For
+            collections of face crops, "dlib-full-frame" takes the whole picture as the face where none is
+            found.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
         without_landmarks: "keep" samples without landmarks as the centre square of the picture (they train
@@ -123,8 +126,8 @@ def prepare(
 def _job(
     source: Source, detector: str | LandmarkDetector, size: int, template: str | Template, keep: bool
 ) -> Job:
-    if isinstance(detector, str) and detector not in ("dlib", "none"):
-        raise InputError(f'unknown detector "{detector}"; use "dlib", "none" or a LandmarkDetector')
+    if isinstance(detector, str) and detector not in DETECTORS:
+        raise InputError(f'unknown detector "{detector}"; use {", ".join(DETECTORS)} or a LandmarkDetector')
     reader = FaceReader(no_detector, size, template)  # checks size and template
     return Job(source, no_detector if detector == "none" else detector, reader.size, reader.template, keep)
 
@@ -298,7 +301,7 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
         "size": settings["size"],
         "template": settings["template"]["name"],
         "licence": source.provenance.get("licence", "not stated; see the terms of the data set"),
-        "notes": [_DLIB_NOTE] if settings["detector"] == "dlib" and _detected(found) else [],
+        "notes": [_DLIB_NOTE] if settings["detector"].startswith("dlib") and _detected(found) else [],
         "samples": Counter(split for split, _ in found),
         "found": _by_split(found),
         "problems": _by_split([(problem.split, problem.kind) for problem in problems]),

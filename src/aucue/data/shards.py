@@ -19,6 +19,7 @@ from aucue.errors import InputError, MissingExtraError
 from aucue.faces import (
     NUM_LANDMARKS,
     Detection,
+    DlibDetector,
     Face,
     FaceReader,
     LandmarkDetector,
@@ -65,7 +66,8 @@ class Job:
 
     Attributes:
         source: The samples.
-        detector: "dlib", or a detector object; asked only for samples without landmarks of their own.
+        detector: "dlib", "dlib-full-frame", or a detector object; asked only for samples without landmarks of
+            their own.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
         keep: Whether samples without landmarks stay in the set, as the centre square of their photograph.
@@ -80,7 +82,9 @@ class Job:
     @cached_property
     def _reader(self) -> FaceReader:
         # Made when it is first needed: a source with landmarks of its own does not need dlib installed.
-        return FaceReader(self.detector, self.size, self.template)
+        full_frame = self.detector == "dlib-full-frame"
+        detector = DlibDetector(full_frame=True) if full_frame else self.detector
+        return FaceReader(detector, self.size, self.template)
 
     @cached_property
     def _aligner(self) -> FaceReader:
