@@ -154,3 +154,14 @@ def test_wrong_arguments(faces):
         draw(faces[:, :5], torch.zeros(6, dtype=torch.long), FRAME)
     with pytest.raises(InputError, match="`grid` must be"):
         draw(faces, torch.zeros(6, dtype=torch.long), FRAME, (28,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_everything_stays_on_the_device_of_the_landmarks(faces, regions):
+    # The meta device computes no values, but refuses to mix with tensors that were left on the CPU.
+    draw = AUCue(regions=regions)
+    landmarks = faces.to("meta")
+    cue = draw(landmarks, torch.arange(6, device="meta"), FRAME, (14, 14))
+    maps, valid = draw.single(landmarks, FRAME)
+    for tensor in (*cue, maps, valid, *draw.generic(landmarks, FRAME)):
+        assert tensor.device.type == "meta"

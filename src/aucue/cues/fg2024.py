@@ -6,7 +6,7 @@ landmarks truncated to whole pixels, and do not turn with the face; `anatomical`
 Every action unit is drawn as one or two filled ellipses at the frame's size, sampled down to 28 x 28, blurred
 with a 3 x 3 box and sampled up to the size asked for. The sampler reads two rows and two columns per cell, so
 only the rows it reads are ever evaluated, each as runs of pixels. The runs are OpenCV's to the pixel, save
-single pixels where OpenCV clips an outline at the border of the frame; at 224 x 224 these are hardly ever read.
+single pixels where it clips an outline at the border of the frame; at 224 x 224 these are hardly ever read.
 """
 
 from collections.abc import Sequence
