@@ -103,7 +103,8 @@ def _landmark_model() -> str:
 
 
 def _weights(network: bool) -> str:
-    source = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    from huggingface_hub.constants import ENDPOINT as source  # HF_ENDPOINT, or the hub's own address
+
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return "offline (HF_HUB_OFFLINE is set): only cached or local files (--classifier.weights FILE)"
     if not network:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
     from aucue.data.source import SPLITS, Sample, Source
     from aucue.data.synthetic import SyntheticSource
-    from aucue.data.transforms import FaceTransform, RandomMirror, Transform, eval_transform, train_transform
+    from aucue.data.transforms import (
+        FaceTransform,
+        RandomMirror,
+        Transform,
+        eval_transform,
+        geometric_transform,
+        train_transform,
+    )
 
 _HOME = {
     "source": ("SPLITS", "Sample", "Source"),
@@ -49,6 +56,7 @@ __all__ = [
     "FaceTransform",
     "RandomMirror",
     "train_transform",
+    "geometric_transform",
     "eval_transform",
     "split_holdout",
     "EpochSampler",

@@ -25,25 +25,39 @@ Transform = Callable[
 def train_transform(size: int) -> "FaceTransform":
     """The published training transforms (FG 2024), scaled to the network's input size.
 
-    Resize to 256/224 of the size; rotation U(-6, 6) degrees with p .5; crop of .8 to 1 of the area, resized
-    to the size; mirror with p .5; grey with p .2; colour jitter (.4 .4 .4 .1) with p .8; erasing of .02 to
-    .33 of the area with p .5 (image only).
+    The steps of `geometric_transform`; then grey with p .2; colour jitter (.4 .4 .4 .1) with p .8; erasing of
+    .02 to .33 of the area with p .5 (image only).
 
     Args:
         size: Side of the result in pixels.
     """
+    colour = [
+        v2.RandomGrayscale(p=0.2),
+        v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+    ]
+    return FaceTransform([*_geometric(size), *colour], erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)))
+
+
+def geometric_transform(size: int) -> "FaceTransform":
+    """The geometric half of the published training transforms, for short trainings from scratch.
+
+    Resize to 256/224 of the size; rotation U(-6, 6) degrees with p .5; crop of .8 to 1 of the area, resized
+    to the size; mirror with p .5.
+
+    Args:
+        size: Side of the result in pixels.
+    """
+    return FaceTransform(_geometric(size))
+
+
+def _geometric(size: int) -> list[torch.nn.Module]:
     rotation = v2.RandomRotation([-6.0, 6.0], interpolation=v2.InterpolationMode.BICUBIC)
-    return FaceTransform(
-        [
-            v2.Resize((round(size * 256 / 224),) * 2),
-            v2.RandomApply([rotation], p=0.5),
-            v2.RandomResizedCrop(size, scale=(0.8, 1.0), ratio=(1.0, 1.0)),
-            RandomMirror(p=0.5),
-            v2.RandomGrayscale(p=0.2),
-            v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
-        ],
-        erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)),
-    )
+    return [
+        v2.Resize((round(size * 256 / 224),) * 2),
+        v2.RandomApply([rotation], p=0.5),
+        v2.RandomResizedCrop(size, scale=(0.8, 1.0), ratio=(1.0, 1.0)),
+        RandomMirror(p=0.5),
+    ]
 
 
 def eval_transform(size: int) -> "FaceTransform":

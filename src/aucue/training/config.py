@@ -12,14 +12,15 @@ class DataSettings:
         path: folder of a prepared set (`aucue prepare`).
         holdout: share of the training split that selects the model when the set has no `val` split;
             stratified by label, never splitting a person.
-        augment: random rotation, crop, mirror, grey, jitter and erasing, as published.
+        augment: `published` (random rotation, crop, mirror, grey, jitter, erasing), its `geometric` half,
+            which short trainings from scratch prefer, or `none`.
         batch_size: samples per optimisation step on each device.
         workers: loader processes; null chooses what fits this machine. The result does not depend on it.
     """
 
     path: str
     holdout: float = 0.1
-    augment: bool = True
+    augment: Literal["published", "geometric", "none"] = "published"
     batch_size: int = 64
     workers: int | None = None
 

@@ -1,6 +1,10 @@
 """One training from settings to a model file: resumable, reproducible, never overwriting unasked."""
 
+import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -20,6 +24,7 @@ from aucue.data import (
     FaceDataset,
     PreparedSet,
     eval_transform,
+    geometric_transform,
     make_loader,
     open_prepared,
     split_holdout,
@@ -30,6 +35,7 @@ from aucue.training.config import TrainConfig
 from aucue.training.module import GuidedModule
 
 MODEL_NAME = "model.safetensors"
+_AUGMENT = {"published": train_transform, "geometric": geometric_transform, "none": eval_transform}
 
 
 def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) -> Path:
@@ -59,18 +65,19 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
     training, held_out = _datasets(prepared, config)
     torch.manual_seed(config.seed)
     module = GuidedModule(_classifier(prepared, config), config)
-    trainer, checkpoint = _trainer(config, out, progress)
     last = out / "checkpoints" / "last.ckpt"
     batches = partial(
         make_loader, batch_size=config.data.batch_size, seed=config.seed, workers=config.data.workers
     )
-    trainer.fit(
-        module,
-        batches(training, shuffle=True),
-        batches(held_out),
-        ckpt_path=last if last.exists() else None,
-        weights_only=True,
-    )
+    with _quiet():
+        trainer, checkpoint = _trainer(config, out, progress)
+        trainer.fit(
+            module,
+            batches(training, shuffle=True),
+            batches(held_out),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
     if trainer.interrupted:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
@@ -78,6 +85,19 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
         module.load_state_dict(chosen["state_dict"])
         save_model(model, module.classifier, _info(module, prepared, config, chosen), overwrite=True)
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out Lightning's hints, which speak to its own users, not to ours; its warnings stay."""
+    lightning = logging.getLogger("lightning.pytorch")
+    level = lightning.level
+    lightning.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for hint in ("does not have many workers", "isinstance.treespec", "Checkpoint directory"):
+            warnings.filterwarnings("ignore", f".*{hint}")
+        yield
+    lightning.setLevel(level)
 
 
 class _AtomicCheckpointIO(TorchCheckpointIO):
@@ -131,8 +151,7 @@ def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, 
     if "train" not in prepared.splits:
         raise InputError(f"{config.data.path}: no 'train' split, found {', '.join(prepared.splits)}.")
     size, seed = config.classifier.input_size, config.seed
-    changed = train_transform(size) if config.data.augment else eval_transform(size)
-    training = prepared.dataset("train", transform=changed, seed=seed)
+    training = prepared.dataset("train", transform=_AUGMENT[config.data.augment](size), seed=seed)
     if "val" in prepared.splits:
         return training, prepared.dataset("val", transform=eval_transform(size))
     plain = prepared.dataset("train", transform=eval_transform(size))
