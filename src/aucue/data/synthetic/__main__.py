@@ -3,21 +3,19 @@
 import argparse
 from pathlib import Path
 
-from aucue.data.synthetic.sheet import contact_sheet
+from aucue.data.synthetic.sheet import PEOPLE, contact_sheet
 
 
 def main() -> None:
     """Write a contact sheet."""
     parser = argparse.ArgumentParser(prog="python -m aucue.data.synthetic", description=contact_sheet.__doc__)
     parser.add_argument("out", type=Path, help="picture to write")
-    parser.add_argument(
-        "--people", type=int, nargs="+", default=list(range(6)), help="seeds of the identities"
-    )
-    parser.add_argument("--size", type=int, default=160, help="side of one face in pixels")
+    parser.add_argument("--people", type=int, nargs="+", default=PEOPLE, help="seeds of the identities")
+    parser.add_argument("--size", type=int, default=128, help="side of one face in pixels")
     parser.add_argument("--seed", type=int, default=0, help="of views and intensities")
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(options.people, size=options.size, seed=options.seed).save(options.out)
+    contact_sheet(options.people, size=options.size, seed=options.seed).save(options.out, optimize=True)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Canvas:
         for points in pen.convert(shapes):
             pen.draw.polygon(points, fill=255)
         for points in pen.convert(fringe):
-            pen.draw.line(points, fill=255, width=max(1, round(fringe_width * OVERSAMPLING)))
+            pen.draw.line(points, fill=255, width=_fine_width(fringe_width))
         return self._finish(pen, blur, within)
 
     def stroke(
@@ -129,7 +129,7 @@ class Canvas:
     ) -> Mask:
         """Coverage of polylines (n, 2) of one width in pixels; faint if thinner than the fine grid."""
         pen = _Pen(self._frame(lines, 3 * blur + width / 2 + 1))
-        fine = max(1, round(width * OVERSAMPLING))
+        fine = _fine_width(width)
         for points in pen.convert(lines):
             pen.draw.line(
                 points + points[:4] if closed else points,
@@ -138,7 +138,7 @@ class Canvas:
                 joint="curve" if fine > 2 else None,
             )
         mask = self._finish(pen, blur, within)
-        return mask if width * OVERSAMPLING >= 1 else mask.times(width * OVERSAMPLING)
+        return mask.times(min(1.0, width * OVERSAMPLING / fine))
 
     def strands(self, lines: np.ndarray, width: float, levels: np.ndarray, area: Mask) -> np.ndarray:
         """Draw hairs of various grey levels over a rectangle.
@@ -153,7 +153,7 @@ class Canvas:
             (h, w) float32 in [0, 1]; .5 where no hair is.
         """
         pen = _Pen((area.rows.start, area.rows.stop, area.columns.start, area.columns.stop), ground=128)
-        fine = max(1, round(width * OVERSAMPLING))
+        fine = _fine_width(width)
         for points, level in zip(pen.convert(lines), (levels * 255).astype(int).tolist(), strict=True):
             pen.draw.line(points, fill=level, width=fine)
         return pen.coverage()
@@ -193,6 +193,11 @@ def _align(mask: Mask, frame: tuple[int, int, int, int]) -> np.ndarray:
     return values
 
 
+def _fine_width(width: float) -> int:
+    """Pixels to an odd number of fine pixels: lines of even width lie to one side of their path."""
+    return max(1, 2 * round((width * OVERSAMPLING - 1) / 2) + 1)
+
+
 class _Pen:
     """A grey picture on the fine grid over one rectangle."""
 
@@ -201,15 +206,15 @@ class _Pen:
         size = ((right - left) * OVERSAMPLING, (bottom - top) * OVERSAMPLING)
         self.image = Image.new("L", size, ground)
         self.draw = ImageDraw.Draw(self.image)
-        # Pixel x covers [x - .5, x + .5): its centre lies between the fine pixels.
+        # Pixel x covers [x - .5, x + .5), fine pixel i of it the i-th part; Pillow drops the decimals.
         self.offset = np.array([left, top]) - 0.5
 
     def convert(self, shapes: Polygons) -> list[list[float]]:
         """Polylines as flat lists of fine coordinates."""
         if isinstance(shapes, np.ndarray):
-            fine = (shapes - self.offset) * OVERSAMPLING - 0.5
+            fine = (shapes - self.offset) * OVERSAMPLING
             return fine.reshape(len(fine), -1).tolist()
-        return [((shape - self.offset) * OVERSAMPLING - 0.5).ravel().tolist() for shape in shapes]
+        return [((shape - self.offset) * OVERSAMPLING).ravel().tolist() for shape in shapes]
 
     def coverage(self, blur: float = 0.0) -> np.ndarray:
         coarse = self.image.reduce(OVERSAMPLING)
@@ -242,11 +247,10 @@ class Ramp:
         exponent = 1.0 + warmth * np.array([-0.55, 0.35, 0.6])
         dark = colour * np.minimum(level, 1.0) ** exponent
         light = np.clip(level - 1, 0, None) * gloss
-        self.table = (dark + (1 - dark) * np.minimum(light, 1.0) * np.array([1, 0.95, 0.87])).astype(
-            np.float32
-        )
+        table = dark + (1 - dark) * np.minimum(light, 1.0) * np.array([1, 0.95, 0.87])
+        self.table = np.ascontiguousarray(table.T, np.float32)
 
     def __call__(self, light: np.ndarray) -> np.ndarray:
         """Colours (3, h, w) for amounts of light (h, w); 1 shows the material's own colour."""
         index = np.clip(light * (self.STEPS / self.TOP), 0, self.STEPS - 1).astype(np.intp)
-        return self.table[index].transpose(2, 0, 1)
+        return self.table.take(index, axis=1)

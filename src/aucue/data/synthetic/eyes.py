@@ -6,7 +6,7 @@ from aucue.data.synthetic.canvas import Mask, curve, mix, vector
 from aucue.data.synthetic.geometry import IRIS_RADIUS
 from aucue.data.synthetic.scene import Scene
 
-# Below this many pixels per inter-ocular distance single lashes cannot be seen.
+# Below this many pixels per inter-ocular distance single hairs cannot be seen.
 _FINE_DETAIL = 36
 
 
@@ -139,6 +139,9 @@ def paint_brows(scene: Scene) -> None:
     if sum(identity.hair_colour) > 1.3:  # brows of the fair and the grey are darker than their hair
         colour = mix(colour, identity.skin * np.array([0.5, 0.38, 0.3]), 0.5)
     body = canvas.mask(scene.sides(outline), blur=0.013 * unit)
+    if unit <= _FINE_DETAIL:
+        canvas.paint(body, colour * 0.92, 0.82)
+        return
     canvas.paint(body, colour, 0.7)
     canvas.paint(canvas.stroke(_brow_hairs(scene, line, normal, width), 0.011 * unit), colour * 0.72, 0.6)
 
@@ -146,7 +149,7 @@ def paint_brows(scene: Scene) -> None:
 def _brow_hairs(scene: Scene, line: np.ndarray, normal: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Short hairs, (n, 2, 2) pixels: upright near the nose, lying down towards the temple."""
     rng = scene.rng(3)
-    count = 50 if scene.unit > _FINE_DETAIL else 16
+    count = 50
     place = np.sort(rng.random(count)) * 24
     index = place.astype(int)
     offset = rng.uniform(-0.5, 0.3, (count, 1))

@@ -231,8 +231,8 @@ def _mouth(identity: Identity, move: Movement, lift: float) -> dict[int, np.ndar
     corner += move[12] * np.array([0.095, -0.125]) + move[15] * np.array([0.0, 0.105])
     corner += move[20] * np.array([0.125, 0.012]) + move[14] * np.array([0.03, -0.012])
     corner += move[10] * np.array([-0.005, -0.012]) + move[17] * np.array([-0.02, 0.02])
-    corner[0] -= 0.035 * move[23] + 0.02 * move[24] + 0.18 * move.jaw * (1 - 0.8 * move[12] - 0.5 * move[20])
-    corner[1] += 0.22 * move.jaw
+    corner[0] -= 0.035 * move[23] + 0.02 * move[24] + 0.3 * move.jaw * (1 - 0.8 * move[12] - 0.6 * move[20])
+    corner[1] += 0.42 * move.jaw
     centre = middle - 0.02 * move[12] - 0.065 * move[17] - 0.012 * move[24]
 
     slim = (1 - 0.5 * move[23]) * (1 - 0.62 * move[24] * (0.4 + 0.6 * move.pressed)) * (1 - 0.25 * old)
@@ -250,7 +250,7 @@ def _mouth(identity: Identity, move: Movement, lift: float) -> dict[int, np.ndar
         return (1 - share**2.4) ** 0.75
 
     def inner(x_share: float, upward: bool) -> np.ndarray:
-        gap = -move.upper_gap - 0.75 * raise_up * max(move[25], move[26]) if upward else move.lower_gap
+        gap = -move.upper_gap - 0.55 * raise_up * max(move[25], move[26]) if upward else move.lower_gap
         lifted = -0.25 * raise_up * (1 - max(move[25], move[26]))
         return np.array([corner[0] * x_share, line(x_share) + (gap + lifted) * opening(x_share)])
 
@@ -356,8 +356,8 @@ class Camera:
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Head coordinates (..., 2) to image pixels (..., 2)."""
-        depth = _depth(points[..., 0], points[..., 1])
-        return points @ self._turn[:2] + depth[..., None] * self._turn[2] + self._origin
+        flat, towards = self._turn[:2], self._turn[2]
+        return points @ flat + (_depth(points)[..., None] * towards + self._origin)
 
     @cached_property
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
@@ -369,11 +369,14 @@ class Camera:
         return c * dx + s * dy, c * dy - s * dx
 
 
-def _depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+_BOWL_CENTRE, _BOWL = np.array([0.0, 0.3]), np.array([0.5, 0.12])
+_NOSE_CENTRE, _NOSE = np.array([0.0, 0.52]), np.array([-25.0, -12.8])
+
+
+def _depth(points: np.ndarray) -> np.ndarray:
     """How far the surface of the head lies before its axis of rotation: a bowl with a nose on it."""
-    bowl = 0.45 - 0.5 * x * x - 0.12 * (y - 0.3) ** 2
-    nose = 0.32 * np.exp(-25 * x * x - 12.8 * (y - 0.52) ** 2)
-    return np.maximum(bowl, -0.55) + nose
+    bowl = 0.45 - (points - _BOWL_CENTRE) ** 2 @ _BOWL
+    return np.maximum(bowl, -0.55) + 0.32 * np.exp((points - _NOSE_CENTRE) ** 2 @ _NOSE)
 
 
 class Geometry:

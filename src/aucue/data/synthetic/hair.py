@@ -22,7 +22,7 @@ class HairPainter:
         self.ramp = Ramp(self.colour, 0.1 if cloth else 0.3, 0.35)
         self.gloss = 0.1 if cloth else 0.42
         self.rng = scene.rng(9)
-        self.share = float(np.clip(scene.unit / _ALL_STRANDS, 0.28, 1))
+        self.share = float(np.clip(scene.unit / _ALL_STRANDS, 0.22, 1))
 
     def paint_front(self, hair: Hair, head: Mask) -> None:
         """Shadow on the forehead, hair in front of it, parting."""
@@ -58,7 +58,8 @@ class HairPainter:
     def _paint_sheet(self, sheet: Sheet) -> None:
         scene = self.scene
         count = int(np.ceil(self.share * len(sheet.strands)))
-        lines = scene.pixels(sheet.strands[:count])
+        coarse = 2 if self.share < 0.5 and sheet.strands.shape[1] > 7 else 1
+        lines = scene.pixels(sheet.strands[:count, ::coarse])
         width = sheet.width * scene.unit / self.share**0.6
         outline = scene.pixels(sheet.outline)[None]
         area = scene.canvas.mask(

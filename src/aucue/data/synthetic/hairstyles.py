@@ -333,7 +333,7 @@ def _scarf(head: _Head, identity: Identity, rng: np.random.Generator) -> Hair:
         folds = comb(between(opening, outside, 6) * (sign, 1), 46, rng, 0.03, samples=14)
         outline = np.concatenate([curve(opening, 24), curve(outside, 24)[::-1]]) * (sign, 1)
         sides.append(Sheet(outline, folds, width=0.045, contrast=0.42))
-    below = np.array([(-1.5, 2.8), (-1.0, 1.0), (0.0, 1.5), (1.0, 1.0), (1.5, 2.8)])
+    below = np.array([(-1.5, 2.8), (-1.2, 0.4), (0.0, 1.5), (1.2, 0.4), (1.5, 2.8)])
     step = np.linspace(0, 1, 6)[:, None, None]
     drape = np.array([[(-0.8, 1.2), (0.1, 1.95), (0.9, 1.5)]]) + step * [
         [(0.5, 0.75), (0.0, 0.8), (0.0, 1.0)]

@@ -8,6 +8,10 @@ from aucue.data.synthetic.scene import Scene
 _LIPSTICKS = np.array([(0.72, 0.13, 0.2), (0.75, 0.32, 0.36), (0.55, 0.14, 0.2), (0.8, 0.36, 0.3)])
 
 
+# Width and height of an upper tooth in head coordinates.
+_TOOTH, _TOOTH_HEIGHT = 0.11, 0.15
+
+
 def paint_nose(scene: Scene) -> None:
     """Nostrils and the edge of the wings; the rest of the nose is relief."""
     dark = mix(scene.identity.skin * np.array([0.42, 0.25, 0.22]), np.array([0.12, 0.04, 0.03]), 0.3)
@@ -82,9 +86,14 @@ def _paint_inside(scene: Scene, cavity: Mask) -> None:
     upper = curve(geometry.both("upper_teeth"), 24)
     mask = canvas.mask(scene.pixels(np.concatenate([upper, upper[::-1] - (0, 0.3)]))[None], within=cavity)
     u = np.abs(mask.crop(scene.camera.grid[0]))
-    canvas.paint(
-        mask, (0.97 * teeth).astype(np.float32)[:, None, None] * np.clip(1.02 - 1.5 * u * u, 0.35, 1)
+    gaps = 1 - 0.13 * np.exp(-(((u % _TOOTH - _TOOTH / 2) * unit / 0.7) ** 2)) * min(1.0, unit / 100)
+    shine = np.clip(1.02 - 1.5 * u * u, 0.35, 1) * gaps
+    canvas.paint(mask, (0.97 * teeth).astype(np.float32)[:, None, None] * shine)
+    gums = upper - (0, _TOOTH_HEIGHT)
+    mask = canvas.mask(
+        scene.pixels(np.concatenate([gums, gums[::-1] - (0, 0.3)]))[None], 0.008 * unit, cavity
     )
+    canvas.paint(mask, np.array([0.68, 0.33, 0.35]), 0.85)
     shade = canvas.stroke(
         scene.pixels(geometry.inner_lips[0])[None], 0.035 * unit, blur=0.014 * unit, within=cavity
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -117,7 +118,7 @@ class Identity:
         """How readily the skin creases, 0 (youth) to 1 (old age)."""
         return float(np.clip((self.age - 24) / 50, 0, 1))
 
-    @property
+    @cached_property
     def skin(self) -> np.ndarray:
         """Skin colour (3,)."""
         place = self.tone * (len(_SKIN) - 1)
@@ -210,8 +211,8 @@ class View:
             scale=float(rng.uniform(0.228, 0.25)),
             shift=(float(rng.uniform(-0.025, 0.025)), float(rng.uniform(-0.015, 0.015))),
             gaze=(
-                float(np.clip(rng.normal() * 0.02, -0.05, 0.05)),
-                float(np.clip(rng.normal() * 0.008, -0.02, 0.02)),
+                float(np.clip(rng.normal() * 0.014, -0.04, 0.04)),
+                float(np.clip(rng.normal() * 0.007, -0.015, 0.015)),
             ),
             light=(float(rng.uniform(-0.85, 0.85)), float(rng.uniform(-0.85, -0.1))),
             ambient=float(rng.uniform(0.4, 0.65)),

@@ -1,6 +1,7 @@
 """Soft relief: bumps, creases, shadows and blushes as one sum of Gaussians."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,18 +78,24 @@ class Relief:
             look = np.array([stroke[1:] for stroke in strokes])
             steps = np.diff(knots, axis=1)
             length = np.sqrt((steps**2).sum(axis=2)).sum(axis=1)
-            counts = 4 * np.ceil(np.clip(length / (1.25 * look[:, 0]), 4, 32) / 4).astype(int)
+            counts = 4 * np.ceil(np.clip(length / (1.7 * look[:, 0]), 4, 32) / 4).astype(int)
             for count in np.unique(counts):
                 rows = counts == count
                 chains.append(_chain(knots[rows], look[rows], length[rows], int(count)))
         return chains
 
 
+@lru_cache
+def _taper(count: int) -> np.ndarray:
+    """Strength along a stroke: (count,), fading towards both ends."""
+    return np.sin(np.linspace(0.12, 0.88, count) * np.pi)
+
+
 def _chain(knots: np.ndarray, look: np.ndarray, length: np.ndarray, count: int) -> np.ndarray:
     width, height, shade = look.T
     # Neighbouring dots add up; this keeps a stroke as strong as a single dot.
     density = np.minimum(1.0, length / (count - 1) / width / 2.5066)
-    profile = np.sin(np.linspace(0.12, 0.88, count) * np.pi) * density[:, None]
+    profile = _taper(count) * density[:, None]
     dots = np.zeros((len(knots), count, 6))
     dots[..., :2] = curve(knots, count)
     dots[..., 2] = width[:, None]

@@ -11,11 +11,14 @@ from aucue.data.synthetic.render import render
 from aucue.data.synthetic.source import draw_action_units
 from aucue.facs import EXPRESSIONS, Codebook
 
+PEOPLE = (80, 89, 26, 79, 85)
+"""Seeds of five rather different people."""
+
 
 def contact_sheet(
-    people: Sequence[int] = range(6),
+    people: Sequence[int] = PEOPLE,
     expressions: Sequence[str] = EXPRESSIONS,
-    size: int = 160,
+    size: int = 128,
     seed: int = 0,
     codebook: str | Codebook = "facs",
 ) -> Image.Image:
@@ -37,7 +40,9 @@ def contact_sheet(
         rng = np.random.default_rng([seed, person])
         identity, wall = Identity.draw(person), View.draw(rng).background
         faces = (
-            FaceParameters(identity, draw_action_units(book[expression], rng), _calm(View.draw(rng), wall))
+            FaceParameters(
+                identity, draw_action_units(book[expression], rng, faint=False), _calm(View.draw(rng), wall)
+            )
             for expression in expressions
         )
         rows.append(np.concatenate([render(face, size).image for face in faces], axis=1))

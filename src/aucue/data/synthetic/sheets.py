@@ -35,7 +35,7 @@ def mirrored(sheet: Sheet) -> Sheet:
 
 
 def comb(
-    guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, samples: int = 9
+    guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, samples: int = 12
 ) -> np.ndarray:
     """Hairs between neighbouring guide curves (g, m, 2): (count, samples, 2)."""
     place = np.sort(rng.random(count)) * (len(guides) - 1)
@@ -43,10 +43,10 @@ def comb(
     low = np.minimum(place.astype(int), len(guides) - 2)
     share = (place - low)[:, None, None]
     paths = guides[low] * (1 - share) + guides[low + 1] * share
-    paths = (
-        paths + rng.normal(size=(count, 1, 2)) * spread * 0.5 + rng.normal(size=paths.shape) * spread * 0.5
-    )
-    lines = curve(paths, samples)
+    # Hairs do not keep to their guides: they are shifted and bent.
+    paths = paths + rng.normal(size=(count, 1, 2)) * spread * 0.5
+    bend = rng.normal(size=(count, 3, 2)) * spread * 0.6
+    lines = curve(paths, samples) + curve(bend, samples)
     # Hairs end at different lengths.
     cut = 1 - rng.random(count) * 0.12
     steps = np.linspace(0, 1, samples) * cut[:, None] * (samples - 1)

@@ -223,7 +223,7 @@ def _chin(scene: Scene, relief: Relief) -> None:
             (0.11, 0.07),
         ]
         for dx, dy in spots:
-            relief.dot(x + dx * scene.identity.side, y + 0.9 * dy, 0.03, -0.36 * raised, 0.09 * raised)
+            relief.dot(x + dx * scene.identity.side, y + 0.9 * dy, 0.036, -0.3 * raised, 0.06 * raised)
 
 
 def _forehead(scene: Scene, relief: Relief) -> None:

@@ -25,7 +25,9 @@ _MOUTH_OPEN = frozenset({25, 26, 27})
 _MOUTH_SHUT = frozenset({24})
 
 
-def draw_action_units(units: tuple[int, ...], rng: np.random.Generator) -> dict[int, float]:
+def draw_action_units(
+    units: tuple[int, ...], rng: np.random.Generator, faint: bool = True
+) -> dict[int, float]:
     """Intensities of one showing of an expression.
 
     As with people, expressions are strong or faint, incomplete, and mixed: the showing has a strength of
@@ -36,6 +38,7 @@ def draw_action_units(units: tuple[int, ...], rng: np.random.Generator) -> dict[
     Args:
         units: the expression's action units; none for neutral.
         rng: where chance comes from.
+        faint: without it, every unit of the expression is there and strong, and no other joins in.
 
     Returns:
         Intensity per number, of all 20 units.
@@ -48,13 +51,13 @@ def draw_action_units(units: tuple[int, ...], rng: np.random.Generator) -> dict[
     if chosen & _MOUTH_SHUT and chosen & _MOUTH_OPEN:
         chosen -= _MOUTH_OPEN if rng.random() < 0.6 else _MOUTH_SHUT
     shut = bool(chosen & _MOUTH_SHUT)
-    if len(chosen) > 2 and rng.random() < 0.4:
+    if faint and len(chosen) > 2 and rng.random() < 0.4:
         chosen.discard(int(rng.choice(sorted(chosen))))
-    if rng.random() < 0.3:
+    if faint and rng.random() < 0.3:
         intensities[int(rng.choice(sorted(set(ACTION_UNITS) - set(units) - {43})))] = float(
             rng.uniform(0.15, 0.6)
         )
-    strength = rng.uniform(0.4, 0.95)
+    strength = rng.uniform(0.4 if faint else 0.8, 0.95)
     for number in sorted(chosen):
         intensities[number] = float(np.clip(strength * rng.uniform(0.65, 1.35), *INTENSITY))
     if shut:
