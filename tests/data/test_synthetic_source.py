@@ -15,6 +15,8 @@ from aucue.data.synthetic.attire import MARK_CENTRE, MARK_RADIUS
 from aucue.data.synthetic.geometry import Geometry
 from aucue.data.synthetic.source import INTENSITY, NOISE_INTENSITY, mark_colours
 from aucue.errors import InputError
+from aucue.faces import TEMPLATES
+from aucue.faces.alignment import transform_points
 from aucue.facs import EXPRESSIONS, Codebook
 
 
@@ -160,11 +162,17 @@ def test_mark_is_seen_in_its_colour_where_it_should_be():
         np.testing.assert_allclose(shown / shown.max(), expected / expected.max(), atol=0.17)
 
 
-def test_mark_survives_a_crop_around_the_face():
-    """The crop ends one inter-ocular distance beside the eyes and 1.2 above them."""
-    assert MARK_CENTRE[0] + MARK_RADIUS * 1.15 < 1.5
-    assert MARK_CENTRE[1] - MARK_RADIUS * 1.15 > -1.2
-    assert 0.08 <= 2 * MARK_RADIUS * 0.32 <= 0.11
+def test_mark_survives_the_crop():
+    """The whole sticker lies in the aligned crop, and fills 8 to 11 hundredths of its side."""
+    source = SyntheticSource(train=40, val=0, test=0, shortcut=True)
+    for index in range(40):
+        geometry = Geometry(source.parameters(index), 112)
+        matrix = TEMPLATES["aucue"].matrix(geometry.landmarks, 112)
+        centre = transform_points(matrix, geometry.camera.pixels(MARK_CENTRE)[None])[0]
+        radius = MARK_RADIUS * geometry.camera.scale * np.hypot(*matrix[:, 0])
+        assert (centre - 1.15 * radius > 0).all()
+        assert (centre + 1.15 * radius < 111).all()
+        assert 0.08 < 2 * radius / 112 < 0.11
 
 
 def test_without_shortcut_there_is_no_mark():
