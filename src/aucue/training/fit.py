@@ -35,6 +35,7 @@ from aucue.training.config import TrainConfig
 from aucue.training.module import GuidedModule
 
 MODEL_NAME = "model.safetensors"
+_HINTS = ("does not have many workers", "isinstance.treespec", "Checkpoint directory", "logging interval")
 _AUGMENT = {"published": train_transform, "geometric": geometric_transform, "none": eval_transform}
 
 
@@ -94,7 +95,7 @@ def _quiet() -> Iterator[None]:
     level = lightning.level
     lightning.setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        for hint in ("does not have many workers", "isinstance.treespec", "Checkpoint directory"):
+        for hint in _HINTS:
             warnings.filterwarnings("ignore", f".*{hint}")
         yield
     lightning.setLevel(level)
@@ -186,7 +187,7 @@ def _trainer(config: TrainConfig, out: Path, progress: bool) -> tuple[L.Trainer,
         enable_version_counter=False,
     )
     trainer = L.Trainer(
-        accelerator=config.trainer.accelerator,
+        accelerator=_accelerator(config.trainer.accelerator),
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
         precision=config.trainer.precision,
@@ -200,6 +201,11 @@ def _trainer(config: TrainConfig, out: Path, progress: bool) -> tuple[L.Trainer,
         log_every_n_steps=10,
     )
     return trainer, checkpoint
+
+
+def _accelerator(wanted: str) -> str:
+    """`auto` without Apple's GPU, which lacks the double precision of the metrics."""
+    return "cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted
 
 
 def _info(

@@ -1,0 +1,90 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+from aucue.classifiers import Classifier
+from aucue.cues import AUCue
+from aucue.data import make_loader, open_prepared
+from aucue.errors import InputError
+from aucue.training import GuidanceSettings, GuidedModule, TrainConfig
+from aucue.training.module import guided_layers
+
+MakeSettings = Callable[..., TrainConfig]
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    return Classifier.create("test_resnet", input_size=48, final_stride=8)
+
+
+def batch_of(config: TrainConfig) -> dict[str, torch.Tensor]:
+    dataset = open_prepared(config.data.path).dataset("train")
+    return next(iter(make_loader(dataset, batch_size=16)))
+
+
+def module_of(classifier: Classifier, config: TrainConfig) -> GuidedModule:
+    module = GuidedModule(classifier, config)
+    module.log = lambda *args, **kwargs: None  # no trainer is attached
+    return module.eval()
+
+
+def test_loss_is_cross_entropy_plus_weighted_misalignment(
+    settings: MakeSettings, classifier: Classifier
+) -> None:
+    config = settings(guidance=GuidanceSettings(weight=3.0, grid=None))
+    batch = batch_of(config)
+    loss = module_of(classifier, config).training_step(batch, 0)
+
+    # The same from the definitions alone: final map at 6 x 6, cue resized to it, faces without cue left out.
+    out = classifier(batch["image"])
+    cue, valid = AUCue("facs", classifier.classes)(batch["landmarks"], batch["label"], (48, 48))
+    small = torch.nn.functional.interpolate(cue, (6, 6), mode="bilinear", align_corners=True, antialias=True)
+    cosines = cosine_similarity(out.features["layer4"].mean(1).flatten(1), small.flatten(1))
+    assert valid.tolist() == [label != 0 for label in batch["label"].tolist()]  # 0 is neutral
+    expected = cross_entropy(out.logits, batch["label"]) + 3.0 * (1 - cosines[valid]).mean()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_weight_zero_is_cross_entropy_alone(settings: MakeSettings, classifier: Classifier) -> None:
+    config = settings(guidance=GuidanceSettings(weight=0.0))
+    batch = batch_of(config)
+    loss = module_of(classifier, config).training_step(batch, 0)
+    assert loss.item() == pytest.approx(
+        cross_entropy(classifier(batch["image"]).logits, batch["label"]).item()
+    )
+
+
+def test_several_layers_are_averaged(settings: MakeSettings, classifier: Classifier) -> None:
+    batch = batch_of(settings())
+
+    def misalignment(layers: list[str]) -> float:
+        config = settings(guidance=GuidanceSettings(weight=1.0, layers=layers))
+        plain = cross_entropy(classifier.eval()(batch["image"]).logits, batch["label"])
+        return (module_of(classifier, config).training_step(batch, 0) - plain).item()
+
+    both = misalignment(["layer3", "layer4"])
+    assert both == pytest.approx((misalignment(["layer3"]) + misalignment(["layer4"])) / 2, rel=1e-4)
+
+
+def test_batch_of_neutral_faces_trains_the_classifier_only(
+    settings: MakeSettings, classifier: Classifier
+) -> None:
+    config = settings()
+    batch = batch_of(config)
+    batch["label"] = torch.zeros_like(batch["label"])
+    loss = module_of(classifier, config).training_step(batch, 0)
+    plain = cross_entropy(classifier(batch["image"]).logits, batch["label"])
+    assert loss.item() == pytest.approx(plain.item())
+    loss.backward()
+    gradients = [p.grad for p in classifier.parameters() if p.grad is not None]
+    assert gradients
+    assert all(math.isfinite(gradient.abs().sum().item()) for gradient in gradients)
+
+
+def test_layer_names_are_checked(classifier: Classifier) -> None:
+    assert guided_layers(classifier, GuidanceSettings()) == ("layer4",)
+    with pytest.raises(InputError, match="layer7"):
+        guided_layers(classifier, GuidanceSettings(layers=["layer7"]))
