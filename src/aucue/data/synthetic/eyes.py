@@ -110,8 +110,9 @@ def _paint_lashes(scene: Scene, upper: np.ndarray, lower: np.ndarray) -> None:
         canvas.paint(canvas.stroke(_lash_hairs(scene, upper), 0.011 * unit), dark, 0.8)
     rim = canvas.stroke(scene.sides(lower[:, 1:-2]), 0.014 * unit)
     canvas.paint(rim, mix(identity.skin * np.array([0.55, 0.36, 0.34]), dark, 0.35), 0.55)
-    wet = canvas.stroke(scene.sides(lower[:, 3:-4] + (0, 0.012)), 0.012 * unit)
-    canvas.paint(wet, np.clip(identity.skin * 1.1 + 0.04, 0, 1), 0.35)
+    if unit > _FINE_DETAIL:
+        wet = canvas.stroke(scene.sides(lower[:, 3:-4] + (0, 0.012)), 0.012 * unit)
+        canvas.paint(wet, np.clip(identity.skin * 1.1 + 0.04, 0, 1), 0.35)
 
 
 def _lash_hairs(scene: Scene, upper: np.ndarray) -> np.ndarray:

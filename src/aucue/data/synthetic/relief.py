@@ -60,9 +60,8 @@ class Relief:
         dots = np.concatenate([np.array(self._dots), *self._chains()])
         place = camera.pixels(dots[:, :2]).astype(np.float32)
         width, height, shade, blush = dots.astype(np.float32).T[2:, :, None]
-        width = np.maximum(
-            width * np.float32(camera.scale), 0.45
-        )  # a narrower one would flicker between pixels
+        # A narrower dot would flicker between pixels.
+        width = np.maximum(width * np.float32(camera.scale), 0.45)
         axis = np.arange(size, dtype=np.float32)
         dx, dy = (axis - place[:, :1]) / width, (axis - place[:, 1:]) / width
         gx, gy = np.exp(-0.5 * dx**2), np.exp(-0.5 * dy**2)
@@ -78,7 +77,7 @@ class Relief:
             look = np.array([stroke[1:] for stroke in strokes])
             steps = np.diff(knots, axis=1)
             length = np.sqrt((steps**2).sum(axis=2)).sum(axis=1)
-            counts = 4 * np.ceil(np.clip(length / (1.7 * look[:, 0]), 4, 32) / 4).astype(int)
+            counts = 4 * np.ceil(np.clip(length / (2.0 * look[:, 0]), 4, 32) / 4).astype(int)
             for count in np.unique(counts):
                 rows = counts == count
                 chains.append(_chain(knots[rows], look[rows], length[rows], int(count)))
