@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/aucue demo --out runs/demo --overwrite
+	@$(BIN)/aucue demo --out runs/demo
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,7 +34,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
 
 bench: $(READY)
-	@for script in cues guidance; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@for script in cues guidance landmarks; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # Without local version labels and without torch's CUDA packages, which torch pins itself where it needs them.
 lock: $(READY)

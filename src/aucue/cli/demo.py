@@ -27,7 +27,6 @@ def command(out: Path = Path("runs/demo"), *, seed: int = 0, overwrite: bool = F
         seed: Of faces, initial weights and order.
         overwrite: Start anew even if the folder holds a demo.
     """
-    import shutil
     import time
 
     from rich.console import Console
@@ -36,17 +35,16 @@ def command(out: Path = Path("runs/demo"), *, seed: int = 0, overwrite: bool = F
     from aucue.training import fit
 
     started = time.perf_counter()
-    if overwrite:
-        shutil.rmtree(out, ignore_errors=True)
     evaluations = {}
     for name, description in SETS.items():
         print(f"\n{name}: {description}", flush=True)
-        data = _draw(out / name / "faces", name == "shortcut", seed)
+        data = _draw(out / name / "faces", name == "shortcut", seed, overwrite)
         for arm, weight in ARMS.items():
             folder = out / name / arm
-            model = fit(_settings(folder, data, weight, seed))
-            evaluations[f"{name}, {arm}"] = evaluate(
-                model, data, name=f"{name}, {arm}", out=folder / "evaluation", overwrite=True
+            model = fit(_settings(folder, data, weight, seed), overwrite=overwrite)
+            title, written = f"{name}, {arm}", folder / "evaluation"
+            evaluations[title] = evaluate(
+                model, data, name=title, data_name=name, out=written, overwrite=True
             )
     report = write_comparison(evaluations, out / "report.html", title="What guidance does", overwrite=True)
     console = Console()
@@ -56,12 +54,12 @@ def command(out: Path = Path("runs/demo"), *, seed: int = 0, overwrite: bool = F
     return 0
 
 
-def _draw(folder: Path, shortcut: bool, seed: int) -> Path:
+def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:
     """Draw and prepare one of the sets."""
     from aucue.data import SyntheticSource, prepare
 
     source = SyntheticSource(train=1400, val=210, test=420, seed=seed, size=96, shortcut=shortcut)
-    prepare(source, folder, size=72)
+    prepare(source, folder, size=72, overwrite=overwrite)
     return folder
 
 
@@ -77,12 +75,12 @@ def _settings(folder: Path, data: Path, weight: float, seed: int) -> "TrainConfi
 
     return TrainConfig(
         out=str(folder),
-        data=DataSettings(path=str(data), batch_size=32),
+        data=DataSettings(path=str(data), batch_size=16, augment="geometric"),
         classifier=ClassifierSettings(
             backbone="resnet10t", input_size=64, final_stride=4, options={"channels": [16, 24, 32, 48]}
         ),
         guidance=GuidanceSettings(weight=weight),
-        optimizer=OptimizerSettings(lr=2e-3),
+        optimizer=OptimizerSettings(lr=3e-3),
         epochs=EPOCHS,
         seed=seed,
     )
