@@ -25,7 +25,9 @@ def same_weights(first: Path, second: Path) -> bool:
 
 
 def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
-    config = settings(guidance=GuidanceSettings(weight=2.0, codebook="fg2024", regions="fg2024", grid=None))
+    config = settings(
+        guidance=GuidanceSettings(weight=2.0, codebook="fg2024", regions="fg2024", cue_size="input")
+    )
     classifier, info = load_model(fit(config, progress=False))
     assert tuple(info.classes) == classifier.classes == open_prepared(config.data.path).classes
     assert info.guidance is not None

@@ -34,7 +34,7 @@ def module_of(classifier: Classifier, config: TrainConfig) -> GuidedModule:
 def test_loss_is_cross_entropy_plus_weighted_misalignment(
     settings: MakeSettings, classifier: Classifier
 ) -> None:
-    config = settings(guidance=GuidanceSettings(weight=3.0, grid=None))
+    config = settings(guidance=GuidanceSettings(weight=3.0, cue_size="input"))
     batch = batch_of(config)
     loss = module_of(classifier, config).training_step(batch, 0)
 
@@ -88,3 +88,15 @@ def test_layer_names_are_checked(classifier: Classifier) -> None:
     assert guided_layers(classifier, GuidanceSettings()) == ("layer4",)
     with pytest.raises(InputError, match="layer7"):
         guided_layers(classifier, GuidanceSettings(layers=["layer7"]))
+
+
+def test_cue_is_drawn_on_the_grid_of_the_attention(settings: MakeSettings, classifier: Classifier) -> None:
+    """Attention equal to the AU map drawn at 6 x 6 is aligned perfectly: nothing is resized or shifted."""
+    config = settings()
+    batch = batch_of(config)
+    module = module_of(classifier, config)
+    drawn = module.draw(batch, (6, 6)).map
+    assert drawn.shape == (16, 1, 6, 6)
+    assert module.misalignment(drawn.expand(-1, 8, -1, -1), batch).item() == pytest.approx(0, abs=1e-6)
+    published = module_of(classifier, settings(guidance=GuidanceSettings(cue_size="input")))
+    assert published.misalignment(drawn.expand(-1, 8, -1, -1), batch).item() > 0.01

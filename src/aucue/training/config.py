@@ -58,7 +58,8 @@ class GuidanceSettings:
         attention: which channels make the attention map.
         codebook: `facs`, `fg2024` or a YAML file.
         regions: region model that draws the action units.
-        grid: side of the cue that the loss sees; null draws it at the input's full size, as published.
+        cue_size: `attention` draws the cue on the very grid of the attention; `input` draws it at the input's
+            size and resizes it as published, which shifts it by up to one cell (see `resize_map`).
     """
 
     weight: float = 4.0
@@ -67,7 +68,7 @@ class GuidanceSettings:
     attention: Literal["mean", "first-half", "second-half"] = "mean"
     codebook: str = "facs"
     regions: Literal["anatomical", "fg2024"] = "anatomical"
-    grid: int | None = 28
+    cue_size: Literal["attention", "input"] = "attention"
 
 
 @dataclass

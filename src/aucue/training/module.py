@@ -55,27 +55,24 @@ class GuidedModule(L.LightningModule):
         weight = self.config.guidance.weight
         if weight == 0:
             return classification
-        cue = self.draw(batch, self.config.guidance.grid)
-        misalignment = torch.stack(
-            [
-                alignment(
-                    attention(out.features[layer], self.config.guidance.attention),
-                    cue.map,
-                    cue.valid,
-                    loss=self.config.guidance.loss,
-                    across_ranks=True,
-                )
-                for layer in self.guided_layers
-            ]
+        misaligned = torch.stack(
+            [self.misalignment(out.features[k], batch) for k in self.guided_layers]
         ).mean()
-        self.log("train/alignment", misalignment, on_step=False, on_epoch=True)
-        return classification + weight * misalignment
+        self.log("train/alignment", misaligned, on_step=False, on_epoch=True)
+        return classification + weight * misaligned
 
-    def draw(self, batch: Batch, grid: int | None = None) -> Cue:
-        """AU maps (B, 1, grid, grid) of a batch, drawn on its device; None: at the input's size."""
+    def misalignment(self, features: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Alignment loss of one layer's features (B, C, h, w) with the AU maps of a batch."""
+        settings = self.config.guidance
+        attended = attention(features, settings.attention)
+        own_grid = (attended.shape[-2], attended.shape[-1])
+        cue = self.draw(batch, own_grid if settings.cue_size == "attention" else None)
+        return alignment(attended, cue.map, cue.valid, settings.loss, across_ranks=True)
+
+    def draw(self, batch: Batch, grid: tuple[int, int] | None = None) -> Cue:
+        """AU maps (B, 1, *grid) of a batch, drawn on its device; by default at the input's size."""
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
-        cells = None if grid is None else (grid, grid)
-        return self.cue(batch["landmarks"], batch["label"], size, grid=cells)
+        return self.cue(batch["landmarks"], batch["label"], size, grid)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy, ATT-COS of the last guided layer and CAM-COS on held-out faces."""
@@ -98,7 +95,8 @@ class GuidedModule(L.LightningModule):
             "val/att_cos": self.att_cos.compute()["macro"],
             "val/cam_cos": self.cam_cos.compute()["macro"],
         }
-        self.log_dict({name: float(value) for name, value in figures.items()}, prog_bar=True)
+        for name, value in figures.items():
+            self.log(name, float(value), prog_bar=name == "val/accuracy")  # more than one crowds the bar
         for metric in (self.classification, self.att_cos, self.cam_cos):
             metric.reset()
 
