@@ -42,13 +42,14 @@ def command(
 
     from aucue.classifiers import load_model
     from aucue.explanation import Explainer
+    from aucue.explanation.explainer import reading_size
     from aucue.explanation.explanation import CAVEAT
 
     names = _output_names(photos)
     if not overwrite:
         _refuse_earlier(out, names)
     classifier, info = load_model(model)
-    reader = _reader(detector, classifier.input_size, info.template or "aucue")
+    reader = _reader(detector, reading_size(classifier), info.template or "aucue")
     explainer = Explainer((classifier, info), reader, device)
     console = Console(highlight=False)
     unread: list[str] = []

@@ -29,7 +29,7 @@ class Explainer:
 
     Args:
         model: Path of a model file, or a classifier with what belongs to it.
-        reader: Finds and aligns faces; default dlib with the template and input size of the model.
+        reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs, as torch names it.
 
     Raises:
@@ -57,7 +57,7 @@ class Explainer:
         """The face reader; made when the first photograph comes, so that ready faces need no detector."""
         if self._reader is None:
             template = self.info.template or "aucue"
-            self._reader = FaceReader(size=self.classifier.input_size, template=template)
+            self._reader = FaceReader(size=reading_size(self.classifier), template=template)
         return self._reader
 
     @property
@@ -133,12 +133,17 @@ class Explainer:
         return tuple(self.codebook.action_units[number] for number in numbers)
 
 
+def reading_size(classifier: Classifier) -> int:
+    """Side of the crops to read: at least 224 pixels, since people look at them too."""
+    return max(224, classifier.input_size)
+
+
 def load(path: str | Path, reader: FaceReader | None = None, device: str | torch.device = "cpu") -> Explainer:
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
 
     Args:
         path: Model file that `aucue train` wrote.
-        reader: Finds and aligns faces; default dlib with the template and input size of the model.
+        reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs.
 
     Returns:
@@ -165,7 +170,7 @@ def _resized(face: Face, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Crop (size, size, 3) and landmarks (68, 2) in its pixels."""
     if face.size == size:
         return face.crop, face.landmarks
-    crop = Image.fromarray(face.crop).resize((size, size), Image.Resampling.LANCZOS)
+    crop = Image.fromarray(face.crop).resize((size, size), Image.Resampling.BILINEAR)  # as in training
     landmarks = (face.landmarks + 0.5) * (size / face.size) - 0.5  # pixel centres, not corners
     return np.asarray(crop), landmarks.astype(np.float32)
 
