@@ -13,7 +13,7 @@ from torch import Tensor
 from aucue.cues.grids import pixels
 from aucue.errors import InputError
 from aucue.faces import LEFT_EYE, MIRROR, NUM_LANDMARKS, RIGHT_EYE
-from aucue.facs.tables import did_you_mean, kind, read_mapping
+from aucue.facs.tables import check_keys, kind, read_mapping
 
 _TABLE = Path(__file__).with_name("anatomical.yaml")
 
@@ -181,7 +181,7 @@ def _ellipses(regions: Sequence[Region], edge: float) -> Ellipses:
 
 
 def _parse(data: Mapping, where: str) -> tuple[str, float, dict[int, Region]]:
-    _check_keys(data, ("name", "edge", "action_units"), where)
+    check_keys(data, ("name", "edge", "action_units"), where)
     name, units = data.get("name"), data.get("action_units")
     if not isinstance(name, str) or not name:
         raise InputError(f"{where}: `name` must be a text, not {kind(name)}.")
@@ -197,7 +197,7 @@ def _parse(data: Mapping, where: str) -> tuple[str, float, dict[int, Region]]:
 def _region(row: object, where: str) -> Region:
     if not isinstance(row, Mapping):
         raise InputError(f"{where}: must be a mapping with where, centre and axes, not {kind(row)}.")
-    _check_keys(row, ("where", "centre", "out", "up", "axes", "angle"), where)
+    check_keys(row, ("where", "centre", "out", "up", "axes", "angle"), where)
     if row.get("where") not in ("bilateral", "midline"):
         raise InputError(f"{where}: `where` must be bilateral or midline, not {row.get('where')!r}.")
     axes = row.get("axes")
@@ -248,12 +248,3 @@ def _number(value: object, what: str, positive: bool = False) -> float:
     if positive and value <= 0:
         raise InputError(f"{what} must be greater than zero, not {value:g}.")
     return float(value)
-
-
-def _check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
-    for key in data:
-        if key not in allowed:
-            raise InputError(
-                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}."
-                f"{did_you_mean(key, allowed)}"
-            )

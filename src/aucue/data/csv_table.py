@@ -78,14 +78,14 @@ class CsvSource:
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """The tables with digests of their content, and the folder of the images."""
+        """The tables with digests of their content, and the name of the images' folder."""
         tables = {"table": self.path, "landmarks": self._landmarks_path}
         digests = {
             role: {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             for role, path in tables.items()
             if path is not None
         }
-        return {"kind": "csv", "images": str(self.images), **digests}
+        return {"kind": "csv", "images": self.images.resolve().name, **digests}
 
     def __len__(self) -> int:
         return len(self._files)

@@ -64,10 +64,10 @@ class FolderSource:
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """The folder and a digest of the paths, splits and labels found in it."""
+        """The folder's name and a digest of the paths, splits and labels found in it."""
         listing = "\n".join("\t".join(entry) for entry in self._entries)
         digest = hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
-        return {"kind": "folder", "root": str(self.root), "listing_sha256": digest}
+        return {"kind": "folder", "root": self.root.resolve().name, "listing_sha256": digest}
 
     def __len__(self) -> int:
         return len(self._entries)

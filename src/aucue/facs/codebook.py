@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from aucue.errors import InputError
 from aucue.facs.action_units import ACTION_UNITS, EXPRESSIONS, NEUTRAL, ActionUnit
-from aucue.facs.tables import did_you_mean, kind, read_mapping
+from aucue.facs.tables import check_keys, did_you_mean, kind, read_mapping
 
 _FOLDER = Path(__file__).with_name("codebooks")
 
@@ -116,7 +116,7 @@ class Codebook:
 
     @classmethod
     def _parse(cls, data: Mapping, where: str, folder: Path, chain: tuple[Path, ...]) -> "Codebook":
-        _check_keys(data, ("name", "extends", "expressions", "adds"), where)
+        check_keys(data, ("name", "extends", "expressions", "adds"), where)
         name = data.get("name")
         if not isinstance(name, str) or not name:
             raise InputError(f"{where}: `name` must be a text, not {kind(name)}.")
@@ -128,7 +128,7 @@ class Codebook:
         action_units = dict(base.action_units if base else ACTION_UNITS)
 
         adds = _mapping(data, "adds", where)
-        _check_keys(adds, ("expressions", "action_units"), f"{where}, adds")
+        check_keys(adds, ("expressions", "action_units"), f"{where}, adds")
         for number, unit_name in _mapping(adds, "action_units", f"{where}, adds").items():
             unit = _added_action_unit(number, unit_name, action_units, where)
             action_units[unit.number] = unit
@@ -143,15 +143,6 @@ class Codebook:
             entries[expression] = _action_unit_set(expression, units, action_units, where)
         ordered = [e for e in EXPRESSIONS if e in entries] + [e for e in entries if e not in EXPRESSIONS]
         return cls(name, {expression: entries[expression] for expression in ordered}, action_units)
-
-
-def _check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
-    for key in data:
-        if key not in allowed:
-            raise InputError(
-                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}."
-                f"{did_you_mean(key, allowed)}"
-            )
 
 
 def _mapping(data: Mapping, key: str, where: str) -> Mapping:

@@ -1,7 +1,7 @@
 """Reading the YAML tables of this package and of its users, with errors that name the file and the line."""
 
 import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -56,6 +56,25 @@ def read_mapping(path: str | Path) -> dict:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a mapping (`key: value` lines), not {kind(content)}.")
     return content
+
+
+def check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
+    """Refuse entries of a table that mean nothing.
+
+    Args:
+        data: The mapping.
+        allowed: Entries it may have.
+        where: File or place, for the error.
+
+    Raises:
+        InputError: An entry is none of the allowed ones.
+    """
+    for key in data:
+        if key not in allowed:
+            raise InputError(
+                f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}."
+                f"{did_you_mean(key, allowed)}"
+            )
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
