@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from aucue.classifiers import load_model
 from aucue.data import open_prepared
 from aucue.errors import InputError, OutputExistsError
-from aucue.training import DataSettings, GuidanceSettings, TrainConfig, fit
+from aucue.training import DataSettings, GuidanceSettings, TrainConfig, TrainerSettings, fit
 
 MakeSettings = Callable[..., TrainConfig]
 
@@ -106,3 +106,11 @@ def test_killed_training_resumes_to_the_same_weights(settings: MakeSettings, tmp
     assert training.wait() == -signal.SIGKILL
     assert not (Path(config.out) / "model.safetensors").exists()
     assert same_weights(undisturbed, fit(config, progress=False))
+
+
+def test_mixed_precision_trains_finite_float32_weights(settings: MakeSettings) -> None:
+    config = settings(trainer=TrainerSettings(accelerator="cpu", precision="bf16-mixed"))
+    weights = load_file(fit(config, progress=False))
+    floating = [tensor for tensor in weights.values() if tensor.is_floating_point()]
+    assert floating
+    assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in floating)
