@@ -25,7 +25,8 @@ def test_missing_extra_names_what_installs_it(monkeypatch, capsys):
 
 def test_unreachable_weights_are_no_failure(monkeypatch, capsys):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody answers
+    # The discard port: nobody answers.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     assert main(["doctor", "--network"]) == 0
     assert "127.0.0.1:9 does not answer" in capsys.readouterr().out
 

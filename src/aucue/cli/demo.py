@@ -11,6 +11,7 @@ SETS = {
     "shortcut": "faces with a sticker whose colour tells the expression in training and lies in the test set",
 }
 ARMS = {"unguided": 0.0, "guided": 4.0}  # name -> lambda
+FACES = {"train": 1400, "val": 210, "test": 420}
 EPOCHS = 12
 
 
@@ -58,7 +59,7 @@ def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:
     """Draw and prepare one of the sets."""
     from aucue.data import SyntheticSource, prepare
 
-    source = SyntheticSource(train=1400, val=210, test=420, seed=seed, size=96, shortcut=shortcut)
+    source = SyntheticSource(**FACES, seed=seed, size=96, shortcut=shortcut)
     prepare(source, folder, size=72, overwrite=overwrite)
     return folder
 
