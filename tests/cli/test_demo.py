@@ -11,7 +11,7 @@ def test_demo_compares_four_models_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole demo on a handful of faces; what it shows on enough of them is in docs/results.md."""
-    monkeypatch.setattr(demo, "FACES", {"train": 28, "val": 7, "test": 14})
+    monkeypatch.setattr(demo, "FACES", (28, 7, 14))
     monkeypatch.setattr(demo, "EPOCHS", 1)
     out = tmp_path / "demo"
     assert main(["demo", "--out", str(out)]) == 0

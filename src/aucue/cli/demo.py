@@ -11,7 +11,7 @@ SETS = {
     "shortcut": "faces with a sticker whose colour tells the expression in training and lies in the test set",
 }
 ARMS = {"unguided": 0.0, "guided": 4.0}  # name -> lambda
-FACES = {"train": 1400, "val": 210, "test": 420}
+FACES = (1400, 210, 420)  # train, val, test
 EPOCHS = 12
 
 
@@ -59,7 +59,8 @@ def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:
     """Draw and prepare one of the sets."""
     from aucue.data import SyntheticSource, prepare
 
-    source = SyntheticSource(**FACES, seed=seed, size=96, shortcut=shortcut)
+    train, val, test = FACES
+    source = SyntheticSource(train, val, test, seed=seed, size=96, shortcut=shortcut)
     prepare(source, folder, size=72, overwrite=overwrite)
     return folder
 
