@@ -2,13 +2,16 @@
 
 from aucue.classifiers.classifier import Classifier, ClassifierOutput
 from aucue.classifiers.files import ModelInfo, load_model, save_model
-from aucue.classifiers.heads import HEADS, Head, WeightedGAP
+from aucue.classifiers.heads import Head, WeightedGAP
+from aucue.classifiers.methods import HEADS, METHODS, Method
 
 __all__ = [
     "HEADS",
+    "METHODS",
     "Classifier",
     "ClassifierOutput",
     "Head",
+    "Method",
     "ModelInfo",
     "WeightedGAP",
     "load_model",

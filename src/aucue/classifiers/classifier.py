@@ -16,7 +16,8 @@ from aucue.classifiers.backbones import (
     pretrained_cfg,
     study,
 )
-from aucue.classifiers.heads import HEADS, Head
+from aucue.classifiers.heads import Head
+from aucue.classifiers.methods import HEADS
 from aucue.classifiers.weights import pretrained_state, read_state
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS

@@ -1,0 +1,218 @@
+"""The eleven methods of the paper, one row each: backbone, head, regulariser, read-out and guided layer.
+
+A method is a choice among parts that exist on their own. Help texts, tests and docs/methods.md are made from
+this table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aucue.classifiers.heads import GAP, PRM, WILDCAT, ACoL, Head, LogSumExp, MaxPool, WeightedGAP
+
+HEADS: Mapping[str, type[Head]] = {
+    "wgap": WeightedGAP,
+    "gap": GAP,
+    "max": MaxPool,
+    "logsumexp": LogSumExp,
+    "wildcat": WILDCAT,
+    "acol": ACoL,
+    "prm": PRM,
+}
+"""Heads by name."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One weakly supervised localisation method.
+
+    Attributes:
+        name: key in `METHODS`.
+        title: name in print.
+        authors: who published it first.
+        venue: where.
+        year: when.
+        url: the paper.
+        formula: the class map, in LaTeX.
+        backbone: network of the published experiments, as timm names it (or as we register it with timm).
+        any_backbone: whether the head works on other backbones too.
+        input_size: side of the published input, in pixels.
+        final_stride: published stride of the last feature map; None where the backbone has its own.
+        head: key in `HEADS`.
+        head_options: further arguments of the head.
+        regulariser: key in `REGULARISERS`, or None.
+        readout: key in `aucue.cams.READOUTS`; "cam" is the head's own class map.
+        layer: guided layer, counted from the last one (-1).
+        fg2024: settings of `Classifier` with which the published code is met where it departs from the
+            method's own paper.
+        departs: in words, where it does.
+    """
+
+    name: str
+    title: str
+    authors: str
+    venue: str
+    year: int
+    url: str
+    formula: str
+    backbone: str = "resnet50"
+    any_backbone: bool = True
+    input_size: int = 224
+    final_stride: int | None = 8
+    head: str = "wgap"
+    head_options: Mapping[str, Any] = field(default_factory=dict)
+    regulariser: str | None = None
+    readout: str = "cam"
+    layer: int = -1
+    fg2024: Mapping[str, Any] = field(default_factory=dict)
+    departs: str = ""
+
+    @property
+    def citation(self) -> str:
+        """Authors, venue and year."""
+        return f"{self.authors}, {self.venue} {self.year}"
+
+    def shares_network_with(self, other: "Method") -> bool:
+        """Whether both are read-outs of the same trained network, guided at the same layer."""
+        return self._network == other._network
+
+    @property
+    def _network(self) -> tuple[Any, ...]:
+        backbone = None if self.any_backbone else self.backbone
+        return backbone, self.head, dict(self.head_options), self.regulariser, self.layer
+
+
+_ROWS = (
+    Method(
+        name="cam",
+        title="CAM",
+        authors="Zhou et al.",
+        venue="CVPR",
+        year=2016,
+        url="https://arxiv.org/abs/1512.04150",
+        formula=r"M_c = \sum_k w_{ck} F_k",
+    ),
+    Method(
+        name="wildcat",
+        title="WILDCAT",
+        authors="Durand et al.",
+        venue="CVPR",
+        year=2017,
+        url="https://openaccess.thecvf.com/content_cvpr_2017/html/Durand_WILDCAT_Weakly_Supervised_CVPR_2017_paper.html",
+        formula=r"M_c = \frac{1}{M} \sum_m (w_{cm}^\top F + b_{cm})",
+        head="wildcat",
+        fg2024={"head_options": {"variant": "fg2024"}},
+        departs="Only the mean of the highest cells makes the logit; kmin and alpha have no effect.",
+    ),
+    Method(
+        name="gradcam",
+        title="GradCAM",
+        authors="Selvaraju et al.",
+        venue="ICCV",
+        year=2017,
+        url="https://arxiv.org/abs/1610.02391",
+        formula=r"M_c = \mathrm{relu}\Big(\sum_k \mathrm{mean}(g_k) F_k\Big), "
+        r"\quad g_k = \partial y_c / \partial F_k",
+        readout="gradcam",
+    ),
+    Method(
+        name="gradcam++",
+        title="GradCAM++",
+        authors="Chattopadhay et al.",
+        venue="WACV",
+        year=2018,
+        url="https://arxiv.org/abs/1710.11063",
+        formula=r"M_c = \mathrm{relu}\Big(\sum_k \big[\sum \alpha_k \mathrm{relu}(g_k)\big] F_k\Big), "
+        r"\quad \alpha_k = \frac{g_k^2}{2 g_k^2 + \sum F_k\, g_k^3}",
+        readout="gradcam++",
+        fg2024={"readout": "gradcam++-fg2024"},
+        departs=r"The division is lost: alpha is the squared gradient alone.",
+    ),
+    Method(
+        name="acol",
+        title="ACoL",
+        authors="Zhang et al.",
+        venue="CVPR",
+        year=2018,
+        url="https://arxiv.org/abs/1804.06962",
+        formula=r"M_c = \max(\mathrm{norm}\, A_c, \mathrm{norm}\, B_c)",
+        head="acol",
+        fg2024={"head_options": {"variant": "fg2024"}},
+        departs="The true label decides at test time, too, what is hidden from branch B; "
+        "ours takes the predicted class.",
+    ),
+    Method(
+        name="prm",
+        title="PRM",
+        authors="Zhou et al.",
+        venue="CVPR",
+        year=2018,
+        url="https://arxiv.org/abs/1804.00880",
+        formula=r"M_c = w_c^\top F + b_c",
+        head="prm",
+        departs="The logit averages every window's maximum, not the peaks alone; ours does the same.",
+    ),
+    Method(
+        name="adl",
+        title="ADL",
+        authors="Choe and Shim",
+        venue="CVPR",
+        year=2019,
+        url="https://arxiv.org/abs/1908.10028",
+        formula=r"M_c = \sum_k w_{ck} F_k",
+        regulariser="adl",
+        departs="Reads the class map one block before the last and shifts the initial weights by one block; "
+        "ours reads the last layer and keeps weights in place.",
+    ),
+    Method(
+        name="cutmix",
+        title="CutMix",
+        authors="Yun et al.",
+        venue="ICCV",
+        year=2019,
+        url="https://arxiv.org/abs/1905.04899",
+        formula=r"M_c = \sum_k w_{ck} F_k",
+        regulariser="cutmix",
+        layer=-2,
+    ),
+    Method(
+        name="layercam",
+        title="LayerCAM",
+        authors="Jiang et al.",
+        venue="TIP",
+        year=2021,
+        url="https://doi.org/10.1109/TIP.2021.3089943",
+        formula=r"M_c = \mathrm{relu}\Big(\sum_k \mathrm{relu}(g_k) \odot F_k\Big)",
+        readout="layercam",
+    ),
+    Method(
+        name="ts-cam",
+        title="TS-CAM",
+        authors="Gao et al.",
+        venue="ICCV",
+        year=2021,
+        url="https://arxiv.org/abs/2103.14862",
+        formula=r"M_c = \Big(\sum_l A^{(l)}_{\mathrm{cls} \to \mathrm{patch}}\Big) \odot S_c",
+        backbone="ts_cam_deit_small_patch16_224",
+        any_backbone=False,
+        final_stride=None,
+        head="ts-cam",
+    ),
+    Method(
+        name="apvit",
+        title="APViT",
+        authors="Xue et al.",
+        venue="IEEE TAC",
+        year=2022,
+        url="https://arxiv.org/abs/2212.05463",
+        formula=r"M = \sum_k |F_k|",
+        backbone="ir50",
+        any_backbone=False,
+        input_size=112,
+        final_stride=None,
+        head="apvit",
+    ),
+)
+
+METHODS: Mapping[str, Method] = {row.name: row for row in _ROWS}
+"""The methods of the paper by name."""
