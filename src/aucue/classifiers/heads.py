@@ -1,7 +1,7 @@
 """Heads: from the last feature maps to logits and class maps."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,11 @@ class Head(nn.Module, ABC):
         super().__init__()
         self.channels = channels
         self.classes = classes
+
+    @classmethod
+    def for_features(cls, shape: tuple[int, int, int], classes: int, **options: Any) -> Self:
+        """Build a head for last feature maps of a shape (C, h, w), with further arguments of its own."""
+        return cls(shape[0], classes, **options)
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:

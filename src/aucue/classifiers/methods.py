@@ -4,11 +4,15 @@ A method is a choice among parts that exist on their own. Help texts, tests and 
 this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aucue.cams import READOUTS
 from aucue.classifiers.heads import GAP, PRM, WILDCAT, ACoL, Head, LogSumExp, MaxPool, WeightedGAP
+from aucue.classifiers.regularisers import ADL, Mixed, cutmix
+from aucue.classifiers.transformers import APViTHead, TSCAMHead
+from aucue.errors import InputError
 
 HEADS: Mapping[str, type[Head]] = {
     "wgap": WeightedGAP,
@@ -18,8 +22,15 @@ HEADS: Mapping[str, type[Head]] = {
     "wildcat": WILDCAT,
     "acol": ACoL,
     "prm": PRM,
+    "ts-cam": TSCAMHead,
+    "apvit": APViTHead,
 }
 """Heads by name."""
+
+REGULARISERS: Mapping[str, type[ADL] | Callable[..., Mixed]] = {"adl": ADL, "cutmix": cutmix}
+"""Regularisers by name: a layer of the network, or an operation on batches."""
+
+_RESNET = "resnet50"
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,7 @@ class Method:
         year: when.
         url: the paper.
         formula: the class map, in LaTeX.
-        backbone: network of the published experiments, as timm names it (or as we register it with timm).
-        any_backbone: whether the head works on other backbones too.
+        backbone: network of the published experiments, as timm names it or as we register it with timm.
         input_size: side of the published input, in pixels.
         final_stride: published stride of the last feature map; None where the backbone has its own.
         head: key in `HEADS`.
@@ -55,8 +65,7 @@ class Method:
     year: int
     url: str
     formula: str
-    backbone: str = "resnet50"
-    any_backbone: bool = True
+    backbone: str = _RESNET
     input_size: int = 224
     final_stride: int | None = 8
     head: str = "wgap"
@@ -72,14 +81,23 @@ class Method:
         """Authors, venue and year."""
         return f"{self.authors}, {self.venue} {self.year}"
 
+    @property
+    def has_own_backbone(self) -> bool:
+        """Whether the method comes with a network of its own rather than with a head for any."""
+        return self.backbone != _RESNET
+
+    @property
+    def default_backbone(self) -> str:
+        """The network where none is asked for: the method's own, else a small one."""
+        return self.backbone if self.has_own_backbone else "resnet18"
+
     def shares_network_with(self, other: "Method") -> bool:
         """Whether both are read-outs of the same trained network, guided at the same layer."""
         return self._network == other._network
 
     @property
     def _network(self) -> tuple[Any, ...]:
-        backbone = None if self.any_backbone else self.backbone
-        return backbone, self.head, dict(self.head_options), self.regulariser, self.layer
+        return self.backbone, self.head, dict(self.head_options), self.regulariser, self.layer
 
 
 _ROWS = (
@@ -194,7 +212,6 @@ _ROWS = (
         url="https://arxiv.org/abs/2103.14862",
         formula=r"M_c = \Big(\sum_l A^{(l)}_{\mathrm{cls} \to \mathrm{patch}}\Big) \odot S_c",
         backbone="ts_cam_deit_small_patch16_224",
-        any_backbone=False,
         final_stride=None,
         head="ts-cam",
     ),
@@ -207,7 +224,6 @@ _ROWS = (
         url="https://arxiv.org/abs/2212.05463",
         formula=r"M = \sum_k |F_k|",
         backbone="ir50",
-        any_backbone=False,
         input_size=112,
         final_stride=None,
         head="apvit",
@@ -216,3 +232,51 @@ _ROWS = (
 
 METHODS: Mapping[str, Method] = {row.name: row for row in _ROWS}
 """The methods of the paper by name."""
+
+
+def method_named(name: str) -> Method:
+    """The row of a method.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if name not in METHODS:
+        raise InputError(f"'{name}' is no method; choose from {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def readout_for(trained: Method, asked: str | None) -> str:
+    """Which read-out to use for a trained network.
+
+    Args:
+        trained: the method it was trained as.
+        asked: a key of `READOUTS`, or the method itself; None takes the method's own.
+
+    Returns:
+        A key of `READOUTS`.
+
+    Raises:
+        InputError: what is asked for would take another network.
+    """
+    if asked is None or asked == trained.name:
+        return trained.readout
+    if asked not in READOUTS:
+        raise InputError(
+            f"a model trained as '{trained.name}' cannot be read out as '{asked}'; "
+            f"choose from {', '.join(dict.fromkeys((trained.name, *READOUTS)))}."
+        )
+    return asked
+
+
+def name_of_readout(trained: Method, asked: str | None) -> str:
+    """What to call the class maps of a trained network: a method's name, or both names where no row has it.
+
+    Args:
+        trained: the method it was trained as.
+        asked: as for `readout_for`.
+    """
+    readout = readout_for(trained, asked)
+    if readout == trained.readout:
+        return trained.name
+    row = METHODS.get(readout)
+    return readout if row and row.shares_network_with(trained) else f"{trained.name} read as {readout}"

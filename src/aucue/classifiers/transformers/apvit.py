@@ -6,7 +6,7 @@ and some of its blocks drop the tokens that the class token cares least about. T
 """
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, Self, cast
 
 import torch
 from timm.layers.norm import LayerNorm
@@ -74,6 +74,11 @@ class APViTHead(Head):
         self.norm = LayerNorm(dim)
         self.fc = nn.Linear(dim, classes)
         self._initialise()
+
+    @classmethod
+    def for_features(cls, shape: tuple[int, int, int], classes: int, **options: Any) -> Self:
+        """Build a head for features (C, grid, grid)."""
+        return cls(shape[0], classes, **{"grid": shape[1], **options})
 
     def _initialise(self) -> None:
         """Transformer as timm does it, classifier as all heads."""

@@ -142,10 +142,15 @@ def convert_face_weights(state: Mapping[str, Tensor], model: IRNet) -> dict[str,
                 continue
             stage, block = places[int(found[1])]
             name = f"body.{stage}.{block}.{name[found.end() :]}"
-        for ours, theirs in _RENAMED:
-            name = re.sub(theirs, ours, name)
-        converted[name] = tensor
+        converted[own_name(name)] = tensor
     return converted
+
+
+def own_name(name: str) -> str:
+    """Name in `IRNet` of what a face-recognition IR-50 with blocks numbered within stages calls `name`."""
+    for ours, theirs in _RENAMED:
+        name = re.sub(theirs, ours, name)
+    return name
 
 
 _RENAMED = (
