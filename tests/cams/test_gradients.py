@@ -109,7 +109,9 @@ def test_gradcam_plus_plus_survives_small_gradients(scale):
     """g^3 is 0 in float32 below 1e-15; alpha is not."""
     features, gradients = torch.rand(1, 4, 3, 3), torch.rand(1, 4, 3, 3) + 0.5
     expected = gradcam_plus_plus(features.double(), gradients.double() * scale)
-    torch.testing.assert_close(gradcam_plus_plus(features, gradients * scale).double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        gradcam_plus_plus(features, gradients * scale).double(), expected, rtol=1e-5, atol=0
+    )
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
