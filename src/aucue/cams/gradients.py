@@ -36,9 +36,9 @@ def gradcam_plus_plus(features: Tensor, gradients: Tensor) -> Tensor:
     """GradCAM++ (Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19): a_k is the sum of alpha relu(g_k).
 
     The sum is over pixels, and alpha = g^2 / (2 g^2 + sum(F_k) g^3) at each of them, 0 where the denominator
-    is 0, with F_k summed over all pixels. The score is exp(logit) in the paper, which multiplies the whole map
-    by exp(logit); this factor is left out. The formula is meant for features that are not negative (after a
-    ReLU): elsewhere the denominator may change its sign.
+    is 0, with F_k summed over all pixels. The score is exp(logit) in the paper, which multiplies the whole
+    map by exp(logit); this factor is left out. The formula is meant for features that are not negative (after
+    a ReLU): elsewhere the denominator may change its sign.
 
     Args:
         features: See `gradcam`.
