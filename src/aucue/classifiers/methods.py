@@ -44,7 +44,9 @@ class Method:
         venue: where.
         year: when.
         url: the paper.
-        formula: the class map, in LaTeX.
+        summary: what it is, in a sentence or two.
+        logit: the logit of a class, in LaTeX.
+        formula: its class map, in LaTeX.
         backbone: network of the published experiments, as timm names it or as we register it with timm.
         input_size: side of the published input, in pixels.
         final_stride: published stride of the last feature map; None where the backbone has its own.
@@ -64,6 +66,8 @@ class Method:
     venue: str
     year: int
     url: str
+    summary: str
+    logit: str
     formula: str
     backbone: str = _RESNET
     input_size: int = 224
@@ -100,6 +104,8 @@ class Method:
         return self.backbone, self.head, dict(self.head_options), self.regulariser, self.layer
 
 
+_GAP_LOGIT = r"y_c = \sum_k w_{ck}\, \mathrm{mean}(F_k) + b_c"
+
 _ROWS = (
     Method(
         name="cam",
@@ -108,6 +114,9 @@ _ROWS = (
         venue="CVPR",
         year=2016,
         url="https://arxiv.org/abs/1512.04150",
+        summary="A linear layer on averaged features; its weights, applied before the "
+        "averaging, say which class each cell speaks for.",
+        logit=_GAP_LOGIT,
         formula=r"M_c = \sum_k w_{ck} F_k",
     ),
     Method(
@@ -117,6 +126,9 @@ _ROWS = (
         venue="CVPR",
         year=2017,
         url="https://openaccess.thecvf.com/content_cvpr_2017/html/Durand_WILDCAT_Weakly_Supervised_CVPR_2017_paper.html",
+        summary="Several maps per class, averaged; the logit weighs the most and the least convincing cells.",
+        logit=r"y_c = \tfrac{1}{2}\big(\mathrm{mean}_{k_{\max}} M_c "
+        r"+ \alpha\, \mathrm{mean}_{k_{\min}} M_c\big)",
         formula=r"M_c = \frac{1}{M} \sum_m (w_{cm}^\top F + b_{cm})",
         head="wildcat",
         fg2024={"head_options": {"variant": "fg2024"}},
@@ -129,6 +141,9 @@ _ROWS = (
         venue="ICCV",
         year=2017,
         url="https://arxiv.org/abs/1610.02391",
+        summary="Feature maps weighted by the mean gradient of the logit; of the network of "
+        "CAM, the positive part of its map.",
+        logit=_GAP_LOGIT,
         formula=r"M_c = \mathrm{relu}\Big(\sum_k \mathrm{mean}(g_k) F_k\Big), "
         r"\quad g_k = \partial y_c / \partial F_k",
         readout="gradcam",
@@ -140,6 +155,8 @@ _ROWS = (
         venue="WACV",
         year=2018,
         url="https://arxiv.org/abs/1710.11063",
+        summary="GradCAM with weights that favour small regions of positive gradient.",
+        logit=_GAP_LOGIT,
         formula=r"M_c = \mathrm{relu}\Big(\sum_k \big[\sum \alpha_k \mathrm{relu}(g_k)\big] F_k\Big), "
         r"\quad \alpha_k = \frac{g_k^2}{2 g_k^2 + \sum F_k\, g_k^3}",
         readout="gradcam++",
@@ -153,6 +170,9 @@ _ROWS = (
         venue="CVPR",
         year=2018,
         url="https://arxiv.org/abs/1804.06962",
+        summary="Two branches of convolutions; what the first needs is hidden from the second, "
+        "which has to find more of the object.",
+        logit=r"y_c = \mathrm{mean}(A_c)",
         formula=r"M_c = \max(\mathrm{norm}\, A_c, \mathrm{norm}\, B_c)",
         head="acol",
         fg2024={"head_options": {"variant": "fg2024"}},
@@ -166,6 +186,8 @@ _ROWS = (
         venue="CVPR",
         year=2018,
         url="https://arxiv.org/abs/1804.00880",
+        summary="Class maps pooled by the highest value of each neighbourhood, so that every peak counts.",
+        logit=r"y_c = \mathrm{mean}\big(\mathrm{maxpool}_{3 \times 3} M_c\big)",
         formula=r"M_c = w_c^\top F + b_c",
         head="prm",
         departs="The logit averages every window's maximum, not the peaks alone; ours does the same.",
@@ -177,6 +199,8 @@ _ROWS = (
         venue="CVPR",
         year=2019,
         url="https://arxiv.org/abs/1908.10028",
+        summary="CAM, with layers that in training hide or stress what the network attends to.",
+        logit=_GAP_LOGIT,
         formula=r"M_c = \sum_k w_{ck} F_k",
         regulariser="adl",
         departs="Reads the class map one block before the last and shifts the initial weights by one block; "
@@ -189,6 +213,9 @@ _ROWS = (
         venue="ICCV",
         year=2019,
         url="https://arxiv.org/abs/1905.04899",
+        summary="CAM, trained on pictures into which a box of another picture is pasted, labels "
+        "and cues with it.",
+        logit=_GAP_LOGIT,
         formula=r"M_c = \sum_k w_{ck} F_k",
         regulariser="cutmix",
         layer=-2,
@@ -200,6 +227,8 @@ _ROWS = (
         venue="TIP",
         year=2021,
         url="https://doi.org/10.1109/TIP.2021.3089943",
+        summary="Each cell weighted by its own positive gradient, which keeps detail in shallow layers.",
+        logit=_GAP_LOGIT,
         formula=r"M_c = \mathrm{relu}\Big(\sum_k \mathrm{relu}(g_k) \odot F_k\Big)",
         readout="layercam",
     ),
@@ -210,6 +239,8 @@ _ROWS = (
         venue="ICCV",
         year=2021,
         url="https://arxiv.org/abs/2103.14862",
+        summary="Class maps of a vision transformer's patch tokens, times what its class token attends to.",
+        logit=r"y_c = \mathrm{mean}(S_c)",
         formula=r"M_c = \Big(\sum_l A^{(l)}_{\mathrm{cls} \to \mathrm{patch}}\Big) \odot S_c",
         backbone="ts_cam_deit_small_patch16_224",
         final_stride=None,
@@ -222,7 +253,10 @@ _ROWS = (
         venue="IEEE TAC",
         year=2022,
         url="https://arxiv.org/abs/2212.05463",
-        formula=r"M = \sum_k |F_k|",
+        summary="A transformer over the features of a face-recognition network that drops "
+        "patches and tokens of little weight; its map does not depend on the class.",
+        logit=r"y = W\, \mathrm{norm}(z_{\mathrm{cls}}) + b",
+        formula=r"M_c = \sum_k |(W F)_k|",
         backbone="ir50",
         input_size=112,
         final_stride=None,
