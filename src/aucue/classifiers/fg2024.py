@@ -172,9 +172,10 @@ class _Settings:
             found = self.get(key)
             if found != wanted and not (wanted is None and found in ("", "None")):
                 raise InputError(f"{self.path}: {key} is {found!r}; only {wanted!r} can be imported.")
-        if self.get("num_classes", int) != len(classes):
+        number = self.get("num_classes", int)
+        if number != len(classes):
             raise InputError(
-                f"{self.path}: num_classes is {self.get('num_classes')}, but {len(classes)} classes are named "
+                f"{self.path}: num_classes is {number}, but {len(classes)} classes are named "
                 f"({', '.join(classes)}); give the set's class_id.yaml."
             )
 
@@ -271,12 +272,11 @@ def _tensors(model: Path) -> dict[str, Tensor]:
 
 
 def _build(settings: _Settings, classes: Sequence[str], published: Mapping[str, Tensor]) -> Classifier:
-    options, size = settings.head_options(), settings.get("crop_size", int)
+    size = settings.get("crop_size", int)
     if settings.method == "apvit":
-        # the grid of its position embeddings decides the size of the images, whatever they are cropped to
+        # its position embeddings decide the size of the images, whatever they are cropped to
         positions = published.get("vit.patch_pos_embed", torch.empty(1, 14 * 14, 0))
-        grid = round(positions.shape[1] ** 0.5)
-        options, size = {**options, "grid": grid}, 8 * grid
+        size = 8 * round(positions.shape[1] ** 0.5)
     large = settings.is_cnn and settings.get("model.large_maps", bool)
     return Classifier(
         settings.backbone(),
@@ -287,7 +287,7 @@ def _build(settings: _Settings, classes: Sequence[str], published: Mapping[str, 
         mean=MEAN,
         std=STD,
         method=settings.method,
-        head_options=options,
+        head_options=settings.head_options(),
     )
 
 
@@ -343,6 +343,9 @@ _APVIT = (
     (r"^vit\.(blocks|norm)\.", r"head.\1."),
     (r"^classification_head\.", "head."),
 )
+
+
+_PARTS = {"encoder": "backbone", "classification_head": "head"}
 
 
 def _cnn_name(name: str, blocks: Mapping[str, str]) -> str:

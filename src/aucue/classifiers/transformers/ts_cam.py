@@ -4,7 +4,7 @@ The backbone is timm's DeiT under a name of its own (`ts_cam_deit_small_patch16_
 DeiT's weights and gives one feature layer more, `class_attention`: what the class token looks at.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -131,22 +131,5 @@ class TSCAMHead(Head):
         return self.conv(features).mean(dim=(2, 3))
 
     def class_maps(self, features: Tensor) -> Tensor:
-        """Semantic maps (B, K, h, w), with the bias, not yet coupled with the class token's attention."""
+        """Semantic maps (B, K, h, w), with the bias; `Classifier.class_map` couples them."""
         return self.conv(features)
-
-    def coupled(self, maps: Tensor, features: Mapping[str, Tensor]) -> Tensor:
-        """Semantic maps (B, K or 1, h, w) times the class token's attention: the class maps of TS-CAM.
-
-        Args:
-            maps: some or all semantic maps.
-            features: features of the same forward pass by layer name.
-
-        Raises:
-            InputError: the backbone gives no attention of a class token.
-        """
-        if CLASS_ATTENTION not in features:
-            raise InputError(
-                "TS-CAM couples its maps with the attention of the class token, which this backbone does not "
-                f"give; choose one of {', '.join(BACKBONES)}."
-            )
-        return maps * features[CLASS_ATTENTION]
