@@ -211,7 +211,7 @@ class WILDCAT(Head):
     Args:
         channels: C, channels of the last feature maps.
         classes: K, number of classes.
-        modalities: M.
+        modalities: M, maps per class.
         kmax: share of highest cells.
         kmin: share of lowest cells.
         alpha: weight of the lowest cells.

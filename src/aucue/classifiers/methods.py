@@ -132,7 +132,7 @@ _ROWS = (
         formula=r"M_c = \frac{1}{M} \sum_m (w_{cm}^\top F + b_{cm})",
         head="wildcat",
         fg2024={"head_options": {"variant": "fg2024"}},
-        departs="Only the mean of the highest cells makes the logit; kmin and alpha have no effect.",
+        departs="only the mean of the highest cells makes the logit; kmin and alpha have no effect.",
     ),
     Method(
         name="gradcam",
@@ -161,7 +161,8 @@ _ROWS = (
         r"\quad \alpha_k = \frac{g_k^2}{2 g_k^2 + \sum F_k\, g_k^3}",
         readout="gradcam++",
         fg2024={"readout": "gradcam++-fg2024"},
-        departs=r"The division is lost: alpha is the squared gradient alone.",
+        departs=r"$\alpha_k = g_k^2$ alone, since the result of the division is dropped; this variant is "
+        "`gradcam++-fg2024`.",
     ),
     Method(
         name="acol",
@@ -176,7 +177,7 @@ _ROWS = (
         formula=r"M_c = \max(\mathrm{norm}\, A_c, \mathrm{norm}\, B_c)",
         head="acol",
         fg2024={"head_options": {"variant": "fg2024"}},
-        departs="The true label decides at test time, too, what is hidden from branch B; "
+        departs="the true label decides at test time, too, what is hidden from branch B; "
         "ours takes the predicted class.",
     ),
     Method(
@@ -190,7 +191,7 @@ _ROWS = (
         logit=r"y_c = \mathrm{mean}\big(\mathrm{maxpool}_{3 \times 3} M_c\big)",
         formula=r"M_c = w_c^\top F + b_c",
         head="prm",
-        departs="The logit averages every window's maximum, not the peaks alone; ours does the same.",
+        departs="the logit averages every window's maximum, not the peaks alone; ours does the same.",
     ),
     Method(
         name="adl",
@@ -203,7 +204,7 @@ _ROWS = (
         logit=_GAP_LOGIT,
         formula=r"M_c = \sum_k w_{ck} F_k",
         regulariser="adl",
-        departs="Reads the class map one block before the last and shifts the initial weights by one block; "
+        departs="reads the class map one block before the last and shifts the initial weights by one block; "
         "ours reads the last layer and keeps weights in place.",
     ),
     Method(
