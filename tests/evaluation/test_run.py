@@ -220,3 +220,28 @@ def test_a_network_that_diverged_is_reported_not_hidden(faces: PreparedSet, tmp_
     assert evaluation.guided_att_cos.macro is None
     assert evaluation.controls["uniform"].macro is not None
     assert Evaluation.load(tmp_path / "out" / "evaluation.json") == evaluation
+
+
+def test_another_read_out_of_the_same_network(
+    models: dict[str, Path], faces: PreparedSet, evaluation: Evaluation
+) -> None:
+    layercam = evaluate(models["guided"], faces, batch_size=5, method="layercam", workers=0, progress=False)
+    assert (evaluation.model["method"], layercam.model["method"]) == ("cam", "layercam")
+    assert layercam.att_cos == evaluation.att_cos
+    assert layercam.classification == evaluation.classification
+    # from the formula alone: after global average pooling the gradient is w / (h w) everywhere
+    classifier, _ = load_model(models["guided"])
+    item = faces.dataset("test", transform=eval_transform(SIDE))[1]
+    with torch.no_grad():
+        features = classifier(item["image"][None]).features[classifier.final_layer]
+        weight = classifier.head.get_parameter("fc.weight")[item["label"]].clamp(min=0)
+        map_ = torch.einsum("c,bchw->bhw", weight, features).clamp(min=0)[:, None]
+    map_ = (map_ - map_.min()) / (map_ - map_.min()).max()
+    map_ = interpolate(map_, (SIDE, SIDE), mode="bilinear", align_corners=False).clamp(0, 1)
+    cue = AUCue("facs", EXPRESSIONS)(item["landmarks"][None], torch.tensor([item["label"]]), (SIDE, SIDE))
+    assert layercam.images[1]["cam_cos"] == pytest.approx(cosine(map_, cue.map.double().flatten()), abs=1e-5)
+
+
+def test_read_outs_that_take_another_network_are_refused(models: dict[str, Path], faces: PreparedSet) -> None:
+    with pytest.raises(InputError, match="trained as 'cam' cannot be read out as 'wildcat'"):
+        evaluate(models["guided"], faces, method="wildcat", workers=0, progress=False)

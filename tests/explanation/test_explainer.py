@@ -54,6 +54,19 @@ def test_maps_are_those_of_the_network(model, face: Face):
         explanation.class_map("boredom")
 
 
+def test_class_maps_by_another_read_out(model, face: Face):
+    classifier, info = model()
+    explanation = Explainer((classifier, info), method="gradcam")(face)[0]
+    final = classifier(torch.from_numpy(face.crop).permute(2, 0, 1)[None]).features[classifier.final_layer]
+    for k, name in enumerate(EXPRESSIONS):  # after average pooling GradCAM is CAM without its negative part
+        cam = np.tensordot(classifier.head.fc.weight[k].detach().numpy(), final[0].detach().numpy(), axes=1)
+        positive = np.maximum(cam, 0) - np.maximum(cam, 0).min()
+        expected = positive / positive.max() if positive.any() else positive
+        assert np.allclose(explanation.class_map(name), expected, atol=1e-4)
+    with pytest.raises(InputError, match="cannot be read out as 'prm'"):
+        Explainer((classifier, info), method="prm")
+
+
 def test_cosines_by_hand(model, face: Face):
     explanation = Explainer(model(predicts="happiness"))(face)[0]
     cue = cue_of(explanation)

@@ -1,8 +1,9 @@
-"""ResNet-50 of the published code, rebuilt from torchvision: logits, attention of each layer, CAM."""
+"""ResNet-50 of the published code, rebuilt from torchvision: logits, attention of each layer, class maps."""
 
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import torch
 from torch import nn
 
 import aucue  # noqa: F401  (before torchvision)
-from aucue.cams import class_activation_map, normalize_cam
+from aucue.cams import READOUTS, ClassMap, PooledLinear, normalize_cam
 from aucue.guidance import FeatureTap, attention
 
+PUBLISHED = {"cam": "CAM", "gradcam": "GradCam", "gradcam++-fg2024": "GradCAMpp", "layercam": "LayerCAM"}
 LAYERS = ["relu", "layer1", "layer2", "layer3", "layer4"]
 
 
@@ -60,6 +62,37 @@ def test_resnet50(maps, goldens):
     for k, layer in enumerate(LAYERS, start=1):
         att = attention(features[layer])[:, 0]
         torch.testing.assert_close(att, expected[f"feat{k}_att"], atol=1e-5, rtol=1e-5)
-    cam = class_activation_map(features["layer4"], network.fc.weight)  # type: ignore[union-attr, arg-type]
-    cam = normalize_cam(cam)[:, expected["classes"]]
-    torch.testing.assert_close(cam, expected["CAM"], atol=1e-4, rtol=0)
+    linear: Any = network.fc
+    head = PooledLinear(linear.weight, linear.bias)
+    for readout, key in PUBLISHED.items():
+        cams = normalize_cam(READOUTS[readout](features["layer4"], head))
+        torch.testing.assert_close(cams[:, expected["classes"]], expected[key], atol=1e-4, rtol=0)
+
+
+def test_closed_forms_on_the_published_network(goldens):
+    """In single precision, against gradients in double precision."""
+    network = resnet50(goldens, large=False)
+    x = torch.from_numpy(np.load(goldens / "inputs.npz")["x"]).float()
+    linear: Any = network.fc
+    exact = PooledLinear(linear.weight.double(), linear.bias.double())
+    with torch.inference_mode(), FeatureTap(network, "layer4") as tap:
+        network(x)
+        maps = tap.features["layer4"]
+        for readout in READOUTS.values():
+            if readout.name != "cam":
+                closed = normalize_cam(readout(maps, PooledLinear(linear.weight)))
+                by_gradients = normalize_cam(readout(maps.double(), lambda maps: exact(maps)))
+                torch.testing.assert_close(closed.double(), by_gradients, atol=1e-6, rtol=0)
+
+
+def test_class_maps_of_the_whole_network(goldens):
+    """By gradients down to the layer, one class after the other."""
+    published = {
+        name: torch.from_numpy(a) for name, a in np.load(goldens / "resnet50_wgap_small.npz").items()
+    }
+    network = resnet50(goldens, large=False)
+    x = torch.from_numpy(np.load(goldens / "inputs.npz")["x"]).float()
+    maps, logits = ClassMap(network, "layer4", "layercam").read(x, None)
+    torch.testing.assert_close(logits, published["logits"], atol=1e-5, rtol=1e-5)
+    cams = normalize_cam(maps)[:, published["classes"]]
+    torch.testing.assert_close(cams, published["LayerCAM"], atol=1e-4, rtol=0)

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from aucue.classifiers import Classifier
+from aucue.classifiers import Classifier, cutmix
 from aucue.cues import AUCue
 from aucue.data import make_loader, open_prepared
 from aucue.errors import InputError
+from aucue.guidance import alignment, attention
 from aucue.training import GuidanceSettings, GuidedModule, TrainConfig
 from aucue.training.module import guided_layers
 
@@ -95,8 +96,54 @@ def test_cue_is_drawn_on_the_grid_of_the_attention(settings: MakeSettings, class
     config = settings()
     batch = batch_of(config)
     module = module_of(classifier, config)
-    drawn = module.draw(batch, (6, 6)).map
-    assert drawn.shape == (16, 1, 6, 6)
-    assert module.misalignment(drawn.expand(-1, 8, -1, -1), batch).item() == pytest.approx(0, abs=1e-6)
+    drawn = module.draw(batch, module.cue_grid("layer4"))
+    assert drawn.map.shape == (16, 1, 6, 6)
+    features = drawn.map.expand(-1, 8, -1, -1)
+    assert module.misalignment(features, drawn).item() == pytest.approx(0, abs=1e-6)
     published = module_of(classifier, settings(guidance=GuidanceSettings(cue_size="input")))
-    assert published.misalignment(drawn.expand(-1, 8, -1, -1), batch).item() > 0.01
+    assert published.cue_grid("layer4") is None
+    assert published.misalignment(features, published.draw(batch)).item() > 0.01
+
+
+def test_cutmix_pastes_faces_labels_and_cues_and_aligns_the_layer_before_the_last(
+    settings: MakeSettings,
+) -> None:
+    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="cutmix")
+    config = settings(guidance=GuidanceSettings(weight=3.0))
+    batch = batch_of(config)
+    module = module_of(classifier, config)
+    assert module.guided_layers == ("layer3",)
+    torch.manual_seed(7)
+    loss = module.training_step(batch, 0)
+
+    torch.manual_seed(7)
+    targets = torch.nn.functional.one_hot(batch["label"], 7).float()
+    mixed = cutmix(batch["image"], targets, module.draw(batch, module.cue_grid("layer3")))
+    assert mixed.cue is not None
+    out = classifier(mixed.images)
+    aligned = alignment(attention(out.features["layer3"]), *mixed.cue)
+    torch.testing.assert_close(loss, cross_entropy(out.logits, mixed.targets) + 3.0 * aligned)
+
+
+def test_unguided_twin_of_cutmix_sees_the_same_pictures(settings: MakeSettings) -> None:
+    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="cutmix")
+    batch = batch_of(settings())
+    seen = []
+    classifier.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    for weight in (0.0, 4.0):
+        torch.manual_seed(7)
+        module_of(classifier, settings(guidance=GuidanceSettings(weight=weight))).training_step(batch, 0)
+    torch.testing.assert_close(seen[0], seen[1], atol=0, rtol=0)
+    assert not torch.equal(seen[0], batch["image"])
+
+
+def test_both_branches_of_acol_are_trained(settings: MakeSettings) -> None:
+    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="acol")
+    config = settings(guidance=GuidanceSettings(weight=0.0))
+    batch = batch_of(config)
+    loss = module_of(classifier, config).training_step(batch, 0)
+    out = classifier(batch["image"])
+    torch.testing.assert_close(loss, classifier.loss(out, batch["label"]))
+    assert loss > cross_entropy(out.logits, batch["label"])
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in classifier.head.parameters())

@@ -2,15 +2,22 @@
 
 from aucue.classifiers.classifier import Classifier, ClassifierOutput
 from aucue.classifiers.files import ModelInfo, load_model, save_model
-from aucue.classifiers.heads import HEADS, Head, WeightedGAP
+from aucue.classifiers.heads import Head, WeightedGAP
+from aucue.classifiers.methods import HEADS, METHODS, REGULARISERS, Method
+from aucue.classifiers.regularisers import ADL, cutmix
 
 __all__ = [
     "HEADS",
+    "METHODS",
+    "REGULARISERS",
+    "ADL",
     "Classifier",
     "ClassifierOutput",
     "Head",
+    "Method",
     "ModelInfo",
     "WeightedGAP",
+    "cutmix",
     "load_model",
     "save_model",
 ]

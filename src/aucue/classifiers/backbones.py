@@ -6,7 +6,7 @@ network, so that classifiers can be copied, pickled, compiled, exported and trai
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from aucue.errors import InputError
 from aucue.guidance import to_nchw
 
 # Set by the classifier itself, or able to fetch and read other files: not for a model file to choose.
-_RESERVED_OPTIONS = frozenset(
+RESERVED_OPTIONS = frozenset(
     [
         "model_name",
         "pretrained",
@@ -75,23 +75,26 @@ def pretrained_cfg(name: str) -> Any:
         raise InputError(f"'{name}': timm has no weights of that tag for {bare}; it has: {tags}.") from error
 
 
-def check_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Further arguments of a timm model, in the form in which a model file stores them (tuples become lists).
+def check_options(
+    options: Mapping[str, Any] | None, where: str = "backbone_options", reserved: Collection[str] = ()
+) -> dict[str, Any]:
+    """Further arguments of a part, in the form in which a model file stores them (tuples become lists).
+
+    Args:
+        options: the arguments.
+        where: name of the setting, for messages.
+        reserved: names that may not be there.
 
     Raises:
         InputError: an option is set by the classifier itself, or cannot be stored as JSON.
     """
     options = dict(options or {})
-    if reserved := sorted(_RESERVED_OPTIONS & options.keys()):
-        raise InputError(
-            f"backbone_options: '{reserved[0]}' cannot be set there; use the classifier's own arguments."
-        )
+    if taken := sorted(options.keys() & reserved):
+        raise InputError(f"{where}: '{taken[0]}' cannot be set there; use the classifier's own arguments.")
     try:
         return json.loads(json.dumps(options))
     except TypeError as error:
-        raise InputError(
-            f"backbone_options: only plain values can be stored in a model file ({error})."
-        ) from error
+        raise InputError(f"{where}: only plain values can be stored in a model file ({error}).") from error
 
 
 def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> nn.Module:

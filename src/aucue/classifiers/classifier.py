@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from aucue.cams import READOUTS
 from aucue.classifiers.backbones import (
+    RESERVED_OPTIONS,
     check_options,
     create_backbone,
     enlarge_final_maps,
@@ -16,7 +18,10 @@ from aucue.classifiers.backbones import (
     pretrained_cfg,
     study,
 )
-from aucue.classifiers.heads import HEADS, Head
+from aucue.classifiers.heads import Head
+from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
+from aucue.classifiers.regularisers import ADL, adl_blocks
+from aucue.classifiers.transformers import CLASS_ATTENTION
 from aucue.classifiers.weights import pretrained_state, read_state
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
@@ -38,9 +43,10 @@ class Classifier(nn.Module):
     """A timm backbone under a head. `Classifier.create` starts from weights, this constructor at random.
 
     Args:
-        backbone: name of a timm model, with or without a weight tag.
+        backbone: name of a timm model, with or without a weight tag; None takes the method's own network, or
+            resnet18.
         classes: names of the classes; their order is that of the logits.
-        head: name of a head in `HEADS`.
+        head: name of a head in `HEADS` to take instead of weighted GAP; None takes the method's.
         input_size: side S of the square input, in pixels.
         final_stride: input pixels per cell of the final feature maps; the strides of the layers beyond are
             set to 1 (finer maps, more time). None keeps the backbone's own.
@@ -48,15 +54,18 @@ class Classifier(nn.Module):
         mean: (3,) mean of red, green and blue in [0, 1]; None takes the backbone's own, which its
             weights expect.
         std: (3,) standard deviations likewise.
+        method: name of a method in `METHODS`, which says head, regulariser and read-out.
+        head_options: further arguments of the head, plain values only.
 
     Attributes:
         config: dict of plain values with which `Classifier(**config)` builds the same network.
         classes: names of the classes.
         input_size: side of the square input, in pixels.
+        method: row of the method in `METHODS`.
 
     Raises:
-        InputError: unknown backbone or head, doubtful classes, or a size or stride that the network cannot
-            have.
+        InputError: unknown backbone, method or head, doubtful classes, or a size or stride that the network
+            cannot have.
 
     Example:
         >>> classifier = Classifier("test_resnet", ("neutral", "happiness"), input_size=64)
@@ -70,32 +79,38 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        backbone: str = "resnet18",
+        backbone: str | None = None,
         classes: Sequence[str] = EXPRESSIONS,
-        head: str = "wgap",
+        head: str | None = None,
         input_size: int = 224,
         final_stride: int | None = None,
         backbone_options: Mapping[str, Any] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        method: str = "cam",
+        head_options: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        options = check_options(backbone_options)
+        self.method = method_named(method)
+        backbone = backbone or self.method.default_backbone
+        options = check_options(backbone_options, reserved=RESERVED_OPTIONS)
         cfg = pretrained_cfg(backbone)
         self.classes = _checked_classes(classes)
         self.input_size = _checked_integer("input_size", input_size)
-        if head not in HEADS:
-            raise InputError(f"'{head}' is no head; choose from {', '.join(HEADS)}.")
         self.backbone = create_backbone(backbone, input_size, options)
         if final_stride is not None:
             _checked_integer("final_stride", final_stride)
             enlarge_final_maps(self.backbone, backbone, input_size, final_stride)
+        if self.method.regulariser == "adl":
+            ADL().attach(self.backbone, adl_blocks(self.backbone))
         self._anatomy = study(self.backbone, backbone, input_size)
         for name, parameter in self.backbone.named_parameters():
             # parts of timm's own head that stay in the backbone: never reached by gradients, they would stop
             # distributed training
             parameter.requires_grad_(name not in self._anatomy.idle)
-        self.head: Head = HEADS[head](self.shapes[self.final_layer][0], len(self.classes))
+        head = _checked_head(self.method, head)
+        own_options = check_options({**self.method.head_options, **(head_options or {})}, "head_options")
+        self.head = _build_head(head, self.shapes, len(self.classes), own_options)
         self.config: dict[str, Any] = {
             "backbone": backbone,
             "classes": list(self.classes),
@@ -105,6 +120,8 @@ class Classifier(nn.Module):
             "backbone_options": options,
             "mean": _checked_colour("mean", cfg.mean if mean is None else mean),
             "std": _checked_colour("std", cfg.std if std is None else std),
+            "method": method,
+            "head_options": own_options,
         }
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
@@ -113,9 +130,9 @@ class Classifier(nn.Module):
     @classmethod
     def create(
         cls,
-        backbone: str = "resnet18",
+        backbone: str | None = None,
         classes: Sequence[str] = EXPRESSIONS,
-        head: str = "wgap",
+        head: str | None = None,
         pretrained: bool = False,
         weights: str | Path | None = None,
         input_size: int = 224,
@@ -123,13 +140,16 @@ class Classifier(nn.Module):
         backbone_options: Mapping[str, Any] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        method: str = "cam",
+        head_options: Mapping[str, Any] | None = None,
     ) -> Self:
         """Build a classifier whose backbone starts from given weights; the head always starts at random.
 
         Args:
-            backbone: name of a timm model, with or without a weight tag.
+            backbone: name of a timm model, with or without a weight tag; None takes the method's own network,
+                or resnet18.
             classes: names of the classes.
-            head: name of a head in `HEADS`.
+            head: name of a head in `HEADS` to take instead of weighted GAP; None takes the method's.
             pretrained: start from the weights that timm publishes. False, without `weights`: at random.
             weights: start from this local file instead (.safetensors, or a .pth of plain tensors), whatever
                 `pretrained` says. It must match the backbone exactly; its classification head is left out.
@@ -138,17 +158,31 @@ class Classifier(nn.Module):
             backbone_options: further arguments of the timm model.
             mean: (3,) input mean; None takes the backbone's own.
             std: (3,) input standard deviations; None takes the backbone's own.
+            method: name of a method in `METHODS`.
+            head_options: further arguments of the head.
 
         Raises:
             WeightsError: pretrained weights can neither be reached nor found in the local cache.
             InputError: the weights do not fit, or as for the constructor.
         """
+        backbone = backbone or method_named(method).default_backbone
         state, origin = None, str(weights)
         if weights is not None:
             state = read_state(weights)
         elif pretrained:
             state, origin = pretrained_state(backbone), "timm's pretrained weights"
-        classifier = cls(backbone, classes, head, input_size, final_stride, backbone_options, mean, std)
+        classifier = cls(
+            backbone,
+            classes,
+            head,
+            input_size,
+            final_stride,
+            backbone_options,
+            mean,
+            std,
+            method,
+            head_options,
+        )
         if state is not None:
             options = classifier.config["backbone_options"]
             load_weights(classifier.backbone, backbone, input_size, options, state, origin)
@@ -190,8 +224,44 @@ class Classifier(nn.Module):
         features[self.final_layer] = final
         return ClassifierOutput(self.head(final), features)
 
+    def loss(self, output: ClassifierOutput, targets: Tensor) -> Tensor:
+        """The classification term of the training loss: cross-entropy, of each branch where there are two.
+
+        Args:
+            output: what a forward pass gave.
+            targets: ids (B,), or probabilities (B, K) where labels were mixed.
+
+        Returns:
+            A scalar.
+        """
+        return self.head.loss(output.features[self.final_layer], output.logits, targets)
+
+    def class_map(
+        self, output: ClassifierOutput, classes: Tensor | None = None, readout: str | None = None
+    ) -> Tensor:
+        """Where the evidence for a class was seen, by the method's read-out, without another pass through the
+        backbone.
+
+        Args:
+            output: what a forward pass gave, in any gradient mode.
+            classes: (B,) ids, one class per image; None for all classes.
+            readout: key in `aucue.cams.READOUTS`, or the method's name; None takes the method's.
+
+        Returns:
+            (B, 1, h, w), or (B, K, h, w) for all classes; not normalised.
+
+        Raises:
+            InputError: no such read-out.
+        """
+        features, name = output.features[self.final_layer], readout_for(self.method, readout)
+        if name != "cam":
+            return READOUTS[name](features, self.head, classes)
+        maps = self.head.class_maps(features) if classes is None else self.head.class_map(features, classes)
+        seen = output.features.get(CLASS_ATTENTION)  # of TS-CAM, which couples both
+        return maps if seen is None else maps * seen
+
     def class_maps(self, final_features: Tensor) -> Tensor:
-        """Class maps of features that a forward pass gave, without a further pass.
+        """The head's own class maps of features that a forward pass gave, whatever the method's read-out.
 
         Args:
             final_features: (B, C, h, w), `output.features[classifier.final_layer]`.
@@ -209,6 +279,30 @@ class Classifier(nn.Module):
         if images.dtype == torch.uint8:
             unit = unit / 255
         return (unit - self.mean) / self.std
+
+
+def _checked_head(method: Method, head: str | None) -> str:
+    if head is None:
+        return method.head
+    if head not in HEADS:
+        raise InputError(f"'{head}' is no head; choose from {', '.join(HEADS)}.")
+    if head != method.head != "wgap":
+        raise InputError(f"method '{method.name}' is its head '{method.head}'; leave head={head!r} out.")
+    return head
+
+
+def _build_head(
+    name: str, shapes: Mapping[str, tuple[int, int, int]], classes: int, options: Mapping[str, Any]
+) -> Head:
+    if name == "ts-cam" and CLASS_ATTENTION not in shapes:
+        raise InputError(
+            "ts-cam: needs a backbone that tells what its class token attends to (ts_cam_deit_*)."
+        )
+    *_, final = shapes.values()
+    try:
+        return HEADS[name].for_features(final, classes, **options)
+    except TypeError as error:
+        raise InputError(f"head_options: {name} does not take {dict(options)} ({error}).") from error
 
 
 def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:

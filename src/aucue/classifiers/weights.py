@@ -34,7 +34,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such weight file.")
-    state: Any = _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+    state: Any = _read_safetensors(path) if is_safetensors(path) else read_torch(path)
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -58,7 +58,12 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: damaged or cut short ({error}).") from error
 
 
-def _read_torch(path: Path) -> Any:
+def read_torch(path: Path) -> Any:
+    """What a PyTorch file of tensors in plain containers holds. Nothing is ever unpickled.
+
+    Raises:
+        InputError: it is no such file, or holds anything else.
+    """
     try:
         with path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)

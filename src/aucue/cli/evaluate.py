@@ -11,6 +11,7 @@ def command(
     split: Literal["train", "val", "test"] = "test",
     out: Path,
     against: list[Path] | None = None,
+    method: str | None = None,
     batch_size: int = 64,
     device: str = "auto",
     workers: int | None = None,
@@ -27,6 +28,8 @@ def command(
         split: Which faces.
         out: Folder for the results.
         against: Further model files to compare with.
+        method: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
+            that of the method the model was trained as.
         batch_size: Faces per step.
         device: "auto", "cpu", "cuda", ...
         workers: Processes that read pictures; by default what suits this machine.
@@ -52,6 +55,7 @@ def command(
             batch_size=batch_size,
             device=device,
             workers=workers,
+            method=method,
             name=name,
             out=folders[name],
             overwrite=overwrite,

@@ -20,6 +20,7 @@ def command(
     model: Path,
     out: Path = Path("explanations"),
     detector: str = "dlib",
+    method: str | None = None,
     device: str = "cpu",
     overwrite: bool = False,
 ) -> int:
@@ -34,6 +35,8 @@ def command(
         model: Model file (.safetensors) that `aucue train` wrote.
         out: Folder for pictures and numbers; other files in it are left alone.
         detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
+        method: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
+            that of the method the model was trained as.
         device: Where the network runs: cpu, cuda, cuda:1, mps.
         overwrite: Replace earlier explanations of these photographs in --out.
     """
@@ -50,7 +53,7 @@ def command(
         _refuse_earlier(out, names)
     classifier, info = load_model(model)
     reader = _reader(detector, reading_size(classifier), info.template or "aucue")
-    explainer = Explainer((classifier, info), reader, device)
+    explainer = Explainer((classifier, info), reader, device, method)
     console = Console(highlight=False)
     unread: list[str] = []
     faceless: list[Path] = []

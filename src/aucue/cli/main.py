@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "a prepared set -> a classifier, guided or not",
     "evaluate": "accuracy and interpretability of a classifier on a prepared set, with controls",
     "explain": "photographs -> expression, probabilities and where the evidence was seen",
+    "import-fg2024": "a checkpoint that the authors of the FG 2024 paper release -> a model file",
     "doctor": "versions, devices and files on this machine",
 }
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_USAGE.format(commands="\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())))
+        print(_USAGE.format(commands="\n".join(f"  {name:<15}{text}" for name, text in COMMANDS.items())))
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
         from aucue import __version__
@@ -70,7 +71,7 @@ def _run(name: str, argv: list[str]) -> int:
         hint = f"did you mean {nearest[0]}?" if nearest else f"choose {', '.join(COMMANDS)}"
         print(f"aucue: unknown command {name}; {hint}", file=sys.stderr)
         return 2
-    module = import_module(f"aucue.cli.{name}")
+    module = import_module(f"aucue.cli.{name.replace('-', '_')}")
     if hasattr(module, "run"):
         return module.run(argv)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    source: Literal["folder", "csv", "synthetic"],
+    source: Literal["folder", "csv", "folds", "synthetic"],
     *,
     out: Path,
     root: Path | None = None,
@@ -37,7 +37,9 @@ def command(
     """Find, align and store every face of a collection once, ready for training and evaluation.
 
     Sources: `folder` reads ROOT/SPLIT/LABEL/*.jpg or ROOT/LABEL/*.jpg; `csv` reads a table with the columns
-    file and label (and perhaps split, person, landmarks); `synthetic` draws faces, with exact landmarks.
+    file and label (and perhaps split, person, landmarks); `folds` reads the lists of the FG 2024 code
+    (ROOT/class_id.yaml, ROOT/SPLIT/image_ids.txt, class_labels.txt, landmarks.txt) for pictures below IMAGES;
+    `synthetic` draws faces, with exact landmarks.
 
     All cores are used; the same command continues an interrupted run. Pictures that cannot be used are left
     out and listed in problems.csv; the exit status is then 1.
@@ -45,10 +47,10 @@ def command(
     Args:
         source: Where the photographs come from.
         out: Folder of the prepared set.
-        root: Folder of the collection (folder, csv).
+        root: Folder of the collection, or of its lists (folder, csv, folds).
         labels: Table of files and labels, relative to the root (csv).
         images: Folder of the files, relative to the root; by default images/ beside the table, or the table's
-            own folder (csv).
+            own folder (csv). For folds it is given, relative to where you are.
         landmarks: Table of landmarks (file, x0, y0, ..., x67, y67; CSV or Parquet), relative to the root; not
             needed if the labels' table has these columns (csv).
         classes: Class names in the order of their ids; by default the seven expressions (folder, csv).
@@ -70,7 +72,7 @@ def command(
     """
     from rich.console import Console
 
-    from aucue.data import CsvSource, FolderSource, SyntheticSource, prepare
+    from aucue.data import CsvSource, FolderSource, FoldsSource, SyntheticSource, prepare
     from aucue.data.description import DESCRIPTION_FILE
     from aucue.facs import EXPRESSIONS
 
@@ -82,6 +84,10 @@ def command(
         chosen = SyntheticSource(train, val, test, seed, max(size, 112), shortcut)
     elif root is None:
         raise InputError(f"--root is missing: the folder of the collection ({source})")
+    elif source == "folds":
+        if images is None:
+            raise InputError("--images is missing: the folder that the paths in the folds begin in")
+        chosen = FoldsSource(root, images)
     elif source == "folder":
         chosen = FolderSource(root, names, split)
     else:

@@ -1,5 +1,6 @@
 """`aucue train`: settings in, one model file out."""
 
+from aucue.classifiers.methods import METHODS
 from aucue.cli.arguments import Parser
 from aucue.training.config import TrainConfig
 
@@ -12,7 +13,7 @@ Unguided twin of a configuration: --guidance.weight 0 --out ANOTHER."""
 
 def run(argv: list[str]) -> int:
     """Parse settings, train, say where the model is."""
-    parser = Parser(prog="aucue train", description=DESCRIPTION)
+    parser = Parser(prog="aucue train", description=f"{DESCRIPTION}\n\n{_methods()}")
     parser.add_argument("--config", action="config", help="YAML file with any of the settings below.")
     parser.add_argument("--overwrite", action="store_true", help="Start anew even if --out holds a training.")
     parser.add_class_arguments(TrainConfig)
@@ -26,3 +27,9 @@ def run(argv: list[str]) -> int:
     print(f"Model: {model}")
     print(f"Next:  aucue evaluate {model} --data {config.data.path} --out {config.out}/evaluation")
     return 0
+
+
+def _methods() -> str:
+    """What --classifier.method chooses from, in a paragraph."""
+    rows = [f"{row.name} ({row.title}, {row.citation})" for row in METHODS.values()]
+    return f"Methods: {'; '.join(rows)}."

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from aucue.data.cores import available_cores, default_workers
     from aucue.data.csv_table import CsvSource
     from aucue.data.folder import FolderSource
+    from aucue.data.folds import FoldsSource
     from aucue.data.holdout import split_holdout
     from aucue.data.loading import EpochSampler, make_loader
     from aucue.data.preparation import PrepareReport, prepare
@@ -30,6 +31,7 @@ _HOME = {
     "source": ("SPLITS", "Sample", "Source"),
     "folder": ("FolderSource",),
     "csv_table": ("CsvSource",),
+    "folds": ("FoldsSource",),
     "synthetic": ("SyntheticSource",),
     "preparation": ("prepare", "PrepareReport"),
     "prepared": ("open_prepared", "PreparedSet", "FaceDataset", "FaceSample"),
@@ -52,6 +54,7 @@ __all__ = [
     "Source",
     "FolderSource",
     "CsvSource",
+    "FoldsSource",
     "SyntheticSource",
     "prepare",
     "PrepareReport",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.classifiers.methods import name_of_readout, readout_for
 from aucue.cues import AUCue, Cue
 from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.errors import InputError
@@ -48,6 +49,7 @@ def evaluate(
     device: str = "auto",
     workers: int | None = None,
     examples: int = 2,
+    method: str | None = None,
     name: str | None = None,
     data_name: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -67,6 +69,8 @@ def evaluate(
         device: "auto" takes a CUDA GPU if there is one.
         workers: Processes that read pictures; by default what suits this machine.
         examples: Faces per class kept for the report: the first of the split, not chosen.
+        method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
+            model was trained as. cam, gradcam, gradcam++ and layercam are read-outs of the same network.
         name: Name of the model in tables and reports; default that of its file, or of its folder if the file
             is called model.safetensors.
         data_name: Name of the set in tables and reports; default that of its source.
@@ -78,7 +82,7 @@ def evaluate(
         Figures, one row per face, and the pictures of the report.
 
     Raises:
-        InputError: Model and set do not fit each other, or the split is empty.
+        InputError: Model and set do not fit each other, the split is empty, or there is no such read-out.
         OutputExistsError: `out` holds an evaluation already.
     """
     if out is not None:
@@ -89,7 +93,8 @@ def evaluate(
     if len(dataset) == 0:
         raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
     label_ids = _label_ids(prepared.classes, classifier.classes)
-    observer = _Observer(classifier, info, label_ids, _device(device), examples)
+    readout = readout_for(classifier.method, method)
+    observer = _Observer(classifier, info, label_ids, _device(device), examples, readout)
     loader = make_loader(dataset, batch_size, workers=workers)
     doing, console = f"{name} on {data_name or prepared.name}", Console(stderr=True)
     for batch in track(loader, doing, console=console, transient=True, disable=not progress):
@@ -98,7 +103,7 @@ def evaluate(
     evaluation = observer.summarise(dataset)
     evaluation = replace(
         evaluation,
-        model=_describe_model(name, classifier, info),
+        model=_describe_model(name, classifier, info, name_of_readout(classifier.method, method)),
         data=_describe_data(data_name, prepared, split) | evaluation.data,
         notes=_notes(evaluation, info, prepared),
     )
@@ -111,8 +116,15 @@ class _Observer:
     """Sees every face once (`look`), then their landmarks once more (`compare_with_controls`)."""
 
     def __init__(
-        self, classifier: Classifier, info: ModelInfo, label_ids: Tensor, device: torch.device, examples: int
+        self,
+        classifier: Classifier,
+        info: ModelInfo,
+        label_ids: Tensor,
+        device: torch.device,
+        examples: int,
+        readout: str,
     ):
+        self.readout = readout
         self.classifier = classifier.to(device).eval()
         self.device = device
         self.label_ids = label_ids.to(device)
@@ -148,8 +160,9 @@ class _Observer:
             self.record(
                 f"att_cos {layer}", map_cosine(attention_at(map_, self.size), cue.map), labels, cue.valid
             )
-        class_maps = self.classifier.class_maps(out.features[self.classifier.final_layer])
-        true_map, predicted_map = (normalize_cam(_map_of(class_maps, ids)) for ids in (labels, predictions))
+        true_map, predicted_map = (
+            normalize_cam(self.classifier.class_map(out, ids, self.readout)) for ids in (labels, predictions)
+        )
         for name, map_ in (("cam_cos", true_map), ("cam_cos predicted class", predicted_map)):
             self.record(name, map_cosine(cam_at(map_, self.size), cue.map), labels, cue.valid)
         maps = {
@@ -294,11 +307,6 @@ class _Observer:
         return rows
 
 
-def _map_of(class_maps: Tensor, ids: Tensor) -> Tensor:
-    """The map (B, 1, h, w) of one class per image from maps (B, K, h, w)."""
-    return class_maps[torch.arange(len(ids), device=ids.device), ids].unsqueeze(1)
-
-
 def _shown_layer(classifier: Classifier, info: ModelInfo) -> str:
     """The deepest guided layer; without guidance the final one."""
     guided = (info.guidance or {}).get("layers") or []
@@ -333,11 +341,11 @@ def _device(name: str) -> torch.device:
         raise InputError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def _describe_model(name: str, classifier: Classifier, info: ModelInfo) -> dict[str, Any]:
+def _describe_model(name: str, classifier: Classifier, info: ModelInfo, method: str) -> dict[str, Any]:
     return {
         "name": name,
         "backbone": classifier.config["backbone"],
-        "method": info.method,
+        "method": method,
         "layers": list(classifier.layers),
         "guidance": info.guidance,
     }

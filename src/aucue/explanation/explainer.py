@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
@@ -31,9 +32,11 @@ class Explainer:
         model: Path of a model file, or a classifier with what belongs to it.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs, as torch names it.
+        method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
+            model was trained as.
 
     Raises:
-        InputError: The model file or the device cannot be used.
+        InputError: The model file, the device or the read-out cannot be used.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class Explainer:
         model: str | Path | tuple[Classifier, ModelInfo],
         reader: FaceReader | None = None,
         device: str | torch.device = "cpu",
+        method: str | None = None,
     ) -> None:
         classifier, self.info = model if isinstance(model, tuple) else load_model(model)
         self.device = _device(device)
         self.classifier = classifier.to(self.device).eval()
+        self.method = readout_for(classifier.method, method)
         self._reader = reader
         codebook = self.info.codebook
         self.codebook = Codebook.load("facs") if codebook is None else Codebook.from_dict(codebook)
@@ -99,9 +104,7 @@ class Explainer:
         out = self.classifier(images.to(self.device))
         probabilities = out.logits.float().softmax(dim=1).cpu()  # (B, K)
         predicted = probabilities.argmax(dim=1)
-        maps = (
-            normalize_cam(self.classifier.class_maps(out.features[self.classifier.final_layer])).float().cpu()
-        )
+        maps = normalize_cam(self.classifier.class_map(out, readout=self.method)).float().cpu()
         attentions = {name: attention(features).float().cpu() for name, features in out.features.items()}
         names = [self.classifier.classes[i] for i in predicted.tolist()]
         ids = torch.tensor([self._cued.index(name) if name in self._cued else -1 for name in names])
@@ -138,13 +141,19 @@ def reading_size(classifier: Classifier) -> int:
     return max(224, classifier.input_size)
 
 
-def load(path: str | Path, reader: FaceReader | None = None, device: str | torch.device = "cpu") -> Explainer:
+def load(
+    path: str | Path,
+    reader: FaceReader | None = None,
+    device: str | torch.device = "cpu",
+    method: str | None = None,
+) -> Explainer:
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
 
     Args:
         path: Model file that `aucue train` wrote.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs.
+        method: Read-out of the class maps; by default the model's own.
 
     Returns:
         The explainer.
@@ -152,7 +161,7 @@ def load(path: str | Path, reader: FaceReader | None = None, device: str | torch
     Raises:
         InputError: The file is no model file of aucue.
     """
-    return Explainer(path, reader, device)
+    return Explainer(path, reader, device, method)
 
 
 def _device(name: str | torch.device) -> torch.device:

@@ -3,6 +3,20 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+MethodName = Literal[
+    "cam",
+    "wildcat",
+    "gradcam",
+    "gradcam++",
+    "acol",
+    "prm",
+    "adl",
+    "cutmix",
+    "layercam",
+    "ts-cam",
+    "apvit",
+]
+
 
 @dataclass
 class DataSettings:
@@ -27,24 +41,32 @@ class DataSettings:
 
 @dataclass
 class ClassifierSettings:
-    """The network: any timm backbone under a weighted-GAP head.
+    """The network: a method on a timm backbone.
 
     Attributes:
-        backbone: name of a timm model.
+        method: weakly supervised localisation method, which says head, regulariser, read-out and guided
+            layer. cam, gradcam, gradcam++ and layercam train the same network.
+        backbone: name of a timm model; null takes resnet18, or the method's own network (ts-cam, apvit).
         pretrained: start from timm's published weights (needs its source or a cached copy).
         weights: start from this local weight file instead (.safetensors, or a .pth of plain tensors).
         input_size: side of the square input in pixels.
         final_stride: input pixels per cell of the last feature map; smaller gives finer maps and costs time.
-            null keeps the backbone's own (mostly 32).
+            null keeps the backbone's own (mostly 32); so do methods with a network of their own.
         options: further arguments of the timm model.
+        head: gap, max or logsumexp instead of weighted GAP, in methods that have that; null takes the
+            method's.
+        head_options: further arguments of the head.
     """
 
-    backbone: str = "resnet18"
+    method: MethodName = "cam"
+    backbone: str | None = None
     pretrained: bool = False
     weights: str | None = None
     input_size: int = 112
     final_stride: int | None = 8
     options: dict[str, Any] = field(default_factory=dict)
+    head: str | None = None
+    head_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,7 +75,8 @@ class GuidanceSettings:
 
     Attributes:
         weight: lambda of the alignment term; 0 trains the unguided twin.
-        layers: names of the aligned layers; null aligns the last one.
+        layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
+            before.
         loss: alignment loss between attention and cue.
         attention: which channels make the attention map.
         codebook: `facs`, `fg2024` or a YAML file.

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from aucue.classifiers import Classifier, ModelInfo, save_model
+from aucue.classifiers.methods import method_named
 from aucue.cues import AUCue
 from aucue.data import (
     FaceDataset,
@@ -162,14 +163,18 @@ def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, 
 
 def _classifier(prepared: PreparedSet, config: TrainConfig) -> Classifier:
     settings = config.classifier
+    own = method_named(settings.method).has_own_backbone
     return Classifier.create(
         backbone=settings.backbone,
         classes=prepared.classes,
         pretrained=settings.pretrained,
         weights=settings.weights,
         input_size=settings.input_size,
-        final_stride=settings.final_stride,
+        final_stride=None if own else settings.final_stride,
         backbone_options=settings.options,
+        method=settings.method,
+        head=settings.head,
+        head_options=settings.head_options,
     )
 
 
@@ -224,7 +229,7 @@ def _info(
             "loss": config.guidance.loss,
             "attention": config.guidance.attention,
         },
-        method="cam",
+        method=config.classifier.method,
         metrics={"held_out": chosen["figures"], "epoch": int(chosen["epoch"]) + 1},
         provenance={
             "trained_on": prepared.provenance,

@@ -5,10 +5,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import one_hot
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier
+from aucue.classifiers.regularisers import cutmix
 from aucue.cues import AUCue, Cue
 from aucue.errors import InputError
 from aucue.guidance import alignment, attention
@@ -24,7 +25,8 @@ class GuidedModule(L.LightningModule):
 
     The loss is cross-entropy + weight * mean over the aligned layers of 1 - cos(T_l, A). Faces without a
     valid cue (neutral, no landmarks) contribute to the first term only. A weight of 0 trains the unguided
-    twin: the same network on the same batches in the same order.
+    twin: the same network on the same batches in the same order. The classifier's method says what the
+    cross-entropy is taken of and whether samples are mixed.
 
     Args:
         classifier: the network to train.
@@ -48,26 +50,41 @@ class GuidedModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """One optimisation step's loss; logs its two terms."""
-        images, expression = batch["image"], batch["label"]
+        images, target, mixed = batch["image"], batch["label"], None
+        if self.classifier.method.regulariser == "cutmix":
+            cue = self.draw(batch, self.cue_grid(self.guided_layers[-1]))
+            images, target, mixed = cutmix(images, self.one_hot(target), cue)
         out = self.classifier(images)
-        classification = cross_entropy(out.logits, expression)
+        classification = self.classifier.loss(out, target)
         self.log("train/cross_entropy", classification, on_step=False, on_epoch=True)
         weight = self.config.guidance.weight
         if weight == 0:
             return classification
         misaligned = torch.stack(
-            [self.misalignment(out.features[k], batch) for k in self.guided_layers]
+            [
+                self.misalignment(out.features[layer], mixed or self.draw(batch, self.cue_grid(layer)))
+                for layer in self.guided_layers
+            ]
         ).mean()
         self.log("train/alignment", misaligned, on_step=False, on_epoch=True)
         return classification + weight * misaligned
 
-    def misalignment(self, features: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Alignment loss of one layer's features (B, C, h, w) with the AU maps of a batch."""
+    def misalignment(self, features: torch.Tensor, cue: Cue) -> torch.Tensor:
+        """Alignment loss of one layer's features (B, C, h, w)."""
         settings = self.config.guidance
         attended = attention(features, settings.attention)
-        own_grid = (attended.shape[-2], attended.shape[-1])
-        cue = self.draw(batch, own_grid if settings.cue_size == "attention" else None)
         return alignment(attended, cue.map, cue.valid, settings.loss, across_ranks=True)
+
+    def one_hot(self, expression: torch.Tensor) -> torch.Tensor:
+        """Labels (B,) as probabilities (B, K)."""
+        return one_hot(expression, len(self.classifier.classes)).float()
+
+    def cue_grid(self, layer: str) -> tuple[int, int] | None:
+        """Size at which a layer's cue is drawn: that of its attention, or None for the input's."""
+        if self.config.guidance.cue_size == "input":
+            return None
+        _, height, width = self.classifier.shapes[layer]
+        return height, width
 
     def draw(self, batch: Batch, grid: tuple[int, int] | None = None) -> Cue:
         """AU maps (B, 1, *grid) of a batch, drawn on its device; by default at the input's size."""
@@ -82,8 +99,7 @@ class GuidedModule(L.LightningModule):
         self.classification.update(out.logits, expression)
         attended = attention(out.features[self.guided_layers[-1]])
         self.att_cos.update(attended, cue.map, expression, cue.valid)
-        maps = self.classifier.class_maps(out.features[self.classifier.final_layer])
-        true_class = maps[torch.arange(len(maps), device=maps.device), expression].unsqueeze(1)
+        true_class = self.classifier.class_map(out, expression)
         self.cam_cos.update(normalize_cam(true_class), cue.map, expression, cue.valid)
 
     def on_validation_epoch_end(self) -> None:
@@ -113,12 +129,12 @@ class GuidedModule(L.LightningModule):
 
 
 def guided_layers(classifier: Classifier, settings: GuidanceSettings) -> tuple[str, ...]:
-    """The aligned layers: those asked for, or the last one.
+    """The aligned layers: those asked for, or the method's.
 
     Raises:
         InputError: a layer is not one of the classifier's.
     """
-    layers = tuple(settings.layers or (classifier.final_layer,))
+    layers = tuple(settings.layers or (classifier.layers[classifier.method.layer],))
     for layer in layers:
         if layer not in classifier.layers:
             raise InputError(

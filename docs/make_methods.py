@@ -1,0 +1,198 @@
+"""Write docs/methods.md from the registry: `python docs/make_methods.py [--models DIR]`.
+
+With --models, a folder with one training per method (DIR/<method>/model.safetensors, unguided ones in
+DIR/<method>_unguided/), pictures of one rendered face are drawn anew, too.
+"""
+
+import argparse
+import inspect
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from docstring_parser import parse
+
+from aucue.classifiers import ADL, HEADS, METHODS, Method
+
+DOCS = Path(__file__).parent
+PICTURES = "images/methods"
+# of the settings of the guidance and of the network, what the paper's layer numbers are called in timm
+LAYERS = {-1: "the last one", -2: "the last but one"}
+
+INTRODUCTION = """# Methods
+
+<!-- Written by docs/make_methods.py from src/aucue/classifiers/methods.py: change it there. -->
+
+A method is a backbone, a head, perhaps a regulariser, a read-out of class maps, and the layer that is
+guided. The eleven of the paper (Belharbi et al., FG 2024) are rows of one table,
+`aucue.classifiers.METHODS`:
+
+{table}
+
+Any of them is trained with and without guidance:
+
+```
+aucue train --data.path SET --out RUN      --classifier.method acol
+aucue train --data.path SET --out RUN_TWIN --classifier.method acol --guidance.weight 0
+```
+
+{shared} are read-outs of one network: train it once
+and choose the map when you use it, `aucue evaluate MODEL --method layercam ...`,
+`aucue explain PHOTO --method gradcam ...`. The same option reads any other network by gradients.
+
+$F_k$ are the last feature maps ($h \\times w$), $w$ and $b$ weights and biases, $y_c$ the logit of class
+$c$, $M_c$ its map, $g_k = \\partial y_c / \\partial F_k$; $\\mathrm{{mean}}$ and $\\sum$ without index
+run over cells, and $\\mathrm{{norm}}\\, M = (M - \\min M) / \\max(M - \\min M)$. Heads start
+Xavier-uniform with zero biases. The heads `gap`, `max` and `logsumexp` (`--classifier.head`) belong to no
+row; they replace weighted GAP where a method has it.
+"""
+
+AGREEMENT = """## Where we agree with the published code, and where we differ
+
+`tests/golden` compares with arrays that the published code computed on a ResNet-50 with coarse (7 x 7)
+and fine (28 x 28) maps, and on its two transformers, from the same weights and pictures. Logits agree
+within 1e-5, class maps in [0, 1] within 1e-4: for the heads `wgap`, `gap`, `max`, `logsumexp`, `wildcat`,
+`prm` and `acol`, for ADL, for CAM, GradCAM, GradCAM++ and LayerCAM, for TS-CAM and for APViT. These are
+the settings it takes:
+
+{parity}
+
+Otherwise we differ on purpose:
+
+- **The class of a map.** The published code is always given the label, and so is CAM-COS here.
+  Explanations show the predicted class, or the one asked for.
+- **ADL.** The published code counts its blocks with the ADL layers among them, reads the class map one
+  block before the last one and starts from weights that are shifted by one block. Here the last layer is
+  read, and every block starts from its own weights. The published read-out is compared in the tests, on
+  the features of `layer4.1`.
+- **ADL on other backbones.** It sits after the first block of the last stage but one and after the first
+  and the last block of the last stage, which in a ResNet-50 are the published places. Networks of tokens
+  are refused.
+- **CutMix.** Every batch is mixed, with a share drawn uniformly (probability 1 and beta 1, as published).
+  Pictures, labels and cues are pasted together. A sample whose two parts do not both have a cue takes no
+  part in the alignment. Cues are pasted by area, so that a coarse cue is mixed in the cells on the box's
+  border.
+- **Alignment, cues, codebook and measures** have parity settings of their own (`fg2024`).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    shared = [row.title for row in METHODS.values() if row.shares_network_with(METHODS["cam"])]
+    introduction = INTRODUCTION.format(table=_overview(), shared=f"{', '.join(shared[:-1])} and {shared[-1]}")
+    sections = [section(row) for row in METHODS.values()]
+    return "\n".join([introduction, *sections, AGREEMENT.format(parity=_parity())])
+
+
+def section(row: Method) -> str:
+    """What there is to say about one method."""
+    lines = [f"## {row.title}", "", f"{row.summary} [{row.citation}]({row.url}).", ""]
+    lines += [f"$${row.logit}, \\qquad {row.formula}$$", ""]
+    picture = f"{PICTURES}/{row.name}.png"
+    if (DOCS / picture).is_file():
+        lines += [f"![A face, its class maps without and with guidance: {row.title}]({picture})", ""]
+    stride = "" if row.final_stride is None else f", last maps at 1/{row.final_stride} of it"
+    lines.append(f"Published on `{row.backbone}`, {row.input_size} x {row.input_size} pixels{stride}.")
+    lines.append(f"Head `{row.head}`, guided layer: {LAYERS[row.layer]}.")
+    if parameters := _parameters(row):
+        lines += ["", "| parameter | default | |", "|---|---|---|", *parameters]
+    if row.departs:
+        lines += ["", f"Published code: {row.departs}"]
+    return "\n".join([*lines, ""])
+
+
+def _overview() -> str:
+    head = [
+        "| `--classifier.method` | | network | regulariser | read-out | guided layer |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join(
+        head
+        + [
+            f"| `{row.name}` | [{row.title}](#{_anchor(row)}), {row.citation} "
+            f"| {_network(row)} | {row.regulariser or ''} | {row.readout} | {LAYERS[row.layer]} |"
+            for row in METHODS.values()
+        ]
+    )
+
+
+def _anchor(row: Method) -> str:
+    """Where the section is found: Markdown drops the pluses of GradCAM++ and then numbers the namesakes."""
+    return "gradcam-1" if row.name == "gradcam++" else row.title.lower()
+
+
+def _network(row: Method) -> str:
+    return f"`{row.backbone}`" if row.has_own_backbone else f"any, head `{row.head}`"
+
+
+def _parameters(row: Method) -> list[str]:
+    """Rows of a table: the parameters of head and regulariser."""
+    meanings = {p.arg_name: p.description or "" for p in parse(inspect.getdoc(HEADS[row.head]) or "").params}
+    defaults = inspect.signature(HEADS[row.head]).parameters
+    rows = [(name, p.default, meanings[name]) for name, p in defaults.items() if p.default is not p.empty]
+    if row.regulariser == "adl":
+        meanings = {p.arg_name: p.description or "" for p in parse(inspect.getdoc(ADL) or "").params}
+        rows += [(entry.name, entry.default, meanings[entry.name]) for entry in fields(ADL)]
+    return [f"| `{name}` | {_shown(value)} | {' '.join(text.split())} |" for name, value, text in rows]
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"`{value}`"
+
+
+def _parity() -> str:
+    rows = ["| method | parity with the published code |", "|---|---|"]
+    for row in METHODS.values():
+        if options := row.fg2024.get("head_options"):
+            setting = " ".join(
+                f"`--classifier.head_options.{name} {value}`" for name, value in options.items()
+            )
+        elif readout := row.fg2024.get("readout"):
+            setting = f"`aucue evaluate --method {readout}`"
+        else:
+            continue
+        rows.append(f"| {row.title} | {setting} |")
+    return "\n".join(rows)
+
+
+def draw(models: Path) -> None:
+    """Draw one rendered face as every trained method sees it, without and with guidance."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from aucue.cams import normalize_cam
+    from aucue.classifiers import load_model
+    from aucue.data import SyntheticSource
+    from aucue.faces import read_image
+    from aucue.pictures import overlay, panel
+
+    sample = SyntheticSource(train=0, val=0, test=7, seed=11, size=224)[1]
+    face = read_image(sample.image)
+    for row in METHODS.values():
+        tiles, titles = [np.asarray(face)], [sample.label]
+        for folder, title in ((f"{row.name}_unguided", "without guidance"), (row.name, "with guidance")):
+            file = models / folder / "model.safetensors"
+            if not file.is_file():
+                continue
+            classifier, _ = load_model(file)
+            crop = np.asarray(face.resize((classifier.input_size,) * 2, Image.Resampling.LANCZOS))
+            with torch.inference_mode():
+                out = classifier(torch.from_numpy(crop.copy()).permute(2, 0, 1)[None])
+                label = torch.tensor([classifier.classes.index(sample.label)])
+                map_ = normalize_cam(classifier.class_map(out, label))[0, 0]
+            tiles.append(overlay(np.asarray(face), map_.numpy()))
+            titles.append(title)
+        if len(tiles) > 1:
+            path = DOCS / PICTURES / f"{row.name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            panel(tiles, titles).save(path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, help="folder with one training per method")
+    arguments = parser.parse_args()
+    if arguments.models:
+        draw(arguments.models)
+    (DOCS / "methods.md").write_text(page())
