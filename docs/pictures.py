@@ -19,11 +19,11 @@ from aucue.pictures import normalize, overlay, panel
 EXPRESSIONS = ("happiness", "surprise", "anger")
 TITLES = (
     "face",
-    "an expert looks",
-    "unguided: attention",
-    "guided: attention",
-    "unguided: CAM",
-    "guided: CAM",
+    "where an expert looks",
+    "attention, unguided",
+    "attention, guided",
+    "class map, unguided",
+    "class map, guided",
 )
 
 
