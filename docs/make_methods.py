@@ -16,7 +16,6 @@ from aucue.classifiers import ADL, HEADS, METHODS, Method
 
 DOCS = Path(__file__).parent
 PICTURES = "images/methods"
-# of the settings of the guidance and of the network, what the paper's layer numbers are called in timm
 LAYERS = {-1: "the last one", -2: "the last but one"}
 
 INTRODUCTION = """# Methods
@@ -176,7 +175,8 @@ def draw(models: Path) -> None:
             if not file.is_file():
                 continue
             classifier, _ = load_model(file)
-            crop = np.asarray(face.resize((classifier.input_size,) * 2, Image.Resampling.LANCZOS))
+            size = classifier.input_size
+            crop = np.asarray(face.resize((size, size), Image.Resampling.LANCZOS))
             with torch.inference_mode():
                 out = classifier(torch.from_numpy(crop.copy()).permute(2, 0, 1)[None])
                 label = torch.tensor([classifier.classes.index(sample.label)])

@@ -233,7 +233,7 @@ def test_images_of_another_shape_are_refused(resnet: Classifier, shape: tuple[in
         ({"backbone": "resnet19"}, "'resnet19' is not a model of timm .* did you mean resnet18"),
         ({"backbone": "hf-hub:timm/resnet18"}, "is not a model of timm"),
         ({"backbone": "resnet18.nonsense"}, "no weights of that tag for resnet18; it has: .*a1_in1k"),
-        ({"head": "gap"}, "'gap' is no head; choose from wgap"),
+        ({"head": "mean"}, "'mean' is no head; choose from wgap"),
         ({"classes": ("fear",)}, "at least two names"),
         ({"classes": "fear"}, "at least two names"),
         ({"classes": ("fear", "fear")}, "'fear' is there twice"),

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from aucue.classifiers import HEADS, Head, WeightedGAP
-from aucue.classifiers.heads import GAP, PRM, WILDCAT, ACoL, LogSumExp, MaxPool
+from aucue.classifiers.heads import GAP, PRM, WILDCAT, ACoL, LogSumExp, MaxPool, Variant
 from aucue.errors import InputError
 
 CONVOLUTIONAL = [name for name in HEADS if name not in ("ts-cam", "apvit")]
@@ -98,7 +98,7 @@ def test_prm_takes_a_map_smaller_than_its_window_as_one() -> None:
         ("fg2024", [16, -1.5]),
     ],
 )
-def test_wildcat_by_hand(variant, expected: list[float]) -> None:
+def test_wildcat_by_hand(variant: Variant, expected: list[float]) -> None:
     head = WILDCAT(1, 2, modalities=2, variant=variant)
     with torch.no_grad():  # channel = class * M + modality: means 2 and -0.5
         head.to_modalities.weight.copy_(torch.tensor([1.0, 3.0, -1.0, 0.0]).view(4, 1, 1, 1))
@@ -125,7 +125,7 @@ def through(weights: list[float]) -> nn.Sequential:
     return head.branch_a
 
 
-def acol(variant="paper") -> ACoL:
+def acol(variant: Variant = "paper") -> ACoL:
     """A's maps are the features and their negatives, B's are twice and once what it sees."""
     head = ACoL(1, 2, hidden=1, variant=variant)
     head.branch_a, head.branch_b = through([1, -1]), through([2, 1])

@@ -81,7 +81,6 @@ def test_another_network_is_no_read_out() -> None:
     [
         ({"method": "scorecam"}, "'scorecam' is no method"),
         ({"method": "wildcat", "head": "gap"}, "method 'wildcat' is its head 'wildcat'"),
-        ({"head": "mean"}, "'mean' is no head; choose from wgap, gap"),
         ({"method": "acol", "head_options": {"width": 3}}, "head_options: acol does not take .*width"),
         ({"head_options": {"scale": {1, 2}}}, "head_options: only plain values"),
         ({"method": "ts-cam"}, "ts-cam: needs a backbone"),

@@ -299,7 +299,7 @@ def _take_over(
     wanted = classifier.state_dict()
     theirs = {ours: name for name, ours in names.items()}
     problems = {
-        "missing": [name for name in wanted if name not in theirs],
+        "missing (our names)": [name for name in wanted if name not in theirs],
         "not part of the network": [name for name, ours in names.items() if ours not in wanted],
         "of another shape": [
             f"{name} {tuple(published[name].shape)} instead of {tuple(wanted[ours].shape)}"

@@ -1,0 +1,193 @@
+"""Checkpoints in the published layout -> `import-fg2024` -> model file -> logits of the published code."""
+
+import runpy
+from ast import literal_eval
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from aucue.cams import normalize_cam
+from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.cli.main import main
+from aucue.facs import EXPRESSIONS, Codebook
+
+CNN_HEADS = {
+    "WILDCAT": ("WILDCAT", "WildCatCLHead"),
+    "PRM": ("PRM", "PRM"),
+    "ACoL": ("ACoL", "ACOL"),
+    "GAP": ("GAP", "GAP"),
+    "MaxPOL": ("MaxPOL", "MaxPool"),
+    "LogSumExp": ("LogSumExp", "LogSumExpPool"),
+}
+CONVOLUTION = {"conv.weight": (7, 2048, 1, 1), "conv.bias": (7,)}  # of the heads without a list of keys
+
+
+def listed(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by name from a list of keys; of CNNs, `encoder conv1.weight` becomes `encoder.conv1.weight`."""
+    entries = (line.rsplit(" (", 1) for line in path.read_text().splitlines())
+    return {name.replace(" ", "."): literal_eval("(" + shape) for name, shape in entries}
+
+
+class Published:
+    """Writes checkpoints and configurations as the published code does, with the recipe's weights."""
+
+    def __init__(self, goldens: Path, folder: Path):
+        self.goldens, self.folder = goldens, folder
+        self.weight = runpy.run_path(str(goldens / "recipe.py"))["weight"]
+
+    def tensor(self, name: str, shape: tuple[int, ...], statistics: Any) -> Tensor:
+        if name.endswith("num_batches_tracked"):
+            return torch.tensor(0)
+        return torch.from_numpy(statistics[name] if name in statistics else self.weight(name, shape))
+
+    def cnn(self, encoder: str, pooling: str) -> dict[str, dict[str, Tensor]]:
+        return {"encoder": self.encoder(encoder), "classification_head": self.head(pooling)}
+
+    def encoder(self, keys: str) -> dict[str, Tensor]:
+        """The ResNet-50; that of ADL has the weights of the plain one, under shifted names."""
+        plain = listed(self.goldens / "keys_resnet50_cam.txt")
+        statistics = np.load(self.goldens / "resnet50_bn.npz")
+        listing = listed(self.goldens / f"keys_resnet50_{keys}.txt")
+        names = [name for name in listing if name.startswith("encoder.")]
+        tensors = [
+            self.tensor(name.removeprefix("encoder."), shape, statistics)
+            for name, shape in plain.items()
+            if name.startswith("encoder.")
+        ]
+        return dict(zip((name.removeprefix("encoder.") for name in names), tensors, strict=True))
+
+    def head(self, pooling: str) -> dict[str, Tensor]:
+        if pooling == "WGAP":
+            shapes = {"fc.weight": (7, 2048), "fc.bias": (7,)}
+        elif (path := self.goldens / f"keys_head_{pooling}.txt").exists():
+            shapes = {name.removeprefix("classification_head."): s for name, s in listed(path).items()}
+        else:
+            shapes = CONVOLUTION
+        return {name: self.tensor(f"{pooling}.{name}", shape, {}) for name, shape in shapes.items()}
+
+    def flat(self, keys: str, statistics: Any) -> dict[str, Tensor]:
+        shapes = listed(self.goldens / keys)
+        return {name: self.tensor(name, shape, statistics) for name, shape in shapes.items()}
+
+    def write(self, content: Any, **changes: str) -> tuple[Path, Path]:
+        """`model.pt` and `config_model.yaml`: the example, with some settings changed."""
+        example = (self.goldens / "config_model_example_align.yaml").read_text()
+        for key, value in changes.items():
+            lines = [line for line in example.splitlines() if line.strip().startswith(f"{key}:")]
+            assert len(lines) == 1, key
+            indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+            example = example.replace(lines[0] + "\n", f"{indent}{key}: {value}\n")
+        paths = self.folder / "model.pt", self.folder / "config_model.yaml"
+        torch.save(content, paths[0])
+        paths[1].write_text(example)
+        return paths
+
+    def imported(self, content: Any, **changes: str) -> tuple[Classifier, ModelInfo]:
+        """The same, through the command and a model file."""
+        model, config = self.write(content, **changes)
+        out = self.folder / "model.safetensors"
+        assert main(["import-fg2024", str(model), str(config), "--out", str(out)]) == 0
+        return load_model(out)
+
+    def arrays(self, name: str) -> dict[str, Tensor]:
+        return {key: torch.from_numpy(array) for key, array in np.load(self.goldens / f"{name}.npz").items()}
+
+    def images(self, classifier: Classifier, name: str = "inputs") -> Tensor:
+        """The stored network inputs, before the normalisation that is now part of the network."""
+        return self.arrays(name)["x"].float() * classifier.std + classifier.mean
+
+
+@pytest.fixture
+def published(goldens: Path, tmp_path: Path) -> Published:
+    return Published(goldens, tmp_path)
+
+
+def test_cam_with_large_maps(published: Published) -> None:
+    content = published.cnn("cam", "WGAP")
+    classifier, info = published.imported(content)
+    expected = published.arrays("resnet50_wgap_large")
+
+    with torch.inference_mode():
+        output = classifier(published.images(classifier))
+        maps = normalize_cam(classifier.class_map(output))[:, expected["classes"]]
+    torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps, expected["CAM"], atol=1e-4, rtol=0)
+
+    assert classifier.classes == info.classes == EXPRESSIONS
+    assert classifier.config["final_stride"] == 8
+    assert (info.method, info.regions, info.template) == ("cam", "fg2024", "fg2024")
+    assert info.codebook == Codebook.load("fg2024").to_dict()
+    assert info.guidance == {
+        "weight": 9.0,
+        "layers": ["layer4"],
+        "loss": "cosine",
+        "attention": "mean",
+        "cue": "action units",
+    }
+    assert info.provenance["published_settings"]["dataset"] == "AffectNet"
+    assert info.provenance["imported_from"]["checkpoint"] == "model.pt"
+
+
+@pytest.mark.parametrize("name", CNN_HEADS)
+def test_other_heads(published: Published, name: str) -> None:
+    method, pooling = CNN_HEADS[name]
+    content = published.cnn("cam", pooling)
+    classifier, _ = published.imported(content, method=method, spatial_pooling=pooling, large_maps="false")
+    expected = published.arrays(f"resnet50_{name}_small")
+
+    with torch.inference_mode():
+        output = classifier(published.images(classifier))
+        maps = normalize_cam(classifier.class_map(output, expected["labels"]))[:, 0]
+    torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps, expected["cam_norm"], atol=1e-4, rtol=0)
+
+
+def test_adl_has_its_blocks_numbered_again(published: Published) -> None:
+    content = published.cnn("adl", "WGAP")
+    classifier, info = published.imported(content, method="ADL", large_maps="false")
+    expected = published.arrays("resnet50_ADL_small")
+
+    with torch.inference_mode():
+        output = classifier(published.images(classifier))
+        maps = normalize_cam(classifier.class_map(output, expected["labels"]))[:, 0]
+    assert info.method == "adl"
+    torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps, expected["cam_last_block_layer4_3_relu3"], atol=1e-4, rtol=0)
+
+
+def test_ts_cam(published: Published) -> None:
+    content = published.flat("keys_tscam.txt", {})
+    encoder = "deit_tscam_small_patch16_224"
+    classifier, info = published.imported(
+        content, method="TSCAM", encoder_name=encoder, spatial_pooling="GAP"
+    )
+    expected = published.arrays("tscam_deit_small")
+
+    with torch.inference_mode():
+        output = classifier(published.images(classifier))
+        maps = classifier.class_map(output, expected["labels"])[:, 0]
+    torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps, expected["cam_raw"], atol=1e-5, rtol=1e-5)
+    assert info.method == "ts-cam"
+    assert info.guidance is not None
+    assert info.guidance["layers"] == ["final"]
+
+
+def test_apvit(published: Published) -> None:
+    content = published.flat("keys_apvit.txt", np.load(published.goldens / "apvit_bn.npz"))
+    changes = {"method": "APVIT", "encoder_name": "apvit", "spatial_pooling": "NONE", "crop_size": "112"}
+    classifier, info = published.imported(content, **changes)
+    expected = published.arrays("apvit")
+
+    with torch.inference_mode():
+        output = classifier(published.images(classifier, "inputs112"))
+        maps = normalize_cam(classifier.class_map(output))[:, 0]
+    torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps, expected["attn_map_norm"], atol=1e-4, rtol=0)
+    assert info.method == "apvit"
+    assert info.guidance is not None
+    assert info.guidance["layers"] == ["stages.2"]
