@@ -158,35 +158,38 @@ def draw(models: Path) -> None:
     """Draw one rendered face as every trained method sees it, without and with guidance."""
     import numpy as np
     import torch
-    from PIL import Image
 
     from aucue.cams import normalize_cam
     from aucue.classifiers import load_model
     from aucue.data import SyntheticSource
-    from aucue.faces import read_image
+    from aucue.faces import Detection, FaceReader
     from aucue.pictures import overlay, panel
 
-    sample = SyntheticSource(train=0, val=0, test=7, seed=11, size=224)[1]
-    face = read_image(sample.image)
+    sample = SyntheticSource(train=0, val=0, test=7, seed=11, size=320)[1]
+    known = Detection((0.0, 0.0, 320.0, 320.0), 1.0, np.asarray(sample.landmarks), "precomputed")
     for row in METHODS.values():
-        tiles, titles = [np.asarray(face)], [sample.label]
+        tiles, titles = [], []
         for folder, title in ((f"{row.name}_unguided", "without guidance"), (row.name, "with guidance")):
             file = models / folder / "model.safetensors"
             if not file.is_file():
                 continue
-            classifier, _ = load_model(file)
-            size = classifier.input_size
-            crop = np.asarray(face.resize((size, size), Image.Resampling.LANCZOS))
+            classifier, info = load_model(file)
+            reader = FaceReader(
+                lambda image, key=None: [known], classifier.input_size, info.template or "aucue"
+            )
+            crop = reader(sample.image)[0].crop
             with torch.inference_mode():
-                out = classifier(torch.from_numpy(crop.copy()).permute(2, 0, 1)[None])
+                out = classifier(torch.from_numpy(crop).permute(2, 0, 1)[None])
                 label = torch.tensor([classifier.classes.index(sample.label)])
                 map_ = normalize_cam(classifier.class_map(out, label))[0, 0]
-            tiles.append(overlay(np.asarray(face), map_.numpy()))
+            if not tiles:
+                tiles, titles = [crop], [sample.label]
+            tiles.append(overlay(crop, map_.numpy()))
             titles.append(title)
-        if len(tiles) > 1:
+        if tiles:
             path = DOCS / PICTURES / f"{row.name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            panel(tiles, titles).save(path)
+            panel(tiles, titles, tile_size=180).save(path)
 
 
 if __name__ == "__main__":
