@@ -53,7 +53,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, one thread each")
     arguments = parser.parse_args()
@@ -73,7 +73,7 @@ def train_and_evaluate(
 ) -> list[tuple[str, str, dict[str, Any]]]:
     """Train one network and evaluate it under every method that reads it: (method, arm, figures)."""
     torch.set_num_threads(1)
-    folder = out / f"{name}_{arm}"
+    folder = out / (name if arm == "guided" else f"{name}_{arm}")
     config = TrainConfig(
         out=str(folder),
         data=DataSettings(str(faces), augment="geometric", batch_size=16, workers=0),

@@ -1,7 +1,8 @@
 """Write docs/methods.md from the registry: `python docs/make_methods.py [--models DIR]`.
 
-With --models, a folder with one training per method (DIR/<method>/model.safetensors, unguided ones in
-DIR/<method>_unguided/), pictures of one rendered face are drawn anew, too.
+With --models, the folder of `benchmarks/methods.py` (DIR/<method>/model.safetensors, unguided ones in
+DIR/<method>_unguided/; read-outs of one network share that of CAM), the pictures are drawn anew: one rendered
+face as each method sees it.
 """
 
 import argparse
@@ -158,6 +159,7 @@ def draw(models: Path) -> None:
     """Draw one rendered face as every trained method sees it, without and with guidance."""
     import numpy as np
     import torch
+    from PIL import Image
 
     from aucue.cams import normalize_cam
     from aucue.classifiers import load_model
@@ -169,19 +171,20 @@ def draw(models: Path) -> None:
     known = Detection((0.0, 0.0, 320.0, 320.0), 1.0, np.asarray(sample.landmarks), "precomputed")
     for row in METHODS.values():
         tiles, titles = [], []
-        for folder, title in ((f"{row.name}_unguided", "without guidance"), (row.name, "with guidance")):
+        network = "cam" if row.shares_network_with(METHODS["cam"]) else row.name
+        for folder, title in ((f"{network}_unguided", "without guidance"), (network, "with guidance")):
             file = models / folder / "model.safetensors"
             if not file.is_file():
                 continue
             classifier, info = load_model(file)
-            reader = FaceReader(
-                lambda image, key=None: [known], classifier.input_size, info.template or "aucue"
-            )
-            crop = reader(sample.image)[0].crop
+            crop = FaceReader(lambda image, key=None: [known], 256, info.template or "aucue")(sample.image)[
+                0
+            ].crop
+            small = Image.fromarray(crop).resize((classifier.input_size,) * 2, Image.Resampling.BILINEAR)
             with torch.inference_mode():
-                out = classifier(torch.from_numpy(crop).permute(2, 0, 1)[None])
+                out = classifier(torch.from_numpy(np.array(small)).permute(2, 0, 1)[None])
                 label = torch.tensor([classifier.classes.index(sample.label)])
-                map_ = normalize_cam(classifier.class_map(out, label))[0, 0]
+                map_ = normalize_cam(classifier.class_map(out, label, row.readout))[0, 0]
             if not tiles:
                 tiles, titles = [crop], [sample.label]
             tiles.append(overlay(crop, map_.numpy()))
