@@ -1,8 +1,9 @@
 """Pages that are written by a script are those the script would write."""
 
 import runpy
+from pathlib import Path
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).parent.parent
 
 
 def test_methods_page_is_up_to_date() -> None:
