@@ -34,7 +34,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
 
 bench: $(READY)
-	@for script in cues guidance landmarks; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@for script in cues guidance cams landmarks; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # Without local version labels and without torch's CUDA packages, which torch pins itself where it needs them.
 lock: $(READY)
