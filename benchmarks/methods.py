@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -77,7 +77,9 @@ def train_and_evaluate(
     config = TrainConfig(
         out=str(folder),
         data=DataSettings(str(faces), augment="geometric", batch_size=16, workers=0),
-        classifier=ClassifierSettings(name, input_size=SIDE, **TRANSFORMERS.get(name, CONVOLUTIONAL)),
+        classifier=ClassifierSettings(
+            cast(Any, name), input_size=SIDE, **TRANSFORMERS.get(name, CONVOLUTIONAL)
+        ),
         guidance=GuidanceSettings(weight=ARMS[arm]),
         optimizer=OptimizerSettings(lr=3e-3 if name not in TRANSFORMERS else 1e-3),
         epochs=epochs,
