@@ -51,8 +51,8 @@ class CsvSource:
         name: str | None = None,
     ) -> None:
         self.path = Path(csv)
-        self._classes = check_classes(classes)
-        self._name = name or self.path.resolve().parent.name
+        self.classes = check_classes(classes)
+        self.name = name or self.path.resolve().parent.name
         table = _read(self.path)
         self.images = _images(self.path, images)
         self._files = table["file"].to_pylist()
@@ -65,16 +65,6 @@ class CsvSource:
         self._landmarks = self._landmarks_path and PrecomputedDetector(self._landmarks_path)
         known = _POINTS.union(_TEXT)
         self._attributes = {name: table[name] for name in table.column_names if name not in known}
-
-    @property
-    def name(self) -> str:
-        """Name of the set."""
-        return self._name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their ids."""
-        return self._classes
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -120,12 +110,12 @@ class CsvSource:
                 )
 
     def _resolve_labels(self, labels: list[str | None]) -> list[str]:
-        found = {label: find_class(label, self._classes) for label in set(labels)}
+        found = {label: find_class(label, self.classes) for label in set(labels)}
         resolved = []
         for row, label in enumerate(labels):
             name = found[label]
             if name is None:
-                raise unknown_label(self._where(row), label, self._classes)
+                raise unknown_label(self._where(row), label, self.classes)
             resolved.append(name)
         return resolved
 

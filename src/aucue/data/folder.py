@@ -41,26 +41,16 @@ class FolderSource:
         name: str | None = None,
     ) -> None:
         self.root = Path(root)
-        self._classes = check_classes(classes)
+        self.classes = check_classes(classes)
         if not self.root.is_dir():
             raise InputError(f"{self.root} is not a folder; give the folder that holds one folder per label")
-        self._name = name or self.root.resolve().name
+        self.name = name or self.root.resolve().name
         self._entries = list(self._find(check_split(split, "split")))
         if not self._entries:
             raise InputError(
                 f"{self.root}: no pictures found; expected <split>/<label>/*.jpg or <label>/*.jpg, "
-                f"where a label is one of {', '.join(self._classes)}"
+                f"where a label is one of {', '.join(self.classes)}"
             )
-
-    @property
-    def name(self) -> str:
-        """Name of the set."""
-        return self._name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their ids."""
-        return self._classes
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -87,9 +77,9 @@ class FolderSource:
 
     def _labelled(self, folders: list[Path], split: str) -> Iterator[tuple[str, str, str]]:
         for folder in folders:
-            label = find_class(folder.name, self._classes)
+            label = find_class(folder.name, self.classes)
             if label is None:
-                raise unknown_label(str(folder), folder.name, self._classes)
+                raise unknown_label(str(folder), folder.name, self.classes)
             for path in _pictures(folder):
                 yield path.relative_to(self.root).as_posix(), label, split
 

@@ -57,27 +57,17 @@ class FoldsSource:
             raise InputError(f"{self.folder} is not a folder; give the one that holds train, val and test")
         if not self.images.is_dir():
             raise InputError(f"{self.images} is not a folder; give the one that the folds' paths begin in")
-        self._name = name or self.folder.resolve().name
+        self.name = name or self.folder.resolve().name
         splits = [split for split in SPLITS if (self.folder / split / _IDS).is_file()]
         if not splits:
             raise InputError(f"{self.folder}: no folds found; expected {{train,val,test}}/{_IDS}")
         self._read = [self._class_ids(splits)]
-        self._classes = read_class_ids(self._read[0])
+        self.classes = read_class_ids(self._read[0])
         self._entries: list[tuple[str, str, str]] = []  # path, split, class
         self._points: list[np.ndarray | None] = []
         for split in splits:
             self._add(split)
         self._keys = _keys(self._entries)
-
-    @property
-    def name(self) -> str:
-        """Name of the set."""
-        return self._name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names in the order of their ids."""
-        return self._classes
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -116,7 +106,7 @@ class FoldsSource:
     def _add(self, split: str) -> None:
         folder = self.folder / split
         paths = _lines(folder / _IDS)
-        labels = _read_labels(folder / _LABELS, self._classes)
+        labels = _read_labels(folder / _LABELS, self.classes)
         landmarks = _read_landmarks(folder / _LANDMARKS) if (folder / _LANDMARKS).is_file() else None
         self._read += [folder / name for name in (_IDS, _LABELS, _LANDMARKS)]
         seen = set()
