@@ -140,13 +140,7 @@ def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, An
         "first": first,
         "chance": 1 / len(first.expressions),
         "notes": [*dict.fromkeys(note for e in members.values() for note in e.notes), *_differences(members)],
-        "best": [
-            [
-                not row.is_control and v is not None and v == top
-                for v, top in zip(row.values, highest, strict=True)
-            ]
-            for row in table.rows
-        ],
+        "best": [_is_best(row, highest) for row in table.rows],
         "att_bars": [*(Bar(name, e.guided_att_cos.macro, False) for name, e in members.items()), *controls],
         "cam_bars": [*(Bar(name, e.cam_cos.macro, False) for name, e in members.items()), *controls],
         "faces": _faces_side_by_side(members),
