@@ -51,13 +51,13 @@ class GuidedModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """One optimisation step's loss; logs its two terms."""
         images, target, mixed = batch["image"], batch["label"], None
+        weight = self.config.guidance.weight
         if self.classifier.method.regulariser == "cutmix":
-            cue = self.draw(batch, self.cue_grid(self.guided_layers[-1]))
+            cue = self.draw(batch, self.cue_grid(self.guided_layers[-1])) if weight else None
             images, target, mixed = cutmix(images, self.one_hot(target), cue)
         out = self.classifier(images)
         classification = self.classifier.loss(out, target)
         self.log("train/cross_entropy", classification, on_step=False, on_epoch=True)
-        weight = self.config.guidance.weight
         if weight == 0:
             return classification
         misaligned = torch.stack(
