@@ -148,7 +148,9 @@ class TrainConfig:
         optimizer: optimiser and schedule.
         trainer: hardware and precision.
         epochs: passes over the training split.
-        select: held-out figure that chooses the epoch whose weights are kept; `last` keeps the last epoch.
+        select: figure that chooses the epoch whose weights are kept; `last` keeps the last epoch.
+        select_on: where that figure is measured: `holdout` (the `val` split, or a part of `train`), or `test`
+            as published, which makes every test figure of that model an optimistic one.
         seed: of initial weights, order and augmentation.
     """
 
@@ -160,6 +162,7 @@ class TrainConfig:
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     epochs: int = 20
     select: Literal["accuracy", "balanced_accuracy", "last"] = "accuracy"
+    select_on: Literal["holdout", "test"] = "holdout"
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -149,13 +149,16 @@ def _claim(out: Path, config: TrainConfig, overwrite: bool) -> None:
 
 
 def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
-    """Training faces (augmented) and the held-out faces that select the model; never the test split."""
-    if "train" not in prepared.splits:
-        raise InputError(f"{config.data.path}: no 'train' split, found {', '.join(prepared.splits)}.")
+    """Training faces (augmented) and the faces that select the model: test faces only if that was asked."""
+    wanted = ("train", "test") if config.select_on == "test" else ("train",)
+    for split in wanted:
+        if split not in prepared.splits:
+            raise InputError(f"{config.data.path}: no '{split}' split, found {', '.join(prepared.splits)}.")
     size, seed = config.classifier.input_size, config.seed
     training = prepared.dataset("train", transform=_AUGMENT[config.data.augment](size), seed=seed)
-    if "val" in prepared.splits:
-        return training, prepared.dataset("val", transform=eval_transform(size))
+    selecting = "test" if config.select_on == "test" else "val"
+    if selecting in prepared.splits:
+        return training, prepared.dataset(selecting, transform=eval_transform(size))
     plain = prepared.dataset("train", transform=eval_transform(size))
     kept, held_out = split_holdout(plain, config.data.holdout, seed)
     return training.subset(kept), plain.subset(held_out)
@@ -230,7 +233,10 @@ def _info(
             "attention": config.guidance.attention,
         },
         method=config.classifier.method,
-        metrics={"held_out": chosen["figures"], "epoch": int(chosen["epoch"]) + 1},
+        metrics={
+            "held_out" if config.select_on == "holdout" else "test (selected on)": chosen["figures"],
+            "epoch": int(chosen["epoch"]) + 1,
+        },
         provenance={
             "trained_on": prepared.provenance,
             "settings": config.to_dict(),
