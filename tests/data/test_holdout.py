@@ -16,6 +16,7 @@ class _Source:
     name = "counts"
     classes = CLASSES
     provenance = {}  # noqa: RUF012
+    findings = ()
 
     def __init__(self, labels: list[str], persons: Sequence[str | None]) -> None:
         self.labels, self.persons = labels, persons

@@ -32,6 +32,7 @@ class ListSource:
 
     name = "list"
     classes = LABELS
+    findings = ()
 
     def __init__(self, *samples: Sample, provenance: Mapping[str, Any] | None = None) -> None:
         self.samples = samples

@@ -37,6 +37,7 @@ class NoiseSource:
 
     name = "noise"
     provenance: Mapping[str, Any] = {"kind": "noise"}
+    findings = ()
 
     def __init__(self, faces: int = 26, classes: tuple[str, ...] = EXPRESSIONS):
         self.classes = classes

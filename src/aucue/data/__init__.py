@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aucue.data.cores import available_cores, default_workers
     from aucue.data.csv_table import CsvSource
+    from aucue.data.expected import Finding, count_findings
     from aucue.data.folder import FolderSource
     from aucue.data.folds import FoldsSource
     from aucue.data.holdout import split_holdout
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "source": ("SPLITS", "Sample", "Source"),
+    "expected": ("Finding", "count_findings"),
     "folder": ("FolderSource",),
     "csv_table": ("CsvSource",),
     "folds": ("FoldsSource",),
@@ -52,6 +54,8 @@ __all__ = [
     "SPLITS",
     "Sample",
     "Source",
+    "Finding",
+    "count_findings",
     "FolderSource",
     "CsvSource",
     "FoldsSource",

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from aucue.data.expected import Finding
 from aucue.data.labels import check_classes, check_split, find_class, find_split, unknown_label
 from aucue.data.source import Sample
 from aucue.errors import InputError
@@ -40,6 +41,8 @@ class CsvSource:
         InputError: The table cannot be read, lacks a column, names a file twice, or has a label or split that
             is not known.
     """
+
+    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self,

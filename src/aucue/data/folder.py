@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aucue.data.expected import Finding
 from aucue.data.labels import check_classes, check_split, find_class, find_split, unknown_label
 from aucue.data.source import Sample
 from aucue.errors import InputError
@@ -32,6 +33,8 @@ class FolderSource:
     Raises:
         InputError: No such folder, no picture in it, or a sub-folder whose name is no known label.
     """
+
+    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self,

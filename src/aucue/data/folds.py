@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from aucue.data.expected import Finding
 from aucue.data.labels import check_classes, find_class
 from aucue.data.source import SPLITS, Sample
 from aucue.errors import InputError
@@ -48,6 +49,8 @@ class FoldsSource:
         InputError: A file is missing or cannot be read, a line has another form, a picture has no label or
             no landmarks, or a label is no class.
     """
+
+    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self, folder: str | os.PathLike[str], images: str | os.PathLike[str], name: str | None = None

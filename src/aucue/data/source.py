@@ -1,11 +1,13 @@
 """What a data set is before it is prepared: a numbered list of samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+from aucue.data.expected import Finding
 
 SPLITS = ("train", "val", "test")
 
@@ -23,6 +25,12 @@ class Sample:
             pixel; None if unknown.
         person: Who is seen, so that a hold-out can keep persons apart; None if unknown.
         attributes: Whatever else is known of the sample; values JSON can hold.
+        box: (left, top, right, bottom) in pixels of the image, where the set says the face is: of several
+            faces, the one that overlaps it most counts. None if unknown.
+        aligned: The image is an aligned crop already; it is brought to the size of the crops, never turned
+            or cut.
+        probabilities: (K,) soft label over the source's classes, non-negative, sum 1; `label` is the class of
+            the largest. None if there is none; all samples of a source have one, or none has.
     """
 
     key: str
@@ -32,6 +40,9 @@ class Sample:
     landmarks: np.ndarray | None = None
     person: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    box: tuple[float, float, float, float] | None = None
+    aligned: bool = False
+    probabilities: np.ndarray | None = None
 
 
 class Source(Protocol):
@@ -58,6 +69,11 @@ class Source(Protocol):
         Two sources with equal provenance yield equal samples: an interrupted preparation resumes only then.
         The entry "licence", if there is one, is shown with the prepared set.
         """
+        ...
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What is missing or odd, compared with what the set should hold; empty if nothing is checked."""
         ...
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aucue.data.expected import Finding
 from aucue.data.source import SPLITS, Sample
 from aucue.data.synthetic.parameters import FaceParameters, Identity, Mark, View
 from aucue.data.synthetic.render import render
@@ -108,6 +109,7 @@ class SyntheticSource:
     """
 
     name = "synthetic"
+    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self,
