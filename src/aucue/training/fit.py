@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -32,7 +32,7 @@ from aucue.data import (
     train_transform,
 )
 from aucue.errors import InputError, OutputExistsError
-from aucue.training.config import TrainConfig
+from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.module import GuidedModule
 
 MODEL_NAME = "model.safetensors"
@@ -66,7 +66,7 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
     prepared = open_prepared(config.data.path)
     training, held_out = _datasets(prepared, config)
     torch.manual_seed(config.seed)
-    module = GuidedModule(_classifier(prepared, config), config)
+    module = GuidedModule(build_classifier(config.classifier, prepared.classes), config)
     last = out / "checkpoints" / "last.ckpt"
     batches = partial(
         make_loader, batch_size=config.data.batch_size, seed=config.seed, workers=config.data.workers
@@ -164,12 +164,12 @@ def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, 
     return training.subset(kept), plain.subset(held_out)
 
 
-def _classifier(prepared: PreparedSet, config: TrainConfig) -> Classifier:
-    settings = config.classifier
+def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Classifier:
+    """The network that settings describe, with its initial weights."""
     own = method_named(settings.method).has_own_backbone
     return Classifier.create(
         backbone=settings.backbone,
-        classes=prepared.classes,
+        classes=classes,
         pretrained=settings.pretrained,
         weights=settings.weights,
         input_size=settings.input_size,

@@ -1,0 +1,15 @@
+"""Grids of settings and seeds: trained, evaluated, compared; the paper's experiments among them."""
+
+from aucue.evaluation.benchmark.estimate import estimate_seconds
+from aucue.evaluation.benchmark.grid import Cell, Grid, Row
+from aucue.evaluation.benchmark.run import is_finished, run_cell, run_grid
+
+__all__ = [
+    "Cell",
+    "Grid",
+    "Row",
+    "estimate_seconds",
+    "is_finished",
+    "run_cell",
+    "run_grid",
+]

@@ -1,0 +1,360 @@
+"""A benchmark grid: which settings are trained with which seeds, and which of them are compared."""
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, get_type_hints
+
+import jsonargparse
+import yaml
+
+from aucue.classifiers.methods import METHODS, method_named, readout_for
+from aucue.errors import InputError
+from aucue.facs.tables import check_keys, did_you_mean, kind, read_mapping
+from aucue.training import ClassifierSettings, TrainConfig
+
+Protocol = Literal["holdout", "fg2024"]
+
+CELLS_FOLDER = "cells"
+READOUT = "readout"  # a setting of rows that is no setting of a training
+_KEYS = (
+    "name",
+    "title",
+    "notes",
+    "protocol",
+    "seeds",
+    "settings",
+    "axes",
+    "more",
+    "baseline",
+    "published",
+    "figure",
+)
+_SELECT_ON = {"holdout": "holdout", "fg2024": "test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a grid's tables: a training, read out in one way, over all seeds.
+
+    Attributes:
+        place: Name on every axis, in the order of the axes.
+        settings: Settings of `TrainConfig` by dotted name (`guidance.weight`), without `out` and `seed`;
+            `readout`, if there, is the read-out of the class maps (default: the method's).
+        published: Published value per measure ("CL", "ATT-COS", "CAM-COS") in [0, 1]; may be empty.
+    """
+
+    place: Mapping[str, str]
+    settings: Mapping[str, Any]
+    published: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The names on all axes in one line."""
+        return " / ".join(self.place.values())
+
+    @property
+    def readout(self) -> str:
+        """Read-out of the class maps, a key of `aucue.cams.READOUTS`."""
+        method = method_named(self.settings.get("classifier.method", ClassifierSettings.method))
+        return readout_for(method, self.settings.get(READOUT))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and its evaluations; rows that are read-outs of the same network share it.
+
+    Attributes:
+        name: Its folder below `cells`: readable, and ending in a digest of the settings and the seed.
+        settings: As of a row, without `readout`.
+        seed: Of the training.
+        readouts: Read-outs of the class maps that the rows of the grid ask for.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    seed: int
+    readouts: tuple[str, ...]
+
+    def config(self, out: str | os.PathLike[str]) -> TrainConfig:
+        """The training's settings, in its folder below the benchmark's folder `out`."""
+        return _config({**self.settings, "seed": self.seed, "out": str(self.folder(out))})
+
+    def folder(self, out: str | os.PathLike[str]) -> Path:
+        """Where the training and its evaluations lie."""
+        return Path(out, CELLS_FOLDER, self.name)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Settings x seeds, as a grid file or `paper_grid` describes them.
+
+    Attributes:
+        name: Folder of the tables.
+        title: Heading of the tables.
+        notes: Sentences printed below it.
+        protocol: "holdout" selects the epoch on a held-out part of the training faces and evaluates the test
+            faces once; "fg2024" selects on the test faces, as published.
+        seeds: Of the trainings.
+        axes: Names on every axis, in order.
+        rows: Lines of the tables.
+        baseline: On one axis, the name that all others on it are compared with; empty compares nothing.
+        figure: `x`, the setting a figure is drawn over, and `over`, the names on other axes that it shows.
+        table: What the grid was made of, see `from_dict`.
+    """
+
+    name: str
+    title: str
+    notes: tuple[str, ...]
+    protocol: Protocol
+    seeds: tuple[int, ...]
+    axes: Mapping[str, tuple[str, ...]]
+    rows: tuple[Row, ...]
+    baseline: Mapping[str, str]
+    figure: Mapping[str, Any] | None
+    table: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a grid file (YAML).
+
+        Raises:
+            InputError: The file cannot be read, or describes no grid.
+        """
+        return cls.from_dict(read_mapping(Path(path)), where=str(path))
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], where: str = "grid") -> Self:
+        """A grid from the content of a grid file.
+
+        `settings` are common to all rows, `axes` map axis -> name -> settings; rows are the product of the
+        names, of which later axes win over earlier ones, and then those of `more`.
+
+        Args:
+            table: What the file holds; only `name`, `axes` and `settings` are needed.
+            where: File, for errors.
+
+        Raises:
+            InputError: An entry is unknown or has another form, or a row's settings make no training.
+        """
+        check_keys(table, _KEYS, where)
+        axes = _axes(table.get("axes"), where)
+        protocol = table.get("protocol", "holdout")
+        if protocol not in _SELECT_ON:
+            raise InputError(
+                f"{where}: protocol must be {' or '.join(get_args(Protocol))}, not {protocol!r}."
+            )
+        common = {**_mapping(table.get("settings", {}), f"{where}, settings")}
+        common["select_on"] = _SELECT_ON[protocol]
+        rows = [*_product(axes, common), *_more(table.get("more", []), axes, common, where)]
+        names = {axis: tuple(dict.fromkeys(row.place[axis] for row in rows)) for axis in axes}
+        published = _published(table.get("published", []), tuple(axes), where)
+        rows = [Row(row.place, row.settings, published.get(tuple(row.place.values()), {})) for row in rows]
+        for row in rows:
+            _check_row(row, where)
+        name = str(table.get("name") or Path(where).stem)
+        return cls(
+            name=name,
+            title=str(table.get("title") or name),
+            notes=tuple(table.get("notes", ())),
+            protocol=protocol,
+            seeds=_seeds(table.get("seeds", [0]), where),
+            axes=names,
+            rows=tuple(rows),
+            baseline=_baseline(table.get("baseline", {}), names, where),
+            figure=_figure(table.get("figure"), names, where),
+            table={"name": name, **table},
+        )
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the grid file that `load` reads, replacing an earlier one."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = json.loads(json.dumps(self.table))
+        path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        return path
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every training of the grid, each once, all rows of one seed before the next seed."""
+        found: dict[str, Cell] = {}
+        for seed, row in itertools.product(self.seeds, self.rows):
+            cell = _cell(row, seed)
+            known = found[cell.name].readouts if cell.name in found else ()
+            readouts = tuple(dict.fromkeys((*known, *cell.readouts)))
+            found[cell.name] = Cell(cell.name, cell.settings, seed, readouts)
+        return tuple(found.values())
+
+    def evaluation(self, out: str | os.PathLike[str], row: Row, seed: int) -> Path:
+        """Folder of the evaluation of a row and seed below the benchmark's folder `out`."""
+        return _cell(row, seed).folder(out) / row.readout
+
+    def baseline_of(self, row: Row) -> Row | None:
+        """The row that differs from this one on the baseline's axis only; None for a baseline itself."""
+        place = {**row.place, **self.baseline}
+        if place == row.place:
+            return None
+        return next((other for other in self.rows if other.place == place), None)
+
+    def constant_axes(self) -> tuple[str, ...]:
+        """Axes on which all rows have the same name."""
+        return tuple(axis for axis, names in self.axes.items() if len(names) == 1)
+
+
+def _cell(row: Row, seed: int) -> Cell:
+    """The training behind a row, named by what it is made of."""
+    settings = {name: value for name, value in row.settings.items() if name != READOUT}
+    method = method_named(settings.get("classifier.method", ClassifierSettings.method))
+    trained = next(other for other in METHODS.values() if other.shares_network_with(method))
+    settings["classifier.method"] = trained.name
+    full = asdict(_config({**settings, "out": "", "seed": seed}))
+    digest = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()[:8]
+    backbone = full["classifier"]["backbone"] or trained.default_backbone
+    name = f"{trained.name}-{backbone}-lambda{full['guidance']['weight']:g}-{digest}-seed{seed}"
+    return Cell(name, settings, seed, (row.readout,))
+
+
+def _config(settings: Mapping[str, Any]) -> TrainConfig:
+    """Settings by dotted name as a `TrainConfig`, with the types it asks for (4 -> 4.0)."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        *groups, last = name.split(".")
+        target = nested
+        for group in groups:
+            target = target.setdefault(group, {})
+        target[last] = value
+    parsed = parser.instantiate(parser.parse_object(nested))
+    return TrainConfig(**{name: parsed[name] for name in TrainConfig.__dataclass_fields__})
+
+
+def _check_row(row: Row, where: str) -> None:
+    """Refuse settings that no training has, before the first one starts."""
+    here, known = f"{where}, {row.label}", _setting_names(TrainConfig)
+    for name in row.settings:
+        if name != READOUT and (name not in known or name in ("out", "seed")):
+            raise InputError(
+                f"{here}: unknown setting {name!r}; `aucue train --help` lists them."
+                f"{did_you_mean(name, known)}"
+            )
+    if not row.settings.get("data.path"):
+        raise InputError(f"{here}: data.path is missing, the folder of a prepared set.")
+    try:
+        _cell(row, seed=0)
+    except (argparse.ArgumentError, TypeError, ValueError) as error:
+        raise InputError(f"{here}: {' '.join(str(error).split())}") from error
+
+
+def _setting_names(group: type, prefix: str = "") -> list[str]:
+    """Dotted names of all settings."""
+    hints = get_type_hints(group)
+    names: list[str] = []
+    for entry in fields(group):
+        inner, name = hints[entry.name], prefix + entry.name
+        names += (
+            _setting_names(inner, f"{name}.") if isinstance(inner, type) and is_dataclass(inner) else [name]
+        )
+    return names
+
+
+def _product(axes: Mapping[str, Mapping[str, Mapping[str, Any]]], common: Mapping[str, Any]) -> list[Row]:
+    rows = []
+    for names in itertools.product(*axes.values()):
+        place = dict(zip(axes, names, strict=True))
+        settings = {k: v for axis, name in place.items() for k, v in axes[axis][name].items()}
+        rows.append(Row(place, {**common, **settings}))
+    return rows
+
+
+def _more(
+    entries: Any, axes: Mapping[str, Mapping[str, Mapping[str, Any]]], common: Mapping[str, Any], where: str
+) -> list[Row]:
+    """Rows beside the product: a name on every axis, known or new, and settings."""
+    rows = []
+    for number, entry in enumerate(_list(entries, f"{where}, more"), start=1):
+        here = f"{where}, more, entry {number}"
+        check_keys(_mapping(entry, here), (*axes, "settings"), here)
+        place = {axis: str(_needed(entry, axis, here)) for axis in axes}
+        settings = dict(common)
+        for axis, name in place.items():
+            settings |= axes[axis].get(name, {})
+        rows.append(Row(place, {**settings, **_mapping(entry.get("settings", {}), here)}))
+    return rows
+
+
+def _axes(value: Any, where: str) -> dict[str, dict[str, Mapping[str, Any]]]:
+    axes = _mapping(value or {}, f"{where}, axes")
+    if not axes:
+        raise InputError(f"{where}: axes are missing; they map axis -> name -> settings.")
+    found = {}
+    for axis, names in axes.items():
+        here = f"{where}, axes, {axis}"
+        if not _mapping(names, here):
+            raise InputError(f"{here}: no names; give at least one, with its settings.")
+        found[str(axis)] = {
+            str(name): _mapping(entry or {}, f"{here}, {name}") for name, entry in names.items()
+        }
+    return found
+
+
+def _published(entries: Any, axes: Sequence[str], where: str) -> dict[tuple[str, ...], dict[str, float]]:
+    found = {}
+    for number, entry in enumerate(_list(entries, f"{where}, published"), start=1):
+        here = f"{where}, published, entry {number}"
+        values = dict(_mapping(entry, here))
+        place = tuple(str(_needed(values, axis, here)) for axis in axes)
+        found[place] = {measure: float(v) for measure, v in values.items() if measure not in axes}
+    return found
+
+
+def _baseline(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> dict[str, str]:
+    baseline = _mapping(value or {}, f"{where}, baseline")
+    for axis, name in baseline.items():
+        if axis not in names or name not in names[axis]:
+            raise InputError(f"{where}, baseline: {axis}: {name} is no name on an axis of this grid.")
+    if len(baseline) > 1:
+        raise InputError(f"{where}, baseline: give one axis, not {', '.join(baseline)}.")
+    return dict(baseline)
+
+
+def _figure(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> Mapping[str, Any] | None:
+    if value is None:
+        return None
+    here = f"{where}, figure"
+    check_keys(_mapping(value, here), ("x", "over"), here)
+    _needed(value, "x", here)
+    for axis, name in _mapping(value.get("over", {}), here).items():
+        if axis not in names or name not in names[axis]:
+            raise InputError(f"{here}: {axis}: {name} is no name on an axis of this grid.")
+    return value
+
+
+def _seeds(value: Any, where: str) -> tuple[int, ...]:
+    seeds = _list(value, f"{where}, seeds")
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise InputError(f"{where}: seeds must be different whole numbers from 0, not {seeds}.")
+    return tuple(seeds)
+
+
+def _needed(entry: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in entry:
+        raise InputError(f"{where}: {key} is missing.")
+    return entry[key]
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where} must be a mapping (`key: value` lines), not {kind(value)}.")
+    return value
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InputError(f"{where} must be a list, not {kind(value)}.")
+    return list(value)

@@ -1,0 +1,236 @@
+"""Running a grid: every cell once, resumable, in this process or in one process per device."""
+
+import json
+import logging
+import os
+import platform
+import queue
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from aucue.data import available_cores
+from aucue.errors import AucueError, InputError
+from aucue.evaluation.benchmark.grid import Cell, Grid
+from aucue.evaluation.run import evaluate
+from aucue.training import fit
+from aucue.training.fit import MODEL_NAME
+
+logger = logging.getLogger(__name__)
+
+GRID_FILE = "grid.yaml"
+SECONDS_FILE = "seconds.json"
+LOG_FILE = "log.txt"
+FAILURE_FILE = "failure.txt"
+EVALUATED_FILE = "evaluation.json"
+_UNFINISHED = ".unfinished"
+
+
+def is_finished(cell: Cell, out: str | os.PathLike[str]) -> bool:
+    """Whether a cell is trained and evaluated under all its read-outs."""
+    folder = cell.folder(out)
+    return all((folder / readout / EVALUATED_FILE).is_file() for readout in cell.readouts)
+
+
+def run_cell(cell: Cell, out: str | os.PathLike[str], progress: bool = True) -> None:
+    """Train a cell and evaluate it on the test faces, leaving alone what is finished.
+
+    A training that was interrupted goes on from its last checkpoint. The seconds that the training took, over
+    all starts, land in `seconds.json`.
+
+    Args:
+        cell: Which one.
+        out: The benchmark's folder.
+        progress: Show progress bars.
+
+    Raises:
+        AucueError: Another process is running this cell.
+    """
+    folder = cell.folder(out)
+    with _claimed(folder):
+        try:
+            _train(cell, out, progress)
+            for readout in cell.readouts:
+                _evaluate(cell, readout, out, progress)
+        except Exception as error:
+            (folder / FAILURE_FILE).write_text(f"{_reason(error)}\n")
+            raise
+        (folder / FAILURE_FILE).unlink(missing_ok=True)
+
+
+def _train(cell: Cell, out: str | os.PathLike[str], progress: bool) -> None:
+    folder = cell.folder(out)
+    if (folder / MODEL_NAME).is_file():
+        return
+    started = time.perf_counter()
+    try:
+        fit(cell.config(out), progress=progress)
+    finally:
+        _add_seconds(folder / SECONDS_FILE, time.perf_counter() - started)
+
+
+def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: bool) -> None:
+    """Evaluate under one read-out; the folder appears whole or not at all."""
+    folder, data = cell.folder(out), cell.config(out).data
+    target, unfinished = folder / readout, folder / _UNFINISHED
+    if (target / EVALUATED_FILE).is_file():
+        return
+    shutil.rmtree(unfinished, ignore_errors=True)
+    evaluate(
+        folder / MODEL_NAME,
+        data.path,
+        method=readout,
+        name=cell.name,
+        workers=data.workers,
+        out=unfinished,
+        progress=progress,
+    )
+    os.replace(unfinished, target)
+
+
+def run_grid(grid: Grid, out: str | os.PathLike[str], jobs: int = 1, progress: bool = True) -> dict[str, str]:
+    """Run every cell that is not finished; one that fails is noted and left, the others go on.
+
+    Args:
+        grid: Which cells.
+        out: The benchmark's folder; cells of other grids in it are shared where their settings agree.
+        jobs: Cells side by side, each in a process of its own with its share of the cores and, where there
+            are GPUs, one of them.
+        progress: Show progress bars.
+
+    Returns:
+        Name of each cell that failed -> why, in a line; also in its `failure.txt`.
+
+    Raises:
+        InputError: `jobs` is not positive.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs must be at least 1, got {jobs}")
+    left = [cell for cell in grid.cells if not is_finished(cell, out)]
+    if jobs == 1 or len(left) < 2:
+        return _run_here(left, grid, out, progress)
+    return _run_side_by_side(left, grid, out, min(jobs, len(left)), progress)
+
+
+def _run_here(
+    left: Sequence[Cell], grid: Grid, out: str | os.PathLike[str], progress: bool
+) -> dict[str, str]:
+    failures, console = {}, Console(stderr=True, highlight=False)
+    for cell in left:
+        if progress:
+            number = grid.cells.index(cell)
+            console.print(f"[bold]cell {number}[/] of {len(grid.cells)}: {cell.name}", soft_wrap=True)
+        try:
+            run_cell(cell, out, progress)
+        except Exception as error:  # of any kind: the other cells do not depend on this one
+            failures[cell.name] = _reason(error)
+            if not isinstance(error, AucueError):
+                logger.error("%s failed", cell.name, exc_info=error)
+    return failures
+
+
+def _run_side_by_side(
+    left: Sequence[Cell], grid: Grid, out: str | os.PathLike[str], jobs: int, progress: bool
+) -> dict[str, str]:
+    """One process per cell, as many at a time as there are slots."""
+    file = grid.write(Path(out, grid.name, GRID_FILE))
+    slots: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for slot in range(jobs):
+        slots.put(slot)
+
+    def work(cell: Cell) -> tuple[str, str | None]:
+        slot = slots.get()
+        try:
+            return cell.name, _run_apart(cell, grid.cells.index(cell), file, out, slot, jobs)
+        finally:
+            slots.put(slot)
+
+    columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
+    with bar, ThreadPoolExecutor(jobs) as pool:
+        task = bar.add_task("", total=len(left))
+        failures = {}
+        for name, failure in pool.map(work, left):
+            failures |= {name: failure} if failure else {}
+            bar.advance(task)
+    return failures
+
+
+def _run_apart(
+    cell: Cell, number: int, grid_file: Path, out: str | os.PathLike[str], slot: int, jobs: int
+) -> str | None:
+    """Run a cell in a process of its own; why it failed, if it did."""
+    folder = cell.folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "aucue.cli.main", "benchmark", str(grid_file)]
+    command += ["--out", str(out), "--cell", str(number)]
+    with (folder / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | _device(slot))
+        _give_share_of_cores(process.pid, slot, jobs)
+        status = process.wait()
+    if status == 0:
+        return None
+    noted = folder / FAILURE_FILE
+    return (
+        noted.read_text().strip()
+        if noted.is_file()
+        else f"ended with status {status}, see {folder / LOG_FILE}"
+    )
+
+
+def _device(slot: int) -> dict[str, str]:
+    """What makes a process see one GPU only; nothing without GPUs."""
+    gpus = torch.cuda.device_count()
+    if not gpus:
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(gpu) for gpu in range(gpus)]
+    return {"CUDA_VISIBLE_DEVICES": names[slot % len(names)]}
+
+
+def _give_share_of_cores(process: int, slot: int, jobs: int) -> None:
+    """Keep jobs apart: two whose torch uses all cores stall one another."""
+    if available_cores() < 2 or not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(process, cores[slot % len(cores) :: jobs])
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a cell; a killed process leaves no claim behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise AucueError(f"{folder.name} is being run by another process") from error
+
+
+def _add_seconds(path: Path, seconds: float) -> None:
+    before = json.loads(path.read_text())["train"] if path.is_file() else 0.0
+    path.write_text(json.dumps({"train": round(before + seconds, 1), "machine": machine()}))
+
+
+def machine() -> str:
+    """What a training ran on, in a few words."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _reason(error: Exception) -> str:
+    """Why a cell failed, in a line."""
+    kind = "" if isinstance(error, AucueError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())
