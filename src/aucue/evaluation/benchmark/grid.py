@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -212,11 +212,21 @@ def _cell(row: Row, seed: int) -> Cell:
     method = method_named(settings.get("classifier.method", ClassifierSettings.method))
     trained = next(other for other in METHODS.values() if other.shares_network_with(method))
     settings["classifier.method"] = trained.name
-    full = asdict(_config({**settings, "out": "", "seed": seed}))
-    digest = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()[:8]
-    backbone = full["classifier"]["backbone"] or trained.default_backbone
-    name = f"{trained.name}-{backbone}-lambda{full['guidance']['weight']:g}-{digest}-seed{seed}"
+    config = _config({**settings, "out": "", "seed": seed})
+    backbone = config.classifier.backbone or trained.default_backbone
+    digest = hashlib.sha256(json.dumps(_changed(config), sort_keys=True).encode()).hexdigest()[:8]
+    name = f"{trained.name}-{backbone}-lambda{config.guidance.weight:g}-{digest}-seed{seed}"
     return Cell(name, settings, seed, (row.readout,))
+
+
+def _changed(config: TrainConfig) -> dict[str, Any]:
+    """The settings that are not the default: a later version that has more of them finds the same cells."""
+    plain, default = config.to_dict(), _config({"out": "", "data.path": ""}).to_dict()
+    groups = {name: value for name, value in default.items() if isinstance(value, dict)}
+    changed = {name: value for name, value in plain.items() if name not in groups and value != default[name]}
+    for group, values in groups.items():
+        changed |= {f"{group}.{k}": v for k, v in plain[group].items() if v != values[k]}
+    return changed
 
 
 def _config(settings: Mapping[str, Any]) -> TrainConfig:
