@@ -12,6 +12,7 @@ def command(
     out: Path,
     against: list[Path] | None = None,
     method: str | None = None,
+    groups: list[str] | None = None,
     batch_size: int = 64,
     device: str = "auto",
     workers: int | None = None,
@@ -30,6 +31,8 @@ def command(
         against: Further model files to compare with.
         method: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
             that of the method the model was trained as.
+        groups: Attributes of the set, such as gender, by whose values the figures are given too; by default
+            gender, age and race where the set has them.
         batch_size: Faces per step.
         device: "auto", "cpu", "cuda", ...
         workers: Processes that read pictures; by default what suits this machine.
@@ -41,6 +44,7 @@ def command(
     from rich.console import Console
 
     from aucue.evaluation import compare, evaluate, write_comparison
+    from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps
     from aucue.evaluation.results import check_free
 
     models = _named([model, *(against or [])])
@@ -56,6 +60,7 @@ def command(
             device=device,
             workers=workers,
             method=method,
+            groups=groups or ATTRIBUTES,
             name=name,
             out=folders[name],
             overwrite=overwrite,
@@ -65,6 +70,9 @@ def command(
     console = Console()
     for comparison in compare(evaluations):
         console.print(comparison.table())
+    for name, evaluation in evaluations.items():
+        for gap in largest_gaps(evaluation.groups):
+            console.print(f"{name}: {gap_sentence(gap)}", highlight=False)
     for note in dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes):
         console.print(f"Note: {note}", highlight=False)
     for folder in folders.values():

@@ -2,7 +2,7 @@
 
 from aucue.evaluation.comparison import Comparison, compare
 from aucue.evaluation.report import write_comparison, write_report
-from aucue.evaluation.results import Classification, Evaluation, Example, Mean
+from aucue.evaluation.results import Classification, Evaluation, Example, Group, GroupMean, Mean
 from aucue.evaluation.run import evaluate
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Example",
+    "Group",
+    "GroupMean",
     "Mean",
     "compare",
     "evaluate",

@@ -14,7 +14,8 @@ from PIL import Image
 
 from aucue.errors import OutputExistsError
 from aucue.evaluation.comparison import Comparison, Row, by_data, compare, title_of
-from aucue.evaluation.results import Evaluation, Example
+from aucue.evaluation.groups import gap_sentence, largest_gaps
+from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
 from aucue.pictures import colormap, overlay, to_data_uri
 
@@ -52,6 +53,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
             layer_bars=[Bar(name, mean.macro, False) for name, mean in evaluation.att_cos.items()],
             guided=_guided_layers(evaluation),
             without_cue=_without_cue(evaluation),
+            gaps=[gap_sentence(gap) for gap in largest_gaps(evaluation.groups)],
             faces=[_face(example) for example in _by_class(evaluation)],
             fine_print=_fine_print(evaluation),
             **{name: [Bar("this network", value, False), *controls] for name, value in cosines.items()},
@@ -106,6 +108,7 @@ def _environment() -> Environment:
         "zip": zip,
         "version": version("aucue"),
         "controls": CONTROLS,
+        "small_group": SMALL_GROUP,
         "gradient": ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in stops),
     }
     environment.filters |= {"percent": _percent, "cosine": _cosine}

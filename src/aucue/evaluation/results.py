@@ -16,6 +16,8 @@ from torch import Tensor
 from aucue.errors import InputError, OutputExistsError
 
 FILES = ("evaluation.json", "per_expression.csv", "per_image.csv", "confusion.csv", "report.html")
+GROUP_FILE = "per_group.csv"  # only where the set has attributes
+SMALL_GROUP = 30  # faces below which a group's figures are too uncertain to be compared
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,58 @@ class Classification:
 
 
 @dataclass(frozen=True)
+class GroupMean:
+    """A cosine averaged over the faces of a group.
+
+    Attributes:
+        macro: Mean over the expressions that occur in the group of the mean over their faces: does not depend
+            on how often the group shows which expression, but groups that lack one are averaged without it.
+        micro: Mean over the faces: mixes how well the group is read with which expressions it shows.
+        sd: Standard deviation over the faces; None for fewer than two.
+        count: Number of faces that took part.
+    """
+
+    macro: float | None
+    micro: float | None
+    sd: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """The figures over the faces that share one value of an attribute.
+
+    Attributes:
+        faces: Number of faces.
+        right: Number of faces named right.
+        accuracy: Share of faces named right.
+        interval: 95 % Wilson score interval of the accuracy.
+        balanced_accuracy: Mean recall over the classes that occur in the group.
+        att_cos: ATT-COS of the layer the evaluation is about.
+        cam_cos: CAM-COS of the true class's map.
+    """
+
+    faces: int
+    right: int
+    accuracy: float
+    interval: tuple[float, float]
+    balanced_accuracy: float
+    att_cos: GroupMean
+    cam_cos: GroupMean
+
+    @property
+    def small(self) -> bool:
+        """Whether there are too few faces to compare the group with others."""
+        return self.faces < SMALL_GROUP
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The figures back from plain values."""
+        means = {name: GroupMean(**values[name]) for name in ("att_cos", "cam_cos")}
+        return cls(**{**values, "interval": tuple(values["interval"]), **means})
+
+
+@dataclass(frozen=True)
 class Example:
     """One face of the report.
 
@@ -139,6 +193,8 @@ class Evaluation:
         own_face: Share of faces whose map resembles their own AU map more than that of another face (the one
             before it in the set) with the same expression; for "class map" and "attention". Chance is 1/2.
         notes: Sentences a reader has to know.
+        groups: Figures by the value of each attribute (attribute -> value -> figures); empty where the set
+            has no attributes.
         images: One row per face.
         examples: The faces shown in the report.
     """
@@ -157,6 +213,7 @@ class Evaluation:
     specificity: dict[str, Mean]
     own_face: dict[str, Mean]
     notes: tuple[str, ...] = ()
+    groups: dict[str, dict[str, Group]] = field(default_factory=dict)
     images: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
     examples: list[Example] = field(default_factory=list, compare=False, repr=False)
 
@@ -192,7 +249,12 @@ class Evaluation:
             }
             means = {name: Mean(**values[name]) for name in ("cam_cos", "cam_cos_predicted")}
             lists = {name: tuple(values[name]) for name in ("classes", "expressions", "notes")}
-            changed = {"classification": Classification(**classification), **nested, **means, **lists}
+            groups = {
+                attribute: {value: Group.from_dict(group) for value, group in members.items()}
+                for attribute, members in values.get("groups", {}).items()
+            }
+            changed = {"classification": Classification(**classification), "groups": groups}
+            changed |= {**nested, **means, **lists}
             return cls(**{**values, **changed})
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"not the figures of an evaluation: {error}") from error
@@ -212,6 +274,8 @@ class Evaluation:
     def write(self, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
         """Write `evaluation.json`, `per_expression.csv`, `per_image.csv`, `confusion.csv` and `report.html`.
 
+        Where the set has attributes, `per_group.csv` too.
+
         Args:
             folder: Created if need be; other files in it are left alone.
             overwrite: Replace the files of an earlier evaluation.
@@ -225,7 +289,7 @@ class Evaluation:
         from aucue.evaluation.report import write_report  # the report needs this module
 
         folder = Path(folder)
-        check_free(folder, FILES, overwrite)
+        check_free(folder, (*FILES, GROUP_FILE), overwrite)
         folder.mkdir(parents=True, exist_ok=True)
         figures = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
         (folder / "evaluation.json").write_text(figures + "\n", encoding="utf-8")
@@ -236,6 +300,9 @@ class Evaluation:
             for label, row in zip(self.classes, self.classification.confusion, strict=True)
         ]
         write_csv(folder / "confusion.csv", confusion)
+        (folder / GROUP_FILE).unlink(missing_ok=True)  # of an earlier evaluation, of a set with attributes
+        if self.groups:
+            write_csv(folder / GROUP_FILE, self.per_group_rows())
         return write_report(self, folder / "report.html")
 
     def per_expression_rows(self) -> list[dict[str, Any]]:
@@ -270,6 +337,28 @@ class Evaluation:
             }
         )
         return rows
+
+    def per_group_rows(self) -> list[dict[str, Any]]:
+        """One row per value of every attribute with every figure that is kept per group."""
+        return [
+            {
+                "attribute": attribute,
+                "value": value,
+                "faces": group.faces,
+                "small": int(group.small),
+                "accuracy": group.accuracy,
+                "accuracy low": group.interval[0],
+                "accuracy high": group.interval[1],
+                "balanced accuracy": group.balanced_accuracy,
+                "faces with cue": group.cam_cos.count,
+                "att_cos macro": group.att_cos.macro,
+                "att_cos micro": group.att_cos.micro,
+                "cam_cos macro": group.cam_cos.macro,
+                "cam_cos micro": group.cam_cos.micro,
+            }
+            for attribute, members in self.groups.items()
+            for value, group in members.items()
+        ]
 
 
 def number(value: Tensor | float) -> float | None:

@@ -20,6 +20,7 @@ from aucue.classifiers.methods import name_of_readout, readout_for
 from aucue.cues import AUCue, Cue
 from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.errors import InputError
+from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
 from aucue.evaluation.results import FILES, Classification, Evaluation, Example, Mean, check_free
 from aucue.facs import Codebook
 from aucue.guidance import attention
@@ -50,6 +51,7 @@ def evaluate(
     workers: int | None = None,
     examples: int = 2,
     method: str | None = None,
+    groups: Sequence[str] = ATTRIBUTES,
     name: str | None = None,
     data_name: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -71,6 +73,8 @@ def evaluate(
         examples: Faces per class kept for the report: the first of the split, not chosen.
         method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as. cam, gradcam, gradcam++ and layercam are read-outs of the same network.
+        groups: Attributes of the set by whose values the figures are given too; of the default ones, those
+            that it has.
         name: Name of the model in tables and reports; default that of its file, or of its folder if the file
             is called model.safetensors.
         data_name: Name of the set in tables and reports; default that of its source.
@@ -82,7 +86,8 @@ def evaluate(
         Figures, one row per face, and the pictures of the report.
 
     Raises:
-        InputError: Model and set do not fit each other, the split is empty, or there is no such read-out.
+        InputError: Model and set do not fit each other, the split is empty, there is no such read-out, or an
+            attribute other than the usual ones is unknown to the set.
         OutputExistsError: `out` holds an evaluation already.
     """
     if out is not None:
@@ -92,6 +97,7 @@ def evaluate(
     dataset = prepared.dataset(split, transform=eval_transform(classifier.input_size))
     if len(dataset) == 0:
         raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
+    attributes = read_attributes(dataset.column("attributes"), groups)
     label_ids = _label_ids(prepared.classes, classifier.classes)
     readout = readout_for(classifier.method, method)
     observer = _Observer(classifier, info, label_ids, _device(device), examples, readout)
@@ -107,6 +113,7 @@ def evaluate(
         data=_describe_data(data_name, prepared, split) | evaluation.data,
         notes=_notes(evaluation, info, prepared),
     )
+    evaluation = with_groups(evaluation, attributes)
     if out is not None:
         evaluation.write(out, overwrite=overwrite)
     return evaluation

@@ -1,0 +1,190 @@
+"""How well each group of people is read: the figures by gender, age, race or another attribute of the set."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+import torch
+
+from aucue.errors import InputError
+from aucue.evaluation.results import SMALL_GROUP, Evaluation, Group, GroupMean, number, wilson
+from aucue.metrics import classification_report, confusion_counts, expression_means, expression_sums
+
+ATTRIBUTES = ("gender", "age", "race")
+MOST_VALUES = 20  # an attribute with more values measures something and does not make groups
+Attributes = Mapping[str, Sequence[str | None]]
+
+
+def read_attributes(column: Sequence[str | None], names: Sequence[str] = ATTRIBUTES) -> Attributes:
+    """The value of each attribute for every face.
+
+    Args:
+        column: The column "attributes" of a prepared set: one JSON object per face.
+        names: Attributes to take.
+
+    Returns:
+        Name -> one value per face, as text, None where a face has none; attributes that no face has are left
+        out.
+
+    Raises:
+        InputError: A name other than those of `ATTRIBUTES` occurs in no face.
+    """
+    faces: list[dict[str, Any]] = [json.loads(text) if text else {} for text in column]
+    known = {name for face in faces for name, value in face.items() if value is not None}
+    for name in names:
+        if name not in known and name not in ATTRIBUTES:
+            has = f"they have {', '.join(sorted(known))}" if known else "they have no attributes at all"
+            raise InputError(f"no face has the attribute '{name}' to group by; {has}.")
+    return {name: [_as_text(face.get(name)) for face in faces] for name in names if name in known}
+
+
+def with_groups(evaluation: Evaluation, attributes: Attributes) -> Evaluation:
+    """The evaluation with its figures by group, and with the attributes in its rows.
+
+    Args:
+        evaluation: With one row per face.
+        attributes: One value per face and attribute, in the order of the rows.
+
+    Returns:
+        A new evaluation. An attribute with more than `MOST_VALUES` values makes no groups; a note says so.
+    """
+    rows = [
+        row | {f"attribute {name}": values[i] for name, values in attributes.items()}
+        for i, row in enumerate(evaluation.images)
+    ]
+    groups, notes = {}, []
+    for name, values in attributes.items():
+        found = sorted({value for value in values if value is not None}, key=_natural)
+        if len(found) > MOST_VALUES:
+            notes.append(f"No figures by {name}: it has {len(found)} different values.")
+            continue
+        members = {value: [i for i, other in enumerate(values) if other == value] for value in found}
+        groups[name] = {value: _group(evaluation, places) for value, places in members.items()}
+    return replace(evaluation, groups=groups, images=rows, notes=(*evaluation.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The largest difference between two groups of an attribute.
+
+    Attributes:
+        attribute: What the groups differ in.
+        measure: "accuracy" or "CAM-COS" (mean over faces).
+        low, high: Names of the two groups, the lower figure first.
+        difference: Higher minus lower figure.
+        interval: 95 % interval that holds for all pairs of groups at once (Bonferroni), since the largest of
+            several differences is looked at. Of accuracies after Newcombe (1998, method 10), of means with
+            their standard errors.
+        pairs: Number of pairs of groups.
+    """
+
+    attribute: str
+    measure: str
+    low: str
+    high: str
+    difference: float
+    interval: tuple[float, float]
+    pairs: int
+
+
+def largest_gaps(groups: Mapping[str, Mapping[str, Group]]) -> list[Gap]:
+    """The largest difference in accuracy and in CAM-COS by each attribute; small groups are left out."""
+    gaps = []
+    for attribute, members in groups.items():
+        large = {value: group for value, group in members.items() if not group.small}
+        mapped = {value: group for value, group in large.items() if group.cam_cos.count >= SMALL_GROUP}
+        gaps.append(_largest(attribute, "accuracy", large, _accuracy))
+        gaps.append(_largest(attribute, "CAM-COS", mapped, _cam_cos))
+    return [gap for gap in gaps if gap]
+
+
+def gap_sentence(gap: Gap) -> str:
+    """A gap in words."""
+    points = gap.measure == "accuracy"
+    size, low, high = (
+        f"{100 * value:.1f}" if points else f"{value:.2f}" for value in (gap.difference, *gap.interval)
+    )
+    compared = f", all {gap.pairs} pairs of groups compared" if gap.pairs > 1 else ""
+    verdict = "" if gap.interval[0] > 0 else ": these faces do not show that the groups differ"
+    return (
+        f"By {gap.attribute}, {gap.measure} differs most between {gap.low} (lower) and {gap.high}, by "
+        f"{size}{' points' if points else ''} (95 % interval {low} to {high}{compared}){verdict}."
+    )
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _natural(value: str) -> tuple[float, str]:
+    """Numbers by their size ("4-19" before "20-39"), words by the alphabet."""
+    digits = re.match(r"\d+", value)
+    return (int(digits[0]) if digits else math.inf, value)
+
+
+def _group(evaluation: Evaluation, places: Sequence[int]) -> Group:
+    """The figures of the faces at these places."""
+    rows = [evaluation.images[i] for i in places]
+    ids = {name: k for k, name in enumerate(evaluation.classes)}
+    labels, predictions = (torch.tensor([ids[row[name]] for row in rows]) for name in ("label", "prediction"))
+    counts = confusion_counts(predictions, labels, len(ids))
+    right = int(counts.diagonal().sum())
+
+    def mean(column: str) -> GroupMean:
+        values = torch.tensor([math.nan if row[column] is None else row[column] for row in rows])
+        valid = values.isfinite()
+        means = expression_means(*expression_sums(values, labels, valid, len(ids)))
+        return GroupMean(
+            macro=number(means["macro"]),
+            micro=number(means["micro"]),
+            sd=number(values[valid].double().std()) if valid.sum() > 1 else None,
+            count=int(valid.sum()),
+        )
+
+    return Group(
+        faces=len(rows),
+        right=right,
+        accuracy=right / len(rows),
+        interval=wilson(right, len(rows)),
+        balanced_accuracy=float(classification_report(counts)["balanced_accuracy"]),
+        att_cos=mean(f"att_cos {evaluation.attention_layer}"),
+        cam_cos=mean("cam_cos"),
+    )
+
+
+# group, z -> figure, its lower and its upper limit
+Estimate = Callable[[Group, float], tuple[float, float, float]]
+
+
+def _accuracy(group: Group, z: float) -> tuple[float, float, float]:
+    return group.accuracy, *wilson(group.right, group.faces, z)
+
+
+def _cam_cos(group: Group, z: float) -> tuple[float, float, float]:
+    mean, sd = group.cam_cos.micro or 0.0, group.cam_cos.sd or 0.0  # groups of `SMALL_GROUP` faces have both
+    half = z * sd / math.sqrt(group.cam_cos.count)
+    return mean, mean - half, mean + half
+
+
+def _largest(attribute: str, measure: str, groups: Mapping[str, Group], estimate: Estimate) -> Gap | None:
+    """The gap between the lowest and the highest group, None if there are not two."""
+    if len(groups) < 2:
+        return None
+    pairs = math.comb(len(groups), 2)
+    z = NormalDist().inv_cdf(1 - 0.025 / pairs)
+    estimates = {value: estimate(group, z) for value, group in groups.items()}
+    low, high = (pick(estimates, key=lambda value: estimates[value][0]) for pick in (min, max))
+    (figure1, low1, high1), (figure2, low2, high2) = estimates[low], estimates[high]
+    difference = figure2 - figure1
+    # The interval of a difference from the two intervals; for means this is the usual normal interval.
+    interval = (
+        difference - math.hypot(figure2 - low2, high1 - figure1),
+        difference + math.hypot(high2 - figure2, figure1 - low1),
+    )
+    return Gap(attribute, measure, low, high, difference, interval, pairs)
