@@ -1,0 +1,134 @@
+"""Grid files -> rows and cells."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aucue.errors import InputError
+from aucue.evaluation.benchmark import Grid
+
+GRIDS = sorted((Path(__file__).parents[3] / "configs" / "grids").glob("*.yaml"))
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    """A grid of two read-outs of one network and another method, guided or not."""
+    return {
+        "name": "small",
+        "settings": {"data.path": "set", "classifier.backbone": "test_resnet", "optimizer.lr": 0.01},
+        "axes": {
+            "method": {
+                "CAM": {"classifier.method": "cam"},
+                "LayerCAM": {"classifier.method": "layercam"},
+                "PRM": {"classifier.method": "prm", "optimizer.lr": 0.02},
+            },
+            "guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}},
+        },
+        "seeds": [0, 3],
+        "baseline": {"guidance": "unguided"},
+        **changes,
+    }
+
+
+def test_rows_are_the_product_of_the_axes_in_order() -> None:
+    grid = Grid.from_dict(table())
+    assert [row.label for row in grid.rows] == [
+        f"{method} / {arm}" for method in ("CAM", "LayerCAM", "PRM") for arm in ("unguided", "guided")
+    ]
+    assert grid.axes == {"method": ("CAM", "LayerCAM", "PRM"), "guidance": ("unguided", "guided")}
+
+
+def test_later_axes_win_over_the_common_settings() -> None:
+    cam, *_, prm = Grid.from_dict(table()).rows
+    assert (cam.settings["optimizer.lr"], prm.settings["optimizer.lr"]) == (0.01, 0.02)
+
+
+def test_readouts_of_one_network_share_its_training() -> None:
+    grid = Grid.from_dict(table())
+    assert len(grid.cells) == 2 * 2 * 2  # networks, arms, seeds
+    assert [cell.seed for cell in grid.cells] == [0] * 4 + [3] * 4
+    assert grid.cells[0].readouts == ("cam", "layercam")
+    folders = {grid.evaluation("out", row, 0) for row in grid.rows}
+    assert len(folders) == 6
+    assert {folder.parent.name for folder in folders} == {cell.name for cell in grid.cells if cell.seed == 0}
+
+
+def test_a_cell_names_method_backbone_lambda_and_seed() -> None:
+    cell = Grid.from_dict(table()).cells[1]
+    assert cell.name.startswith("cam-test_resnet-lambda4-")
+    assert cell.name.endswith("-seed0")
+    config = cell.config("out")
+    assert (config.out, config.guidance.weight, config.optimizer.lr) == (f"out/cells/{cell.name}", 4.0, 0.01)
+    assert (config.classifier.method, config.seed, config.select_on) == ("cam", 0, "holdout")
+
+
+def test_the_same_settings_are_the_same_cell_however_they_are_written() -> None:
+    plain = Grid.from_dict(table()).cells
+    spelt_out = {**table()["settings"], "data.batch_size": 64, "optimizer.lr": 1e-2}  # 64 is the default
+    assert [c.name for c in Grid.from_dict(table(settings=spelt_out)).cells] == [c.name for c in plain]
+    other = {**table()["settings"], "data.batch_size": 32}
+    assert not {c.name for c in Grid.from_dict(table(settings=other)).cells} & {c.name for c in plain}
+
+
+def test_protocol_fg2024_selects_on_the_test_set() -> None:
+    holdout, published = (Grid.from_dict(table(protocol=name)) for name in ("holdout", "fg2024"))
+    assert {cell.config("out").select_on for cell in holdout.cells} == {"holdout"}
+    assert {cell.config("out").select_on for cell in published.cells} == {"test"}
+    assert not {cell.name for cell in holdout.cells} & {cell.name for cell in published.cells}
+
+
+def test_further_rows_and_their_baseline() -> None:
+    more = [{"method": "CAM", "guidance": "lambda 9", "settings": {"guidance.weight": 9}}]
+    grid = Grid.from_dict(table(more=more))
+    row = grid.rows[-1]
+    assert row.label == "CAM / lambda 9"
+    baseline = grid.baseline_of(row)
+    assert baseline is not None
+    assert baseline.label == "CAM / unguided"
+    assert grid.baseline_of(baseline) is None
+
+
+def test_published_values_go_to_their_row() -> None:
+    published = [{"method": "PRM", "guidance": "guided", "CL": 0.8888, "CAM-COS": 0.59}]
+    grid = Grid.from_dict(table(published=published))
+    assert [dict(row.published) for row in grid.rows][-1] == {"CL": 0.8888, "CAM-COS": 0.59}
+    assert not any(row.published for row in grid.rows[:-1])
+
+
+def test_a_written_grid_reads_back(tmp_path: Path) -> None:
+    grid = Grid.from_dict(table(figure={"x": "guidance.weight", "over": {"method": "CAM"}}, notes=["Note."]))
+    again = Grid.load(grid.write(tmp_path / "grid.yaml"))
+    assert again == grid
+
+
+@pytest.mark.parametrize("file", GRIDS, ids=lambda file: file.stem)
+def test_shipped_grids_are_understood(file: Path) -> None:
+    assert Grid.load(file).cells
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"axis": {}}, "unknown entry 'axis'.*Did you mean 'axes'"),
+        ({"axes": {}}, "axes are missing"),
+        ({"axes": {"method": {}}}, "axes, method: no names"),
+        ({"axes": ["cam"]}, "axes must be a mapping"),
+        ({"settings": {"data.path": "set", "guidance.wieght": 2}}, "Did you mean 'guidance.weight'"),
+        ({"settings": {"data.path": "set", "epochs": "many"}}, r"CAM / unguided: .*epochs.*many"),
+        ({"settings": {"data.path": "set", "seed": 2}}, "unknown setting 'seed'"),
+        ({"settings": {}}, "data.path is missing"),
+        ({"settings": {"data.path": "set", "readout": "camm"}}, "cannot be read out as 'camm'"),
+        ({"seeds": [1, 1]}, "seeds must be different whole numbers"),
+        ({"seeds": 3}, "seeds must be a list"),
+        ({"protocol": "test"}, "protocol must be holdout or fg2024"),
+        ({"baseline": {"guidance": "none"}}, "guidance: none is no name"),
+        ({"baseline": {"guidance": "guided", "method": "CAM"}}, "give one axis"),
+        ({"more": [{"method": "CAM"}]}, "entry 1: guidance is missing"),
+        ({"published": [{"method": "CAM", "CL": 1}]}, "published, entry 1: guidance is missing"),
+        ({"figure": {"over": {}}}, "figure: x is missing"),
+        ({"figure": {"x": "epochs", "over": {"method": "ADL"}}}, "method: ADL is no name"),
+    ],
+)
+def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Grid.from_dict(table(**changes), "grid.yaml")
