@@ -33,13 +33,13 @@ def read_attributes(column: Sequence[str | None], names: Sequence[str] = ATTRIBU
     Raises:
         InputError: A name other than those of `ATTRIBUTES` occurs in no face.
     """
-    faces: list[dict[str, Any]] = [json.loads(text) if text else {} for text in column]
-    known = {name for face in faces for name, value in face.items() if value is not None}
+    faces = [_texts(json.loads(text)) if text else {} for text in column]
+    known = {name for face in faces for name in face}
     for name in names:
         if name not in known and name not in ATTRIBUTES:
             has = f"they have {', '.join(sorted(known))}" if known else "they have no attributes at all"
             raise InputError(f"no face has the attribute '{name}' to group by; {has}.")
-    return {name: [_as_text(face.get(name)) for face in faces] for name in names if name in known}
+    return {name: [face.get(name) for face in faces] for name in names if name in known}
 
 
 def with_groups(evaluation: Evaluation, attributes: Attributes) -> Evaluation:
@@ -116,10 +116,13 @@ def gap_sentence(gap: Gap) -> str:
     )
 
 
-def _as_text(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    return value if isinstance(value, str) else json.dumps(value)
+def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The attributes that have a value, as text."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in attributes.items()
+        if value not in (None, "")
+    }
 
 
 def _natural(value: str) -> tuple[float, str]:
