@@ -2,14 +2,17 @@
 
 from aucue.evaluation.benchmark.estimate import estimate_seconds
 from aucue.evaluation.benchmark.grid import Cell, Grid, Row
+from aucue.evaluation.benchmark.protocol import PAPER_GRIDS, paper_grid
 from aucue.evaluation.benchmark.run import is_finished, run_cell, run_grid
 
 __all__ = [
     "Cell",
     "Grid",
+    "PAPER_GRIDS",
     "Row",
     "estimate_seconds",
     "is_finished",
+    "paper_grid",
     "run_cell",
     "run_grid",
 ]
