@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aucue.data import CsvSource, Sample, open_prepared, prepare
+from aucue.data import CsvSource, Finding, Sample, open_prepared, prepare
 from aucue.data.shards import Job
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.faces import TEMPLATES, Detection, transform_points
@@ -32,10 +32,11 @@ class ListSource:
 
     name = "list"
     classes = LABELS
-    findings = ()
 
-    def __init__(self, *samples: Sample, provenance: Mapping[str, Any] | None = None) -> None:
-        self.samples = samples
+    def __init__(
+        self, *samples: Sample, provenance: Mapping[str, Any] | None = None, findings: Sequence[Finding] = ()
+    ) -> None:
+        self.samples, self.findings = samples, findings
         self.provenance = provenance or {"keys": [sample.key for sample in samples]}
 
     def __len__(self) -> int:
@@ -400,6 +401,108 @@ def test_description(tmp_path: Path) -> None:
     assert (prepared.size, prepared.template) == (40, "aucue")
     assert prepared.provenance["licence"] == "CC0"
     assert prepared.provenance["settings"]["source"]["seed"] == 3
+
+
+def test_findings_of_the_source_are_kept(tmp_path: Path) -> None:
+    findings = [
+        Finding("train/fear", "12 samples instead of 281"),
+        Finding("a.csv, line 7", 'odd, "very" odd'),
+    ]
+    source = ListSource(sample("a", landmarks=mean_face()), findings=findings)
+    report = prepare(source, tmp_path / "set", size=32, progress=False)
+    assert report.findings == tuple(findings)
+    assert (report.skipped, report.ok) == (0, False)
+    assert open_prepared(tmp_path / "set").provenance["findings"] == 2
+    with (tmp_path / "set" / "findings.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["where", "what"], *map(list, findings)]
+    assert prepare(source, tmp_path / "set", size=32, progress=False) == report
+
+
+def test_sets_of_before_findings_are_still_read(tmp_path: Path) -> None:
+    source, out = ListSource(sample("a", landmarks=mean_face())), tmp_path / "set"
+    report = prepare(source, out, size=32, progress=False)
+    (out / "findings.csv").unlink()
+    description = json.loads((out / "aucue.json").read_text())
+    del description["findings"]
+    (out / "aucue.json").write_text(json.dumps(description))
+    assert prepare(source, out, size=32, progress=False) == report
+    assert "findings" not in open_prepared(out).provenance
+
+
+def test_a_set_that_came_aligned_has_no_template(tmp_path: Path) -> None:
+    source = ListSource(sample("a", landmarks=mean_face(), aligned=True))
+    report = prepare(source, tmp_path / "set", size=48, progress=False)
+    prepared = open_prepared(tmp_path / "set")
+    assert prepared.template is None
+    assert "came aligned" in report.notes[0]
+    np.testing.assert_allclose(
+        prepared.dataset("train").landmarks[0], (mean_face() + 0.5) / 2 - 0.5, atol=1e-3
+    )
+
+
+def test_boxes_count_where_no_landmarks_are_known(tmp_path: Path) -> None:
+    source = ListSource(sample("a", box=(10, 10, 50, 50)), sample("b", box=(90, 90, 120, 120)))
+    report = prepare(source, tmp_path / "set", "none", size=32, progress=False)
+    assert report.found == {"train": {"box": 1, "none": 1}}
+    assert report.problems == {"train": {"no face": 1, "bad box": 1}}
+    assert (report.ok, report.notes) == (True, ())
+    assert open_prepared(tmp_path / "set").dataset("train").column("box")[0] == [4, 4, 56, 56]
+    dropped = prepare(
+        ListSource(sample("a", landmarks=mean_face()), *source.samples),
+        tmp_path / "dropped",
+        "none",
+        size=32,
+        without_landmarks="drop",
+        progress=False,
+    )
+    assert (dropped.samples, dropped.dropped, dropped.ok) == ({"train": 1}, 2, True)
+
+
+def soft(*values: float) -> np.ndarray:
+    return np.array([*values, *[0.0] * (len(LABELS) - len(values))])
+
+
+def test_soft_labels_are_stored(tmp_path: Path) -> None:
+    rows = [soft(0.25, 0, 0, 0.75), soft(0, 0.4, 0, 0.6), soft(0, 0, 0, 1)]
+    source = ListSource(
+        *(
+            sample(name, landmarks=mean_face(), probabilities=row)
+            for name, row in zip("abc", rows, strict=True)
+        )
+    )
+    prepare(source, tmp_path / "set", size=16, progress=False)
+    dataset = open_prepared(tmp_path / "set").dataset("train").subset([2, 0])
+    assert dataset.probabilities is not None
+    assert dataset.probabilities.dtype == np.float32
+    np.testing.assert_array_equal(dataset.probabilities, np.array([rows[2], rows[0]], np.float32))
+    face = dataset[1]
+    assert face["label"] == 3
+    assert "probabilities" in face
+    np.testing.assert_array_equal(face["probabilities"].numpy(), rows[0].astype(np.float32))
+
+
+def test_sets_without_soft_labels_have_none(tmp_path: Path) -> None:
+    prepare(ListSource(sample("a", landmarks=mean_face())), tmp_path / "set", size=16, progress=False)
+    dataset = open_prepared(tmp_path / "set").dataset("train")
+    assert dataset.probabilities is None
+    assert "probabilities" not in dataset[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (None, "all samples have probabilities, or none has them"),
+        (np.ones(3) / 3, "are not 7 numbers from 0 that sum to 1"),
+        (soft(0.5, 0.4), "sum to 1"),
+        (soft(1.5, -0.5), "from 0"),
+        (soft(np.nan, 1), "from 0"),
+    ],
+)
+def test_broken_soft_labels(tmp_path: Path, values: np.ndarray | None, message: str) -> None:
+    good = sample("a", landmarks=mean_face(), probabilities=soft(1))
+    source = ListSource(good, sample("b", landmarks=mean_face(), probabilities=values))
+    with pytest.raises(InputError, match=message):
+        prepare(source, tmp_path / "set", size=16, progress=False)
 
 
 def test_nothing_usable(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What lies in the folder of a prepared set beside the data: its description and the list of problems."""
+"""What lies in the folder of a prepared set beside the data: its description, problems and findings."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from aucue.errors import InputError
 FORMAT = 1
 DESCRIPTION_FILE = "aucue.json"
 PROBLEMS_FILE = "problems.csv"
+FINDINGS_FILE = "findings.csv"
 UNFINISHED_FOLDER = ".unfinished"
 
 

@@ -3,7 +3,7 @@
 Samples are worked off in chunks. Each finished chunk is one Parquet file under `<out>/.unfinished`, beside a
 manifest of the settings; a second run with the same settings takes up what is there. At the end the chunks
 become a Hugging Face data set (Arrow, memory-mapped), described by `aucue.json`; `problems.csv` lists every
-sample that is missing or has no landmarks, and why.
+sample that is missing or has no landmarks, and why; `findings.csv` what the source found missing or odd.
 """
 
 import csv
@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -25,15 +25,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 
 from aucue.data.cores import available_cores
+from aucue.data.crops import NO_FACE, no_detector
 from aucue.data.description import (
     DESCRIPTION_FILE,
+    FINDINGS_FILE,
     FORMAT,
     PROBLEMS_FILE,
     UNFINISHED_FOLDER,
     read_json,
     write_json,
 )
-from aucue.data.shards import JPEG_QUALITY, Job, Problem, Worker, no_detector, read_outcome
+from aucue.data.expected import Finding
+from aucue.data.shards import JPEG_QUALITY, Job, Problem, Worker, read_outcome
 from aucue.data.source import Source
 from aucue.data.store import write_dataset
 from aucue.errors import AucueError, InputError, OutputExistsError
@@ -41,6 +44,9 @@ from aucue.faces import FaceReader, LandmarkDetector, Template
 
 DETECTORS = ("dlib", "dlib-full-frame", "none")
 _MANIFEST = "manifest.json"
+_ALIGNED_NOTE = (
+    "the pictures came aligned and were only resized: they follow the set's own frame, no template"
+)
 _DLIB_NOTE = "landmarks by dlib's 68-point model, trained on iBUG 300-W: research use, not commercial use"
 
 
@@ -51,10 +57,12 @@ class PrepareReport:
     Attributes:
         path: The prepared set.
         samples: Samples in the set, per split.
-        found: Per split, how many faces were found in which way ("none" is a sample kept without landmarks).
+        found: Per split, how many faces were found in which way ("none" and "box" are samples kept without
+            landmarks, the latter as the box that the source gives).
         problems: Per split, how many samples had which problem; each is listed in `problems.csv`.
         skipped: Samples that are not in the set because their pictures could not be used.
         dropped: Samples that are not in the set because they have no landmarks, as was asked for.
+        findings: What the source found missing or odd; each is listed in `findings.csv`.
         notes: What a user of the set has to know, such as licences.
     """
 
@@ -64,12 +72,13 @@ class PrepareReport:
     problems: Mapping[str, Mapping[str, int]]
     skipped: int
     dropped: int
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether every picture could be used."""
-        return self.skipped == 0
+        """Whether every picture could be used, and the source is what it should be."""
+        return self.skipped == 0 and not self.findings
 
 
 def prepare(
@@ -97,8 +106,8 @@ def prepare(
             found.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
-        without_landmarks: "keep" samples without landmarks as the centre square of the picture (they train
-            the classifier but not where it looks), or "drop" them.
+        without_landmarks: "keep" samples without landmarks as their widened box, or as the centre square of
+            the picture (they train the classifier but not where it looks), or "drop" them.
         workers: Processes; by default one per core, fewer for a small set. A script that uses more than one
             needs the usual `if __name__ == "__main__":`.
         overwrite: Replace a prepared set of other settings, or prepare anew.
@@ -190,7 +199,8 @@ def _clear(out: Path) -> None:
     (out / DESCRIPTION_FILE).unlink(missing_ok=True)
     shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
     _remove_dataset(out)
-    (out / PROBLEMS_FILE).unlink(missing_ok=True)
+    for name in (PROBLEMS_FILE, FINDINGS_FILE):
+        (out / name).unlink(missing_ok=True)
 
 
 def _remove_dataset(out: Path) -> None:
@@ -291,29 +301,39 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
     ):  # the index first: see _remove_dataset
         shutil.rmtree(out / path.name, ignore_errors=True)
         os.replace(path, out / path.name)
-    _write_problems(out / PROBLEMS_FILE, problems)
-    skipped = sum(not p.kept and p.kind not in ("no face", "bad landmarks") for p in problems)
+    _write_table(
+        out / PROBLEMS_FILE, Problem._fields, [(*p[:-1], "yes" if p.kept else "no") for p in problems]
+    )
+    _write_table(out / FINDINGS_FILE, Finding._fields, source.findings)
+    skipped = sum(not p.kept and p.kind not in NO_FACE for p in problems)
+    aligned = source[0].aligned
     description = {
         "format": FORMAT,
         "aucue": version("aucue"),
         "name": source.name,
         "classes": source.classes,
         "size": settings["size"],
-        "template": settings["template"]["name"],
+        "template": None if aligned else settings["template"]["name"],
         "licence": source.provenance.get("licence", "not stated; see the terms of the data set"),
-        "notes": [_DLIB_NOTE] if settings["detector"].startswith("dlib") and _detected(found) else [],
+        "notes": _notes(aligned, settings["detector"].startswith("dlib") and _detected(found)),
         "samples": Counter(split for split, _ in found),
         "found": _by_split(found),
         "problems": _by_split([(problem.split, problem.kind) for problem in problems]),
         "skipped": skipped,
         "dropped": sum(not p.kept for p in problems) - skipped,
+        "findings": len(source.findings),
         "settings": settings,
     }
     write_json(out / DESCRIPTION_FILE, description)
 
 
+def _notes(aligned: bool, dlib: bool) -> list[str]:
+    notes = {_ALIGNED_NOTE: aligned, _DLIB_NOTE: dlib}
+    return [note for note, holds in notes.items() if holds]
+
+
 def _detected(found: list[tuple[str, str]]) -> bool:
-    return any(how not in ("precomputed", "none") for _, how in found)
+    return any(how not in ("precomputed", "box", "none") for _, how in found)
 
 
 def _by_split(entries: list[tuple[str, str]]) -> dict[str, dict[str, int]]:
@@ -323,16 +343,24 @@ def _by_split(entries: list[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _write_problems(path: Path, problems: list[Problem]) -> None:
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(Problem._fields)
-        writer.writerows((*problem[:-1], "yes" if problem.kept else "no") for problem in problems)
+        csv.writer(file).writerows((header, *rows))
 
 
 def _report(out: Path) -> PrepareReport:
     description = read_json(out / DESCRIPTION_FILE)
-    names = {field.name for field in fields(PrepareReport)} - {"path", "notes"}
+    names = {field.name for field in fields(PrepareReport)} - {"path", "findings", "notes"}
     return PrepareReport(
-        path=out, notes=tuple(description["notes"]), **{name: description[name] for name in names}
+        path=out,
+        findings=_read_findings(out / FINDINGS_FILE),
+        notes=tuple(description["notes"]),
+        **{name: description[name] for name in names},
     )
+
+
+def _read_findings(path: Path) -> tuple[Finding, ...]:
+    if not path.exists():  # an older set, whose source checked nothing
+        return ()
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(Finding(*row) for row in csv.reader(file))[1:]

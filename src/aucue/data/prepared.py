@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import datasets
 import numpy as np
@@ -27,6 +27,7 @@ class FaceSample(TypedDict):
 
     image: (3, S, S) uint8. landmarks: (68, 2) float32 in pixels of the image, NaN if unknown.
     landmarks_valid: whether they are known. label: class id. index: place in the data set.
+    probabilities: (K,) float32 over the classes, only in sets that hold them.
     """
 
     image: Tensor
@@ -34,6 +35,7 @@ class FaceSample(TypedDict):
     landmarks_valid: bool
     label: int
     index: int
+    probabilities: NotRequired[Tensor]
 
 
 class PreparedSet:
@@ -64,8 +66,8 @@ class PreparedSet:
         return tuple(self.description["samples"])
 
     @property
-    def template(self) -> str:
-        """Name of the template the faces are aligned to."""
+    def template(self) -> str | None:
+        """Name of the template the faces are aligned to; None if the set came aligned."""
         return self.description["template"]
 
     @property
@@ -76,8 +78,8 @@ class PreparedSet:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Where the samples come from, how they were prepared, under which licence, and what was found."""
-        names = ("name", "licence", "notes", "samples", "found", "problems", "settings", "aucue")
-        return {name: self.description[name] for name in names}
+        names = ("name", "licence", "notes", "samples", "found", "problems", "findings", "settings", "aucue")
+        return {name: self.description[name] for name in names if name in self.description}
 
     def dataset(self, split: str, transform: Transform | None = None, seed: int = 0) -> "FaceDataset":
         """The samples of one split.
@@ -125,8 +127,8 @@ def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
 class Columns:
     """The columns of one stored split.
 
-    Images stay in the memory-mapped file until they are asked for; labels and landmarks (half a kilobyte
-    each) are held in memory. Pickles as the path, so that loader processes map the file themselves.
+    Images stay in the memory-mapped file until they are asked for; the other columns of a sample (half a
+    kilobyte each) are held in memory. Pickles as the path, so that loader processes map the file themselves.
 
     Args:
         path: Folder of the split.
@@ -145,6 +147,10 @@ class Columns:
         # Past the extension type: its own conversion to NumPy takes minutes for a large set.
         points = [chunk.storage.flatten().flatten().to_numpy() for chunk in self._table["landmarks"].chunks]
         self.landmarks: np.ndarray = np.concatenate(points).reshape(-1, NUM_LANDMARKS, 2)
+        self.probabilities: np.ndarray | None = None
+        if "probabilities" in self._table.column_names:
+            values = [chunk.flatten().to_numpy() for chunk in self._table["probabilities"].chunks]
+            self.probabilities = np.concatenate(values).reshape(len(self.labels), -1)
         self._images = [chunk.field("bytes") for chunk in self._table["image"].chunks]
         self._starts = np.cumsum([0, *map(len, self._images)])
 
@@ -200,6 +206,12 @@ class FaceDataset(Dataset[FaceSample]):
         return self._columns.labels[self._rows]
 
     @property
+    def probabilities(self) -> np.ndarray | None:
+        """Soft labels (N, K) float32; None in a set that holds none."""
+        stored = self._columns.probabilities
+        return None if stored is None else stored[self._rows]
+
+    @property
     def landmarks(self) -> np.ndarray:
         """Landmarks (N, 68, 2) float32 of the stored crops, NaN where unknown."""
         return self._columns.landmarks[self._rows]
@@ -240,13 +252,16 @@ class FaceDataset(Dataset[FaceSample]):
         index = range(len(self))[index]  # negative indices, and an IndexError beyond the end
         row = int(self._rows[index])
         image, landmarks = self._read(row)
-        return {
+        sample: FaceSample = {
             "image": image.as_subclass(Tensor),
             "landmarks": landmarks.as_subclass(Tensor),
             "landmarks_valid": bool(self._columns.landmarks_valid[row]),
             "label": int(self._columns.labels[row]),
             "index": index,
         }
+        if self._columns.probabilities is not None:
+            sample["probabilities"] = torch.tensor(self._columns.probabilities[row])
+        return sample
 
     def _read(self, row: int) -> tuple[Tensor, Tensor]:
         picture = self._columns.image(row)

@@ -7,31 +7,22 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from aucue.data.crops import FaceCropper
 from aucue.data.source import SPLITS, Sample, Source
 from aucue.errors import InputError, MissingExtraError
-from aucue.faces import (
-    NUM_LANDMARKS,
-    Detection,
-    DlibDetector,
-    Face,
-    FaceReader,
-    LandmarkDetector,
-    Template,
-    check_landmarks,
-    read_image,
-)
+from aucue.faces import Face, LandmarkDetector, Template, read_image
 
 JPEG_QUALITY = 95
+PROBABILITIES = "probabilities"
 _PROBLEMS = b"problems"
-
-SCHEMA = pa.schema(
+_SCHEMA = pa.schema(
     {
         "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
         "label": pa.int64(),
@@ -50,12 +41,15 @@ SCHEMA = pa.schema(
 
 
 class Problem(NamedTuple):
-    """A sample that is not as it should be, and whether it is in the set all the same."""
+    """A sample that is not as it should be, and whether it is in the set all the same.
+
+    The kind is "missing file", "unreadable", "failed", or one of `crops.NO_FACE`.
+    """
 
     key: str
     split: str
     label: str
-    kind: Literal["missing file", "unreadable", "no face", "bad landmarks", "failed"]
+    kind: str
     reason: str
     kept: bool
 
@@ -70,7 +64,8 @@ class Job:
             their own.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
-        keep: Whether samples without landmarks stay in the set, as the centre square of their photograph.
+        keep: Whether samples without landmarks stay in the set: as their widened box, or as the centre square
+            of their photograph.
     """
 
     source: Source
@@ -80,15 +75,20 @@ class Job:
     keep: bool
 
     @cached_property
-    def _reader(self) -> FaceReader:
-        # Made when it is first needed: a source with landmarks of its own does not need dlib installed.
-        full_frame = self.detector == "dlib-full-frame"
-        detector = DlibDetector(full_frame=True) if full_frame else self.detector
-        return FaceReader(detector, self.size, self.template)
+    def _cropper(self) -> FaceCropper:
+        return FaceCropper(self.detector, self.size, self.template)
 
     @cached_property
-    def _aligner(self) -> FaceReader:
-        return FaceReader(no_detector, self.size, self.template)
+    def _soft(self) -> bool:
+        """Whether the source's labels are probabilities, too."""
+        return self.source[0].probabilities is not None
+
+    @property
+    def _schema(self) -> pa.Schema:
+        """Columns of a shard."""
+        if not self._soft:
+            return _SCHEMA
+        return _SCHEMA.append(pa.field(PROBABILITIES, pa.list_(pa.float32(), len(self.source.classes))))
 
     def write_shard(self, start: int, stop: int, path: Path) -> None:
         """Prepare the samples from `start` up to `stop` and write them, with their problems, to a file."""
@@ -99,7 +99,7 @@ class Job:
             rows += [row] if row else []
             problems += [problem] if problem else []
         metadata = {_PROBLEMS: json.dumps(problems)}
-        table = pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(metadata)
+        table = pa.Table.from_pylist(rows, self._schema).replace_schema_metadata(metadata)
         unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
         pq.write_table(table, unfinished, compression="none")
         os.replace(unfinished, path)
@@ -107,11 +107,11 @@ class Job:
     def _prepare(self, sample: Sample) -> tuple[dict[str, Any] | None, Problem | None]:
         self._check(sample)
 
-        def problem(kind: Any, reason: object, kept: bool) -> Problem:
+        def problem(kind: str, reason: object, kept: bool) -> Problem:
             return Problem(sample.key, sample.split, sample.label, kind, str(reason), kept)
 
         try:
-            face, trouble = self._face(sample, read_image(sample.image))
+            face, trouble = self._cropper(sample, read_image(sample.image))
         except MissingExtraError:
             raise
         except InputError as error:
@@ -119,7 +119,7 @@ class Job:
             return None, problem("missing file" if missing else "unreadable", error, False)
         except Exception as error:  # a detector or a codec may stumble in any way; one picture is not the set
             return None, problem("failed", f"{type(error).__name__}: {error}", False)
-        row = self._row(sample, face) if self.keep or trouble is None else None
+        row = self._row(sample, face) if self.keep or face.has_landmarks else None
         return row, problem(*trouble, row is not None) if trouble else None
 
     def _check(self, sample: Sample) -> None:
@@ -128,49 +128,22 @@ class Job:
                 f'{self.source.name}, "{sample.key}": label "{sample.label}" or split "{sample.split}" is '
                 f"not one of {', '.join((*self.source.classes, *SPLITS))}"
             )
-
-    def _face(self, sample: Sample, picture: Image.Image) -> tuple[Face, tuple[str, str] | None]:
-        """The largest face; without one, the centre square of the picture, and what is amiss."""
-        image = np.asarray(picture)
-        if sample.landmarks is None:
-            faces = self._reader(picture, key=sample.key)
-            return (faces[0], None) if faces else (self._square(picture), ("no face", "no face found"))
-        try:
-            return self._aligned(image, sample.landmarks), None
-        except InputError as error:
-            return self._square(picture), ("bad landmarks", str(error))
-
-    def _aligned(self, image: np.ndarray, landmarks: np.ndarray) -> Face:
-        points = check_landmarks(landmarks, "landmarks")
-        height, width = image.shape[:2]
-        inside = ((points >= -0.5) & (points <= (width - 0.5, height - 0.5))).all(axis=1)
-        if inside.sum() < NUM_LANDMARKS / 2:
+        if (sample.probabilities is not None) != self._soft:
             raise InputError(
-                f"{NUM_LANDMARKS - inside.sum()} of {NUM_LANDMARKS} landmarks lie outside the picture "
-                f"({width} x {height})"
+                f'{self.source.name}, "{sample.key}": all samples have probabilities, or none has them'
             )
-        (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
-        box = (left, top, right, bottom)
-        return self._aligner.align(image, Detection(box, float("nan"), points, "precomputed"))
-
-    def _square(self, picture: Image.Image) -> Face:
-        """The centre square of a picture, as a face whose landmarks are not known."""
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        square = picture.crop((left, top, left + side, top + side))
-        crop = square.resize((self.size, self.size), Image.Resampling.BICUBIC)
-        scale = self.size / side
-        matrix = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
-        landmarks = np.full((NUM_LANDMARKS, 2), np.nan, np.float32)
-        return Face(
-            np.asarray(crop), landmarks, (left, top, left + side, top + side), float("nan"), "none", matrix
-        )
+        if self._soft and not _distribution(sample.probabilities, len(self.source.classes)):
+            raise InputError(
+                f'{self.source.name}, "{sample.key}": the probabilities {sample.probabilities} are not '
+                f"{len(self.source.classes)} numbers from 0 that sum to 1"
+            )
 
     def _row(self, sample: Sample, face: Face) -> dict[str, Any]:
         buffer = io.BytesIO()
         # Colour at full resolution: at 64 pixels a mouth is a dozen pixels wide.
         Image.fromarray(face.crop).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
         attributes = dict(sample.attributes)
+        soft = {} if sample.probabilities is None else {PROBABILITIES: sample.probabilities}
         return {
             "image": {"bytes": buffer.getvalue(), "path": None},
             "label": self.source.classes.index(sample.label),
@@ -184,6 +157,7 @@ class Job:
             "source": str(attributes.pop("source", None) or self.source.name),
             "attributes": json.dumps(attributes, default=str),
             "split": sample.split,
+            **soft,
         }
 
 
@@ -206,13 +180,14 @@ class Worker:
         cls.job.write_shard(start, stop, path)
 
 
-def no_detector(image: np.ndarray, key: str | None = None) -> list[Detection]:
-    """A landmark detector that finds nothing."""
-    return []
+def _distribution(values: np.ndarray | None, classes: int) -> bool:
+    """Whether values (K,) are probabilities of so many classes; NaN is none."""
+    found = np.asarray(values, dtype=np.float64)
+    return found.shape == (classes,) and bool((found >= 0).all() and abs(found.sum() - 1) < 1e-4)
 
 
 def read_rows(path: Path) -> pa.Table:
-    """The prepared samples of a shard (columns of `SCHEMA`)."""
+    """The prepared samples of a shard (the columns of a prepared set, and the split)."""
     return pq.read_table(path, memory_map=False).replace_schema_metadata(None)
 
 

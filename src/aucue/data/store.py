@@ -9,13 +9,14 @@ import datasets
 from datasets.arrow_writer import ArrowWriter
 from pyarrow import compute as pc
 
-from aucue.data.shards import read_rows
+from aucue.data.shards import PROBABILITIES, read_rows
 from aucue.data.source import SPLITS
 from aucue.faces import NUM_LANDMARKS
 
 
-def features(classes: Sequence[str]) -> datasets.Features:
-    """Columns of a prepared set."""
+def features(classes: Sequence[str], soft: bool = False) -> datasets.Features:
+    """Columns of a prepared set; with `soft`, those of a set whose labels are probabilities, too."""
+    probabilities = {PROBABILITIES: datasets.List(datasets.Value("float32"), length=len(classes))}
     return datasets.Features(
         {
             "image": datasets.Image(),
@@ -29,6 +30,7 @@ def features(classes: Sequence[str]) -> datasets.Features:
             "box": datasets.List(datasets.Value("float32")),
             "source": datasets.Value("string"),
             "attributes": datasets.Value("string"),
+            **(probabilities if soft else {}),
         }
     )
 
@@ -51,7 +53,8 @@ def write_dataset(shards: Sequence[Path], folder: Path, classes: Sequence[str]) 
         for split in table["split"].unique().to_pylist():
             if split not in writers:
                 path = parts / f"{split}.arrow"
-                writers[split] = ArrowWriter(features=features(classes), path=str(path))
+                columns = features(classes, PROBABILITIES in table.column_names)
+                writers[split] = ArrowWriter(features=columns, path=str(path))
             rows = table.filter(pc.field("split") == split).drop_columns("split")
             writers[split].write_table(rows)
     for writer in writers.values():

@@ -8,7 +8,7 @@ from aucue.faces.alignment import (
     transform_points,
     warp,
 )
-from aucue.faces.detection import Detection, LandmarkDetector
+from aucue.faces.detection import Detection, LandmarkDetector, overlap
 from aucue.faces.dlib_detector import DlibDetector
 from aucue.faces.landmarks import (
     BROWS,
@@ -43,6 +43,7 @@ __all__ = [
     "FaceReader",
     "Detection",
     "LandmarkDetector",
+    "overlap",
     "DlibDetector",
     "PrecomputedDetector",
     "Photograph",

@@ -26,8 +26,18 @@ class Detection:
     @property
     def area(self) -> float:
         """Area of the box in square pixels."""
-        left, top, right, bottom = self.box
-        return max(right - left, 0.0) * max(bottom - top, 0.0)
+        return _area(*self.box)
+
+
+def overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Intersection over union of two boxes (left, top, right, bottom), in [0, 1]."""
+    both = _area(max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
+    either = _area(*a) + _area(*b) - both
+    return both / either if either > 0 else 0.0
+
+
+def _area(left: float, top: float, right: float, bottom: float) -> float:
+    return max(right - left, 0.0) * max(bottom - top, 0.0)
 
 
 class LandmarkDetector(Protocol):
