@@ -147,3 +147,56 @@ def test_both_branches_of_acol_are_trained(settings: MakeSettings) -> None:
     assert loss > cross_entropy(out.logits, batch["label"])
     loss.backward()
     assert all(parameter.grad is not None for parameter in classifier.head.parameters())
+
+
+def test_soft_labels_are_what_the_cross_entropy_aims_at(settings: MakeSettings) -> None:
+    """By hand: with logits 0, ln 3, 0, ... the second of 7 classes has a probability of 3/9, the others 1/9."""
+    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8)
+    with torch.no_grad():
+        for parameter in classifier.head.parameters():
+            parameter.zero_()
+        next(p for p in classifier.head.parameters() if p.ndim == 1)[1] = math.log(3)
+    config = settings(guidance=GuidanceSettings(weight=0.0))
+    batch = {name: value[:2] for name, value in batch_of(config).items()}
+    soft = torch.tensor([[0.25, 0.75, 0, 0, 0, 0, 0], [0.5, 0, 0, 0.5, 0, 0, 0]])
+    loss = module_of(classifier, config).training_step({**batch, "probabilities": soft}, 0)
+    by_hand = (0.25 * math.log(9) + 0.75 * math.log(3) + math.log(9)) / 2
+    assert loss.item() == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_the_cue_of_a_soft_label_is_that_of_the_label(settings: MakeSettings, classifier: Classifier) -> None:
+    guided, unguided = (settings(guidance=GuidanceSettings(weight=weight)) for weight in (3.0, 0.0))
+    batch = batch_of(guided)
+    soft = {**batch, "probabilities": torch.full((16, 7), 1 / 7)}
+    alignments = [
+        module_of(classifier, guided).training_step(kind, 0)
+        - module_of(classifier, unguided).training_step(kind, 0)
+        for kind in (batch, soft)
+    ]
+    torch.testing.assert_close(*alignments)
+
+
+@pytest.mark.parametrize("method", ["cam", "cutmix", "acol"])
+def test_certain_soft_labels_train_as_labels_do(settings: MakeSettings, method: str) -> None:
+    config = settings(guidance=GuidanceSettings(weight=2.0))
+    batch = batch_of(config)
+    certain = {**batch, "probabilities": torch.nn.functional.one_hot(batch["label"], 7).float()}
+    gradients = []
+    for kind in (batch, certain):
+        torch.manual_seed(3)
+        classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method=method)
+        module_of(classifier, config).training_step(kind, 0).backward()
+        gradients.append([parameter.grad for parameter in classifier.parameters()])
+    torch.testing.assert_close(*gradients, atol=1e-7, rtol=1e-4)
+
+
+def test_cutmix_mixes_soft_labels(settings: MakeSettings) -> None:
+    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="cutmix")
+    config = settings(guidance=GuidanceSettings(weight=0.0))
+    soft = torch.rand(16, 7).softmax(dim=1)
+    batch = {**batch_of(config), "probabilities": soft}
+    torch.manual_seed(7)
+    loss = module_of(classifier, config).training_step(batch, 0)
+    torch.manual_seed(7)
+    mixed = cutmix(batch["image"], soft)
+    torch.testing.assert_close(loss, cross_entropy(classifier(mixed.images).logits, mixed.targets))

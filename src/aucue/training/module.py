@@ -26,7 +26,8 @@ class GuidedModule(L.LightningModule):
     The loss is cross-entropy + weight * mean over the aligned layers of 1 - cos(T_l, A). Faces without a
     valid cue (neutral, no landmarks) contribute to the first term only. A weight of 0 trains the unguided
     twin: the same network on the same batches in the same order. The classifier's method says what the
-    cross-entropy is taken of and whether samples are mixed.
+    cross-entropy is taken of and whether samples are mixed. Soft labels, where the set holds them, are what
+    the cross-entropy aims at; the cue stays that of the label.
 
     Args:
         classifier: the network to train.
@@ -50,7 +51,7 @@ class GuidedModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """One optimisation step's loss; logs its two terms."""
-        images, target, mixed = batch["image"], batch["label"], None
+        images, target, mixed = batch["image"], batch.get("probabilities", batch["label"]), None
         weight = self.config.guidance.weight
         if self.classifier.method.regulariser == "cutmix":
             cue = self.draw(batch, self.cue_grid(self.guided_layers[-1])) if weight else None
@@ -75,9 +76,9 @@ class GuidedModule(L.LightningModule):
         attended = attention(features, settings.attention)
         return alignment(attended, cue.map, cue.valid, settings.loss, across_ranks=True)
 
-    def one_hot(self, expression: torch.Tensor) -> torch.Tensor:
-        """Labels (B,) as probabilities (B, K)."""
-        return one_hot(expression, len(self.classifier.classes)).float()
+    def one_hot(self, target: torch.Tensor) -> torch.Tensor:
+        """Labels (B,) as probabilities (B, K); soft labels stay what they are."""
+        return target if target.ndim == 2 else one_hot(target, len(self.classifier.classes)).float()
 
     def cue_grid(self, layer: str) -> tuple[int, int] | None:
         """Size at which a layer's cue is drawn: that of its attention, or None for the input's."""
