@@ -41,6 +41,26 @@ def test_bundled_codebooks():
     assert [e for e in EXPRESSIONS if published[e] != facs[e]] == ["disgust"]
 
 
+def test_compound_expressions_have_the_action_units_of_both():
+    facs, compound = Codebook.load("facs"), Codebook.load("compound")
+    basic = {
+        "happily": "happiness",
+        "sadly": "sadness",
+        "fearfully": "fear",
+        "fearful": "fear",
+        "angrily": "anger",
+        "angry": "anger",
+        "disgustedly": "disgust",
+        "disgusted": "disgust",
+        "surprised": "surprise",
+    }
+    assert compound.expressions[:7] == EXPRESSIONS
+    assert len(compound.expressions) == 7 + 11
+    for name in compound.expressions[7:]:
+        first, second = (set(facs[basic[word]]) for word in name.split())
+        assert set(compound[name]) == first | second, name
+
+
 def test_user_codebook_extends_and_adds(tmp_path):
     path = write(
         tmp_path,
