@@ -31,7 +31,7 @@ def command(
 
     A finished cell is never run again, an interrupted one goes on from its checkpoint: the same command
     continues. Cells that several grids share are run once if the grids share OUT. Tables (Markdown, LaTeX,
-    CSV, JSON) and report.html land in OUT/NAME, made anew each time.
+    CSV, JSON) land in OUT/NAME, made anew each time.
 
     Args:
         grid: Grid file (YAML), or table1, table2, table3 or figure5.
@@ -145,13 +145,12 @@ def _duration(seconds: float) -> str:
 def _tabulate(grid: "Grid", out: Path, failures: Mapping[str, str]) -> int:
     from rich.console import Console
 
-    from aucue.evaluation.benchmark import collect, write_benchmark
+    from aucue.evaluation.benchmark import collect, terminal_table, write_tables
 
     console = Console(highlight=False)
     results = collect(grid, out)
-    for table in results.tables():
-        console.print(table)
+    console.print(terminal_table(results))
     for name, reason in failures.items():
         console.print(f"Failed: {name}: {reason}", markup=False, soft_wrap=True)
-    console.print(f"Report: {write_benchmark(results, out / grid.name)}", soft_wrap=True)
+    console.print(f"Tables: {write_tables(results, out / grid.name)}", soft_wrap=True)
     return 1 if failures else 0

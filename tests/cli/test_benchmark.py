@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aucue.cli.main import main
+from aucue.data import SyntheticSource, prepare
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("faces") / "set"
+    prepare(SyntheticSource(train=28, val=14, test=14, seed=3, size=64), out, size=32, workers=1)
+    return out
+
+
+@pytest.fixture
+def grid(prepared: Path, tmp_path: Path) -> Path:
+    table = {
+        "title": "Two cells",
+        "settings": {
+            "data.path": str(prepared),
+            "data.workers": 0,
+            "classifier.backbone": "test_resnet",
+            "classifier.input_size": 32,
+            "epochs": 1,
+        },
+        "axes": {"guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}}},
+        "baseline": {"guidance": "unguided"},
+    }
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(table))
+    return path
+
+
+def test_a_dry_run_lists_the_cells_and_runs_nothing(
+    grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", str(grid), "--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("to do") == 2
+    assert "2 rows of the table from 2 trainings" in " ".join(printed.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_cells_of_a_scheduler_then_the_tables(
+    grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["benchmark", str(grid), "--out", str(out)]
+    assert main([*arguments, "--cell", "1"]) == 0
+    assert len(list((out / "cells").iterdir())) == 1
+    capsys.readouterr()
+    assert main([*arguments, "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("finished") == 1
+    assert printed.count("to do") == 1
+    assert main([*arguments, "--cell", "0"]) == 0
+    assert main(arguments) == 0
+    table = out / "two" / "table.md"
+    assert f"Tables: {table}" in capsys.readouterr().out
+    assert "Two cells" in table.read_text()
+    for name in ("table.tex", "results.csv", "results.json"):
+        assert (out / "two" / name).stat().st_size > 100
+
+
+def test_a_cell_that_is_not_there(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", str(grid), "--out", str(tmp_path), "--cell", "2"]) == 2
+    assert "--cell must be between 0 and 1, got 2" in capsys.readouterr().err
+
+
+def test_seeds_of_the_command_line(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["benchmark", str(grid), "--out", str(tmp_path), "--seeds", "4", "5", "6", "--dry-run"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert all(f"seed{seed}" in "".join(printed.split()) for seed in (4, 5, 6))
+    assert "seed0" not in printed
+
+
+def test_an_experiment_of_the_paper_as_a_file_to_edit(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "table3.yaml"
+    arguments = ["benchmark", "table3", "--data", f"raf-db={prepared}", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--write-grid", str(file)]) == 0
+    assert f"aucue benchmark {file}" in capsys.readouterr().out
+    assert yaml.safe_load(file.read_text())["name"].startswith("table3")
+    assert main([*arguments, "--write-grid", str(file)]) == 2
+    assert "exists; choose another file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tabel1"], "neither a grid file (.yaml) nor one of table1"),
+        (["nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["table1", "--data", "raf-db"], "--data raf-db: expected NAME=DIR"),
+        (["table1"], "--data"),
+    ],
+)
+def test_mistakes_are_named(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
