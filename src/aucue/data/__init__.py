@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from aucue.data.cores import available_cores, default_workers
     from aucue.data.csv_table import CsvSource
     from aucue.data.expected import Finding, count_findings
+    from aucue.data.fer import FER2013Source, FERPlusSource
     from aucue.data.folder import FolderSource
     from aucue.data.folds import FoldsSource
     from aucue.data.holdout import split_holdout
@@ -34,6 +35,7 @@ _HOME = {
     "folder": ("FolderSource",),
     "csv_table": ("CsvSource",),
     "folds": ("FoldsSource",),
+    "fer": ("FER2013Source", "FERPlusSource"),
     "synthetic": ("SyntheticSource",),
     "preparation": ("prepare", "PrepareReport"),
     "prepared": ("open_prepared", "PreparedSet", "FaceDataset", "FaceSample"),
@@ -59,6 +61,8 @@ __all__ = [
     "FolderSource",
     "CsvSource",
     "FoldsSource",
+    "FER2013Source",
+    "FERPlusSource",
     "SyntheticSource",
     "prepare",
     "PrepareReport",
