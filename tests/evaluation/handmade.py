@@ -55,7 +55,7 @@ def make_evaluation(
         recorded[f"specificity {kind}"] = [None if v is None else float(v > 0.5) for v in cam_cos]
         recorded[f"own face {kind}"] = [None if v is None else float(v > 0.4) for v in cam_cos]
     means = {column: mean_of(values, labels) for column, values in recorded.items()}
-    ids = [torch.tensor([CLASSES.index(name) for name in names]) for names in (predictions, labels)]
+    called, shown = (torch.tensor([CLASSES.index(name) for name in n]) for n in (predictions, labels))
     rows: list[dict[str, Any]] = [
         {
             "key": keys[i],
@@ -87,7 +87,7 @@ def make_evaluation(
         classes=CLASSES,
         expressions=EXPRESSIONS,
         without_cue={"no action units": list(labels).count("neutral"), "no landmarks": 0},
-        classification=Classification.of(classification_report(confusion_counts(*ids, 3)), CLASSES),
+        classification=Classification.of(classification_report(confusion_counts(called, shown, 3)), CLASSES),
         attention_layer=layer,
         att_cos={name: means[f"att_cos {name}"] for name in att_cos},
         cam_cos=means["cam_cos"],

@@ -116,7 +116,7 @@ def test_the_interval_is_wider_where_more_groups_are_compared_and_small_ones_are
     groups = {"a": group(56, 70), "b": group(48, 80), "c": group(65, 90), "tiny": group(0, 29)}
     accuracy, cosine = largest_gaps({"race": groups})
     assert (accuracy.low, accuracy.high, accuracy.pairs) == ("b", "a", 3)
-    z = norm.ppf(1 - 0.05 / 2 / 3)
+    z = float(norm.ppf(1 - 0.05 / 2 / 3))
     (l1, u1), (l2, u2) = wilson(56, 70, z), wilson(48, 80, z)
     expected = (0.2 - math.hypot(0.8 - l1, u2 - 0.6), 0.2 + math.hypot(u1 - 0.8, 0.6 - l2))
     assert accuracy.interval == pytest.approx(expected, abs=1e-9)
