@@ -150,7 +150,7 @@ def test_both_branches_of_acol_are_trained(settings: MakeSettings) -> None:
 
 
 def test_soft_labels_are_what_the_cross_entropy_aims_at(settings: MakeSettings) -> None:
-    """By hand: with logits 0, ln 3, 0, ... the second of 7 classes has a probability of 3/9, the others 1/9."""
+    """By hand: with logits 0, ln 3, 0, ... the second of 7 classes has probability 3/9, the others 1/9."""
     classifier = Classifier.create("test_resnet", input_size=48, final_stride=8)
     with torch.no_grad():
         for parameter in classifier.head.parameters():
