@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from aucue.errors import AucueError, InputError
 from aucue.evaluation import Evaluation
-from aucue.evaluation.benchmark import Grid, is_finished, run_cell, run_grid
+from aucue.evaluation.benchmark import Grid, collect, is_finished, run_cell, run_grid, write_tables
 
 
 def results(grid: Grid, out: Path) -> dict[str, tuple[dict[str, Any], str]]:
@@ -66,6 +66,8 @@ def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
     assert run_grid(grid, killed, progress=False) == {}
     assert kept.stat().st_mtime_ns == before
     assert results(grid, killed) == results(grid, tmp_path / "undisturbed")
+    tables = [write_tables(collect(grid, out), out / "small") for out in (killed, tmp_path / "undisturbed")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
 def test_cells_side_by_side_give_the_same_results(table: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""From evaluations to tables; independent figures are taken from the evaluations' own files."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+
+from aucue.errors import InputError
+from aucue.evaluation import Evaluation
+from aucue.evaluation.benchmark import Grid, collect, run_grid, write_tables
+from aucue.evaluation.benchmark.tables import latex, markdown
+
+
+@pytest.fixture(scope="session")
+def finished(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Grid, Path]:
+    """A grid of two rows and two seeds, run."""
+    settings = {
+        "data.path": str(rendered),
+        "data.workers": 0,
+        "classifier.backbone": "test_resnet",
+        "classifier.input_size": 48,
+        "epochs": 1,
+    }
+    table: dict[str, Any] = {
+        "name": "small",
+        "title": "Small_grid",
+        "seeds": [0, 1],
+        "settings": settings,
+        "axes": {"guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}}},
+        "baseline": {"guidance": "unguided"},
+        "published": [{"guidance": "guided", "CL": 0.8895}],
+    }
+    grid, out = Grid.from_dict(table), tmp_path_factory.mktemp("grid")
+    assert run_grid(grid, out, progress=False) == {}
+    return grid, out
+
+
+def test_means_and_deviations_over_seeds(finished: tuple[Grid, Path]) -> None:
+    grid, out = finished
+    for row, result in zip(grid.rows, collect(grid, out).rows, strict=True):
+        files = [grid.evaluation(out, row, seed) / "evaluation.json" for seed in grid.seeds]
+        cosines = [Evaluation.load(file).cam_cos.macro for file in files]
+        known = [value for value in cosines if value is not None]
+        assert result.mean("CAM-COS") == pytest.approx(mean(known))
+        assert result.deviation("CAM-COS") == pytest.approx(stdev(known))
+
+
+def test_the_difference_is_that_of_the_means_and_inside_its_interval(finished: tuple[Grid, Path]) -> None:
+    unguided, guided = collect(*finished).rows
+    assert unguided.differences == {}
+    for measure in ("CL", "balanced", "ATT-COS", "CAM-COS", "specific"):
+        difference, ours, theirs = guided.differences[measure], guided.mean(measure), unguided.mean(measure)
+        assert difference is not None
+        assert ours is not None
+        assert theirs is not None
+        assert difference.value == pytest.approx(ours - theirs, abs=1e-5)
+        assert difference.low <= difference.value <= difference.high
+
+
+def test_tables_say_protocol_seeds_controls_and_published_numbers(finished: tuple[Grid, Path]) -> None:
+    results = collect(*finished)
+    text = markdown(results)
+    assert "the test faces were looked at once" in text
+    assert "over seeds 0, 1" in text
+    assert "(paper 89.0)" in text or "(paper 88.9)" in text  # 88.95, rounded
+    assert text.count("| control: ") == len(next(iter(results.controls.values())))
+    assert "Missing" not in text
+    assert r"\toprule" in latex(results)
+    assert latex(results).count(r" \\") == 1 + 2 + len(next(iter(results.controls.values())))
+
+
+def test_files_for_machines_hold_every_row_and_measure(finished: tuple[Grid, Path], tmp_path: Path) -> None:
+    write_tables(collect(*finished), tmp_path)
+    figures = json.loads((tmp_path / "results.json").read_text())
+    assert [row["guidance"] for row in figures["rows"]] == ["unguided", "guided"]
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 7
+    accuracy = next(row for row in rows if row["guidance"] == "guided" and row["measure"] == "CL")
+    assert float(accuracy["mean"]) == pytest.approx(mean(figures["rows"][1]["values"]["CL"]), abs=1e-5)
+    assert (accuracy["published"], accuracy["seeds"]) == ("0.8895", "2")
+
+
+def test_missing_evaluations_are_listed(finished: tuple[Grid, Path], tmp_path: Path) -> None:
+    grid, out = finished
+    shutil.copytree(out, tmp_path / "out")
+    shutil.rmtree(grid.evaluation(tmp_path / "out", grid.rows[1], 1))
+    results = collect(grid, tmp_path / "out")
+    assert results.missing == ("guided, seed 1",)
+    assert "Missing: guided, seed 1." in markdown(results)
+    assert len(results.rows[1].values["CL"]) == 1
+
+
+def test_evaluations_of_other_faces_are_refused(finished: tuple[Grid, Path], tmp_path: Path) -> None:
+    grid, out = finished
+    shutil.copytree(out, tmp_path / "out")
+    table = grid.evaluation(tmp_path / "out", grid.rows[1], 0) / "per_image.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([lines[0], *reversed(lines[1:])]))
+    with pytest.raises(InputError, match="were made on different faces"):
+        collect(grid, tmp_path / "out")
+
+
+def test_the_published_protocol_says_what_it_selects_on(finished: tuple[Grid, Path], tmp_path: Path) -> None:
+    grid = Grid.from_dict({**finished[0].table, "protocol": "fg2024"})
+    results = collect(grid, tmp_path)
+    assert len(results.missing) == 4
+    assert "ON THE TEST SET" in markdown(results)
+    assert "ON THE TEST SET" in latex(results)
