@@ -1,12 +1,14 @@
 """Fixtures shared by all tests: where the published code's arrays and the real photographs are found."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import aucue  # noqa: F401  (first: makes torchvision importable beside a CPU build of torch)
+from aucue.data.engines import Engine, open_engine
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +30,16 @@ def goldens() -> Path:
 def photographs() -> Path:
     """Folder of real photographs with labels and landmarks (AUCUE_DATA)."""
     return _folder("AUCUE_DATA", ROOT.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def ray_engine() -> Iterator[Engine]:
+    """Ray on this machine; for tests in the xdist group "ray", so that one process starts it."""
+    ray = pytest.importorskip("ray", reason="the extra aucue[distributed] is not installed")
+    engine = open_engine("ray")
+    engine.cores()
+    yield engine
+    ray.shutdown()
 
 
 @pytest.fixture(autouse=True)

@@ -241,15 +241,15 @@ def test_interrupted_run_is_resumed(
     source = collection(70)  # chunks of 16
     prepare(source, tmp_path / "whole", size=32, workers=1, progress=False)
     done: list[int] = []
-    write = Job.write_shard
+    shard = Job.shard
 
-    def count(job: Job, start: int, stop: int, path: Path) -> None:
+    def count(job: Job, chunk: tuple[int, int]) -> bytes:
         if len(done) == 3:
             raise KeyboardInterrupt
-        write(job, start, stop, path)
-        done.append(start)
+        done.append(chunk[0])
+        return shard(job, chunk)
 
-    monkeypatch.setattr(Job, "write_shard", count)
+    monkeypatch.setattr(Job, "shard", count)
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path / "set", size=32, workers=1, progress=False)
     with pytest.raises(InputError, match="its preparation is unfinished; run the same aucue prepare again"):
@@ -260,11 +260,11 @@ def test_interrupted_run_is_resumed(
 
     resumed: list[tuple[int, list[int]]] = []
 
-    def note(job: Job, start: int, stop: int, path: Path) -> None:
-        write(job, start, stop, path)
-        resumed.append((start, [path.stat().st_mtime_ns for path in shards]))
+    def note(job: Job, chunk: tuple[int, int]) -> bytes:
+        resumed.append((chunk[0], [path.stat().st_mtime_ns for path in shards]))
+        return shard(job, chunk)
 
-    monkeypatch.setattr(Job, "write_shard", note)
+    monkeypatch.setattr(Job, "shard", note)
     prepare(source, tmp_path / "set", size=32, workers=1, progress=False)
     assert [start for start, _ in resumed] == [48, 64]
     assert all(seen == stamps for _, seen in resumed)
@@ -343,7 +343,7 @@ def test_script_without_guard_is_told_so(collection: Collection, tmp_path: Path)
     assert outcome.returncode == 1
     last = outcome.stderr.strip().splitlines()[-1]
     assert last.startswith("aucue.errors.AucueError: a worker process died")
-    assert "finished chunks are kept" in last
+    assert "what is finished is kept" in last
 
 
 def test_complete_set_is_left_alone(collection: Collection, tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_settings_of_an_unfinished_run_count_too(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Job, "write_shard", interrupt)
+    monkeypatch.setattr(Job, "shard", interrupt)
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path / "set", size=32, progress=False)
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Source -> prepared set: every face found, aligned and stored once, on all cores, resumable.
+"""Source -> prepared set: every face found, aligned and stored once, by all workers of an engine, resumable.
 
 Samples are worked off in chunks. Each finished chunk is one Parquet file under `<out>/.unfinished`, beside a
 manifest of the settings; a second run with the same settings takes up what is there. At the end the chunks
@@ -8,14 +8,10 @@ sample that is missing or has no landmarks, and why; `findings.csv` what the sou
 
 import csv
 import json
-import multiprocessing
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +20,6 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 
-from aucue.data.cores import available_cores
 from aucue.data.crops import NO_FACE, no_detector
 from aucue.data.description import (
     DESCRIPTION_FILE,
@@ -35,11 +30,12 @@ from aucue.data.description import (
     read_json,
     write_json,
 )
+from aucue.data.engines import Engine, open_engine
 from aucue.data.expected import Finding
-from aucue.data.shards import JPEG_QUALITY, Job, Problem, Worker, read_outcome
+from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
 from aucue.data.source import Source
 from aucue.data.store import write_dataset
-from aucue.errors import AucueError, InputError, OutputExistsError
+from aucue.errors import InputError, OutputExistsError
 from aucue.faces import FaceReader, LandmarkDetector, Template
 
 DETECTORS = ("dlib", "dlib-full-frame", "none")
@@ -91,12 +87,13 @@ def prepare(
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    engine: Literal["local", "ray"] = "local",
 ) -> PrepareReport:
     """Prepare a data set for training and evaluation.
 
-    The rows are in the source's order, whatever the number of workers. A picture that cannot be used is
-    listed and left out, never fatal. An interrupted preparation is continued by the same call; a complete
-    one is left as it is.
+    The rows are in the source's order, whatever the engine and the number of workers. A picture that cannot
+    be used is listed and left out, never fatal. An interrupted preparation is continued by the same call; a
+    complete one is left as it is.
 
     Args:
         source: The samples. Their own landmarks are used where they have any.
@@ -112,21 +109,27 @@ def prepare(
             needs the usual `if __name__ == "__main__":`.
         overwrite: Replace a prepared set of other settings, or prepare anew.
         progress: Show a progress bar on stderr.
+        engine: "local" works in processes of this machine, "ray" on a Ray cluster; the result is the same,
+            and either continues what the other began.
 
     Raises:
         InputError: The source is empty or none of its pictures can be used, or a setting makes no sense.
         OutputExistsError: `out` holds something else, or a set of other settings.
-        MissingExtraError: A sample needs the detector dlib, which is not installed.
+        MissingExtraError: A sample needs the detector dlib, or the engine is Ray, and it is not installed.
+        AucueError: A worker died; the same call continues what is finished.
     """
     out = Path(out)
     if without_landmarks not in ("keep", "drop"):
         raise InputError(f'without_landmarks must be "keep" or "drop", got "{without_landmarks}"')
     if not len(source):
         raise InputError(f"{source.name}: the source has no samples")
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    running = open_engine(engine)
     job = _job(source, detector, size, template, without_landmarks == "keep")
     settings = _settings(job)
     if not _claim(out, settings, overwrite):
-        shards = _write_shards(job, out / UNFINISHED_FOLDER, _workers(workers, len(source)), progress)
+        shards = _write_shards(job, out / UNFINISHED_FOLDER, running, workers, progress)
         _finish(out, shards, settings, source)
     shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
     return _report(out)
@@ -162,14 +165,6 @@ def _detector_name(detector: str | LandmarkDetector) -> str:
     return (
         "none" if detector is no_detector else getattr(detector, "__qualname__", type(detector).__qualname__)
     )
-
-
-def _workers(workers: int | None, samples: int) -> int:
-    if workers is None:
-        return min(available_cores(), -(-samples // 64))
-    if workers < 1:
-        raise InputError(f"workers must be at least 1, got {workers}")
-    return workers
 
 
 def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
@@ -211,66 +206,25 @@ def _remove_dataset(out: Path) -> None:
         index.unlink()
 
 
-def _write_shards(job: Job, folder: Path, workers: int, progress: bool) -> list[Path]:
+def _write_shards(job: Job, folder: Path, engine: Engine, workers: int | None, progress: bool) -> list[Path]:
     """Write the shards that are not there yet; all of them, in the source's order."""
     samples = len(job.source)
-    length = min(
-        256, max(16, -(-samples // 64))
-    )  # a function of the samples alone, so that a resumed run fits
+    # A function of the samples alone, so that a resumed run fits.
+    length = min(256, max(16, -(-samples // 64)))
     chunks = {
         folder / f"shard-{start:09d}.parquet": (start, min(start + length, samples))
         for start in range(0, samples, length)
     }
     missing = {path: chunk for path, chunk in chunks.items() if not path.exists()}
+    workers = workers or min(engine.cores(), -(-samples // 64))
     with _progress_bar(progress) as bar:
         task = bar.add_task(job.source.name, total=samples)
         bar.update(task, completed=samples - sum(stop - start for start, stop in missing.values()))
-        for path in _run(job, missing, workers):
-            start, stop = missing[path]
+        shards = engine.run(job.shard, list(missing.values()), workers)
+        for (path, (start, stop)), shard in zip(missing.items(), shards, strict=True):
+            write_shard(path, shard)
             bar.advance(task, stop - start)
     return list(chunks)
-
-
-def _run(job: Job, chunks: Mapping[Path, tuple[int, int]], workers: int) -> Iterator[Path]:
-    """Write shards, in this process or in several; yields each when it is there."""
-    if workers == 1 or len(chunks) <= 1:
-        for path, (start, stop) in chunks.items():
-            job.write_shard(start, stop, path)
-            yield path
-        return
-    # Not fork: it copies the locks of the threads that torch and Arrow have started by now.
-    context = multiprocessing.get_context("spawn")
-    with _one_thread_per_process():
-        pool = ProcessPoolExecutor(min(workers, len(chunks)), context, Worker.start, (job,))
-        try:
-            futures = {
-                pool.submit(Worker.work, start, stop, path): path for path, (start, stop) in chunks.items()
-            }
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BrokenProcessPool as error:
-            raise AucueError(
-                "a worker process died (out of memory, killed, or the script lacks "
-                '`if __name__ == "__main__":`); finished chunks are kept: run the same again, perhaps with '
-                "fewer workers"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_per_process() -> Iterator[None]:
-    """Processes started in here do not open a thread per core each."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
 
 
 class _Rate(ProgressColumn):

@@ -1,8 +1,7 @@
-"""One chunk of a preparation: samples -> aligned crops -> one Parquet file, written whole or not at all."""
+"""One chunk of a preparation: samples -> aligned crops -> one Parquet file."""
 
 import io
 import json
-import logging
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,19 +89,19 @@ class Job:
             return _SCHEMA
         return _SCHEMA.append(pa.field(PROBABILITIES, pa.list_(pa.float32(), len(self.source.classes))))
 
-    def write_shard(self, start: int, stop: int, path: Path) -> None:
-        """Prepare the samples from `start` up to `stop` and write them, with their problems, to a file."""
+    def shard(self, chunk: tuple[int, int]) -> bytes:
+        """Prepare the samples from a place up to another: a Parquet file of the rows, with their problems."""
         rows: list[dict[str, Any]] = []
         problems: list[Problem] = []
-        for index in range(start, stop):
+        for index in range(*chunk):
             row, problem = self._prepare(self.source[index])
             rows += [row] if row else []
             problems += [problem] if problem else []
         metadata = {_PROBLEMS: json.dumps(problems)}
         table = pa.Table.from_pylist(rows, self._schema).replace_schema_metadata(metadata)
-        unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-        pq.write_table(table, unfinished, compression="none")
-        os.replace(unfinished, path)
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="none")
+        return buffer.getvalue()
 
     def _prepare(self, sample: Sample) -> tuple[dict[str, Any] | None, Problem | None]:
         self._check(sample)
@@ -161,29 +160,17 @@ class Job:
         }
 
 
-class Worker:
-    """What a worker process does; it gets the job once, not the source with every chunk."""
-
-    job: Job
-
-    @classmethod
-    def start(cls, job: Job) -> None:
-        """Remember the job."""
-        logging.getLogger("aucue.faces").setLevel(
-            logging.ERROR
-        )  # what it would warn of is listed as a problem
-        cls.job = job
-
-    @classmethod
-    def work(cls, start: int, stop: int, path: Path) -> None:
-        """Write one shard."""
-        cls.job.write_shard(start, stop, path)
-
-
 def _distribution(values: np.ndarray | None, classes: int) -> bool:
     """Whether values (K,) are probabilities of so many classes; NaN is none."""
     found = np.asarray(values, dtype=np.float64)
     return found.shape == (classes,) and bool((found >= 0).all() and abs(found.sum() - 1) < 1e-4)
+
+
+def write_shard(path: Path, content: bytes) -> None:
+    """Write a shard whole or not at all."""
+    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
 
 
 def read_rows(path: Path) -> pa.Table:

@@ -1,0 +1,114 @@
+"""Both engines on the same work. `eval` is the function: every process can import it."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aucue.data import CsvSource, prepare
+from aucue.data.engines import Engine, LocalEngine, open_engine
+from aucue.data.shards import Job
+from aucue.errors import AucueError, InputError, MissingExtraError
+
+from .test_preparation import contents
+
+DIE = "__import__('os')._exit(3)"
+WHERE = "__import__('os').getpid()"
+
+
+def uneven(count: int) -> list[str]:
+    """Numbers, of which the first takes longest."""
+    return [f"__import__('time').sleep({0.3 if number == 0 else 0}) or {number}" for number in range(count)]
+
+
+def check_engine(engine: Engine) -> None:
+    """What every engine promises, with two workers."""
+    assert engine.cores() >= 1
+    assert list(engine.run(eval, [], 2)) == []
+    assert list(engine.run(eval, uneven(9), 2)) == list(range(9))
+    with pytest.raises(InputError, match='unknown engine "abacus"'):
+        list(engine.run(open_engine, ["local", "abacus", "local"], 2))
+    with pytest.raises(AucueError, match=r"worker .*died .*what is finished is kept: run the same again"):
+        list(engine.run(eval, ["1", DIE, "2", "3"], 2))
+
+
+def test_local_engine() -> None:
+    check_engine(LocalEngine())
+
+
+def test_one_worker_or_one_item_starts_no_process() -> None:
+    assert set(LocalEngine().run(eval, [WHERE] * 3, 1)) == {os.getpid()}
+    assert list(LocalEngine().run(eval, [WHERE], 4)) == [os.getpid()]
+
+
+def test_processes_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    threads, level, process = LocalEngine().run(
+        eval,
+        [
+            "__import__('os').environ['OMP_NUM_THREADS']",
+            "__import__('logging').getLogger('aucue').level",
+            WHERE,
+        ],
+        2,
+    )
+    assert (threads, level) == ("1", logging.ERROR)
+    assert process != os.getpid()
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert list(LocalEngine().run(eval, ["1", "2"], 2)) == [1, 2]
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_unknown_or_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match='unknown engine "abacus"; use local or ray'):
+        open_engine("abacus")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'aucue\[distributed\]'"):
+        open_engine("ray")
+
+
+@pytest.mark.xdist_group("ray")
+def test_ray_engine(ray_engine: Engine) -> None:
+    check_engine(ray_engine)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    here = Path.cwd()
+    assert list(ray_engine.run(eval, ["__import__('os').getcwd()"], 1)) == [str(here)]
+
+
+@pytest.mark.xdist_group("ray")
+def test_both_engines_prepare_the_same(
+    ray_engine: Engine,
+    collection: Callable[[int], CsvSource],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = collection(70)  # chunks of 16
+    prepare(source, tmp_path / "local", size=32, workers=1, progress=False)
+    prepare(source, tmp_path / "ray", size=32, workers=2, progress=False, engine="ray")
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+
+    done: list[tuple[int, int]] = []
+    shard, run = Job.shard, type(ray_engine).run
+
+    def interrupt(job: Job, chunk: tuple[int, int]) -> bytes:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(chunk)
+        return shard(job, chunk)
+
+    monkeypatch.setattr(Job, "shard", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "mixed", size=32, workers=1, progress=False)
+    monkeypatch.undo()
+    submitted = []
+    monkeypatch.setattr(
+        type(ray_engine),
+        "run",
+        lambda self, work, items, n: submitted.extend(items) or run(self, work, items, n),
+    )
+    prepare(source, tmp_path / "mixed", size=32, workers=2, progress=False, engine="ray")
+    assert submitted == [(48, 64), (64, 70)]
+    assert contents(tmp_path / "mixed") == contents(tmp_path / "local")
