@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aucue.data.folder import FolderSource
     from aucue.data.folds import FoldsSource
     from aucue.data.holdout import split_holdout
+    from aucue.data.hugging_face import HuggingFaceSource
     from aucue.data.loading import EpochSampler, make_loader
     from aucue.data.preparation import PrepareReport, prepare
     from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
@@ -36,6 +37,7 @@ _HOME = {
     "csv_table": ("CsvSource",),
     "folds": ("FoldsSource",),
     "fer": ("FER2013Source", "FERPlusSource"),
+    "hugging_face": ("HuggingFaceSource",),
     "synthetic": ("SyntheticSource",),
     "preparation": ("prepare", "PrepareReport"),
     "prepared": ("open_prepared", "PreparedSet", "FaceDataset", "FaceSample"),
@@ -63,6 +65,7 @@ __all__ = [
     "FoldsSource",
     "FER2013Source",
     "FERPlusSource",
+    "HuggingFaceSource",
     "SyntheticSource",
     "prepare",
     "PrepareReport",
