@@ -61,6 +61,11 @@ def test_compound_expressions_have_the_action_units_of_both():
         assert set(compound[name]) == first | second, name
 
 
+def test_contempt():
+    facs, contempt = Codebook.load("facs"), Codebook.load("contempt")
+    assert dict(contempt.entries) == {**facs.entries, "contempt": (12, 14)}
+
+
 def test_user_codebook_extends_and_adds(tmp_path):
     path = write(
         tmp_path,

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aucue.data.affectnet import AffectNetSource
     from aucue.data.cores import available_cores, default_workers
     from aucue.data.csv_table import CsvSource
     from aucue.data.expected import Finding, count_findings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from aucue.data.loading import EpochSampler, make_loader
     from aucue.data.preparation import PrepareReport, prepare
     from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
+    from aucue.data.raf_db import RAFDBSource
     from aucue.data.source import SPLITS, Sample, Source
     from aucue.data.synthetic import SyntheticSource
     from aucue.data.transforms import (
@@ -36,6 +38,8 @@ _HOME = {
     "folder": ("FolderSource",),
     "csv_table": ("CsvSource",),
     "folds": ("FoldsSource",),
+    "raf_db": ("RAFDBSource",),
+    "affectnet": ("AffectNetSource",),
     "fer": ("FER2013Source", "FERPlusSource"),
     "hugging_face": ("HuggingFaceSource",),
     "synthetic": ("SyntheticSource",),
@@ -63,6 +67,8 @@ __all__ = [
     "FolderSource",
     "CsvSource",
     "FoldsSource",
+    "RAFDBSource",
+    "AffectNetSource",
     "FER2013Source",
     "FERPlusSource",
     "HuggingFaceSource",

@@ -3,19 +3,22 @@
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from aucue.data.crops import FaceCropper, no_detector
 from aucue.data.expected import Finding
 from aucue.data.labels import check_classes, find_class
+from aucue.data.listings import find_files, list_findings
 from aucue.data.source import SPLITS, Sample
 from aucue.errors import InputError
-from aucue.faces import NUM_LANDMARKS
+from aucue.faces import NUM_LANDMARKS, TEMPLATES, read_image, similarity, warp
 from aucue.facs import EXPRESSIONS
 from aucue.facs.tables import read_mapping
 
@@ -23,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 CLASS_IDS = "class_id.yaml"
 _IDS, _LABELS, _LANDMARKS = "image_ids.txt", "class_labels.txt", "landmarks.txt"
+_CROP = 224
 _POINTS = [f"{axis}{number}" for axis in "xy" for number in range(1, NUM_LANDMARKS + 1)]
 
 
@@ -36,6 +40,9 @@ class FoldsSource:
     - `<split>/landmarks.txt`, if there is one: `path,x1,...,x68,y1,...,y68` per line, iBUG-68 in pixels of
       the picture, (0, 0) the centre of its top-left pixel; 136 times `inf` where none were found.
 
+    The published folds name crops of 224 x 224 pixels that are aligned already. With the crops of the authors
+    this source is enough; from the sets as distributed, `RAFDBSource` and `AffectNetSource` make them anew.
+
     Splits that are not there are left out. The published sets validate on test pictures: a picture that is
     in a second split, too, has that split before its path as a key. Whether a file exists shows when it is
     prepared.
@@ -44,6 +51,8 @@ class FoldsSource:
         folder: Folder of one set's folds (".../RAF-DB").
         images: Folder the paths are relative to.
         name: Name of the set; by default the folder's.
+        aligned: The pictures are aligned crops, which are only resized; if not, they are aligned by their
+            landmarks, like photographs.
 
     Raises:
         InputError: A file is missing or cannot be read, a line has another form, a picture has no label or
@@ -53,9 +62,13 @@ class FoldsSource:
     findings: tuple[Finding, ...] = ()
 
     def __init__(
-        self, folder: str | os.PathLike[str], images: str | os.PathLike[str], name: str | None = None
+        self,
+        folder: str | os.PathLike[str],
+        images: str | os.PathLike[str],
+        name: str | None = None,
+        aligned: bool = True,
     ) -> None:
-        self.folder, self.images = Path(folder), Path(images)
+        self.folder, self.images, self.aligned = Path(folder), Path(images), aligned
         if not self.folder.is_dir():
             raise InputError(f"{self.folder} is not a folder; give the one that holds train, val and test")
         if not self.images.is_dir():
@@ -80,7 +93,17 @@ class FoldsSource:
             for path in self._read
             if path.is_file()
         }
-        return {"kind": "folds", "images": str(self.images), "sha256": digests}
+        return {
+            "kind": "folds",
+            "images": str(self.images),
+            "aligned": self.aligned,
+            "sha256": digests,
+        }
+
+    @property
+    def paths(self) -> list[str]:
+        """Each sample's picture, as the folds name it."""
+        return [path for path, _, _ in self._entries]
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -93,6 +116,7 @@ class FoldsSource:
             split=split,
             image=self.images / path,
             landmarks=self._points[index],
+            aligned=self.aligned,
         )
 
     def _class_ids(self, splits: list[str]) -> Path:
@@ -140,6 +164,75 @@ def read_class_ids(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: the ids of the classes must be 0, 1, 2, ..., each once, not {numbers}")
     names = [str(name) for name, _ in sorted(ids.items(), key=lambda entry: entry[1])]
     return check_classes(find_class(name, EXPRESSIONS) or name.casefold() for name in names)
+
+
+class FoldPicture(NamedTuple):
+    """Where a picture of the folds comes from.
+
+    Attributes:
+        file: Path below the set's folder.
+        cut: Whether it is the original that the crop has to be cut from.
+    """
+
+    file: str
+    cut: bool
+
+
+def find_pictures(
+    folder: Path, crops: Sequence[str], originals: Sequence[str]
+) -> tuple[list[FoldPicture | None], list[Finding]]:
+    """Look for the pictures of published folds in a set as distributed.
+
+    Args:
+        folder: Folder of the set.
+        crops: Where the crop of each sample would be, below the folder.
+        originals: Where its original would be.
+
+    Returns:
+        The crop of each sample if it is there, else its original, else None; and what is missing.
+    """
+    there, cuttable = find_files(folder, crops), find_files(folder, originals)
+    pictures: dict[str, FoldPicture] = {}
+    for crop, original in zip(crops, originals, strict=True):
+        if crop in there:
+            pictures[crop] = FoldPicture(there[crop], False)
+        elif original in cuttable:
+            pictures[crop] = FoldPicture(cuttable[original], True)
+    names = dict.fromkeys(crops)
+    lost = [crop for crop in names if crop not in pictures]
+    cut = [crop for crop, picture in pictures.items() if picture.cut] if there else []
+    findings = list_findings(lost, len(names), "crops", "missing, and so are their originals", folder)
+    findings += list_findings(cut, len(names), "crops", "missing and cut anew from the originals", folder)
+    return [pictures.get(crop) for crop in crops], findings
+
+
+def cut_crop(
+    photo: Path,
+    points: np.ndarray | None = None,
+    landmarks: np.ndarray | None = None,
+    box: tuple[float, float, float, float] | None = None,
+) -> np.ndarray | Path:
+    """A crop as those of the published folds: the template "fg2024" at 224 x 224 pixels.
+
+    Args:
+        photo: The original.
+        points: (5, 2) the anchor points, in the order of `Template`; they come first.
+        landmarks: (68, 2) landmarks of the original; they come next.
+        box: Left, top, right, bottom of the face; the least exact.
+
+    Returns:
+        (224, 224, 3) uint8; the path itself if it cannot be read, so that preparing it says why.
+    """
+    try:
+        picture = read_image(photo)
+    except InputError:
+        return photo
+    template = TEMPLATES["fg2024"]
+    if points is not None:
+        with suppress(InputError):  # points that fall together
+            return warp(picture, similarity(points, template.points(_CROP)), _CROP)
+    hints = Sample(photo.name, "", "", photo, landmarks, box=box)
+    return FaceCropper(no_detector, _CROP, template)(hints, picture)[0].crop
 
 
 def _lines(path: Path) -> list[str]:
