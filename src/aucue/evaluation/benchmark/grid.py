@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -221,7 +222,7 @@ def _cell(row: Row, seed: int) -> Cell:
 
 def _changed(config: TrainConfig) -> dict[str, Any]:
     """The settings that are not the default: a later version that has more of them finds the same cells."""
-    plain, default = config.to_dict(), _config({"out": "", "data.path": ""}).to_dict()
+    plain, default = config.to_dict(), _default()
     groups = {name: value for name, value in default.items() if isinstance(value, dict)}
     changed = {name: value for name, value in plain.items() if name not in groups and value != default[name]}
     for group, values in groups.items():
@@ -231,8 +232,7 @@ def _changed(config: TrainConfig) -> dict[str, Any]:
 
 def _config(settings: Mapping[str, Any]) -> TrainConfig:
     """Settings by dotted name as a `TrainConfig`, with the types it asks for (4 -> 4.0)."""
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(TrainConfig)
+    parser = _parser()
     nested: dict[str, Any] = {}
     for name, value in settings.items():
         *groups, last = name.split(".")
@@ -242,6 +242,18 @@ def _config(settings: Mapping[str, Any]) -> TrainConfig:
         target[last] = value
     parsed = parser.instantiate(parser.parse_object(nested))
     return TrainConfig(**{name: parsed[name] for name in TrainConfig.__dataclass_fields__})
+
+
+@cache
+def _parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    return parser
+
+
+@cache
+def _default() -> dict[str, Any]:
+    return _config({"out": "", "data.path": ""}).to_dict()
 
 
 def _check_row(row: Row, where: str) -> None:
