@@ -36,9 +36,7 @@ def photographs() -> Path:
 def ray_engine() -> Iterator[Engine]:
     """Ray on this machine; for tests in the xdist group "ray", so that one process starts it."""
     ray = pytest.importorskip("ray", reason="the extra aucue[distributed] is not installed")
-    engine = open_engine("ray")
-    engine.cores()
-    yield engine
+    yield open_engine("ray", workers=2)
     ray.shutdown()
 
 

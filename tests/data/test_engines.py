@@ -25,9 +25,9 @@ def uneven(count: int) -> list[str]:
 
 def check_engine(engine: Engine) -> None:
     """What every engine promises, with two workers."""
-    assert engine.cores() >= 1
     assert list(engine.run(eval, [], 2)) == []
-    assert list(engine.run(eval, uneven(9), 2)) == list(range(9))
+    folder = "__import__('os').getcwd()"
+    assert list(engine.run(eval, [*uneven(9), folder], 2)) == [*range(9), os.getcwd()]
     with pytest.raises(InputError, match='unknown engine "abacus"'):
         list(engine.run(open_engine, ["local", "abacus", "local"], 2))
     with pytest.raises(AucueError, match=r"worker .*died .*what is finished is kept: run the same again"):
@@ -35,17 +35,19 @@ def check_engine(engine: Engine) -> None:
 
 
 def test_local_engine() -> None:
-    check_engine(LocalEngine())
+    check_engine(LocalEngine(2))
 
 
 def test_one_worker_or_one_item_starts_no_process() -> None:
-    assert set(LocalEngine().run(eval, [WHERE] * 3, 1)) == {os.getpid()}
-    assert list(LocalEngine().run(eval, [WHERE], 4)) == [os.getpid()]
+    here = {os.getpid()}
+    assert set(LocalEngine(workers=1).run(eval, [WHERE] * 3, most=4)) == here
+    assert set(LocalEngine().run(eval, [WHERE] * 3, most=1)) == here
+    assert set(LocalEngine(workers=4).run(eval, [WHERE], most=4)) == here
 
 
 def test_processes_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    threads, level, process = LocalEngine().run(
+    threads, level, process = LocalEngine(2).run(
         eval,
         [
             "__import__('os').environ['OMP_NUM_THREADS']",
@@ -58,13 +60,15 @@ def test_processes_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert process != os.getpid()
     assert os.environ["OMP_NUM_THREADS"] == "7"
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert list(LocalEngine().run(eval, ["1", "2"], 2)) == [1, 2]
+    assert list(LocalEngine(2).run(eval, ["1", "2"], 2)) == [1, 2]
     assert "OMP_NUM_THREADS" not in os.environ
 
 
 def test_unknown_or_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match='unknown engine "abacus"; use local or ray'):
         open_engine("abacus")
+    with pytest.raises(InputError, match="workers must be at least 1, got 0"):
+        open_engine("local", 0)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'aucue\[distributed\]'"):
         open_engine("ray")
@@ -74,8 +78,6 @@ def test_unknown_or_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ray_engine(ray_engine: Engine) -> None:
     check_engine(ray_engine)
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
-    here = Path.cwd()
-    assert list(ray_engine.run(eval, ["__import__('os').getcwd()"], 1)) == [str(here)]
 
 
 @pytest.mark.xdist_group("ray")
@@ -107,7 +109,7 @@ def test_both_engines_prepare_the_same(
     monkeypatch.setattr(
         type(ray_engine),
         "run",
-        lambda self, work, items, n: submitted.extend(items) or run(self, work, items, n),
+        lambda self, work, items, most: submitted.extend(items) or run(self, work, items, most),
     )
     prepare(source, tmp_path / "mixed", size=32, workers=2, progress=False, engine="ray")
     assert submitted == [(48, 64), (64, 70)]

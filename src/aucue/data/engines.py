@@ -32,17 +32,13 @@ _RESUME = "what is finished is kept: run the same again, perhaps with fewer work
 class Engine(Protocol):
     """Applies a function to items in worker processes."""
 
-    def cores(self) -> int:
-        """Cores there are for workers."""
-        ...
-
-    def run(self, work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    def run(self, work: Callable[[Item], Result], items: Sequence[Item], most: int) -> Iterator[Result]:
         """Apply a function to every item.
 
         Args:
             work: Must pickle, as must the items and the results.
             items: Each should be worth a second or more: handing one out costs milliseconds.
-            workers: Processes.
+            most: How many workers are worth starting, where the caller has not asked for a number.
 
         Returns:
             The results in the order of the items, each as soon as those before it are there.
@@ -53,33 +49,39 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(name: str) -> Engine:
+def open_engine(name: str, workers: int | None = None) -> Engine:
     """An engine by name.
 
     Args:
         name: "local" for processes of this machine, "ray" for a Ray cluster: the one in RAY_ADDRESS, the one
             that is running here, or else one started for the purpose on this machine.
+        workers: How many processes; by default as many as there are cores and work.
 
     Raises:
-        InputError: There is no such engine.
+        InputError: There is no such engine, or fewer than one worker.
         MissingExtraError: Ray is not installed.
     """
     engines = {"local": LocalEngine, "ray": RayEngine}
     if name not in engines:
         raise InputError(f'unknown engine "{name}"; use {" or ".join(engines)}')
-    return engines[name]()
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    return engines[name](workers)
 
 
 class LocalEngine:
-    """Processes of this machine; with one worker or one item it is this process that works."""
+    """Processes of this machine; with one worker or one item it is this process that works.
 
-    def cores(self) -> int:
-        """Cores this process may use."""
-        return available_cores()
+    Args:
+        workers: How many; by default one per core this process may use.
+    """
 
-    def run(self, work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers
+
+    def run(self, work: Callable[[Item], Result], items: Sequence[Item], most: int) -> Iterator[Result]:
         """Apply a function to every item, see `Engine.run`."""
-        workers = min(workers, len(items))
+        workers = min(self.workers or min(available_cores(), most), len(items))
         if workers <= 1:
             yield from map(work, items)
             return
@@ -126,32 +128,34 @@ class RayEngine:
 
     The workers import aucue, and find the photographs under the same paths as this machine does.
 
+    Args:
+        workers: How many, if the cluster has so many cores; by default one per core.
+
     Raises:
         MissingExtraError: Ray is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int | None = None) -> None:
         if importlib.util.find_spec("ray") is None:
             raise MissingExtraError(
                 "the engine ray is not installed; install it with: pip install 'aucue[distributed]'"
             )
+        self.workers = workers
 
-    def cores(self) -> int:
-        """Cores of the cluster."""
-        return max(1, int(_connected().cluster_resources().get("CPU", 1)))
-
-    def run(self, work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    def run(self, work: Callable[[Item], Result], items: Sequence[Item], most: int) -> Iterator[Result]:
         """Apply a function to every item, see `Engine.run`."""
         if not items:
             return
         ray = _connected()
+        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        workers = min(self.workers or most, cores, len(items))
         rows = [{"item": ray.cloudpickle.dumps(item)} for item in items]  # as Ray sends `work`
         with _quiet_ray_data():
             results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 _Actor,
                 fn_constructor_args=(work, os.getcwd()),
                 batch_size=1,
-                compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows), self.cores())),
+                compute=ray.data.ActorPoolStrategy(size=workers),
             )
             results.context.enable_progress_bars = False
             results.context.execution_options.preserve_order = True

@@ -123,13 +123,11 @@ def prepare(
         raise InputError(f'without_landmarks must be "keep" or "drop", got "{without_landmarks}"')
     if not len(source):
         raise InputError(f"{source.name}: the source has no samples")
-    if workers is not None and workers < 1:
-        raise InputError(f"workers must be at least 1, got {workers}")
-    running = open_engine(engine)
+    running = open_engine(engine, workers)
     job = _job(source, detector, size, template, without_landmarks == "keep")
     settings = _settings(job)
     if not _claim(out, settings, overwrite):
-        shards = _write_shards(job, out / UNFINISHED_FOLDER, running, workers, progress)
+        shards = _write_shards(job, out / UNFINISHED_FOLDER, running, progress)
         _finish(out, shards, settings, source)
     shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
     return _report(out)
@@ -206,7 +204,7 @@ def _remove_dataset(out: Path) -> None:
         index.unlink()
 
 
-def _write_shards(job: Job, folder: Path, engine: Engine, workers: int | None, progress: bool) -> list[Path]:
+def _write_shards(job: Job, folder: Path, engine: Engine, progress: bool) -> list[Path]:
     """Write the shards that are not there yet; all of them, in the source's order."""
     samples = len(job.source)
     # A function of the samples alone, so that a resumed run fits.
@@ -216,11 +214,10 @@ def _write_shards(job: Job, folder: Path, engine: Engine, workers: int | None, p
         for start in range(0, samples, length)
     }
     missing = {path: chunk for path, chunk in chunks.items() if not path.exists()}
-    workers = workers or min(engine.cores(), -(-samples // 64))
     with _progress_bar(progress) as bar:
         task = bar.add_task(job.source.name, total=samples)
         bar.update(task, completed=samples - sum(stop - start for start, stop in missing.values()))
-        shards = engine.run(job.shard, list(missing.values()), workers)
+        shards = engine.run(job.shard, list(missing.values()), most=-(-samples // 64))
         for (path, (start, stop)), shard in zip(missing.items(), shards, strict=True):
             write_shard(path, shard)
             bar.advance(task, stop - start)
