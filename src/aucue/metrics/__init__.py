@@ -1,8 +1,10 @@
-"""Measures: ATT-COS, CAM-COS, accuracy, and the controls that say how much of a cosine is free.
+"""Measures: ATT-COS, CAM-COS, accuracy, the controls that say how much of a cosine is free, and evidence:
+does the decision depend on what a map shows?
 
 Per-image values are plain functions; the classes around them are torchmetrics with sums and counts as state.
 """
 
+from aucue.metrics.bootstrap import percentile_interval, resampled_means
 from aucue.metrics.classification import ClassificationReport, classification_report, confusion_counts
 from aucue.metrics.controls import (
     CONTROLS,
@@ -12,27 +14,64 @@ from aucue.metrics.controls import (
     uniform_map,
 )
 from aucue.metrics.cosine import attention_at, attention_cosine, cam_at, cam_cosine, map_cosine
+from aucue.metrics.deletion import (
+    STEPS,
+    Predict,
+    area_under_curve,
+    deletion_curve,
+    insertion_curve,
+    pixel_ranks,
+)
+from aucue.metrics.fills import FILLS, blur_fill, mean_fill
+from aucue.metrics.occlusion import points_hull, probability_losses, random_regions, region_of
 from aucue.metrics.per_expression import ATTCOS, CAMCOS, ExpressionMean, expression_means, expression_sums
-from aucue.metrics.specificity import is_specific
+from aucue.metrics.pointing import energy_inside, points_inside
+from aucue.metrics.randomisation import Stage, randomised, rank_correlation, stages
+from aucue.metrics.specificity import is_specific, specificity_margin
+from aucue.metrics.stability import CHANGES, Change
 
 __all__ = [
     "ATTCOS",
     "CAMCOS",
+    "CHANGES",
     "CONTROLS",
+    "FILLS",
+    "STEPS",
+    "Change",
     "ClassificationReport",
     "ExpressionMean",
     "MeanCues",
+    "Predict",
+    "Stage",
+    "area_under_curve",
     "attention_at",
     "attention_cosine",
+    "blur_fill",
     "cam_at",
     "cam_cosine",
     "centred_gaussian",
     "classification_report",
     "confusion_counts",
     "control_cosines",
+    "deletion_curve",
+    "energy_inside",
     "expression_means",
     "expression_sums",
+    "insertion_curve",
     "is_specific",
     "map_cosine",
+    "mean_fill",
+    "percentile_interval",
+    "pixel_ranks",
+    "points_hull",
+    "points_inside",
+    "probability_losses",
+    "random_regions",
+    "randomised",
+    "rank_correlation",
+    "region_of",
+    "resampled_means",
+    "specificity_margin",
+    "stages",
     "uniform_map",
 ]

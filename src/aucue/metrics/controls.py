@@ -75,6 +75,10 @@ class MeanCues(Metric):
 
     def compute(self) -> Tensor:
         """Mean cue of every class (K, H, W), NaN for a class without faces."""
+        return self._means()
+
+    def _means(self) -> Tensor:
+        # Beside `compute`, which adds up all ranks each time it is called.
         return self.total / self.count[:, None, None]
 
     def same_class(self, cue: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +109,7 @@ class MeanCues(Metric):
             Maps (B, 1, H, W) and whether there is another face (B,).
         """
         counted = self.count > 0
-        means = torch.where(counted[:, None, None], self.compute(), 0.0)
+        means = torch.where(counted[:, None, None], self._means(), 0.0)
         own, own_exists = self.same_class(cue, labels)
         classes = counted.sum() - 1 + own_exists.long()
         total = means.sum(0) - means[labels] + own[:, 0].double()
