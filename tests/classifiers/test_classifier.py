@@ -266,3 +266,16 @@ def test_dropped_tokens_are_the_prefix_of_the_network() -> None:
     tokens = backbone.forward_features((x - classifier.mean) / classifier.std)
     assert tokens.shape == (1, 2 + 16, 24)
     torch.testing.assert_close(classifier(x).features["final"][0, :, 3, 3], tokens[0, -1])
+
+
+def test_a_grey_network_sees_brightness_only() -> None:
+    torch.manual_seed(0)
+    classifier = Classifier("test_resnet", ("calm", "joy"), input_size=32, grey=True).eval()
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    red, green, blue = images.double().unbind(1)
+    grey = (0.299 * red + 0.587 * green + 0.114 * blue)[:, None].expand(-1, 3, -1, -1) / 255
+    assert torch.allclose(classifier(images).logits, classifier(grey.float()).logits, atol=1e-5)
+    colours = Classifier(**{**classifier.config, "grey": False}).eval()
+    colours.load_state_dict(classifier.state_dict())
+    assert torch.allclose(classifier(images).logits, colours(grey.float()).logits, atol=1e-5)
+    assert not torch.allclose(classifier(images).logits, colours(images).logits, atol=1e-3)

@@ -32,7 +32,7 @@ def test_missing_set_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_help_explains_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "0 trains the unguided twin" in text
+    assert "the unguided twin is trained" in text
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,6 +57,60 @@ def test_weight_zero_is_cross_entropy_alone(settings: MakeSettings, classifier: 
     assert loss.item() == pytest.approx(
         cross_entropy(classifier(batch["image"]).logits, batch["label"]).item()
     )
+
+
+def test_class_map_and_contrast_are_weighted_terms(settings: MakeSettings, classifier: Classifier) -> None:
+    batch = batch_of(settings())
+
+    def term(class_map: float = 0.0, contrast: float = 0.0) -> torch.Tensor:
+        guidance = GuidanceSettings(weight=0.0, class_map=class_map, contrast=contrast)
+        config = settings(guidance=guidance)
+        plain = cross_entropy(classifier.eval()(batch["image"]).logits, batch["label"])
+        return module_of(classifier, config).training_step(batch, 0) - plain
+
+    # The same from the definitions alone.
+    out, weight = classifier.eval()(batch["image"]), classifier.state_dict()["head.fc.weight"]
+    map_ = torch.einsum("bchw,bc->bhw", out.features["layer4"], weight[batch["label"]])
+    map_ = (map_ - map_.amin((1, 2), keepdim=True)).flatten(1)  # a factor changes no cosine
+    cue = AUCue("facs", classifier.classes)
+    drawn = [cue(batch["landmarks"], torch.full((16,), k), (48, 48), (6, 6)).map.flatten(1) for k in range(7)]
+    cosines = torch.stack([cosine_similarity(map_, each) for each in drawn[1:]], dim=1)  # 0 is neutral
+    label = batch["label"]
+    valid = label > 0
+    own = cosines[valid].gather(1, label[valid, None] - 1)
+    torch.testing.assert_close(term(class_map=2.0), 2 * (1 - own).mean())
+    torch.testing.assert_close(term(contrast=3.0), 3 * cross_entropy(10 * cosines[valid], label[valid] - 1))
+    torch.testing.assert_close(
+        term(class_map=2.0, contrast=3.0), term(class_map=2.0) + term(contrast=3.0), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", ["cutmix", "apvit"])
+def test_methods_without_a_class_map_of_one_face(settings: MakeSettings, method: str) -> None:
+    config = settings(guidance=GuidanceSettings(class_map=1.0))
+    tiny = {"widths": [8, 8, 8, 16], "depths": [1, 1, 1]} if method == "apvit" else {}
+    backbone = None if method == "apvit" else "test_resnet"
+    network = Classifier(backbone, method=method, input_size=48, backbone_options=tiny)
+    with pytest.raises(InputError, match="class_map"):
+        GuidedModule(network, config)
+
+
+def test_frequent_classes_get_a_head_start(settings: MakeSettings, classifier: Classifier) -> None:
+    config = settings(guidance=GuidanceSettings(weight=0.0), balance=0.5)
+    batch = batch_of(config)
+    dataset = open_prepared(config.data.path).dataset("train").subset([0, 1, 2, 3, 7, 8])
+    module = module_of(classifier, config)
+    module._trainer = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=dataset))  # pyright: ignore
+    module.on_fit_start()
+    counts = torch.bincount(torch.from_numpy(dataset.labels), minlength=7).float()
+    adjusted = classifier(batch["image"]).logits + 0.5 * (counts.clamp(min=1) / 6).log()
+    assert len(counts.unique()) > 1
+    torch.testing.assert_close(module.training_step(batch, 0), cross_entropy(adjusted, batch["label"]))
+
+
+def test_acol_is_not_balanced(settings: MakeSettings) -> None:
+    with pytest.raises(InputError, match="balance"):
+        GuidedModule(Classifier("test_resnet", method="acol", input_size=48), settings(balance=1.0))
 
 
 def test_several_layers_are_averaged(settings: MakeSettings, classifier: Classifier) -> None:

@@ -26,6 +26,8 @@ from aucue.classifiers.weights import pretrained_state, read_state
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
 
+_BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+
 
 class ClassifierOutput(NamedTuple):
     """What one forward pass gives.
@@ -56,6 +58,8 @@ class Classifier(nn.Module):
         std: (3,) standard deviations likewise.
         method: name of a method in `METHODS`, which says head, regulariser and read-out.
         head_options: further arguments of the head, plain values only.
+        grey: the network sees brightness only (Rec. 601, in three equal channels), as it should where all
+            training pictures are grey: colours would be as strange to it as noise.
 
     Attributes:
         config: dict of plain values with which `Classifier(**config)` builds the same network.
@@ -89,6 +93,7 @@ class Classifier(nn.Module):
         std: Sequence[float] | None = None,
         method: str = "cam",
         head_options: Mapping[str, Any] | None = None,
+        grey: bool = False,
     ):
         super().__init__()
         self.method = method_named(method)
@@ -122,6 +127,7 @@ class Classifier(nn.Module):
             "std": _checked_colour("std", cfg.std if std is None else std),
             "method": method,
             "head_options": own_options,
+            "grey": grey,
         }
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
@@ -142,6 +148,7 @@ class Classifier(nn.Module):
         std: Sequence[float] | None = None,
         method: str = "cam",
         head_options: Mapping[str, Any] | None = None,
+        grey: bool = False,
     ) -> Self:
         """Build a classifier whose backbone starts from given weights; the head always starts at random.
 
@@ -160,6 +167,7 @@ class Classifier(nn.Module):
             std: (3,) input standard deviations; None takes the backbone's own.
             method: name of a method in `METHODS`.
             head_options: further arguments of the head.
+            grey: the network sees brightness only.
 
         Raises:
             WeightsError: pretrained weights can neither be reached nor found in the local cache.
@@ -182,6 +190,7 @@ class Classifier(nn.Module):
             std,
             method,
             head_options,
+            grey,
         )
         if state is not None:
             options = classifier.config["backbone_options"]
@@ -278,6 +287,8 @@ class Classifier(nn.Module):
         unit = images.to(self.mean.dtype)
         if images.dtype == torch.uint8:
             unit = unit / 255
+        if self.config["grey"]:
+            unit = (unit * unit.new_tensor(_BRIGHTNESS).view(3, 1, 1)).sum(1, keepdim=True)
         return (unit - self.mean) / self.std
 
 

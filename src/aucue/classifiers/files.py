@@ -32,7 +32,7 @@ class ModelInfo:
         template: name of the face template that crops are aligned to.
         codebook: the codebook that guided it, as `Codebook.to_dict` gives it.
         regions: name of the region model that drew the cues.
-        guidance: settings of the guidance: weight, layers, loss, attention.
+        guidance: settings of the guidance: weight, class_map, contrast, layers, loss, attention.
         method: name of the method (backbone, head, regulariser and read-out).
         metrics: figures measured on data the training did not see. Undefined ones (NaN) are stored as null.
         provenance: data, settings, versions, dates. `save_model` adds the versions it runs under.

@@ -6,6 +6,7 @@ segmentation mask or anything else in [0, 1].
 
 from aucue.guidance.alignment import LOSSES, alignment, resize_map, sample_alignment, usable_rows, valid_mean
 from aucue.guidance.attention import AttentionKind, attention, draw_channels, mean_of_channels
+from aucue.guidance.contrast import contrast
 from aucue.guidance.guide import Guidance
 from aucue.guidance.layouts import Layout, to_nchw
 from aucue.guidance.tap import FeatureTap
@@ -15,6 +16,7 @@ __all__ = [
     "FeatureTap",
     "attention",
     "alignment",
+    "contrast",
     "resize_map",
     "LOSSES",
     "sample_alignment",

@@ -56,6 +56,7 @@ class ClassifierSettings:
         head: gap, max or logsumexp instead of weighted GAP, in methods that have that; null takes the
             method's.
         head_options: further arguments of the head.
+        grey: let the network see brightness only; for training pictures that are grey.
     """
 
     method: MethodName = "cam"
@@ -67,6 +68,7 @@ class ClassifierSettings:
     options: dict[str, Any] = field(default_factory=dict)
     head: str | None = None
     head_options: dict[str, Any] = field(default_factory=dict)
+    grey: bool = False
 
 
 @dataclass
@@ -74,7 +76,10 @@ class GuidanceSettings:
     """Where the network is asked to look.
 
     Attributes:
-        weight: lambda of the alignment term; 0 trains the unguided twin.
+        weight: lambda of the alignment of the attention; with 0 here and below, the unguided twin is trained.
+        class_map: weight of the alignment of the class map of the label, beside that of the attention.
+        contrast: weight of the contrast of that class map: it is to resemble the cue of the label more than
+            those that the other expressions would have on the same face.
         layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
             before.
         loss: alignment loss between attention and cue.
@@ -86,6 +91,8 @@ class GuidanceSettings:
     """
 
     weight: float = 4.0
+    class_map: float = 0.0
+    contrast: float = 0.0
     layers: list[str] | None = None
     loss: Literal["cosine", "l1", "l2", "kl", "standardized-cosine"] = "cosine"
     attention: Literal["mean", "first-half", "second-half"] = "mean"
@@ -151,6 +158,8 @@ class TrainConfig:
         select: figure that chooses the epoch whose weights are kept; `last` keeps the last epoch.
         select_on: where that figure is measured: `holdout` (the `val` split, or a part of `train`), or `test`
             as published, which makes every test figure of that model an optimistic one.
+        balance: how far the frequencies of the classes are compensated (tau of logit adjustment, Menon et
+            al., ICLR 2021): 1 trains for classes of equal frequency, 0 for those of the training faces.
         seed: of initial weights, order and augmentation.
     """
 
@@ -163,6 +172,7 @@ class TrainConfig:
     epochs: int = 20
     select: Literal["accuracy", "balanced_accuracy", "last"] = "accuracy"
     select_on: Literal["holdout", "test"] = "holdout"
+    balance: float = 0.0
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import logging
 import os
+import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -17,16 +18,22 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy
+from timm.layers.norm_act import convert_sync_batchnorm
+from torch.utils.data import DataLoader
 
 from aucue.classifiers import Classifier, ModelInfo, save_model
 from aucue.classifiers.methods import method_named
 from aucue.cues import AUCue
 from aucue.data import (
     FaceDataset,
+    FaceSample,
     PreparedSet,
+    Rank,
     eval_transform,
     geometric_transform,
     make_loader,
+    on_ranks,
     open_prepared,
     split_holdout,
     train_transform,
@@ -36,11 +43,23 @@ from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.module import GuidedModule
 
 MODEL_NAME = "model.safetensors"
-_HINTS = ("does not have many workers", "isinstance.treespec", "Checkpoint directory", "logging interval")
+_HINTS = (
+    "does not have many workers",
+    "isinstance.treespec",
+    "Checkpoint directory",
+    "logging interval",
+    "`broadcast_buffers`",
+)
 _AUGMENT = {"published": train_transform, "geometric": geometric_transform, "none": eval_transform}
 
 
-def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) -> Path:
+def fit(
+    config: TrainConfig,
+    *,
+    overwrite: bool = False,
+    progress: bool = True,
+    module: Callable[[Classifier, TrainConfig], GuidedModule] = GuidedModule,
+) -> Path:
     """Train one classifier and write it to `<out>/model.safetensors`.
 
     A training that was interrupted goes on after its last complete epoch and ends with the weights of an
@@ -50,6 +69,7 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
         config: settings; the same ones give the same weights on a CPU, whatever the number of workers.
         overwrite: start anew even if `out` holds a training.
         progress: show a progress bar.
+        module: makes the training step, for terms of your own; must pickle if there are several devices.
 
     Returns:
         Path of the model file. Beside it: config.yaml, checkpoints/, logs/ (CSV and TensorBoard).
@@ -58,34 +78,51 @@ def fit(config: TrainConfig, *, overwrite: bool = False, progress: bool = True) 
         OutputExistsError: `out` holds a training with other settings.
         InputError: the prepared set or a setting cannot be used.
     """
+    settings = config.trainer
+    work = partial(_fit, config, overwrite, progress, module)
+    return on_ranks(work, _accelerator(settings.accelerator), settings.devices, settings.num_nodes)
+
+
+def _fit(
+    config: TrainConfig,
+    overwrite: bool,
+    progress: bool,
+    make_module: Callable[[Classifier, TrainConfig], GuidedModule],
+    rank: Rank,
+) -> Path:
+    """Train in this process, together with the others if there are several. The first one alone writes."""
     out = Path(config.out)
-    _claim(out, config, overwrite)
-    model = out / MODEL_NAME
-    if model.exists():
+    model, last = out / MODEL_NAME, out / "checkpoints" / "last.ckpt"
+
+    def claim() -> tuple[bool, bool]:
+        _claim(out, config, overwrite)
+        return model.exists(), last.exists()
+
+    finished, started = rank.first(claim)
+    if finished:
         return model
     prepared = open_prepared(config.data.path)
-    training, held_out = _datasets(prepared, config)
+    training, held_out = _datasets(prepared, config, rank.count)
     torch.manual_seed(config.seed)
-    module = GuidedModule(build_classifier(config.classifier, prepared.classes), config)
-    last = out / "checkpoints" / "last.ckpt"
-    batches = partial(
-        make_loader, batch_size=config.data.batch_size, seed=config.seed, workers=config.data.workers
-    )
+    module = make_module(build_classifier(config.classifier, prepared.classes), config)
     with _quiet():
-        trainer, checkpoint = _trainer(config, out, progress)
-        trainer.fit(
-            module,
-            batches(training, shuffle=True),
-            batches(held_out),
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if trainer.is_global_zero:
+        trainer, checkpoint = _trainer(config, out, progress, rank)
+        if rank.count > 1 and trainer.strategy.root_device.type == "cuda":
+            convert_sync_batchnorm(module.classifier)  # timm's: torch's own loses activations
+        with _interruptible(trainer):
+            trainer.fit(
+                module,
+                *_loaders(training, held_out, config, rank),
+                ckpt_path=last if started else None,
+                weights_only=True,
+            )
+
+    def save() -> None:
         chosen = torch.load(checkpoint.best_model_path or last, map_location="cpu", weights_only=True)
         module.load_state_dict(chosen["state_dict"])
         save_model(model, module.classifier, _info(module, prepared, config, chosen), overwrite=True)
+
+    rank.first(save)
     return model
 
 
@@ -95,11 +132,26 @@ def _quiet() -> Iterator[None]:
     lightning = logging.getLogger("lightning.pytorch")
     level = lightning.level
     lightning.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for hint in _HINTS:
-            warnings.filterwarnings("ignore", f".*{hint}")
+    try:
+        with warnings.catch_warnings():
+            for hint in _HINTS:
+                warnings.filterwarnings("ignore", f".*{hint}")
+            yield
+    finally:
+        lightning.setLevel(level)
+
+
+@contextmanager
+def _interruptible(trainer: L.Trainer) -> Iterator[None]:
+    """An interrupt is a KeyboardInterrupt, where Lightning would exit and be deaf to the next one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
         yield
-    lightning.setLevel(level)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 class _AtomicCheckpointIO(TorchCheckpointIO):
@@ -148,8 +200,15 @@ def _claim(out: Path, config: TrainConfig, overwrite: bool) -> None:
     file.write_text(settings)
 
 
-def _datasets(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
+def _datasets(prepared: PreparedSet, config: TrainConfig, ranks: int) -> tuple[FaceDataset, FaceDataset]:
     """Training faces (augmented) and the faces that select the model: test faces only if that was asked."""
+    training, held_out = _chosen_faces(prepared, config)
+    if (fewest := min(len(training), len(held_out))) < ranks:
+        raise InputError(f"{config.data.path}: {fewest} faces cannot be shared among {ranks} devices.")
+    return training, held_out
+
+
+def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
     wanted = ("train", "test") if config.select_on == "test" else ("train",)
     for split in wanted:
         if split not in prepared.splits:
@@ -178,10 +237,23 @@ def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Cl
         method=settings.method,
         head=settings.head,
         head_options=settings.head_options,
+        grey=settings.grey,
     )
 
 
-def _trainer(config: TrainConfig, out: Path, progress: bool) -> tuple[L.Trainer, ModelCheckpoint]:
+def _loaders(
+    training: FaceDataset, held_out: FaceDataset, config: TrainConfig, rank: Rank
+) -> tuple[DataLoader[FaceSample], DataLoader[FaceSample]]:
+    """This rank's batches. Held-out ones are small enough that each rank has one at least: a rank without
+    any would not take part in adding up the figures.
+    """
+    batch_size = config.data.batch_size
+    batches = partial(make_loader, seed=config.seed, workers=config.data.workers, rank=rank)
+    held_out_size = min(batch_size, len(held_out) // rank.count)
+    return batches(training, batch_size, shuffle=True), batches(held_out, held_out_size)
+
+
+def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> tuple[L.Trainer, ModelCheckpoint]:
     """Trainer with logs, one `last` checkpoint per epoch and the one that selection prefers."""
     logs = out / "logs"
     start = f"start_{len(list(logs.glob('start_*'))) + 1}"
@@ -198,6 +270,9 @@ def _trainer(config: TrainConfig, out: Path, progress: bool) -> tuple[L.Trainer,
         accelerator=_accelerator(config.trainer.accelerator),
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
+        # Buffers travel before validation, not with every batch: ranks may have unequal numbers of those.
+        strategy=DDPStrategy(broadcast_buffers=False) if rank.count > 1 else "auto",
+        use_distributed_sampler=False,
         precision=config.trainer.precision,
         max_epochs=config.epochs,
         logger=[CSVLogger(logs, name="", version=start), TensorBoardLogger(logs, name="", version=start)],
@@ -228,6 +303,8 @@ def _info(
         regions=config.guidance.regions,
         guidance={
             "weight": config.guidance.weight,
+            "class_map": config.guidance.class_map,
+            "contrast": config.guidance.contrast,
             "layers": list(module.guided_layers),
             "loss": config.guidance.loss,
             "attention": config.guidance.attention,

@@ -1,0 +1,291 @@
+"""Trials towards the recipe `aucue`: what makes maps truer, on held-out training faces of FER+ only.
+
+    python benchmarks/recipe_trials.py --out runs/trials [--only NAME ...]
+
+Trains one small network per trial (ResNet-10 of 16 to 64 channels at 64 x 64 pixels, bfloat16, 5 epochs, one
+seed) on nine tenths of the training part, evaluates it on the last tenth, and writes results.md. Nothing here
+looks at the test part. A trial that is finished is not run again. What was learnt is in docs/recipe.md.
+"""
+
+import argparse
+import csv
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aucue.cams import normalize_cam
+from aucue.classifiers import Classifier, load_model
+from aucue.classifiers.classifier import ClassifierOutput
+from aucue.data import CsvSource, prepare
+from aucue.evaluation import Evaluation, evaluate
+from aucue.facs import EXPRESSIONS
+from aucue.guidance import alignment, attention, contrast
+from aucue.training.config import (
+    ClassifierSettings,
+    DataSettings,
+    GuidanceSettings,
+    OptimizerSettings,
+    TrainConfig,
+    TrainerSettings,
+)
+from aucue.training.fit import fit
+from aucue.training.module import Batch, GuidedModule
+
+DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Weights of the terms beside the cross-entropy.
+
+    Attributes:
+        attention: Alignment of the attention of the layers (lambda).
+        class_map: Alignment of the true class's map.
+        contrast: Contrast of that map with the cues of the other expressions.
+        mirror: 1 - cosine of the class maps of a face and of its mirror image.
+        units: Alignment of one channel per action unit with that unit's map.
+        occlude: Share of faces of which the regions of a random expression are blurred; the target becomes
+            even where it is the expression shown.
+        soft: Whether votes are the target.
+        soft_cues: Whether the cue is the mean of all expressions' AU maps, weighted by the votes.
+        ramp: "up": from 0 to the weights over the training, "down": from the weights to 0.
+        regions: Region model that is trained with.
+        layers: Layers whose attention is aligned; None: the last.
+    """
+
+    attention: float = 0.0
+    class_map: float = 0.0
+    contrast: float = 0.0
+    mirror: float = 0.0
+    units: float = 0.0
+    occlude: float = 0.0
+    soft: bool = False
+    soft_cues: bool = False
+    ramp: str = ""
+    regions: str = "anatomical"
+    layers: tuple[str, ...] | None = None
+
+
+TRIALS: Mapping[str, Trial] = {
+    "unguided": Trial(),
+    "attention": Trial(attention=4),
+    "attention-fg2024-regions": Trial(attention=4, regions="fg2024"),
+    "class-map": Trial(class_map=4),
+    "both": Trial(attention=4, class_map=4),
+    "both-contrast": Trial(attention=4, class_map=4, contrast=1),
+    "class-map-contrast": Trial(class_map=4, contrast=1),
+    "both-occlude": Trial(attention=4, class_map=4, occlude=0.3),
+    "soft": Trial(soft=True),
+    "both-soft": Trial(attention=4, class_map=4, soft=True),
+    "both-soft-cues": Trial(attention=4, class_map=4, soft=True, soft_cues=True),
+    "both-mirror": Trial(attention=4, class_map=4, mirror=1),
+    "both-units": Trial(attention=4, class_map=4, units=2),
+    "both-ramp-up": Trial(attention=4, class_map=4, ramp="up"),
+    "both-ramp-down": Trial(attention=4, class_map=4, ramp="down"),
+    "both-two-layers": Trial(attention=4, class_map=4, layers=("layer3", "layer4")),
+    "both-weak": Trial(attention=1, class_map=1),
+    "both-strong": Trial(attention=8, class_map=8),
+}
+
+
+class TrialModule(GuidedModule):
+    """The training step of a trial."""
+
+    def __init__(self, classifier: Classifier, config: TrainConfig, trial: Trial):
+        super().__init__(classifier, config)
+        self.trial = trial
+        self.with_cue = [i for i, label in enumerate(classifier.classes) if self.cue.codebook[label]]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy plus the trial's terms."""
+        trial = self.trial
+        target = batch["probabilities"] if trial.soft else self.one_hot(batch["label"])
+        images = batch["image"]
+        if trial.occlude:
+            images, target = self.occluded(batch, target)
+        out = self.classifier(images)
+        loss = self.classification_loss(out, target)
+        self.log("train/cross_entropy", loss, on_step=False, on_epoch=True)
+        terms = self.terms(batch, images, out)
+        done = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        factor = {"up": done, "down": 1 - done}.get(trial.ramp, 1.0)
+        return loss + factor * sum(terms, torch.zeros(()))
+
+    def terms(self, batch: Batch, images: Tensor, out: ClassifierOutput) -> list[Tensor]:
+        """Weighted terms beside the cross-entropy."""
+        trial, terms = self.trial, []
+        labels = batch["label"]
+        cues, known = self.all_cues(batch)  # (B, K, h, w), (B,)
+        mixed = (batch["probabilities"] if trial.soft_cues else self.one_hot(labels))[:, self.with_cue]
+        valid = known & (mixed.sum(1) > 0.5)
+        cue = torch.einsum("be,behw->bhw", mixed, cues)[:, None]
+        cue = cue / cue.amax((2, 3), keepdim=True).clamp(min=1e-6)
+        if trial.attention:
+            aligned = [alignment(attention(out.features[name]), cue, valid) for name in self.guided_layers]
+            terms.append(trial.attention * torch.stack(aligned).mean())
+        map_ = normalize_cam(self.classifier.class_map(out, labels))
+        if trial.class_map:
+            terms.append(trial.class_map * alignment(map_, cue, valid))
+        if trial.contrast:
+            places = torch.tensor([self.with_cue.index(i) if i in self.with_cue else 0 for i in range(7)])
+            terms.append(trial.contrast * contrast(map_, cues, places[labels], valid))
+        if trial.mirror:
+            other = normalize_cam(self.classifier.class_map(self.classifier(images.flip(3)), labels))
+            cosines = F.cosine_similarity(map_.flatten(1), other.flip(3).flatten(1))
+            terms.append(trial.mirror * (1 - cosines).mean())
+        if trial.units:
+            terms.append(trial.units * self.unit_alignment(batch, out))
+        return terms
+
+    def all_cues(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """AU maps (B, E, h, w) of every expression on each face, and which faces have landmarks (B,)."""
+        landmarks, grid = batch["landmarks"], self.cue_grid(self.guided_layers[-1])
+        size = (batch["image"].shape[-2], batch["image"].shape[-1])
+        faces, count = len(landmarks), len(self.with_cue)
+        ids = torch.tensor(self.with_cue).repeat(faces)
+        cue = self.cue(landmarks.repeat_interleave(count, 0), ids, size, grid)
+        return cue.map.view(faces, count, *cue.map.shape[2:]), cue.valid.view(faces, count).all(1)
+
+    def unit_alignment(self, batch: Batch, out: ClassifierOutput) -> Tensor:
+        """1 - cosine of channel k with the map of action unit k, over those of the expression."""
+        size = (batch["image"].shape[-2], batch["image"].shape[-1])
+        grid = self.cue_grid(self.guided_layers[-1])
+        maps, valid = self.cue.single(batch["landmarks"], size, grid)
+        units, book = self.cue.action_units, self.cue.codebook
+        active = torch.tensor([[u in book[label] for u in units] for label in self.classifier.classes])
+        chosen = valid & active[batch["label"]]  # (B, n)
+        channels = out.features[self.guided_layers[-1]][:, : len(units)].float()
+        cosines = F.cosine_similarity(channels.flatten(2), maps.flatten(2), dim=2)
+        return torch.where(chosen, 1 - cosines, 0.0).sum() / chosen.sum().clamp(min=1)
+
+    def occluded(self, batch: Batch, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Blur the regions of a random expression in a share of the faces."""
+        images, labels = batch["image"].float(), batch["label"]
+        size = (images.shape[-2], images.shape[-1])
+        drawn = torch.tensor(self.with_cue)[torch.randint(len(self.with_cue), (len(labels),))]
+        cue = self.cue(batch["landmarks"], drawn, size)
+        chosen = cue.valid & (torch.rand(len(labels)) < self.trial.occlude)
+        blurred = F.interpolate(F.avg_pool2d(images, 8), scale_factor=8, mode="bilinear")
+        hidden = cue.map * chosen[:, None, None, None]
+        even = torch.full_like(target, 1 / target.shape[1])
+        gone = chosen & (drawn == labels)
+        images = (images * (1 - hidden) + blurred * hidden).to(batch["image"].dtype)
+        return images, torch.where(gone[:, None], even, target)
+
+
+def settings(path: Path, out: Path, trial: Trial, seed: int, epochs: int) -> TrainConfig:
+    """Settings that all trials share."""
+    return TrainConfig(
+        out=str(out),
+        data=DataSettings(str(path), augment="geometric", workers=0),
+        classifier=ClassifierSettings(
+            backbone="resnet10t", input_size=64, final_stride=4, options={"channels": [16, 32, 48, 64]}
+        ),
+        guidance=GuidanceSettings(
+            weight=trial.attention,
+            layers=list(trial.layers) if trial.layers else None,
+            regions=trial.regions,  # pyright: ignore[reportArgumentType]
+        ),
+        optimizer=OptimizerSettings(lr=3e-3),
+        trainer=TrainerSettings(precision="bf16-mixed"),
+        epochs=epochs,
+        select="last",
+        seed=seed,
+    )
+
+
+def prepared(out: Path) -> Path:
+    """FER+ with votes as soft labels, and a tenth of the training part, by label, as its validation part."""
+    folder = DATA / "ferplus"
+    labels, landmarks = out / "labels.csv", out / "landmarks.csv"
+    out.mkdir(parents=True, exist_ok=True)
+    votes = {row["file"]: row for row in csv.DictReader((folder / "meta.csv").open(newline=""))}
+    rows = list(csv.DictReader((folder / "labels.csv").open(newline="")))
+    generator = np.random.default_rng(0)
+    for label in EXPRESSIONS:
+        places = [i for i, r in enumerate(rows) if r["label"] == label and r["split"] == "train"]
+        for place in generator.choice(places, len(places) // 10, replace=False):
+            rows[place]["split"] = "val"
+    with labels.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "split", *(f"p {label}" for label in EXPRESSIONS)])
+        for row in rows:
+            counts = [int(votes[row["file"]][label]) for label in EXPRESSIONS]
+            if not sum(counts):
+                counts = [int(label == row["label"]) for label in EXPRESSIONS]
+            writer.writerow([row["file"], row["label"], row["split"], *counts])
+    with landmarks.open("w", newline="") as file:
+        found = list(csv.DictReader((folder / "landmarks.csv").open(newline="")))
+        writer = csv.DictWriter(file, list(found[0]))
+        writer.writeheader()
+        writer.writerows(row for row in found if row["detector_ok"] == "1")
+    source = CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
+    prepare(source, out / "prepared", detector="none", size=72)
+    return out / "prepared"
+
+
+def main() -> None:
+    """Train, evaluate on the validation part, tabulate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/trials"))
+    parser.add_argument("--only", nargs="*", default=list(TRIALS), choices=list(TRIALS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=5)
+    arguments = parser.parse_args()
+    path = prepared(arguments.out)
+    for name in arguments.only:
+        folder = arguments.out / f"{name}-{arguments.epochs}-{arguments.seed}"
+        trial = TRIALS[name]
+        started = time.perf_counter()
+        model = fit(
+            settings(path, folder, trial, arguments.seed, arguments.epochs),
+            progress=False,
+            module=partial(TrialModule, trial=trial),
+        )
+        if not (folder / "evaluation" / "evaluation.json").exists():
+            classifier, info = load_model(model)
+            judged = replace(info, regions="anatomical")  # all trials by the same AU maps
+            where = folder / "evaluation"
+            evaluate((classifier, judged), path, "val", workers=0, out=where, evidence=True, progress=False)
+            print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
+    write(arguments.out)
+
+
+def write(out: Path) -> None:
+    """A table of every trial that is finished."""
+    rows = []
+    for path in sorted(out.glob("*/evaluation/evaluation.json")):
+        rows.append({"trial": path.parents[1].name, **figures(Evaluation.load(path))})
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---|" + "---:|" * (len(rows[0]) - 1)]
+    for row in rows:
+        lines.append("| " + " | ".join(v if isinstance(v, str) else f"{v:.3f}" for v in row.values()) + " |")
+    (out / "results.md").write_text("\n".join(lines) + "\n")
+    (out / "results.json").write_text(json.dumps(rows, indent=1))
+    print("\n".join(lines))
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures of one trial."""
+    return {
+        "accuracy": evaluation.classification.accuracy,
+        "balanced": evaluation.classification.balanced_accuracy,
+        "ATT-COS": evaluation.guided_att_cos.macro,
+        "CAM-COS": evaluation.cam_cos.macro,
+        "specific": evaluation.specificity["class map"].macro,
+        "own face": evaluation.own_face["class map"].macro,
+        **{name: estimate.macro for name, estimate in evaluation.evidence.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
