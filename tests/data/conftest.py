@@ -57,7 +57,7 @@ def write_collection(folder: Path, samples: int, splits: tuple[str, ...] = ("tra
     header = ["file", *(f"{axis}{index}" for index in range(68) for axis in "xy")]
     write_csv(folder / "labels.csv", [("file", "label", "split", "person", "valence"), *labels])
     write_csv(folder / "landmarks.csv", [header, *landmarks])
-    return CsvSource(folder / "labels.csv", landmarks=folder / "landmarks.csv", name="painted")
+    return CsvSource(folder, landmarks="landmarks.csv", name="painted")
 
 
 def write_csv(path: Path, rows: list) -> Path:

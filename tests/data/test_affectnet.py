@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aucue.cli.main import main
 from aucue.cues import AUCue
 from aucue.data import AffectNetSource, open_prepared, prepare
 from aucue.data.affectnet import _miscounted
@@ -378,3 +379,18 @@ def test_unlisted_pictures_have_no_class(tmp_path: Path) -> None:
         ("val_set/images/100.jpg", "without a class"),
         ("val_set/images/101.jpg", "without a class"),
     ]
+
+
+@pytest.mark.parametrize("layout", ["csv", "annotations"])
+def test_command(tmp_path: Path, layout: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_affectnet_csv(tmp_path)
+    write_affectnet_annotations(tmp_path)
+    command = ["prepare", "affectnet", "--root", str(tmp_path), "--out", str(tmp_path / "set")]
+    # Every face has landmarks: no detector is needed, nor installed.
+    options = ["--classes", "8", "--layout", layout, "--size", "32", "--workers", "1"]
+    assert main([*command, *options]) == 1
+    assert "16 samples instead of 287,651" in capsys.readouterr().out
+    prepared = open_prepared(tmp_path / "set")
+    assert prepared.classes == EIGHT
+    assert prepared.dataset("train").landmarks_valid.all()
+    assert main([*command[:-1], str(tmp_path / "other"), "--classes", "9"]) == 2

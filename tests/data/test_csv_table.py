@@ -13,9 +13,8 @@ POINTS = [f"{axis}{index}" for index in range(68) for axis in "xy"]
 
 
 def _table(folder: Path, *lines: str, header: str = "file,label") -> Path:
-    path = folder / "labels.csv"
-    path.write_text("\n".join([header, *lines]) + "\n")
-    return path
+    (folder / "labels.csv").write_text("\n".join([header, *lines]) + "\n")
+    return folder
 
 
 def given(source: CsvSource, index: int) -> np.ndarray:
@@ -26,13 +25,13 @@ def given(source: CsvSource, index: int) -> np.ndarray:
 
 def test_reads_columns(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    path = _table(
+    root = _table(
         tmp_path,
         "sub/a.jpg,Happy,training,007,0.5,x",
         "b.jpg,fear,valid,,,",
         header="file,label,split,person,valence,source",
     )
-    source = CsvSource(path)
+    source = CsvSource(root)
     first, second = source[0], source[1]
     assert (first.key, first.label, first.split, first.person) == ("sub/a.jpg", "happiness", "train", "007")
     assert first.attributes == {"valence": 0.5, "source": "x"}
@@ -73,7 +72,7 @@ def test_landmarks_in_the_table_itself(tmp_path: Path) -> None:
     broken = face.copy()
     broken[3, 0] = np.nan
     rows = [["file", "label", *POINTS], ["a.jpg", "fear", *face.ravel()], ["b.jpg", "fear", *broken.ravel()]]
-    source = CsvSource(write_csv(tmp_path / "all.csv", rows))
+    source = CsvSource(write_csv(tmp_path / "all.csv", rows).parent, "all.csv")
     np.testing.assert_allclose(given(source, 0), face, atol=1e-4)
     assert source[1].landmarks is None
     assert source[0].attributes == {}
@@ -82,8 +81,8 @@ def test_landmarks_in_the_table_itself(tmp_path: Path) -> None:
 def test_landmarks_in_another_table(tmp_path: Path) -> None:
     face = mean_face().round(2)
     rows = [["file", *POINTS], ["b.jpg", *face.ravel()], ["b.jpg", *(face * 0.5).ravel()]]
-    landmarks = write_csv(tmp_path / "landmarks.csv", rows)
-    source = CsvSource(_table(tmp_path, "a.jpg,fear", "b.jpg,fear"), landmarks=landmarks)
+    write_csv(tmp_path / "landmarks.csv", rows)
+    source = CsvSource(_table(tmp_path, "a.jpg,fear", "b.jpg,fear"), landmarks="landmarks.csv")
     assert source[0].landmarks is None
     np.testing.assert_allclose(given(source, 1), face, atol=1e-4)  # the larger face
 
@@ -132,14 +131,25 @@ def test_bad_tables(tmp_path: Path, header: str, lines: list[str], message: str)
 def test_no_table_at_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"labels\.csv"):
-        CsvSource(tmp_path / "labels.csv")
+        CsvSource(tmp_path)
     with pytest.raises(InputError, match="no such table"):
-        CsvSource(tmp_path / "absent.csv")
+        CsvSource(tmp_path, "absent.csv")
 
 
 def test_missing_folder_of_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pictures is not a folder"):
-        CsvSource(_table(tmp_path, "a.jpg,fear"), images=tmp_path / "pictures")
+        CsvSource(_table(tmp_path, "a.jpg,fear"), images="pictures")
+
+
+def test_paths_are_relative_to_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "faces" / "tables").mkdir(parents=True)
+    (tmp_path / "faces" / "pictures").mkdir()
+    _table(tmp_path / "faces" / "tables", "a.jpg,fear")
+    write_csv(tmp_path / "points.csv", [["file", *POINTS], ["a.jpg", *mean_face().ravel()]])
+    source = CsvSource("faces", "tables/labels.csv", "pictures", tmp_path / "points.csv")
+    assert source[0].image == Path("faces/pictures/a.jpg")
+    np.testing.assert_allclose(given(source, 0), mean_face(), rtol=1e-6)
 
 
 def test_too_few_classes(tmp_path: Path) -> None:
@@ -151,9 +161,34 @@ def test_too_few_classes(tmp_path: Path) -> None:
     ("name", "samples", "labels"), [("ferplus", 25828, 7), ("london", 244, 2), ("sfhq", 114, 7)]
 )
 def test_reads_real_collections(photographs: Path, name: str, samples: int, labels: int) -> None:
-    source = CsvSource(photographs / name / "labels.csv", landmarks=photographs / name / "landmarks.csv")
+    source = CsvSource(photographs / name, landmarks="landmarks.csv")
     assert len(source) == samples
     every = [source[index] for index in range(samples)]
     assert len({sample.label for sample in every}) == labels
     assert all(sample.landmarks is not None for sample in every)
     assert all(isinstance(sample.image, Path) and sample.image.is_file() for sample in every[::100])
+
+
+def test_votes_are_soft_labels(tmp_path: Path) -> None:
+    root = _table(tmp_path, "a.jpg,fear,6,0,2", "b.jpg,calm,0,.5,.5", header="file,label,p calm,p joy,p fear")
+    source = CsvSource(root, classes=("calm", "joy", "fear"))
+    for index, shares in enumerate([(0.75, 0, 0.25), (0, 0.5, 0.5)]):
+        np.testing.assert_allclose(np.asarray(source[index].probabilities), shares)
+    assert source[0].attributes == {}
+    assert CsvSource(_table(tmp_path, "a.jpg,fear"))[0].probabilities is None
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("p calm", "1", '"p joy" is missing'),
+        ("p calm,p joy", "0,0", 'line 2 .*"a.jpg".* one above 0'),
+        ("p calm,p joy", "-1,2", "no negative number"),
+        ("p calm,p joy", "nan,1", "no negative number"),
+        ("p calm,p joy", "much,1", "must be numbers"),
+    ],
+)
+def test_soft_labels_that_are_none(tmp_path: Path, header: str, row: str, message: str) -> None:
+    root = _table(tmp_path, f"a.jpg,calm,{row}", header=f"file,label,{header}")
+    with pytest.raises(InputError, match=message):
+        CsvSource(root, classes=("calm", "joy"))

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aucue.data import CsvSource, prepare
+from aucue.data import CsvSource, engines, prepare
 from aucue.data.engines import Engine, LocalEngine, open_engine
 from aucue.data.shards import Job
 from aucue.errors import AucueError, InputError, MissingExtraError
@@ -77,7 +79,36 @@ def test_unknown_or_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.xdist_group("ray")
 def test_ray_engine(ray_engine: Engine) -> None:
     check_engine(ray_engine)
+
+
+def test_where_ray_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In RAY_ADDRESS, else on this machine, else it is started with the cores that this process may use."""
+    ray = pytest.importorskip("ray", reason="the extra aucue[distributed] is not installed")
+    calls: list[tuple[str, int | None]] = []
+
+    def init(address: str, num_cpus: int | None = None, **options: Any) -> None:
+        calls.append((address, num_cpus))
+        if address != "local":
+            raise ConnectionError(address)
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(engines, "available_cores", lambda: 3)
+    engines._connected()
+    assert calls == [("auto", None), ("local", 3)]
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+    with socket.create_server(("127.0.0.1", 0)) as cluster:
+        address = f"127.0.0.1:{cluster.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        monkeypatch.setattr(ray, "init", lambda address, **options: calls.append((address, None)))
+        engines._connected()
+        assert calls[2:] == [(address, None)]
+    for silent in (address, f"ray://{address}", "head:port"):
+        monkeypatch.setenv("RAY_ADDRESS", silent)
+        with pytest.raises(InputError, match=f"no Ray cluster answers at RAY_ADDRESS={silent}"):
+            engines._connected()
 
 
 @pytest.mark.xdist_group("ray")

@@ -10,6 +10,7 @@ import yaml
 from aucue.cli.main import main
 from aucue.data import FoldsSource, open_prepared, prepare
 from aucue.errors import InputError
+from aucue.faces import TEMPLATES, eye_centres
 from aucue.facs import EXPRESSIONS
 
 from .conftest import mean_face, paint
@@ -110,11 +111,26 @@ def test_prepare(folds: FoldsSource, tmp_path: Path) -> None:
     ]
 
 
+def test_pictures_are_crops_unless_said_otherwise(folds: FoldsSource, tmp_path: Path) -> None:
+    def landmarks(source: FoldsSource) -> np.ndarray:
+        out = tmp_path / f"set-{source.aligned}"
+        prepare(source, out, "none", size=192, workers=1, progress=False)
+        return open_prepared(out).dataset("train").landmarks[1]
+
+    # Pictures of 96 pixels at twice the size: pixel centres p lie at 2 p + 0.5.
+    np.testing.assert_allclose(landmarks(folds), 2 * mean_face((48, 48), 21) + 0.5, atol=1e-3)
+    turned = FoldsSource(folds.folder, folds.images, aligned=False)
+    eyes = eye_centres(landmarks(turned))
+    fit = TEMPLATES["aucue"].points(192)[:2]
+    assert np.abs(eyes - fit).max() < 10
+    assert folds.provenance != turned.provenance
+
+
 def test_command(folds: FoldsSource, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fixed = ["--out", str(tmp_path / "set"), "--detector", "none", "--size", "32", "--workers", "1"]
     arguments = ["prepare", "folds", "--root", str(folds.folder), *fixed]
     assert main(arguments) == 2
-    assert "--images is missing" in capsys.readouterr().err
+    assert "missing --images" in capsys.readouterr().err
     assert main([*arguments, "--images", str(folds.images)]) == 0
     assert open_prepared(tmp_path / "set").classes == EXPRESSIONS
 

@@ -1,11 +1,14 @@
 import multiprocessing
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from aucue.data import EpochSampler, FaceDataset, make_loader, open_prepared, prepare, train_transform
+from aucue.data import EpochSampler, FaceDataset, Rank, make_loader, open_prepared, prepare, train_transform
+from aucue.data.loading import part_of_batches, whole_batches
 
 from .conftest import write_collection
 
@@ -93,3 +96,68 @@ def test_the_users_random_numbers_are_left_alone(dataset: FaceDataset) -> None:
     torch.manual_seed(7)
     list(make_loader(dataset, 5, shuffle=True, workers=1))
     assert torch.equal(torch.rand(3), expected)
+
+
+NUMBERS = (1, 2, 7, 12, 13, 14, 24, 25, 26, 27)
+SHARES = [(batch_size, count) for batch_size in (1, 2, 4) for count in (1, 2, 3, 5)]
+
+
+def batches_of(samples: np.ndarray, size: int) -> list[list[int]]:
+    return [samples[start : start + size].tolist() for start in range(0, len(samples), size)]
+
+
+@pytest.mark.parametrize("samples", NUMBERS)
+@pytest.mark.parametrize(("batch_size", "count"), SHARES)
+def test_parts_of_batches(samples: int, batch_size: int, count: int) -> None:
+    """The k-th batches of all processes together are the k-th batch of one, but for a last one too small."""
+    order = np.random.default_rng(0).permutation(samples)
+    parts = [
+        batches_of(part_of_batches(order, batch_size, Rank(index, count)), batch_size)
+        for index in range(count)
+    ]
+    together = [sorted(chain(*batches)) for batches in zip(*parts, strict=True)]  # all have as many
+    whole = [sorted(batch) for batch in batches_of(order, batch_size * count)]
+    assert together == [batch for batch in whole if len(batch) >= count]
+    assert len(whole) - len(together) <= 1
+    for batches in zip(*parts, strict=True):
+        sizes = [len(batch) for batch in batches]
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= 1
+
+
+@pytest.mark.parametrize("samples", NUMBERS)
+@pytest.mark.parametrize(("batch_size", "count"), SHARES)
+def test_whole_batches(samples: int, batch_size: int, count: int) -> None:
+    """Every batch of one process is that of exactly one of several, in turn."""
+    order = np.random.default_rng(0).permutation(samples)
+    dealt = [
+        batches_of(whole_batches(order, batch_size, Rank(index, count)), batch_size) for index in range(count)
+    ]
+    expected = batches_of(order, batch_size)
+    assert [dealt[k % count][k // count] for k in range(len(expected))] == expected
+    assert sum(map(len, dealt)) == len(expected)
+
+
+def test_processes_share_an_epoch(dataset: FaceDataset) -> None:
+    """The same faces, augmented alike, in every epoch: 24 in batches of 10 and 4, one process or two."""
+
+    def seen(batch_size: int, rank: Rank) -> list[dict[str, Tensor]]:
+        loader = make_loader(dataset, batch_size, shuffle=True, seed=1, workers=0, rank=rank)
+        assert len(loader) == 3
+        return [batch for _ in range(2) for batch in loader]
+
+    alone = seen(10, Rank(0, 1))
+    halves = zip(seen(5, Rank(0, 2)), seen(5, Rank(1, 2)), strict=True)
+    for whole, (first, second) in zip(alone, halves, strict=True):
+        assert len(whole["index"]) in (10, 4)
+        for name in whole:
+            assert torch.equal(whole[name][0::2], first[name])
+            assert torch.equal(whole[name][1::2], second[name])
+
+
+def test_processes_share_a_set_in_order(dataset: FaceDataset) -> None:
+    parts = [make_loader(dataset, 7, workers=0, rank=Rank(index, 2)) for index in range(2)]
+    assert [[batch["index"].tolist() for batch in part] for part in parts] == [
+        [list(range(7)), list(range(14, 21))],
+        [list(range(7, 14)), [21, 22, 23]],
+    ]

@@ -279,7 +279,7 @@ from aucue.data import CsvSource, prepare
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    source = CsvSource(folder / "labels.csv", landmarks=folder / "landmarks.csv", name="painted")
+    source = CsvSource(folder, landmarks="landmarks.csv", name="painted")
     prepare(source, sys.argv[2], size=192, workers=2, progress=False)
 """
 
@@ -536,7 +536,7 @@ def test_bad_settings(tmp_path: Path) -> None:
 def test_real_photographs(photographs: Path, tmp_path: Path) -> None:
     """Prepared landmarks equal the alignment of the collection's own."""
     folder = photographs / "sfhq"
-    source = CsvSource(folder / "labels.csv", landmarks=folder / "landmarks.csv")
+    source = CsvSource(folder, landmarks="landmarks.csv")
     report = prepare(source, tmp_path / "set", size=96, workers=1, progress=False)
     assert report.found == {"test": {"precomputed": 114}}
     dataset = open_prepared(tmp_path / "set").dataset("test")

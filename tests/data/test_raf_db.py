@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aucue.cli.main import main
 from aucue.cues import AUCue
 from aucue.data import RAFDBSource, open_prepared, prepare
 from aucue.data.raf_db import _PARTS
@@ -329,3 +330,38 @@ def test_folds_contradict_other_arguments(tmp_path: Path, pictures: list[Picture
         RAFDBSource(tmp_path, compound=True, folds=tmp_path)
     with pytest.raises(InputError, match="leave out compound and images"):
         RAFDBSource(tmp_path, images="aligned", folds=tmp_path)
+
+
+def test_command(tmp_path: Path, pictures: list[Picture], capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "basic" / "Image" / "original" / "test_0007.jpg").unlink()
+    command = ["prepare", "raf-db", "--root", str(tmp_path), "--out", str(tmp_path / "set")]
+    fixed = ["--detector", "none", "--size", "32", "--workers", "1"]
+    assert main([*command, *fixed]) == 1  # a photograph is missing, and the set is small
+    findings = (tmp_path / "set" / "findings.csv").read_text().splitlines()
+    assert findings[1] == f"{tmp_path}/basic/Image/original/test_0007.jpg,missing"
+    assert len(findings) == 1 + 1 + 14
+    assert "test_0007.jpg" in capsys.readouterr().out
+    prepared = open_prepared(tmp_path / "set")
+    assert prepared.classes == EXPRESSIONS
+    assert len(prepared.dataset("test")) == 6
+
+
+def test_command_with_folds_and_compound(tmp_path: Path, pictures: list[Picture]) -> None:
+    folds = write_published_folds(tmp_path / "folds", pictures, our_aligned)
+    command = [
+        "prepare",
+        "raf-db",
+        "--root",
+        str(tmp_path),
+        "--detector",
+        "none",
+        "--size",
+        "32",
+        "--workers",
+        "1",
+    ]
+    assert main([*command, "--folds", str(folds), "--out", str(tmp_path / "folds-set")]) == 0
+    assert open_prepared(tmp_path / "folds-set").dataset("val").landmarks_valid.all()
+    write_raf_db(tmp_path, train=11, test=11, compound=True)
+    assert main([*command, "--compound", "--images", "aligned", "--out", str(tmp_path / "compound-set")]) == 1
+    assert open_prepared(tmp_path / "compound-set").classes[0] == "happily surprised"

@@ -56,7 +56,8 @@ def test_landmarks_stay_on_what_they_mark(step: str, dot: tuple[float, float]) -
 @pytest.mark.parametrize("dot", DOTS)
 def test_landmarks_follow_the_whole_chain(size: int, dot: tuple[float, float]) -> None:
     """All of the training transforms but erasing, which may erase the dot."""
-    transform = FaceTransform(train_transform(size).steps)
+    published = train_transform(size)
+    transform = FaceTransform(published.steps, published.colour)
     seen = set()
     for _ in range(40):
         image, landmarks = transform(blob(*dot), points(*dot))
@@ -64,6 +65,19 @@ def test_landmarks_follow_the_whole_chain(size: int, dot: tuple[float, float]) -
         np.testing.assert_allclose(landmarks[0].numpy(), centre(image), atol=0.25)
         seen.add(tuple(landmarks[0].tolist()))
     assert len(seen) > 30  # rarely nothing is drawn, or the same
+
+
+def test_steps_do_what_torchvision_makes_of_them() -> None:
+    """The same pictures and points, from the same draws, as when torchvision calls every step."""
+    published = train_transform(SIZE)
+    steps = FaceTransform([v2.Compose([step]) for step in published.steps])
+    for seed in range(20):
+        torch.manual_seed(seed)
+        image, landmarks = FaceTransform(published.steps)(blob(30, 40), points(30, 40))
+        torch.manual_seed(seed)
+        other, others = steps(blob(30, 40), points(30, 40))
+        assert torch.equal(image, other)
+        assert torch.equal(landmarks, others)
 
 
 @pytest.mark.parametrize("size", [48, 96, 224])

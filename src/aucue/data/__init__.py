@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aucue.data.preparation import PrepareReport, prepare
     from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
     from aucue.data.raf_db import RAFDBSource
+    from aucue.data.ranks import ALONE, Rank, is_first_rank, on_ranks
     from aucue.data.source import SPLITS, Sample, Source
     from aucue.data.synthetic import SyntheticSource
     from aucue.data.transforms import (
@@ -55,6 +56,7 @@ _HOME = {
     ),
     "holdout": ("split_holdout",),
     "loading": ("EpochSampler", "make_loader"),
+    "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
     "cores": ("available_cores", "default_workers"),
 }
 
@@ -88,6 +90,10 @@ __all__ = [
     "split_holdout",
     "EpochSampler",
     "make_loader",
+    "Rank",
+    "ALONE",
+    "on_ranks",
+    "is_first_rank",
     "available_cores",
     "default_workers",
 ]

@@ -47,10 +47,10 @@ class AffectNetSource:
     the set's own test part is not public. The set's landmarks are used where they are given; valence and
     arousal are attributes. The pictures of the second layout show little more than the face, but it is not
     turned upright nor placed: they are aligned like any photograph. Pictures of other classes (contempt with
-    7 classes, none, uncertain, no face) are left out, which is as it should be. `findings` says which files
-    and lines are missing or odd, and where the numbers of pictures differ from the published ones.
+    7 classes, none, uncertain, no face) are left out, which is as it should be. The findings say which
+    files and lines are missing or odd, and where the numbers of pictures differ from the published ones.
 
-    **The folds of the FG 2024 code** name pictures of the second layout (our_aligned/train_set/images/0.jpg).
+    The folds of the FG 2024 code name pictures of the second layout (our_aligned/train_set/images/0.jpg).
     They decide ids, splits, labels and landmarks, and the pictures are aligned crops, which are not aligned
     again. A crop that is not there is cut anew: the set's own landmarks are brought to the places that they
     have in published crops (template "fg2024", 224 x 224 pixels); without landmarks it is the whole picture.
@@ -61,7 +61,7 @@ class AffectNetSource:
         root: Folder of the set.
         classes: 7, or 8 with contempt. With folds, their own classes count.
         layout: "csv", "annotations", or "auto": the tables if there are any.
-        folds: Folder of the published folds of AffectNet (see `FoldsSource`).
+        folds: Folder of the published folds of AffectNet (the source folds explains them).
 
     Raises:
         InputError: No such layout is there, a table or the folds cannot be read, no picture can be used, or

@@ -9,12 +9,16 @@ _MOST = 16
 
 
 def available_cores() -> int:
-    """Cores this process may use: its affinity, and the quota of its container (cgroup v2) if less."""
+    """Cores this process may use: its affinity, and the quota of its container (cgroup v2) if less.
+
+    Processes that share a job on one machine (LOCAL_WORLD_SIZE of them, as torchrun says) share its cores.
+    """
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         cores = os.cpu_count() or 1
-    return max(1, min(cores, _quota() or cores))
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, min(cores, _quota() or cores) // sharing)
 
 
 def default_workers(samples: int) -> int:

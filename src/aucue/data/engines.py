@@ -11,6 +11,8 @@ import logging
 import multiprocessing
 import os
 import pickle
+import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -151,41 +153,52 @@ class RayEngine:
         workers = min(self.workers or most, cores, len(items))
         rows = [{"item": ray.cloudpickle.dumps(item)} for item in items]  # as Ray sends `work`
         with _quiet_ray_data():
-            results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-                _Actor,
-                fn_constructor_args=(work, os.getcwd()),
-                batch_size=1,
-                compute=ray.data.ActorPoolStrategy(size=workers),
-            )
+            results = _mapped(ray.data.from_items(rows, override_num_blocks=len(rows)), work, workers)
             results.context.enable_progress_bars = False
             results.context.execution_options.preserve_order = True
-            for row in results.iter_rows():
-                result = pickle.loads(row["result"])
-                if isinstance(result, AucueError):
-                    raise result
-                yield result
+            try:
+                for row in results.iter_rows():
+                    result = pickle.loads(row["result"])
+                    if isinstance(result, AucueError):
+                        raise result
+                    yield result
+            except ray.exceptions.RayActorError as error:
+                raise AucueError(
+                    f"a Ray worker died (out of memory, killed, or its node was lost); {_RESUME}"
+                ) from error
+
+
+def _mapped(rows: Any, work: Callable[[Any], Any], workers: int) -> Any:
+    """A Ray data set of the results, to be computed; its workers are never replaced by others: an item that
+    kills its worker would kill those for ever.
+    """
+    import ray.data
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*ray_remote_args.* is deprecated")  # gone in Ray 2.64
+        return rows.map_batches(
+            _Actor,
+            fn_constructor_args=(work, os.getcwd()),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            max_restarts=0,
+            max_task_retries=0,
+        )
 
 
 class _Actor:
     """What a worker of the Ray engine does."""
 
     def __init__(self, function: Callable[[Any], Any], folder: str) -> None:
-        import ray
-
         _be_quiet()
         with suppress(OSError):  # relative paths mean the same as for the caller, where they can
             os.chdir(folder)
         self._function = function
-        # Ray Data puts a new worker in the place of a dead one, and would do so forever with an item that
-        # kills its worker.
-        self._replaces_a_dead_one = ray.get_runtime_context().was_current_actor_reconstructed
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
         return {"result": [pickle.dumps(self._outcome(pickle.loads(item))) for item in batch["item"]]}
 
     def _outcome(self, item: Any) -> Any:
-        if self._replaces_a_dead_one:
-            return AucueError(f"a Ray worker died (out of memory, killed, or its node was lost); {_RESUME}")
         try:
             return self._function(item)
         except AucueError as error:  # a value, so that Ray does not wrap it
@@ -200,8 +213,33 @@ def _connected() -> Any:
     import ray.data
 
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        quiet: Any = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if address := os.environ.get("RAY_ADDRESS"):
+            _check_answer(address)
+            ray.init(address, **quiet)
+            return ray
+        try:
+            ray.init("auto", **quiet)
+        except ConnectionError:  # Ray starts a worker per core that it sees, also those that are not ours
+            ray.init("local", num_cpus=available_cores(), include_dashboard=False, **quiet)
     return ray
+
+
+def _check_answer(address: str) -> None:
+    """Knock at a cluster's door, at which Ray would wait for minutes.
+
+    Args:
+        address: Content of RAY_ADDRESS: "host:port", "ray://host:port", "auto" or "local".
+
+    Raises:
+        InputError: Nobody answers.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if host:
+            socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise InputError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from error
 
 
 @contextmanager

@@ -31,9 +31,9 @@ _POINTS = [f"{axis}{number}" for axis in "xy" for number in range(1, NUM_LANDMAR
 
 
 class FoldsSource:
-    """Photographs named by `<folder>/{train,val,test}/image_ids.txt`, with labels and landmarks beside it.
+    """Photographs named by `<root>/{train,val,test}/image_ids.txt`, with labels and landmarks beside it.
 
-    - `class_id.yaml` (in the folder or in a split): class name -> id, from 0; names are read
+    - `class_id.yaml` (in the root or in a split): class name -> id, from 0; names are read
       whatever their case.
     - `<split>/image_ids.txt`: one path below the images' folder per line.
     - `<split>/class_labels.txt`: `path,id` per line.
@@ -48,7 +48,7 @@ class FoldsSource:
     prepared.
 
     Args:
-        folder: Folder of one set's folds (".../RAF-DB").
+        root: Folder of one set's folds (".../RAF-DB").
         images: Folder the paths are relative to.
         name: Name of the set; by default the folder's.
         aligned: The pictures are aligned crops, which are only resized; if not, they are aligned by their
@@ -63,12 +63,12 @@ class FoldsSource:
 
     def __init__(
         self,
-        folder: str | os.PathLike[str],
+        root: str | os.PathLike[str],
         images: str | os.PathLike[str],
         name: str | None = None,
         aligned: bool = True,
     ) -> None:
-        self.folder, self.images, self.aligned = Path(folder), Path(images), aligned
+        self.folder, self.images, self.aligned = Path(root), Path(images), aligned
         if not self.folder.is_dir():
             raise InputError(f"{self.folder} is not a folder; give the one that holds train, val and test")
         if not self.images.is_dir():

@@ -4,9 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import datasets
 import numpy as np
 
 from aucue.data.expected import Finding
@@ -15,6 +14,9 @@ from aucue.data.source import SPLITS, Sample
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS
 from aucue.facs import EXPRESSIONS
+
+if TYPE_CHECKING:  # imported where it is used: listing the sources should not take seconds
+    import datasets
 
 _SAVED = ("dataset_dict.json", "state.json")
 
@@ -65,9 +67,8 @@ class HuggingFaceSource:
         self._label_names = label_names
         self._findings: list[Finding] = []
         loaded = _load(self.root, config, revision)
-        if isinstance(loaded, datasets.Dataset):
-            loaded = {check_split(split, "split"): loaded}
-        self._parts = self._sort(loaded)
+        splits = loaded if isinstance(loaded, Mapping) else {check_split(split, "split"): loaded}
+        self._parts = self._sort(splits)
         self._stops = np.cumsum([len(part.rows) for part in self._parts])
         if not len(self):
             reasons = ", ".join(f"{where}: {what}" for where, what in self._findings) or "it is empty"
@@ -116,7 +117,7 @@ class HuggingFaceSource:
             attributes={name: _value(values[name], part.table.features[name]) for name in part.attributes},
         )
 
-    def _sort(self, loaded: Mapping[Any, datasets.Dataset]) -> list["_Part"]:
+    def _sort(self, loaded: Mapping[Any, "datasets.Dataset"]) -> list["_Part"]:
         """The splits we know, in our order."""
         parts = []
         for name, table in loaded.items():
@@ -131,7 +132,9 @@ class HuggingFaceSource:
                 parts.append(self._part(str(name), split, table))
         return sorted(parts, key=lambda part: SPLITS.index(part.split))
 
-    def _part(self, name: str, split: str, table: datasets.Dataset) -> "_Part":
+    def _part(self, name: str, split: str, table: "datasets.Dataset") -> "_Part":
+        import datasets
+
         for column in filter(None, (self.image, self.label, self.landmarks)):
             if column not in table.features:
                 raise InputError(
@@ -151,7 +154,7 @@ class HuggingFaceSource:
         rows = np.flatnonzero(labels >= 0)
         return _Part(name, split, table, rows, labels[rows], attributes)
 
-    def _labels(self, name: str, table: datasets.Dataset) -> np.ndarray:
+    def _labels(self, name: str, table: "datasets.Dataset") -> np.ndarray:
         """Class ids of all rows, -1 where a label is no class."""
         values: list[Hashable] = list(table[self.label])
         names = self._names(table, set(values))
@@ -165,10 +168,9 @@ class HuggingFaceSource:
                 self._findings.append(Finding(f"{name}/{names[value] or 'no label'}", what))
         return np.array([ids[value] for value in values], dtype=np.int64)
 
-    def _names(self, table: datasets.Dataset, values: set[Hashable]) -> dict[Hashable, str]:
+    def _names(self, table: "datasets.Dataset", values: set[Hashable]) -> dict[Hashable, str]:
         """What the labels are called."""
-        feature = table.features[self.label]
-        names = feature.names if isinstance(feature, datasets.ClassLabel) else self._label_names
+        names = getattr(table.features[self.label], "names", self._label_names)
         if names is None and not all(isinstance(value, str) for value in values - {None}):
             raise InputError(
                 f'{self.root}: the column "{self.label}" holds numbers without names; give the names of the '
@@ -187,7 +189,7 @@ class _Part(NamedTuple):
 
     name: str
     split: str
-    table: datasets.Dataset
+    table: "datasets.Dataset"
     rows: np.ndarray
     labels: np.ndarray
     attributes: tuple[str, ...]
@@ -195,6 +197,8 @@ class _Part(NamedTuple):
 
 def _load(root: str, config: str | None, revision: str | None) -> Any:
     """A data set, or several by the names of splits."""
+    import datasets
+
     try:
         if any(Path(root, name).is_file() for name in _SAVED):
             return datasets.load_from_disk(root)
@@ -210,8 +214,8 @@ def _load(root: str, config: str | None, revision: str | None) -> Any:
 
 def _value(value: Any, feature: Any) -> Any:
     """A value of a column, by name where it is a class."""
-    named = isinstance(feature, datasets.ClassLabel) and isinstance(value, int)
-    return feature.names[value] if named and value >= 0 else value
+    names = getattr(feature, "names", None)
+    return names[value] if names and isinstance(value, int) and value >= 0 else value
 
 
 def _points(values: Any) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from aucue.data.cores import default_workers
 from aucue.data.prepared import FaceDataset, FaceSample
+from aucue.data.ranks import ALONE, Rank
 
 
 class EpochSampler(Sampler[int]):
@@ -18,11 +19,15 @@ class EpochSampler(Sampler[int]):
     Args:
         dataset: What is shuffled.
         seed: Of the order, not negative.
+        batch_size: Samples per batch of one process; needed where several share the epoch.
+        rank: Which part of the epoch is wanted, see `part_of_batches`.
     """
 
-    def __init__(self, dataset: FaceDataset, seed: int = 0) -> None:
+    def __init__(self, dataset: FaceDataset, seed: int = 0, batch_size: int = 1, rank: Rank = ALONE) -> None:
         self.dataset = dataset
         self.seed = seed
+        self.batch_size = batch_size
+        self.rank = rank
         self._next_epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -30,13 +35,48 @@ class EpochSampler(Sampler[int]):
         self._next_epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(part_of_batches(np.arange(len(self.dataset)), self.batch_size, self.rank))
 
     def __iter__(self) -> Iterator[int]:
         epoch = self._next_epoch
         self._next_epoch += 1
         self.dataset.set_epoch(epoch)
-        yield from np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset)).tolist()
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
+        yield from part_of_batches(order, self.batch_size, self.rank).tolist()
+
+
+def part_of_batches(order: np.ndarray, batch_size: int, rank: Rank) -> np.ndarray:
+    """A process's part of every batch: together, the k-th batches of all are the k-th of one process whose
+    batch is as large as theirs together.
+
+    Every process has as many batches, and the last ones differ by a sample at most. A last batch with less
+    than a sample for each process is left out.
+
+    Args:
+        order: All samples (N,), in order.
+        batch_size: Samples per batch of one process.
+        rank: Which part.
+
+    Returns:
+        The samples of this process, in order.
+    """
+    last = len(order) % (rank.count * batch_size)
+    kept = len(order) - last if last < rank.count else len(order)
+    return order[:kept][rank.index :: rank.count]
+
+
+def whole_batches(order: np.ndarray, batch_size: int, rank: Rank) -> np.ndarray:
+    """A process's batches where they are dealt out in turn: all samples once, in the batches of one process.
+
+    Args:
+        order: All samples (N,), in order.
+        batch_size: Samples per batch.
+        rank: Whose batches; in the last round some processes may have none.
+
+    Returns:
+        The samples of this process, in order.
+    """
+    return order[np.arange(len(order)) // batch_size % rank.count == rank.index]
 
 
 def make_loader(
@@ -46,6 +86,7 @@ def make_loader(
     seed: int = 0,
     workers: int | None = None,
     drop_last: bool = False,
+    rank: Rank = ALONE,
 ) -> DataLoader[FaceSample]:
     """Batches of a data set; what they hold does not depend on the number of workers.
 
@@ -56,12 +97,18 @@ def make_loader(
         seed: Of the order.
         workers: Loader processes; by default what fits this machine and the size of the set.
         drop_last: Leave out the last batch if it is not full.
+        rank: Which process this is of those that share the samples: of shuffled ones each has its part of
+            every batch (`part_of_batches`), of others whole batches in turn (`whole_batches`).
     """
+    if shuffle:
+        sampler = EpochSampler(dataset, seed, batch_size, rank)
+    else:
+        sampler = whole_batches(np.arange(len(dataset)), batch_size, rank).tolist()
     workers = default_workers(len(dataset)) if workers is None else workers
     return DataLoader(
         dataset,
         batch_size,
-        sampler=EpochSampler(dataset, seed) if shuffle else None,
+        sampler=sampler,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -127,11 +127,11 @@ class RAFDBSource:
         basic/Annotation/manual/train_00001_manu_attri.txt        five points, gender, race, age
         compound/...                                              alike, with the 11 classes of `COMPOUND`
 
-    Samples have the attributes "gender", "race" and "age" as far as they are known (see `ATTRIBUTES`).
-    `findings` says which files and lines are missing or odd, and which classes have other numbers of
+    Samples have the attributes "gender", "race" and "age" (in words, see `ATTRIBUTES`) as far as they are
+    known. The findings say which files and lines are missing or odd, and which classes have other numbers of
     photographs than published.
 
-    **The folds of the FG 2024 code** take the place of the label list and of a landmark detector: ids,
+    The folds of the FG 2024 code take the place of the label list and of a landmark detector: ids,
     splits, labels and landmarks are theirs, and the pictures are aligned crops, which are not aligned again.
     A crop (basic/Image/our_aligned/...) that is not there is cut anew from the original: the annotation's
     five points are brought to where they lie in the published crops (template "fg2024", 224 x 224 pixels);
@@ -144,8 +144,8 @@ class RAFDBSource:
         compound: The compound part instead of the basic one.
         images: The "original" photographs, whose faces are found with the help of the set's boxes; or the
             set's own "aligned" crops, which are only resized.
-        folds: Folder of the published folds of RAF-DB (see `FoldsSource`); they are of the basic part and cut
-            from the original photographs.
+        folds: Folder of the published folds of RAF-DB (the source folds explains them); they are of the basic
+            part and cut from the original photographs.
 
     Raises:
         InputError: The label list or the folds cannot be read, no photograph can be used, or the arguments
