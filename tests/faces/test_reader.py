@@ -49,6 +49,17 @@ def test_no_face():
     assert FaceReader(Found())(PHOTO) == []
 
 
+def test_read_all(tmp_path):
+    Image.fromarray(PHOTO).save(tmp_path / "photo.png")
+    detector = Found(face_points())
+    reader = FaceReader(detector)
+    faces, reason = reader.read_all([tmp_path / "photo.png", tmp_path / "gone.png"])
+    assert isinstance(faces, list)
+    assert [face.box for face in faces] == [face.box for face in reader(PHOTO)]
+    assert str(reason).startswith(f"{tmp_path / 'gone.png'} does not exist")
+    assert detector.asked[0][2] == str(tmp_path / "photo.png")
+
+
 def test_largest_first():
     small, large = face_points((50, 50), 20), face_points((200, 80), 60)
     faces = FaceReader(Found(small, large, small))(PHOTO)

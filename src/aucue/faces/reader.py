@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,20 @@ class FaceReader:
         found = [d for d in self.detector(image, key) if _usable(d, picture.size, key)]
         found.sort(key=lambda detection: detection.area, reverse=True)
         return [self.align(image, detection) for detection in found]
+
+    def read_all(self, photos: Sequence[Photograph]) -> list[list[Face] | InputError]:
+        """Read the faces of photographs; where one cannot be read, the reason stands in their place.
+
+        Args:
+            photos: Anything `read_image` takes.
+        """
+        return [self._faces_or_reason(photo) for photo in photos]
+
+    def _faces_or_reason(self, photo: Photograph) -> list[Face] | InputError:
+        try:
+            return self(photo)
+        except InputError as error:
+            return error
 
     def align(self, image: np.ndarray, detection: Detection) -> Face:
         """Crop one detected face.
