@@ -1,11 +1,13 @@
 """Parsers made from signatures: what they accept, and the one line they print otherwise."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from aucue.cli.arguments import run_command
+from aucue.cli.arguments import Parser, add_parameters, arguments_of, describe, parse, run_command
 
 GIVEN = {}
 
@@ -103,3 +105,74 @@ def test_help_is_made_from_the_docstring(capsys: pytest.CaptureFixture[str]):
     assert "Folder for the results. (default: here)" in text
     assert "How much. (default: 0)" in text
     assert "--how {slow,fast}" in text
+
+
+class Collection:
+    """Something to be prepared.
+
+    In the folder:
+
+        a/b.jpg   one picture
+        c.csv     a table
+
+    - the first thing is this one, which needs more words than fit into one line of eighty characters
+    - the second is short
+
+    Args:
+        root: Where it is.
+        table: A table in it.
+        names: Their order.
+        size: How many.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        table: str | os.PathLike[str] | None = None,
+        names: Sequence[str] = ("neutral", "happiness"),
+        kind: str | Path = "facs",
+        size: Literal[7, 8] = 7,
+        other: int = 0,
+    ) -> None:
+        self.given = (root, table, names, kind, size)
+
+
+def parsed(line: str) -> dict[str, Any]:
+    parser = Parser(prog="aucue test", description=describe(Collection)[0])
+    add_parameters(parser, Collection, positional=False, skip=("other",))
+    return arguments_of(Collection, parse(parser, line.split()), skip=("other",))
+
+
+def test_parameters_of_a_class_are_options():
+    arguments = parsed("--root here --table 7.csv --names a b --kind 5 --size 8")
+    assert Collection(**arguments).given == (Path("here"), Path("7.csv"), ["a", "b"], "5", 8)
+    assert Collection(**parsed("--root 3")).given == (Path("3"), None, ["neutral", "happiness"], "facs", 7)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("", "missing --root"),
+        ("--root x --size 9", "--size: expected one of 7, 8, got 9"),
+        ("--root x --other 1", "unknown option --other"),
+    ],
+)
+def test_mistakes_in_options_of_a_class(line: str, complaint: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        parsed(line)
+    assert complaint in capsys.readouterr().err
+
+
+def test_help_of_a_class_keeps_lists_and_examples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        parsed("--help")
+    text = capsys.readouterr().out
+    assert "\n    a/b.jpg   one picture\n    c.csv     a table\n" in text
+    assert "\n- the first thing is this one, which" in text
+    assert "\n- the second is short\n" in text
+    assert "--root DIR" in text
+    assert "--table FILE" in text
+    assert "Their order. (default: neutral happiness)" in text

@@ -5,6 +5,7 @@ import yaml
 
 from aucue.cli.main import main
 from aucue.data import SyntheticSource, prepare
+from aucue.evaluation.benchmark import Grid
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,46 @@ def test_an_experiment_of_the_paper_as_a_file_to_edit(
     assert "exists; choose another file" in capsys.readouterr().err
 
 
+def test_backbones_and_codebooks_are_further_axes(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("name: own\nextends: facs\nexpressions: {anger: [4, 7]}\n")
+    file = tmp_path / "grid.yaml"
+    arguments = ["benchmark", "table3", "--data", f"mine={prepared}", "--out", str(tmp_path / "out")]
+    arguments += ["--protocol", "fg2024", "--backbones", "test_resnet", "resnet18.tv_in1k"]
+    assert main([*arguments, "--codebooks", "fg2024", str(own), "--write-grid", str(file)]) == 0
+    grid = Grid.load(file)
+    assert grid.protocol == "fg2024"
+    assert list(grid.axes) == ["set", "backbone", "codebook", "layers"]
+    assert {row.settings["classifier.backbone"] for row in grid.rows} == {"test_resnet", "resnet18.tv_in1k"}
+    assert {row.settings["guidance.codebook"] for row in grid.rows} == {"fg2024", str(own)}
+    assert len(grid.rows) == 2 * 2 * 10
+    # Without such an axis, the published ones.
+    assert main([*arguments[:5], str(tmp_path / "out"), "--write-grid", str(tmp_path / "plain.yaml")]) == 0
+    plain = Grid.load(tmp_path / "plain.yaml")
+    assert plain.protocol == "holdout"
+    assert {row.settings["guidance.codebook"] for row in plain.rows} == {"facs"}
+    assert {row.settings["classifier.backbone"] for row in plain.rows} == {"resnet50.tv_in1k"}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--data", "raf-db=runs/raf-db"], "--data: only"),
+        (["--protocol", "holdout"], "--protocol: only"),
+        (["--codebooks", "facs", "--backbones", "resnet18"], "--backbones, --codebooks: only"),
+    ],
+)
+def test_a_grid_file_says_for_itself_what_it_varies(
+    grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], named: str
+) -> None:
+    assert main(["benchmark", str(grid), "--out", str(tmp_path / "out"), "--dry-run", *options]) == 2
+    assert f"{named} for the paper's experiments (table1, table2, table3, figure5); {grid} says" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -96,6 +137,10 @@ def test_an_experiment_of_the_paper_as_a_file_to_edit(
         (["nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["table1", "--data", "raf-db"], "--data raf-db: expected NAME=DIR"),
         (["table1"], "--data"),
+        (["table1", "--data", "mine=set", "--backbones", "resnet5"], "'resnet5' is not a model of timm"),
+        (["table1", "--data", "mine=set", "--codebooks", "fasc"], "fasc"),
+        (["table1", "--data", "mine=set", "--codebooks", "nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["table1", "--data", "mine=set", "--protocol", "fg"], "expected one of holdout, fg2024, got fg"),
     ],
 )
 def test_mistakes_are_named(

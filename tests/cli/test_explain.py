@@ -38,14 +38,19 @@ def explain(*arguments: str) -> int:
     return main(["explain", *arguments, "--model", "model.safetensors", "--detector", "landmarks.csv"])
 
 
+def lines(folder: Path) -> list[dict]:
+    text = (folder / "explanations.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def test_pictures_and_numbers_per_face(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert explain("one.png", "two.jpg", "none.png", "--out", "made") == 0
-    names = sorted(path.name for path in (folder / "made").iterdir())
-    faces = ["one_face1", "two_face1", "two_face2"]
-    assert names == sorted(f"{face}.{ending}" for face in faces for ending in ("json", "png"))
-    numbers = json.loads((folder / "made" / "two_face2.json").read_text())
+    faces = ["one_face1.png", "two_face1.png", "two_face2.png"]
+    assert sorted(path.name for path in (folder / "made").iterdir()) == ["explanations.jsonl", *faces]
+    numbers = lines(folder / "made")
+    assert [record["picture"] for record in numbers] == [*faces, None]
     text = capsys.readouterr().out
-    assert numbers["expression"] in text
+    assert numbers[2]["expression"] in text
     assert "two.jpg, face 2 of 2" in text
     assert "none.png: no face found" in text
     assert "landmarks were given" in text
@@ -62,22 +67,12 @@ def test_unreadable_photographs_are_listed(folder: Path, capsys: pytest.CaptureF
 
 def test_earlier_explanations_are_kept_unless_asked(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert explain("two.jpg") == 0
-    (folder / "explanations" / "two_facets.png").write_text("mine")
-    assert explain("one.png", "two.jpg") == 2
-    assert "two_face1.json exists; choose another --out or add --overwrite" in capsys.readouterr().err
-    assert not (folder / "explanations" / "one_face1.png").exists()  # refused before any work
-    Image.open("one.png").save("two.jpg")
-    (folder / "landmarks.csv").write_text("\n".join((folder / "landmarks.csv").read_text().split("\n")[:3]))
-    assert explain("two.jpg", "--overwrite") == 0
-    left = sorted(path.name for path in (folder / "explanations").iterdir())
-    assert left == ["two_face1.json", "two_face1.png", "two_facets.png"]  # the second face is gone
-
-
-def test_photographs_of_the_same_name_do_not_collide(folder: Path):
-    (folder / "sub").mkdir()
-    Image.open("one.png").save(folder / "sub" / "one.png")
-    assert explain("one.png", "sub/one.png") == 0
-    assert {path.stem for path in (folder / "explanations").iterdir()} == {"one_1_face1", "one_2_face1"}
+    assert explain("one.png", "two.jpg") == 0
+    text = capsys.readouterr().out
+    assert "1 explained earlier and left as they are; --overwrite explains them anew" in text
+    assert explain("two.jpg", "--method", "gradcam") == 2
+    assert "explanation of two.jpg with another method; choose another" in capsys.readouterr().err
+    assert explain("two.jpg", "--method", "gradcam", "--overwrite") == 0
 
 
 def test_wrong_models_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -91,7 +86,7 @@ def test_wrong_models_are_one_line(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_wrong_out_device_and_table(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert explain("one.png", "--out", "landmarks.csv") == 2
-    assert "landmarks.csv is a file; --out must be a folder" in capsys.readouterr().err
+    assert "landmarks.csv is a file; choose a folder for the explanations" in capsys.readouterr().err
     assert explain("one.png", "--device", "abacus") == 2
     assert "device 'abacus' cannot be used here" in capsys.readouterr().err
     assert main(["explain", "one.png", "--model", "model.safetensors", "--detector", "x.csv"]) == 2

@@ -1,10 +1,14 @@
+import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from aucue.cli.main import main
+from aucue.data import open_prepared
+from aucue.data.sources import SOURCES
 
 
 def _collection(root: Path) -> Path:
@@ -70,9 +74,19 @@ def test_synthetic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("folder",), "--root is missing"),
-        (("csv", "--root", "absent"), "no such table"),
+        (("folder",), "missing --root"),
+        (("folds", "--root", "x"), "missing --images"),
+        (("csv", "--root", "absent"), "absent/labels.csv: no such table"),
         (("folder", "--root", "absent"), "absent is not a folder"),
+        (("folder", "--root", "absent", "--labels", "x"), "unknown option --labels"),
+        (("synthetic", "--trian", "3"), "unknown option --trian; did you mean --train?"),
+        (
+            ("ferplus", "--root", "x", "--labels", "hard"),
+            "--labels: expected one of majority, soft, got hard",
+        ),
+        (("affectnet", "--root", "x", "--classes", "9"), "--classes: expected one of 7, 8, got 9"),
+        (("afectnet", "--root", "x"), "unknown source afectnet; did you mean affectnet?"),
+        (("--size", "8"), "unknown source --size; name one first: folder, csv, raf-db"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -80,9 +94,78 @@ def test_mistakes_are_one_line(
 ) -> None:
     assert _prepare(*arguments, "--out", tmp_path / "set") == 2
     error = capsys.readouterr().err.strip()
-    assert error.startswith("aucue prepare: ")
+    assert error.startswith("aucue prepare")
     assert message in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize(("arguments", "status"), [((), 2), (("--help",), 0), (("-h",), 0)])
+def test_sources_are_listed(
+    arguments: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", *arguments]) == status
+    text = capsys.readouterr().out
+    assert "\n  csv        Photographs named by a CSV table with the columns `file` and `label`.\n" in text
+    assert [line.split()[0] for line in text.split("Sources:\n")[1].split("\n\n")[0].splitlines()] == [
+        *SOURCES
+    ]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each parameter of each constructor is an option with a text, and so are the common ones."""
+    assert main(["prepare", name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: aucue prepare {name}")
+    options = text.split("options:")[1]
+    for parameter in (*inspect.signature(SOURCES[name]).parameters, "out", "engine", "size"):
+        assert f"  --{parameter.replace('_', '-')}" in options
+    assert not re.search(r"\n  --\S+( \S+| \{[^}]*\}| [A-Z_]+ \[.*)?\n  --", options), (
+        "an option lacks a text"
+    )
+
+
+def test_synthetic_faces_are_drawn_no_smaller_than_their_crops(tmp_path: Path) -> None:
+    def drawn(size: int) -> int:
+        out = tmp_path / str(size)
+        line = f"prepare synthetic --train 2 --val 0 --test 0 --workers 1 --out {out} --size {size}"
+        assert main(line.split()) == 0
+        return json.loads((out / "aucue.json").read_text())["settings"]["source"]["size"]
+
+    assert (drawn(32), drawn(120)) == (112, 120)
+
+
+def test_findings_are_shown_and_give_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = " ".join(["128"] * 48 * 48)
+    rows = [f"{number % 7},{pixels},Training" for number in range(3)]
+    (tmp_path / "fer2013.csv").write_text(
+        "\n".join(["emotion,pixels,Usage", *rows, "9,1 2 3,Training"]) + "\n"
+    )
+    out = tmp_path / "set"
+    assert _prepare("fer2013", "--root", tmp_path, "--name", "few", "--out", out) == 1
+    lines = capsys.readouterr().out.splitlines()
+    found = [line for line in lines if line.startswith("Found")]
+    assert found[0] == f"Found: {tmp_path}/fer2013.csv, line 5: 3 pixels instead of 2304; left out."
+    assert found[1] == "Found: train/anger: 1 samples instead of 3,995."
+    assert (len(found), found[10]) == (11, f"Found 12 more; see {out}/findings.csv")
+    assert len((out / "findings.csv").read_text().splitlines()) == 23
+    description = json.loads((out / "aucue.json").read_text())
+    assert (description["name"], description["findings"], description["samples"]) == ("few", 22, {"train": 3})
+
+
+def test_soft_labels_and_eight_classes(tmp_path: Path) -> None:
+    pixels = " ".join(["128"] * 48 * 48)
+    votes = ["0,0,0,0,0,0,0,8,2,0", "4,6,0,0,0,0,0,0,0,0"]
+    (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n0,{pixels},Training\n0,{pixels},Training\n")
+    answers = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    rows = [f"Training,fer{number}.png,{line}" for number, line in enumerate(votes)]
+    (tmp_path / "fer2013new.csv").write_text("\n".join([f"Usage,Image name,{answers}", *rows]) + "\n")
+    options = ("--labels", "soft", "--contempt", "--out", tmp_path / "set")
+    assert _prepare("ferplus", "--root", tmp_path, *options) == 1  # far fewer pictures than there should be
+    dataset = open_prepared(tmp_path / "set").dataset("train")
+    assert dataset.labels.tolist() == [7, 1]
+    assert dataset.probabilities is not None
+    assert dataset.probabilities[1].tolist() == pytest.approx([0.4, 0.6, 0, 0, 0, 0, 0, 0])
 
 
 def test_nothing_is_overwritten_silently(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from aucue.cli.main import main
 from aucue.data import PreparedSet
-from aucue.evaluation.results import FILES
+from aucue.evaluation.results import FILES, Evaluation
 
 
 def run(faces: PreparedSet, out: Path, model: Path, *more: str) -> int:
@@ -45,3 +45,15 @@ def test_results_are_not_overwritten_unasked(
     assert run(faces, tmp_path / "out", models["guided"]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert run(faces, tmp_path / "out", models["guided"], "--overwrite") == 0
+
+
+def test_evidence(
+    models: dict[str, Path], faces: PreparedSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    asked = ("--evidence", "--evidence-faces", "1")
+    assert run(faces, tmp_path / "out", models["guided"], *asked) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Does the decision depend on what the map shows?" in printed
+    assert "Pointing game" in printed
+    evidence = Evaluation.load(tmp_path / "out" / "evaluation.json").evidence
+    assert sum(evidence["pointing class map"].count.values()) == 6

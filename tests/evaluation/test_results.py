@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from scipy.stats import binomtest
 from aucue.data import PreparedSet
 from aucue.errors import InputError, OutputExistsError
 from aucue.evaluation import Evaluation, Mean, evaluate
-from aucue.evaluation.results import FILES, wilson
+from aucue.evaluation.results import FILES, Estimate, wilson
 from aucue.facs import EXPRESSIONS
 
 
@@ -21,6 +22,16 @@ def evaluation(models: dict[str, Path], faces: PreparedSet) -> Evaluation:
 def test_json_round_trip(evaluation: Evaluation):
     text = json.dumps(evaluation.to_dict(), allow_nan=False)
     assert Evaluation.from_dict(json.loads(text)) == evaluation
+
+
+def test_evidence_survives_and_older_files_have_none(evaluation: Evaluation):
+    estimates = {"energy class map": Estimate(0.4, None, {"fear": 0.4}, {"fear": 3}, (0.3, 0.5))}
+    estimates["occlusion mean ratio"] = Estimate(None, None, {"fear": None}, {"fear": 0}, None)
+    with_evidence = replace(evaluation, evidence=estimates)
+    values = json.loads(json.dumps(with_evidence.to_dict()))
+    assert Evaluation.from_dict(values) == with_evidence
+    del values["evidence"]
+    assert Evaluation.from_dict(values) == evaluation
 
 
 def test_undefined_figures_become_none():

@@ -1,13 +1,15 @@
 """The parser of every command, and how it is made from a function's signature and docstring."""
 
 import argparse
+import collections.abc
 import difflib
 import inspect
+import os
 import re
 import shutil
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -23,8 +25,13 @@ class HelpFormatter(jsonargparse.DefaultHelpFormatter):
         super().__init__(prog, **(options | {"max_help_position": 30}))
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        paragraphs = text.split("\n\n")
-        return "\n\n".join(super(HelpFormatter, self)._fill_text(text, width, indent) for text in paragraphs)
+        def fill(paragraph: str) -> str:
+            if all(line.startswith(" ") for line in paragraph.splitlines()):
+                return paragraph  # an example, line by line
+            items = re.split(r"\n(?=- )", paragraph)  # of a list, each one begins a line
+            return "\n".join(super(HelpFormatter, self)._fill_text(item, width, indent) for item in items)
+
+        return "\n\n".join(fill(paragraph) for paragraph in text.split("\n\n"))
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = (action.help or "").replace("show this help message and exit", "Show this help.")
@@ -32,7 +39,9 @@ class HelpFormatter(jsonargparse.DefaultHelpFormatter):
         silent = default in (None, argparse.SUPPRESS, jsonargparse.Namespace()) or default is False
         if action.required and action.option_strings:
             return f"{text} (required)"
-        return text if silent or not action.option_strings else f"{text} (default: %(default)s)"
+        if silent or not action.option_strings:
+            return text
+        return f"{text} (default: {' '.join(default) if isinstance(default, list) else '%(default)s'})"
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -94,19 +103,51 @@ def run_command(command: Callable[..., int], argv: Sequence[str], prog: str) -> 
     Returns:
         The command's exit status.
     """
-    documentation = parse_docstring(inspect.getdoc(command) or "")
-    helps = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documentation.params}
+    parser = Parser(prog=prog, description=describe(command)[0])
+    add_parameters(parser, command)
+    return command(**arguments_of(command, parse(parser, argv)))
+
+
+def describe(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """What the docstring of a function or class says: paragraphs, and a text per parameter."""
+    documentation = parse_docstring(inspect.getdoc(function) or "")
     paragraphs = (documentation.short_description, documentation.long_description)
-    description = "\n\n".join(text for text in paragraphs if text)
-    parser = Parser(prog=prog, description=description)
-    hints = typing.get_type_hints(command)
-    for name, parameter in inspect.signature(command).parameters.items():
-        _add(parser, parameter, hints[name], helps.get(name, ""))
-    settings = parser.parse_args([_dashed(argument) for argument in argv])
-    return command(**{name: settings[name] for name in inspect.signature(command).parameters})
+    helps = {entry.arg_name: " ".join((entry.description or "").split()) for entry in documentation.params}
+    return "\n\n".join(text for text in paragraphs if text), helps
 
 
-def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> None:
+def add_parameters(
+    parser: Any, function: Callable[..., Any], positional: bool = True, skip: Collection[str] = ()
+) -> None:
+    """Add the parameters of a function or class to a parser.
+
+    Args:
+        parser: A `Parser`, or a group of one.
+        function: Typed; its docstring has the helps.
+        positional: Whether parameters without a default are positional unless they are keyword-only.
+        skip: Parameters that are left out.
+    """
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    helps = describe(function)[1]
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in skip:
+            kind = parameter.kind if positional else inspect.Parameter.KEYWORD_ONLY
+            _add(parser, parameter.replace(kind=kind), hints[name], helps.get(name, ""))
+
+
+def parse(parser: Parser, argv: Sequence[str]) -> Mapping[str, Any]:
+    """Parsed arguments by the names of parameters."""
+    return parser.parse_args([_dashed(argument) for argument in argv]).as_dict()
+
+
+def arguments_of(
+    function: Callable[..., Any], settings: Mapping[str, Any], skip: Collection[str] = ()
+) -> dict[str, Any]:
+    """What a function or class is to be called with."""
+    return {name: settings[name] for name in inspect.signature(function).parameters if name not in skip}
+
+
+def _add(parser: Any, parameter: inspect.Parameter, hint: Any, text: str) -> None:
     """Add one parameter of a command to its parser."""
     required = parameter.default is inspect.Parameter.empty
     positional = required and parameter.kind is not inspect.Parameter.KEYWORD_ONLY
@@ -118,16 +159,24 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     if hint is bool:
         parser.add_argument(name, action=jsonargparse.ActionYesNo(no_prefix="no-"), default=True, **options)
         return
-    lists = [member for member in _members(hint) if typing.get_origin(member) is list]
+    lists = [member for member in _members(hint) if typing.get_origin(member) in _LISTS]
     if lists:
         hint = typing.get_args(lists[0])[0]
         options["nargs"] = "+"
+    elif any(typing.get_origin(member) is os.PathLike for member in _members(hint)):
+        hint = Path | None
+    elif str in _members(hint):
+        hint = str | None
+    default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
     metavar = _metavar(hint, parameter.name, text)
     if metavar:
         options["metavar"] = parameter.name.upper().rstrip("S") if positional else metavar
     if not positional:
-        options |= {"required": True} if required else {"default": parameter.default}
+        options |= {"required": True} if required else {"default": default}
     parser.add_argument(name, type=hint, **options)
+
+
+_LISTS = (list, tuple, collections.abc.Sequence)
 
 
 def _metavar(hint: Any, name: str, text: str) -> str | None:
@@ -136,7 +185,7 @@ def _metavar(hint: Any, name: str, text: str) -> str | None:
     if any(typing.get_origin(member) is Literal for member in members):
         return None
     if members == [Path]:
-        return "DIR" if text.startswith("Folder") else "FILE"
+        return "DIR" if text.startswith("Folder") or name == "root" else "FILE"
     return {int: "N", float: "X"}.get(members[0], name.upper())
 
 

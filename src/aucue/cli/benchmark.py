@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aucue.errors import InputError
 
@@ -15,7 +15,9 @@ def command(
     *,
     out: Path,
     data: list[str] | None = None,
-    protocol: Literal["holdout", "fg2024"] = "holdout",
+    protocol: Literal["holdout", "fg2024"] | None = None,
+    backbones: list[str] | None = None,
+    codebooks: list[str] | None = None,
     seeds: list[int] | None = None,
     jobs: int = 1,
     cell: int | None = None,
@@ -38,8 +40,11 @@ def command(
         out: Folder of all cells and tables.
         data: Prepared sets as NAME=DIR, for the paper's experiments; raf-db and affectnet have published
             numbers.
-        protocol: For the paper's experiments: holdout selects the epoch on held-out training faces, fg2024 on
-            the test faces, as published.
+        protocol: For the paper's experiments: holdout (unless said otherwise) selects the epoch on held-out
+            training faces, fg2024 on the test faces, as published.
+        backbones: For the paper's experiments: timm models to compare on a further axis, instead of the
+            ResNet-50 alone; methods with a network of their own are then left out.
+        codebooks: For the paper's experiments: facs, fg2024 or files (YAML) to compare on a further axis.
         seeds: Seeds instead of the grid's.
         jobs: Cells side by side, each on its share of the cores and, if there are any, on one GPU.
         cell: Run the cell of this number only, as --dry-run counts them: for the jobs of a scheduler. Tables
@@ -52,7 +57,8 @@ def command(
     """
     from aucue.evaluation.benchmark import run_cell, run_grid
 
-    chosen = _grid(grid, _sets(data or []), protocol, seeds)
+    varied = {"data": data, "protocol": protocol, "backbones": backbones, "codebooks": codebooks}
+    chosen = _grid(grid, {name: value for name, value in varied.items() if value is not None}, seeds)
     if write_grid is not None:
         return _write(chosen, write_grid)
     if dry_run:
@@ -66,22 +72,39 @@ def command(
     return _tabulate(chosen, out, failures)
 
 
-def _grid(
-    name: str, data: Mapping[str, str], protocol: Literal["holdout", "fg2024"], seeds: list[int] | None
-) -> "Grid":
+def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Grid":
+    """The grid of a file, or an experiment of the paper, varied as asked for."""
     from aucue.evaluation.benchmark import PAPER_GRIDS, Grid, paper_grid
     from aucue.facs.tables import did_you_mean, read_mapping
 
     if name in PAPER_GRIDS:
-        table, where = paper_grid(name, data, protocol), name
-    elif Path(name).suffix in (".yaml", ".yml"):
-        table, where = read_mapping(Path(name)), name
-    else:
+        _check(varied.get("backbones", []), varied.get("codebooks", []))
+        table, where = paper_grid(name, **{**varied, "data": _sets(varied.get("data", []))}), name
+    elif Path(name).suffix not in (".yaml", ".yml"):
         raise InputError(
             f"{name} is neither a grid file (.yaml) nor one of {', '.join(PAPER_GRIDS)}."
             f"{did_you_mean(name, PAPER_GRIDS)}"
         )
+    elif varied:
+        options = ", ".join(f"--{option}" for option in varied)
+        raise InputError(
+            f"{options}: only for the paper's experiments ({', '.join(PAPER_GRIDS)}); {name} says for itself "
+            "what it varies, so write it there"
+        )
+    else:
+        table, where = read_mapping(Path(name)), name
     return Grid.from_dict({**table, **({"seeds": seeds} if seeds else {})}, where)
+
+
+def _check(backbones: list[str], codebooks: list[str]) -> None:
+    """Find a mistake before the first training, not in each of them."""
+    from aucue.classifiers.backbones import pretrained_cfg
+    from aucue.facs import Codebook
+
+    for backbone in backbones:
+        pretrained_cfg(backbone)
+    for codebook in codebooks:
+        Codebook.load(codebook)
 
 
 def _sets(entries: list[str]) -> dict[str, str]:
@@ -145,12 +168,13 @@ def _duration(seconds: float) -> str:
 def _tabulate(grid: "Grid", out: Path, failures: Mapping[str, str]) -> int:
     from rich.console import Console
 
-    from aucue.evaluation.benchmark import collect, terminal_table, write_tables
+    from aucue.evaluation.benchmark import collect, terminal_table, write_benchmark
 
     console = Console(highlight=False)
     results = collect(grid, out)
     console.print(terminal_table(results))
     for name, reason in failures.items():
         console.print(f"Failed: {name}: {reason}", markup=False, soft_wrap=True)
-    console.print(f"Tables: {write_tables(results, out / grid.name)}", soft_wrap=True)
+    report = write_benchmark(results, out / grid.name)
+    console.print(f"Report: {report}\nTables: {report.parent / 'table.md'}", soft_wrap=True)
     return 1 if failures else 0

@@ -13,8 +13,12 @@ def command(
     against: list[Path] | None = None,
     method: str | None = None,
     groups: list[str] | None = None,
+    evidence: bool = False,
+    evidence_faces: int = 25,
     batch_size: int = 64,
     device: str = "auto",
+    devices: int = 1,
+    num_nodes: int = 1,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> int:
@@ -33,8 +37,14 @@ def command(
             that of the method the model was trained as.
         groups: Attributes of the set, such as gender, by whose values the figures are given too; by default
             gender, age and race where the set has them.
+        evidence: Measure too whether the decision depends on what the map shows: deletion and insertion,
+            action units hidden, pointing game, stability, a randomised network.
+        evidence_faces: Faces per expression that are measured so, evenly spread over the split; each takes
+            about 400 passes through the network.
         batch_size: Faces per step.
         device: "auto", "cpu", "cuda", ...
+        devices: Number of such devices per machine; the figures do not depend on it.
+        num_nodes: Machines; torchrun or srun starts the processes, see docs/scale.md.
         workers: Processes that read pictures; by default what suits this machine.
         overwrite: Replace the results of an earlier evaluation.
 
@@ -43,7 +53,9 @@ def command(
     """
     from rich.console import Console
 
+    from aucue.data import is_first_rank
     from aucue.evaluation import compare, evaluate, write_comparison
+    from aucue.evaluation.evidence_measures import evidence_table
     from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps
     from aucue.evaluation.results import check_free
 
@@ -58,18 +70,26 @@ def command(
             split,
             batch_size=batch_size,
             device=device,
+            devices=devices,
+            num_nodes=num_nodes,
             workers=workers,
             method=method,
             groups=groups or ATTRIBUTES,
+            evidence=evidence,
+            evidence_faces=evidence_faces,
             name=name,
             out=folders[name],
             overwrite=overwrite,
         )
         for name, path in models.items()
     }
+    if not is_first_rank():
+        return 0
     console = Console()
     for comparison in compare(evaluations):
         console.print(comparison.table())
+    if evidence:
+        console.print(evidence_table(evaluations, "Does the decision depend on what the map shows?"))
     for name, evaluation in evaluations.items():
         for gap in largest_gaps(evaluation.groups):
             console.print(f"{name}: {gap_sentence(gap)}", highlight=False)

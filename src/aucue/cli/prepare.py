@@ -1,60 +1,95 @@
 """`aucue prepare`: a labelled collection of photographs -> a set of aligned faces with landmarks."""
 
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from aucue.cli.arguments import Parser, add_parameters, arguments_of, describe, parse
+from aucue.data.source import Source
 from aucue.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from aucue.data import PrepareReport, Source
+    from aucue.data import PrepareReport
     from aucue.faces import LandmarkDetector
 
+FINDINGS_SHOWN = 10
 
-def command(
-    source: Literal["folder", "csv", "folds", "synthetic"],
+_USAGE = """Find, align and store every face of a collection once, ready for training and evaluation.
+
+Usage: aucue prepare SOURCE [arguments]
+
+Sources:
+{sources}
+
+`aucue prepare SOURCE --help` explains one source and its arguments."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Prepare a collection from the source named first.
+
+    Args:
+        argv: Arguments after the command's name.
+
+    Returns:
+        Exit status: 1 if a picture could not be used, or if the source found something missing or odd.
+    """
+    from aucue.data.sources import SOURCES
+
+    if not argv or argv[0] in ("-h", "--help"):
+        lines = [f"  {name:<11}{describe(source)[0].splitlines()[0]}" for name, source in SOURCES.items()]
+        print(_USAGE.format(sources="\n".join(lines)))
+        return 0 if argv else 2
+    name, *rest = argv
+    if name not in SOURCES:
+        nearest = difflib.get_close_matches(name, SOURCES, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"name one first: {', '.join(SOURCES)}"
+        raise InputError(f"unknown source {name}; {hint}")
+    make = SOURCES[name]
+    settings = parse(make_parser(name, make), rest)
+    shared = inspect.signature(_prepare).parameters
+    source = _source(make, arguments_of(make, settings, skip=shared), settings["size"])
+    return _prepare(source, **arguments_of(_prepare, settings, skip=("source",)))
+
+
+def make_parser(name: str, make: Callable[..., Source]) -> Parser:
+    """The parser of one source: the parameters of its constructor, and those of every source."""
+    about = describe(make)[0].replace("::\n", ":\n")  # no reStructuredText in a terminal
+    parser = Parser(prog=f"aucue prepare {name}", description=f"{about}\n\n{describe(_prepare)[0]}")
+    add_parameters(parser, make, positional=False, skip=inspect.signature(_prepare).parameters)
+    add_parameters(parser.add_argument_group("every source"), _prepare, skip=("source",))
+    return parser
+
+
+def _source(make: Callable[..., Source], arguments: Mapping[str, Any], size: int) -> Source:
+    # A source that draws pictures does so at the crops' size or finer, so that alignment enlarges nothing.
+    drawn = inspect.signature(make).parameters.get("size")
+    return make(**arguments, **({"size": max(size, drawn.default)} if drawn else {}))
+
+
+def _prepare(
+    source: Source,
     *,
     out: Path,
-    root: Path | None = None,
-    labels: Path = Path("labels.csv"),
-    images: Path | None = None,
-    landmarks: Path | None = None,
-    classes: list[str] | None = None,
-    split: str = "train",
     detector: str = "dlib",
     without_landmarks: Literal["keep", "drop"] = "keep",
     size: int = 224,
     template: str = "aucue",
     workers: int | None = None,
+    engine: Literal["local", "ray"] = "local",
     overwrite: bool = False,
-    train: int = 2500,
-    val: int = 500,
-    test: int = 1000,
-    seed: int = 0,
-    shortcut: bool = False,
 ) -> int:
-    """Find, align and store every face of a collection once, ready for training and evaluation.
+    """All cores are used; the same command continues an interrupted run.
 
-    Sources: `folder` reads ROOT/SPLIT/LABEL/*.jpg or ROOT/LABEL/*.jpg; `csv` reads a table with the columns
-    file and label (and perhaps split, person, landmarks); `folds` reads the lists of the FG 2024 code
-    (ROOT/class_id.yaml, ROOT/SPLIT/image_ids.txt, class_labels.txt, landmarks.txt) for pictures below IMAGES;
-    `synthetic` draws faces, with exact landmarks.
-
-    All cores are used; the same command continues an interrupted run. Pictures that cannot be used are left
-    out and listed in problems.csv; the exit status is then 1.
+    Pictures that cannot be used are left out and listed in problems.csv, and what is missing or odd in the
+    collection is listed in findings.csv; the exit status is then 1.
 
     Args:
-        source: Where the photographs come from.
+        source: The samples.
         out: Folder of the prepared set.
-        root: Folder of the collection, or of its lists (folder, csv, folds).
-        labels: Table of files and labels, relative to the root (csv).
-        images: Folder of the files, relative to the root; by default images/ beside the table, or the table's
-            own folder (csv). For folds it is given, relative to where you are.
-        landmarks: Table of landmarks (file, x0, y0, ..., x67, y67; CSV or Parquet), relative to the root; not
-            needed if the labels' table has these columns (csv).
-        classes: Class names in the order of their ids; by default the seven expressions (folder, csv).
-        split: Split of all photographs where nothing says (folder, csv).
         detector: Finds landmarks where none are given: dlib; dlib-full-frame, which takes the whole picture
             as the face where it finds none (for collections of face crops); none; or a table of known
             landmarks (.csv or .parquet).
@@ -62,41 +97,28 @@ def command(
         size: Side of the stored crops in pixels.
         template: Where the face lies in the crop: aucue, or the tight fg2024.
         workers: Processes; by default one per core.
+        engine: Where the work is done: on this machine, or on a Ray cluster.
         overwrite: Replace a prepared set in --out.
-        train: Training faces (synthetic).
-        val: Validation faces (synthetic).
-        test: Test faces (synthetic).
-        seed: Of everything drawn (synthetic).
-        shortcut: Plant a sticker whose colour betrays the label in training and lies in the test set
-            (synthetic).
     """
     from rich.console import Console
 
-    from aucue.data import CsvSource, FolderSource, FoldsSource, SyntheticSource, prepare
+    from aucue.data import prepare
     from aucue.data.description import DESCRIPTION_FILE
-    from aucue.facs import EXPRESSIONS
 
     complete = (out / DESCRIPTION_FILE).exists() and not overwrite
-    names = tuple(classes or EXPRESSIONS)
-    chosen: Source
-    if source == "synthetic":
-        # Drawn at the crop's size or finer, so that alignment enlarges nothing.
-        chosen = SyntheticSource(train, val, test, seed, max(size, 112), shortcut)
-    elif root is None:
-        raise InputError(f"--root is missing: the folder of the collection ({source})")
-    elif source == "folds":
-        if images is None:
-            raise InputError("--images is missing: the folder that the paths in the folds begin in")
-        chosen = FoldsSource(root, images)
-    elif source == "folder":
-        chosen = FolderSource(root, names, split)
-    else:
-        chosen = CsvSource(
-            root / labels, images and root / images, landmarks and root / landmarks, names, split
-        )
-    report = prepare(chosen, out, _detector(detector), size, template, without_landmarks, workers, overwrite)
+    report = prepare(
+        source,
+        out,
+        detector=_detector(detector),
+        size=size,
+        template=template,
+        without_landmarks=without_landmarks,
+        workers=workers,
+        overwrite=overwrite,
+        engine=engine,
+    )
     console = Console(highlight=False)
-    console.print(_table(report, chosen.name))
+    console.print(_table(report, source.name))
     for sentence in _sentences(report):
         console.print(sentence, markup=False, soft_wrap=True)
     if complete:
@@ -113,7 +135,8 @@ def _detector(detector: str) -> "str | LandmarkDetector":
 def _table(report: "PrepareReport", name: str) -> "Table":
     from rich.table import Table
 
-    ways = sorted({way for counts in report.found.values() for way in counts}, key=lambda way: way == "none")
+    last = ("box", "none")
+    ways = sorted({way for counts in report.found.values() for way in counts}, key=lambda way: way in last)
     kinds = sorted({kind for counts in report.problems.values() for kind in counts})
     table = Table(title=f"{name}: faces found, and problems")
     for heading in ("split", "in the set", *(_WAYS.get(way, way) for way in ways), *kinds):
@@ -125,14 +148,17 @@ def _table(report: "PrepareReport", name: str) -> "Table":
     return table
 
 
-_WAYS = {"none": "kept without landmarks", "precomputed": "landmarks given"}
+_WAYS = {"none": "kept without landmarks", "box": "kept as the box", "precomputed": "landmarks given"}
 
 
 def _sentences(report: "PrepareReport") -> list[str]:
-    from aucue.data.description import PROBLEMS_FILE
+    from aucue.data.description import FINDINGS_FILE, PROBLEMS_FILE
 
     listed = f"; see {report.path / PROBLEMS_FILE}"
     sentences = [f"Note: {note}." for note in report.notes]
+    sentences += [f"Found: {where}: {what}." for where, what in report.findings[:FINDINGS_SHOWN]]
+    if (more := len(report.findings) - FINDINGS_SHOWN) > 0:
+        sentences.append(f"Found {more} more; see {report.path / FINDINGS_FILE}")
     if report.dropped:
         sentences.append(f"{report.dropped} without landmarks were dropped{listed}")
     if report.skipped:

@@ -21,9 +21,12 @@ def run(argv: list[str]) -> int:
     names = TrainConfig.__dataclass_fields__
     config = TrainConfig(**{name: settings[name] for name in names})
 
+    from aucue.data import is_first_rank
     from aucue.training.fit import fit
 
     model = fit(config, overwrite=settings.overwrite)
+    if not is_first_rank():
+        return 0
     print(f"Model: {model}")
     print(f"Next:  aucue evaluate {model} --data {config.data.path} --out {config.out}/evaluation")
     return 0

@@ -2,12 +2,13 @@
 
 from aucue.evaluation.comparison import Comparison, compare
 from aucue.evaluation.report import write_comparison, write_report
-from aucue.evaluation.results import Classification, Evaluation, Example, Group, GroupMean, Mean
+from aucue.evaluation.results import Classification, Estimate, Evaluation, Example, Group, GroupMean, Mean
 from aucue.evaluation.run import evaluate
 
 __all__ = [
     "Classification",
     "Comparison",
+    "Estimate",
     "Evaluation",
     "Example",
     "Group",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from aucue.errors import OutputExistsError
 from aucue.evaluation.comparison import Comparison, Row, by_data, compare, title_of
+from aucue.evaluation.evidence_measures import cards, side_by_side
 from aucue.evaluation.groups import gap_sentence, largest_gaps
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
@@ -43,16 +44,17 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
     """
     cosines = {"att_bars": evaluation.guided_att_cos.macro, "cam_bars": evaluation.cam_cos.macro}
     controls = _control_bars(evaluation)
-    page = _environment().get_template("report.html.j2")
-    return _write(
+    page = environment().get_template("report.html.j2")
+    return write_page(
         path,
         page.render(
             title=f"{evaluation.name}: {title_of(evaluation)}",
             subtitle=_subtitle(evaluation),
             evaluation=evaluation,
             layer_bars=[Bar(name, mean.macro, False) for name, mean in evaluation.att_cos.items()],
-            guided=_guided_layers(evaluation),
+            guided=guided_layers(evaluation),
             without_cue=_without_cue(evaluation),
+            evidence=cards(evaluation),
             gaps=[gap_sentence(gap) for gap in largest_gaps(evaluation.groups)],
             faces=[_face(example) for example in _by_class(evaluation)],
             fine_print=_fine_print(evaluation),
@@ -91,11 +93,12 @@ def write_comparison(
     members = by_data(evaluations)
     groups = [_group(table, members[table.title]) for table in compare(evaluations)]
     fine_print = [f"{name}: {_fine_print(e)}" for group in members.values() for name, e in group.items()]
-    page = _environment().get_template("comparison.html.j2")
-    return _write(out, page.render(title=title, notes=notes, groups=groups, fine_print=fine_print))
+    page = environment().get_template("comparison.html.j2")
+    return write_page(out, page.render(title=title, notes=notes, groups=groups, fine_print=fine_print))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of all pages, with what they share; everything that is put into them is escaped."""
     environment = Environment(
         loader=PackageLoader("aucue.evaluation"),
         autoescape=True,
@@ -115,19 +118,26 @@ def _environment() -> Environment:
     return environment
 
 
+def write_page(path: str | os.PathLike[str], page: str) -> Path:
+    """Write a page, replacing an earlier one; its folder is created if need be."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def guided_layers(evaluation: Evaluation) -> list[str]:
+    """Layers that the network's training guided."""
+    guidance = evaluation.model["guidance"] or {}
+    return list(guidance.get("layers") or []) if guidance.get("weight") else []
+
+
 def _percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f} %"
 
 
 def _cosine(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _write(path: str | os.PathLike[str], page: str) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
 
 
 def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, Any]:
@@ -146,6 +156,7 @@ def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, An
         "best": [_is_best(row, highest) for row in table.rows],
         "att_bars": [*(Bar(name, e.guided_att_cos.macro, False) for name, e in members.items()), *controls],
         "cam_bars": [*(Bar(name, e.cam_cos.macro, False) for name, e in members.items()), *controls],
+        "evidence": side_by_side(members),
         "faces": _faces_side_by_side(members),
     }
 
@@ -207,13 +218,8 @@ def _faces_side_by_side(members: Mapping[str, Evaluation]) -> list[dict[str, Any
     return faces
 
 
-def _guided_layers(evaluation: Evaluation) -> list[str]:
-    guidance = evaluation.model["guidance"] or {}
-    return list(guidance.get("layers") or []) if guidance.get("weight") else []
-
-
 def _subtitle(evaluation: Evaluation) -> str:
-    guided = _guided_layers(evaluation)
+    guided = guided_layers(evaluation)
     how = f"guided at {', '.join(guided)}" if guided else "not guided"
     return f"{evaluation.model['backbone']}, {how}, on {title_of(evaluation)}"
 
@@ -234,7 +240,7 @@ def _without_cue(evaluation: Evaluation) -> str:
 def _fine_print(evaluation: Evaluation) -> str:
     model, data = evaluation.model, evaluation.data
     guidance = model["guidance"] or {}
-    guided = f"weight {guidance['weight']:g}" if _guided_layers(evaluation) else "none"
+    guided = f"weight {guidance['weight']:g}" if guided_layers(evaluation) else "none"
     return (
         f"backbone {model['backbone']}, read-out {model['method']}, guidance {guided}; set {data['name']}, "
         f"split {data['split']}, {data['faces']} faces, template {data['template']}, "

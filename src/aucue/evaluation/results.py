@@ -49,6 +49,22 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class Estimate(Mean):
+    """A mean with what other faces of this kind would do to it.
+
+    Attributes:
+        interval: 95 % bootstrap interval of the macro average over faces; None if there is none.
+    """
+
+    interval: tuple[float, float] | None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The figures back from plain values."""
+        return cls(**{**values, "interval": values["interval"] and tuple(values["interval"])})
+
+
+@dataclass(frozen=True)
 class Classification:
     """CL: how often the expression was named right.
 
@@ -195,6 +211,9 @@ class Evaluation:
         notes: Sentences a reader has to know.
         groups: Figures by the value of each attribute (attribute -> value -> figures); empty where the set
             has no attributes.
+        evidence: Whether the decision depends on what the map shows, by the names of
+            `aucue.evaluation.evidence_measures` ("deletion mean class map"), which are columns of the rows as
+            well; empty unless it was asked for.
         images: One row per face.
         examples: The faces shown in the report.
     """
@@ -214,6 +233,7 @@ class Evaluation:
     own_face: dict[str, Mean]
     notes: tuple[str, ...] = ()
     groups: dict[str, dict[str, Group]] = field(default_factory=dict)
+    evidence: dict[str, Estimate] = field(default_factory=dict)
     images: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
     examples: list[Example] = field(default_factory=list, compare=False, repr=False)
 
@@ -253,7 +273,9 @@ class Evaluation:
                 attribute: {value: Group.from_dict(group) for value, group in members.items()}
                 for attribute, members in values.get("groups", {}).items()
             }
+            evidence = {k: Estimate.from_dict(v) for k, v in values.get("evidence", {}).items()}
             changed = {"classification": Classification(**classification), "groups": groups}
+            changed |= {"evidence": evidence}
             changed |= {**nested, **means, **lists}
             return cls(**{**values, **changed})
         except (KeyError, TypeError, AttributeError) as error:
@@ -312,6 +334,7 @@ class Evaluation:
         cosines |= {f"control {name}": mean for name, mean in self.controls.items()}
         cosines |= {f"specificity {name}": mean for name, mean in self.specificity.items()}
         cosines |= {f"own face {name}": mean for name, mean in self.own_face.items()}
+        cosines |= self.evidence
         cl = self.classification
         rows = [
             {

@@ -2,40 +2,38 @@
 
 import hashlib
 import json
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ModelInfo, load_model
 from aucue.classifiers.methods import name_of_readout, readout_for
-from aucue.cues import AUCue, Cue
-from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
-from aucue.errors import InputError
-from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
-from aucue.evaluation.results import FILES, Classification, Evaluation, Example, Mean, check_free
-from aucue.facs import Codebook
-from aucue.guidance import attention
-from aucue.metrics import (
-    CONTROLS,
-    ClassificationReport,
-    ExpressionMean,
-    MeanCues,
-    attention_at,
-    cam_at,
-    control_cosines,
-    is_specific,
-    map_cosine,
+from aucue.cues import AUCue
+from aucue.data import (
+    FaceDataset,
+    PreparedSet,
+    Rank,
+    eval_transform,
+    is_first_rank,
+    make_loader,
+    on_ranks,
+    open_prepared,
 )
-from aucue.pictures import normalize
+from aucue.errors import InputError
+from aucue.evaluation.evidence import CHUNK, FACES, Evidence, chosen_faces, with_evidence
+from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
+from aucue.evaluation.observer import Observer, Seen, expressions, summarise
+from aucue.evaluation.results import FILES, Evaluation, check_free
+from aucue.facs import Codebook
 
 Model = str | os.PathLike[str] | tuple[Classifier, ModelInfo]
 Data = str | os.PathLike[str] | PreparedSet
@@ -48,10 +46,14 @@ def evaluate(
     *,
     batch_size: int = 64,
     device: str = "auto",
+    devices: int = 1,
+    num_nodes: int = 1,
     workers: int | None = None,
     examples: int = 2,
     method: str | None = None,
     groups: Sequence[str] = ATTRIBUTES,
+    evidence: bool = False,
+    evidence_faces: int = FACES,
     name: str | None = None,
     data_name: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -63,18 +65,26 @@ def evaluate(
     Every face passes through the network once. AU maps are drawn on the device at the input's resolution,
     with the codebook and the region model the classifier was trained with.
 
+    Over several devices every process looks at whole batches in turn and gets the evaluation of all faces;
+    the first one writes. See `aucue.data.on_ranks` for where the processes come from.
+
     Args:
         model: Model file, or a classifier with its information.
         data: Folder of a prepared set, or an open one.
         split: Which faces.
         batch_size: Faces per step; the figures do not depend on it.
         device: "auto" takes a CUDA GPU if there is one.
+        devices: Number of such devices per machine; the figures do not depend on it.
+        num_nodes: Machines.
         workers: Processes that read pictures; by default what suits this machine.
         examples: Faces per class kept for the report: the first of the split, not chosen.
         method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as. cam, gradcam, gradcam++ and layercam are read-outs of the same network.
         groups: Attributes of the set by whose values the figures are given too; of the default ones, those
             that it has.
+        evidence: Measure too whether the decision depends on what the map shows: deletion and insertion,
+            occlusion of action units, pointing, stability, randomisation; some hundred passes per face.
+        evidence_faces: Faces per expression that are measured so, evenly spread over the split.
         name: Name of the model in tables and reports; default that of its file, or of its folder if the file
             is called model.safetensors.
         data_name: Name of the set in tables and reports; default that of its source.
@@ -86,8 +96,9 @@ def evaluate(
         Figures, one row per face, and the pictures of the report.
 
     Raises:
-        InputError: Model and set do not fit each other, the split is empty, there is no such read-out, or an
-            attribute other than the usual ones is unknown to the set.
+        InputError: Model and set do not fit each other, the split is empty, there is no such read-out or
+            device, an attribute other than the usual ones is unknown to the set, or evidence is asked for
+            and no face has an action-unit map.
         OutputExistsError: `out` holds an evaluation already.
     """
     if out is not None:
@@ -98,15 +109,15 @@ def evaluate(
     if len(dataset) == 0:
         raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
     attributes = read_attributes(dataset.column("attributes"), groups)
-    label_ids = _label_ids(prepared.classes, classifier.classes)
-    readout = readout_for(classifier.method, method)
-    observer = _Observer(classifier, info, label_ids, _device(device), examples, readout)
-    loader = make_loader(dataset, batch_size, workers=workers)
-    doing, console = f"{name} on {data_name or prepared.name}", Console(stderr=True)
-    for batch in track(loader, doing, console=console, transient=True, disable=not progress):
-        observer.look(batch)
-    observer.compare_with_controls(batch_size)
-    evaluation = observer.summarise(dataset)
+    draw, layer = _cue(info, classifier.classes), _shown_layer(classifier, info)
+    ids, scale = _label_ids(prepared.classes, classifier.classes), classifier.input_size / prepared.size
+    looks = (classifier, draw, layer, readout_for(classifier.method, method), ids, dataset)
+    observer = partial(Observer, *looks, scale, examples)
+    places = _places(dataset, draw, ids, evidence_faces) if evidence else np.zeros(0, int)
+    bar = f"{name} on {data_name or prepared.name}" if progress else None
+    look = partial(_look_at_all, observer, dataset, batch_size, workers, device, bar)
+    seen = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
+    evaluation = summarise(seen, classifier, draw, layer, dataset.column("key"))
     evaluation = replace(
         evaluation,
         model=_describe_model(name, classifier, info, name_of_readout(classifier.method, method)),
@@ -114,204 +125,66 @@ def evaluate(
         notes=_notes(evaluation, info, prepared),
     )
     evaluation = with_groups(evaluation, attributes)
-    if out is not None:
+    if evidence:
+        measure = partial(Evidence, *looks, places, scale, batch_size)
+        look = partial(_look_for_evidence, measure, workers, device, bar and f"{bar}: evidence")
+        found = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
+        evaluation = with_evidence(evaluation, found, places)
+    if out is not None and is_first_rank():
         evaluation.write(out, overwrite=overwrite)
     return evaluation
 
 
-class _Observer:
-    """Sees every face once (`look`), then their landmarks once more (`compare_with_controls`)."""
+def _look_at_all(
+    make_observer: Callable[[torch.device], Observer],
+    dataset: FaceDataset,
+    batch_size: int,
+    workers: int | None,
+    device: str,
+    bar: str | None,
+    rank: Rank,
+) -> Seen:
+    """Look at this process's batches; what all processes saw, in the order of the set."""
+    observer = make_observer(_device(device))
+    loader = make_loader(dataset, batch_size, workers=workers, rank=rank)
+    console, hidden = Console(stderr=True), bar is None or not rank.is_first
+    for batch in track(loader, bar or "", console=console, transient=True, disable=hidden):
+        observer.look(batch)
+    observer.mean_cues.sync(should_sync=rank.count > 1)
+    observer.compare_with_controls(batch_size)
+    return Seen.merged(rank.gather(observer.seen.on_cpu()))
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        info: ModelInfo,
-        label_ids: Tensor,
-        device: torch.device,
-        examples: int,
-        readout: str,
-    ):
-        self.readout = readout
-        self.classifier = classifier.to(device).eval()
-        self.device = device
-        self.label_ids = label_ids.to(device)
-        self.classes = classifier.classes
-        codebook = Codebook.load("facs") if info.codebook is None else Codebook.from_dict(info.codebook)
-        self.draw = AUCue(codebook, self.classes, info.regions or "anatomical")
-        self.expressions = tuple(label for label in self.classes if codebook[label])
-        self.layer = _shown_layer(classifier, info)
-        self.size = (classifier.input_size, classifier.input_size)
-        self.confusion = ClassificationReport(self.classes).to(device)
-        self.mean_cues = MeanCues(self.classes, self.size).to(device)
-        self.means: dict[str, ExpressionMean] = {}
-        self.rows: dict[str, list[Tensor]] = {}
-        self.face_before: dict[int, Tensor] = {}  # class id -> landmarks of its latest face
-        self.examples: dict[int, Example] = {}
-        self.wanted = [examples] * len(self.classes)
 
-    @torch.inference_mode()
-    def look(self, batch: dict[str, Tensor]) -> None:
-        """Classify a batch and measure where the network looked."""
-        images, landmarks = batch["image"].to(self.device), batch["landmarks"].to(self.device)
-        labels = self.label_ids[batch["label"].to(self.device)]
-        out = self.classifier(images)
-        probabilities = out.logits.softmax(dim=1)
-        predictions = probabilities.argmax(dim=1)
-        cue = self.draw(landmarks, labels, self.size)
-        self.confusion.update(predictions, labels)
-        self.mean_cues.update(cue.map, labels, cue.valid)
-        self.keep(landmarks=landmarks, label=labels, valid=cue.valid, probability=probabilities)
+def _look_for_evidence(
+    make_evidence: Callable[[torch.device], Evidence],
+    workers: int | None,
+    device: str,
+    bar: str | None,
+    rank: Rank,
+) -> Seen:
+    """Measure this process's faces; what all processes found, in the order of the set."""
+    evidence = make_evidence(_device(device))
+    loader = make_loader(evidence.dataset, CHUNK, workers=workers, rank=rank)
+    console, hidden = Console(stderr=True), bar is None or not rank.is_first
+    for batch in track(loader, bar or "", console=console, transient=True, disable=hidden):
+        evidence.look(batch)
+    return Seen.merged(rank.gather(evidence.seen.on_cpu()))
 
-        attentions = {layer: attention(features) for layer, features in out.features.items()}
-        for layer, map_ in attentions.items():
-            self.record(
-                f"att_cos {layer}", map_cosine(attention_at(map_, self.size), cue.map), labels, cue.valid
-            )
-        true_map, predicted_map = (
-            normalize_cam(self.classifier.class_map(out, ids, self.readout)) for ids in (labels, predictions)
-        )
-        for name, map_ in (("cam_cos", true_map), ("cam_cos predicted class", predicted_map)):
-            self.record(name, map_cosine(cam_at(map_, self.size), cue.map), labels, cue.valid)
-        maps = {
-            "class map": cam_at(true_map, self.size),
-            "attention": attention_at(attentions[self.layer], self.size),
-        }
-        self.compare_expressions(landmarks, labels, cue.valid, maps)
-        self.compare_faces(landmarks, labels, cue, maps)
-        self.keep_examples(batch, labels, probabilities, attentions[self.layer], true_map, cue)
 
-    def record(self, name: str, values: Tensor, labels: Tensor, valid: Tensor) -> None:
-        """Add one value per face (B,) to the mean and to the rows of that name."""
-        if name not in self.means:
-            self.means[name] = ExpressionMean(self.classes).to(self.device)
-        self.means[name].update(values, labels, valid)
-        self.keep(**{name: torch.where(valid, values.double(), torch.nan)})
+def _places(dataset: FaceDataset, draw: AUCue, label_ids: Tensor, count: int) -> np.ndarray:
+    """Places of the faces whose evidence is measured."""
+    with_cue = [draw.classes.index(label) for label in expressions(draw)]
+    labels = label_ids.numpy()[dataset.labels]
+    places = chosen_faces(labels, dataset.landmarks_valid, with_cue, count)
+    if len(places) == 0:
+        raise InputError("no face of the split has an action-unit map, so there is no evidence to measure.")
+    return places
 
-    def keep(self, **columns: Tensor) -> None:
-        """Keep columns (B, ...) for the rows."""
-        for name, values in columns.items():
-            self.rows.setdefault(name, []).append(values.cpu())
 
-    def column(self, name: str) -> Tensor:
-        """A column over all faces (N, ...)."""
-        return torch.cat(self.rows[name])
-
-    def compare_expressions(
-        self, landmarks: Tensor, labels: Tensor, valid: Tensor, maps: dict[str, Tensor]
-    ) -> None:
-        """Compare maps (B, 1, H, W) with the AU maps of every expression on the same face."""
-        ids = torch.tensor([self.classes.index(name) for name in self.expressions], device=self.device)
-        drawn = [self.draw(landmarks, ids[k].expand(len(labels)), self.size).map for k in range(len(ids))]
-        cues = torch.cat(drawn, dim=1)  # (B, E, H, W)
-        true = (labels[:, None] == ids).int().argmax(dim=1)  # 0 for neutral, which is not valid
-        for name, map_ in maps.items():
-            self.record(f"specificity {name}", is_specific(map_, cues, true), labels, valid)
-
-    def compare_faces(self, landmarks: Tensor, labels: Tensor, cue: Cue, maps: dict[str, Tensor]) -> None:
-        """Compare maps (B, 1, H, W) with the AU map of the face of the same expression that came before."""
-        others, met = landmarks.clone(), torch.zeros_like(cue.valid)
-        for row, (label, valid) in enumerate(zip(labels.tolist(), cue.valid.tolist(), strict=True)):
-            if valid and label in self.face_before:
-                others[row], met[row] = self.face_before[label], True
-            if valid:
-                self.face_before[label] = landmarks[row]
-        other = self.draw(others, labels, self.size).map
-        for name, map_ in maps.items():
-            nearer = map_cosine(map_, cue.map) > map_cosine(map_, other)
-            self.record(f"own face {name}", nearer, labels, met)
-
-    def keep_examples(
-        self,
-        batch: dict[str, Tensor],
-        labels: Tensor,
-        probabilities: Tensor,
-        attended: Tensor,
-        class_map: Tensor,
-        cue: Cue,
-    ) -> None:
-        """Keep the first faces of every class for the report."""
-        for row, label in enumerate(labels.tolist()):
-            if self.wanted[label] == 0:
-                continue
-            self.wanted[label] -= 1
-            probability, prediction = probabilities[row].max(dim=0)
-            self.examples[int(batch["index"][row])] = Example(
-                key="",
-                label=self.classes[label],
-                prediction=self.classes[int(prediction)],
-                probability=float(probability),
-                image=batch["image"][row].permute(1, 2, 0).numpy(),
-                attention=normalize(attended[row, 0].nan_to_num(0, 0, 0).cpu().numpy()),
-                class_map=class_map[row, 0].cpu().numpy(),
-                cue=cue.map[row, 0].cpu().numpy() if cue.valid[row] else None,
-            )
-
-    @torch.inference_mode()
-    def compare_with_controls(self, batch_size: int) -> None:
-        """Cosines of the controls, which rest on the cues of the other faces: all must have been seen."""
-        landmarks, labels = self.column("landmarks"), self.column("label")
-        for rows in torch.arange(len(labels)).split(batch_size):
-            batch_labels = labels[rows].to(self.device)
-            cue = self.draw(landmarks[rows].to(self.device), batch_labels, self.size)
-            for name, (values, others) in control_cosines(cue.map, batch_labels, self.mean_cues).items():
-                self.record(f"control {name}", values, batch_labels, cue.valid & others)
-
-    def summarise(self, dataset: FaceDataset) -> Evaluation:
-        """All figures; model, data and notes are described by the caller."""
-        labels, valid = self.column("label"), self.column("valid")
-        keys = dataset.column("key")
-        has_action_units = torch.tensor([label in self.expressions for label in self.classes])[labels]
-        return Evaluation(
-            model={},
-            data={
-                "faces": len(labels),
-                "codebook": self.draw.codebook.name,
-                "regions": self.draw.regions.name,
-                "size": self.size[0],
-            },
-            classes=self.classes,
-            expressions=self.expressions,
-            without_cue={
-                "no action units": int((~has_action_units).sum()),
-                "no landmarks": int((has_action_units & ~valid).sum()),
-            },
-            classification=Classification.of(self.confusion.compute(), self.classes),
-            attention_layer=self.layer,
-            att_cos={layer: self.mean(f"att_cos {layer}") for layer in self.classifier.layers},
-            cam_cos=self.mean("cam_cos"),
-            cam_cos_predicted=self.mean("cam_cos predicted class"),
-            controls={name: self.mean(f"control {name}") for name in CONTROLS},
-            specificity={name: self.mean(f"specificity {name}") for name in ("class map", "attention")},
-            own_face={name: self.mean(f"own face {name}") for name in ("class map", "attention")},
-            images=self.table(keys),
-            examples=[replace(self.examples[i], key=keys[i]) for i in sorted(self.examples)],
-        )
-
-    def mean(self, name: str) -> Mean:
-        """The mean of that name as plain numbers."""
-        return Mean.of(self.means[name].compute(), self.classes, self.expressions)
-
-    def table(self, keys: Sequence[str]) -> list[dict[str, Any]]:
-        """One row per face: key, label, prediction, probabilities, every recorded value (None: no cue)."""
-        probabilities, labels = self.column("probability"), self.column("label").tolist()
-        recorded = {name: self.column(name).tolist() for name in self.means}
-        rows = []
-        for i, (key, label, prediction) in enumerate(
-            zip(keys, labels, probabilities.argmax(dim=1).tolist(), strict=True)
-        ):
-            shares = zip(self.classes, probabilities[i].tolist(), strict=True)
-            values = {name: column[i] for name, column in recorded.items()}
-            rows.append(
-                {
-                    "key": key,
-                    "label": self.classes[label],
-                    "prediction": self.classes[prediction],
-                    "correct": int(prediction == label),
-                    **{f"p {name}": share for name, share in shares},
-                    **{name: None if math.isnan(value) else value for name, value in values.items()},
-                }
-            )
-        return rows
+def _cue(info: ModelInfo, classes: Sequence[str]) -> AUCue:
+    """Draws AU maps with the codebook and the region model of the training."""
+    codebook = Codebook.load("facs") if info.codebook is None else Codebook.from_dict(info.codebook)
+    return AUCue(codebook, classes, info.regions or "anatomical")
 
 
 def _shown_layer(classifier: Classifier, info: ModelInfo) -> str:
@@ -346,6 +219,14 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def _accelerator(device: str, count: int) -> str:
+    """Lightning's name for devices of that kind."""
+    if count > 1 and ":" in device:
+        raise InputError(f"device '{device}' is a single one, not {count}; leave out its number.")
+    kind = _device(device).type
+    return "gpu" if kind == "cuda" else kind
 
 
 def _describe_model(name: str, classifier: Classifier, info: ModelInfo, method: str) -> dict[str, Any]:

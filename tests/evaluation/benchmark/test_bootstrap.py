@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from aucue.errors import InputError
-from aucue.evaluation.benchmark import bootstrap
-from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap, weighted_means
+from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap
+from aucue.metrics import bootstrap
+from aucue.metrics.bootstrap import weighted_means
 
 NAN = math.nan
 
@@ -46,7 +47,7 @@ def test_seeds_are_averaged_inside_a_replicate():
     model, baseline = random.normal(size=(2, 3, 30))
     found = paired_bootstrap({"m": model}, {"m": baseline}, labels, replicates=200, seed=7)["m"]
     differences = []
-    for weights in np.concatenate(list(bootstrap._resamples(30, 200, 7))):
+    for weights in np.concatenate(list(bootstrap.resamples(30, 200, 7))):
         per_seed = [
             slow_mean(weights, model[s], labels, True) - slow_mean(weights, baseline[s], labels, True)
             for s in range(3)
@@ -138,9 +139,9 @@ def test_no_values_make_no_difference():
 
 
 def test_memory_is_bounded_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch):
-    whole = np.concatenate(list(bootstrap._resamples(50, 60, 0)))
+    whole = np.concatenate(list(bootstrap.resamples(50, 60, 0)))
     monkeypatch.setattr(bootstrap, "_CHUNK", 500)
-    chunks = list(bootstrap._resamples(50, 60, 0))
+    chunks = list(bootstrap.resamples(50, 60, 0))
     assert max(chunk.size for chunk in chunks) == 500
     np.testing.assert_array_equal(np.concatenate(chunks), whole)
     assert (whole.sum(axis=1) == 50).all()

@@ -64,25 +64,28 @@ def test_the_difference_is_that_of_the_means_and_inside_its_interval(finished: t
 def test_tables_say_protocol_seeds_controls_and_published_numbers(finished: tuple[Grid, Path]) -> None:
     results = collect(*finished)
     text = markdown(results)
-    assert "the test faces were looked at once" in text
+    assert "the test faces are touched once" in text
     assert "over seeds 0, 1" in text
-    assert "(paper 89.0)" in text or "(paper 88.9)" in text  # 88.95, rounded
-    assert text.count("| control: ") == len(next(iter(results.controls.values())))
+    assert "| *paper* | 88.95 |" in text
+    assert text.count("| *control: ") == len(next(iter(results.controls.values())))
     assert "Missing" not in text
     assert r"\toprule" in latex(results)
-    assert latex(results).count(r" \\") == 1 + 2 + len(next(iter(results.controls.values())))
+    assert latex(results).count(r" \\") == 1 + 4 + len(next(iter(results.controls.values())))
 
 
 def test_files_for_machines_hold_every_row_and_measure(finished: tuple[Grid, Path], tmp_path: Path) -> None:
     write_tables(collect(*finished), tmp_path)
     figures = json.loads((tmp_path / "results.json").read_text())
-    assert [row["guidance"] for row in figures["rows"]] == ["unguided", "guided"]
+    assert [row["place"]["guidance"] for row in figures["rows"]] == ["unguided", "guided"]
     with (tmp_path / "results.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 7
-    accuracy = next(row for row in rows if row["guidance"] == "guided" and row["measure"] == "CL")
-    assert float(accuracy["mean"]) == pytest.approx(mean(figures["rows"][1]["values"]["CL"]), abs=1e-5)
-    assert (accuracy["published"], accuracy["seeds"]) == ("0.8895", "2")
+        rows = {
+            (row["guidance"], row["measure"], row["statistic"]): row["value"] for row in csv.DictReader(file)
+        }
+    accuracy = figures["rows"][1]["measures"]["CL"]
+    assert float(rows["guided", "CL", "mean"]) == accuracy["mean"] == mean(accuracy["values"].values())
+    assert float(rows["guided", "CL", "difference low"]) == accuracy["difference"]["low"]
+    assert rows["guided", "CL", "published"] == "0.8895"
+    assert ("guided", "ATT-COS layer4", "sd") in rows
 
 
 def test_missing_evaluations_are_listed(finished: tuple[Grid, Path], tmp_path: Path) -> None:
@@ -90,8 +93,10 @@ def test_missing_evaluations_are_listed(finished: tuple[Grid, Path], tmp_path: P
     shutil.copytree(out, tmp_path / "out")
     shutil.rmtree(grid.evaluation(tmp_path / "out", grid.rows[1], 1))
     results = collect(grid, tmp_path / "out")
-    assert results.missing == ("guided, seed 1",)
-    assert "Missing: guided, seed 1." in markdown(results)
+    (missing,) = results.missing
+    assert missing.startswith("guided, seed 1 (cam-test_resnet-lambda4-")
+    assert f"Missing: {missing}." in markdown(results)
+    assert "guided (1 of 2 seeds)" in markdown(results)
     assert len(results.rows[1].values["CL"]) == 1
 
 

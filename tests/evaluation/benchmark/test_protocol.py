@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,18 @@ def grid(name: str, protocol: Any = "holdout", data: dict[str, str] = BOTH, **op
     return Grid.from_dict(paper_grid(name, data, protocol, **options))
 
 
+@cache
+def paper(name: str, protocol: str = "holdout") -> Grid:
+    """A grid on both sets."""
+    return grid(name, protocol)
+
+
+@cache
+def trainings(name: str, protocol: str = "holdout") -> dict[str, TrainConfig]:
+    """Its trainings, see `configs`."""
+    return configs(paper(name, protocol))
+
+
 def configs(of: Grid) -> dict[str, TrainConfig]:
     """Training of each row by its label."""
     cells = {cell.name: cell for cell in of.cells}
@@ -40,7 +53,7 @@ def differences(one: TrainConfig, other: TrainConfig) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "trainings", "published"),
+    ("name", "rows", "cells", "published"),
     [
         # 8 networks per set: CAM, GradCAM, GradCAM++ and LayerCAM are read-outs of one
         ("table1", 11 * 2 * 2, 8 * 2 * 2, 44),
@@ -50,9 +63,9 @@ def differences(one: TrainConfig, other: TrainConfig) -> set[str]:
     ],
 )
 @pytest.mark.parametrize("protocol", ["holdout", "fg2024"])
-def test_rows_and_trainings(protocol: str, name: str, rows: int, trainings: int, published: int) -> None:
-    made = grid(name, protocol)
-    assert (len(made.rows), len(made.cells)) == (rows, trainings)
+def test_rows_and_trainings(protocol: str, name: str, rows: int, cells: int, published: int) -> None:
+    made = paper(name, protocol)
+    assert (len(made.rows), len(made.cells)) == (rows, cells)
     assert sum(bool(row.published) for row in made.rows) == published
     assert made.protocol == protocol
     assert made.name == (name if protocol == "holdout" else f"{name}-fg2024")
@@ -66,7 +79,7 @@ def test_a_grid_is_plain_yaml(name: str, protocol: Any) -> None:
 
 @pytest.mark.parametrize(("name", "protocol"), EVERY)
 def test_every_training_has_the_published_hyper_parameters(name: str, protocol: str) -> None:
-    for label, config in configs(grid(name, protocol)).items():
+    for label, config in trainings(name, protocol).items():
         assert (config.epochs, config.select, config.data.batch_size, config.data.augment) == (
             20,
             "accuracy",
@@ -91,15 +104,15 @@ def test_every_training_has_the_published_hyper_parameters(name: str, protocol: 
         elif "APViT" in label:
             assert (config.classifier.backbone, config.classifier.input_size) == ("ir50", 112)
         else:
-            assert (config.classifier.backbone, config.classifier.input_size) == ("resnet50", 224)
+            assert (config.classifier.backbone, config.classifier.input_size) == ("resnet50.tv_in1k", 224)
             assert config.classifier.final_stride == 8
         assert config.classifier.pretrained == ("APViT" not in label)  # timm has no weights of IR-50
 
 
 @pytest.mark.parametrize(("name", "protocol"), EVERY)
 def test_a_row_differs_from_its_baseline_in_the_guidance_alone(name: str, protocol: str) -> None:
-    made = grid(name, protocol)
-    trained = configs(made)
+    made = paper(name, protocol)
+    trained = trainings(name, protocol)
     allowed = {"guidance.weight", "guidance.layers"} if name == "table3" else {"guidance.weight"}
     compared = Counter()
     for row in made.rows:
@@ -115,7 +128,7 @@ def test_a_row_differs_from_its_baseline_in_the_guidance_alone(name: str, protoc
 
 
 def test_lambda_is_that_of_the_set() -> None:
-    weights = {label: config.guidance.weight for label, config in configs(grid("table1")).items()}
+    weights = {label: config.guidance.weight for label, config in trainings("table1").items()}
     assert {weight for label, weight in weights.items() if label.endswith("unguided")} == {0.0}
     assert {weight for label, weight in weights.items() if label.endswith(" guided")} == {4.0, 9.0}
     assert weights["raf-db / PRM / guided"] == 4
@@ -123,19 +136,19 @@ def test_lambda_is_that_of_the_set() -> None:
 
 
 def test_holdout_uses_what_is_right() -> None:
-    for row in grid("table1", "holdout").rows:
+    for row in paper("table1", "holdout").rows:
         assert row.settings["select_on"] == "holdout"
         assert "classifier.head_options" not in row.settings
         method = METHODS[row.settings["classifier.method"]]
         assert row.readout == method.readout
-    for config in configs(grid("table3", "holdout")).values():
+    for config in trainings("table3", "holdout").values():
         guidance = config.guidance
         assert (guidance.codebook, guidance.regions, guidance.cue_size) == ("facs", "anatomical", "attention")
 
 
 def test_fg2024_uses_what_was_published() -> None:
-    made = grid("table1", "fg2024")
-    for config in configs(made).values():
+    made = paper("table1", "fg2024")
+    for config in trainings("table1", "fg2024").values():
         guidance = config.guidance
         assert config.select_on == "test"
         assert (guidance.codebook, guidance.regions, guidance.cue_size) == ("fg2024", "fg2024", "input")
@@ -150,15 +163,15 @@ def test_fg2024_uses_what_was_published() -> None:
 
 
 def test_grids_share_their_trainings() -> None:
-    table1, table2, table3, figure5 = ({cell.name for cell in grid(name).cells} for name in PAPER_GRIDS)
+    table1, table2, table3, figure5 = ({cell.name for cell in paper(name).cells} for name in PAPER_GRIDS)
     assert table1 == table2
     assert len(table1 & table3) == len(table1 & figure5) == 4  # unguided and guided CAM, on both sets
-    assert not table1 & {cell.name for cell in grid("table1", "fg2024").cells}
+    assert not table1 & {cell.name for cell in paper("table1", "fg2024").cells}
 
 
 def test_the_layers_are_the_published_ones() -> None:
     # DESIGN, section 7: the five layers of the ResNet-50 with large maps
-    network = Classifier("resnet50", input_size=224, final_stride=8)
+    network = Classifier("resnet50.tv_in1k", input_size=224, final_stride=8)
     shapes = {number: network.shapes[layer] for number, layer in PUBLISHED_LAYERS.items()}
     assert shapes == {
         "1": (64, 112, 112),
@@ -192,7 +205,7 @@ def test_figure_5_goes_from_no_guidance_to_20() -> None:
     weights = [config.guidance.weight for config in configs(made).values()]
     assert weights == [0, 0.01, 0.1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 20]
     assert made.figure == {"x": "guidance.weight", "over": {"set": "raf-db"}}
-    assert grid("table1").figure is None
+    assert paper("table1").figure is None
 
 
 def published(made: Grid) -> dict[str, dict[str, float]]:
@@ -200,12 +213,12 @@ def published(made: Grid) -> dict[str, dict[str, float]]:
 
 
 def test_published_numbers_stand_beside_their_row() -> None:
-    table1, table3 = published(grid("table1")), published(grid("table3"))
+    table1, table3 = published(paper("table1")), published(paper("table3"))
     assert table1["raf-db / GradCAM++ / guided"] == {"CL": 0.8914, "CAM-COS": 0.82, "ATT-COS": 0.87}
     assert table1["affectnet / TS-CAM / unguided"] == {"CL": 0.5899, "CAM-COS": 0.57, "ATT-COS": 0.48}
     assert table1["affectnet / APViT / guided"] == {"CL": 0.6228, "ATT-COS": 0.84}
     assert table3["raf-db / layers 5+4+3+2+1"] == {"CL": 0.8846, "CAM-COS": 0.67}
-    figure = published(grid("figure5"))
+    figure = published(paper("figure5"))
     assert figure["raf-db / lambda 0.1"] == {"CL": 0.8833, "CAM-COS": 0.63, "ATT-COS": 0.75}
     assert figure["raf-db / unguided"] == table1["raf-db / CAM / unguided"]
 
@@ -215,19 +228,19 @@ def test_a_set_of_ones_own_has_no_published_numbers() -> None:
     assert {label.split(" / ")[0] for label in published(made)} == {"raf-db"}
     assert configs(made)["mine / CAM / guided"].guidance.weight == 4
     assert any("mine" in note for note in made.notes)
-    assert not any("Nothing was published" in note for note in grid("table1").notes)
+    assert not any("Nothing was published" in note for note in paper("table1").notes)
 
 
 def test_a_backbone_makes_an_axis() -> None:
-    made = grid("table1", data=RAF_DB, backbones=["resnet50", "convnext_tiny"])
-    assert made.axes["backbone"] == ("resnet50", "convnext_tiny")
+    made = grid("table1", data=RAF_DB, backbones=["resnet50.tv_in1k", "convnext_tiny"])
+    assert made.axes["backbone"] == ("resnet50.tv_in1k", "convnext_tiny")
     assert set(made.axes["method"]) == {m.title for m in METHODS.values() if not m.has_own_backbone}
     rows: list[Row] = [row for row in made.rows if row.published]
-    assert {row.place["backbone"] for row in rows} == {"resnet50"}
+    assert {row.place["backbone"] for row in rows} == {"resnet50.tv_in1k"}
     assert len(rows) == 9 * 2
     trained = configs(made)["raf-db / convnext_tiny / ADL / guided"].classifier
     assert (trained.backbone, trained.method, trained.final_stride) == ("convnext_tiny", "adl", 8)
-    shared = {cell.name for cell in made.cells} & {cell.name for cell in grid("table1").cells}
+    shared = {cell.name for cell in made.cells} & {cell.name for cell in paper("table1").cells}
     assert len(shared) == 6 * 2  # networks of the ResNet-50 on RAF-DB
     assert not any("APViT" in note for note in made.notes)
 
@@ -247,7 +260,7 @@ def test_a_codebook_makes_an_axis() -> None:
 
 
 def test_extra_axes_are_absent_unless_asked_for() -> None:
-    assert [list(grid(name).axes) for name in PAPER_GRIDS] == [
+    assert [list(paper(name).axes) for name in PAPER_GRIDS] == [
         ["set", "method", "guidance"],
         ["set", "method", "guidance"],
         ["set", "layers"],

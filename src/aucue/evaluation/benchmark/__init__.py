@@ -4,6 +4,7 @@ from aucue.evaluation.benchmark.collect import BenchmarkResults, collect
 from aucue.evaluation.benchmark.estimate import estimate_seconds
 from aucue.evaluation.benchmark.grid import Cell, Grid, Row
 from aucue.evaluation.benchmark.protocol import PAPER_GRIDS, paper_grid
+from aucue.evaluation.benchmark.report import write_benchmark
 from aucue.evaluation.benchmark.run import is_finished, run_cell, run_grid
 from aucue.evaluation.benchmark.tables import terminal_table, write_tables
 
@@ -20,5 +21,6 @@ __all__ = [
     "run_cell",
     "run_grid",
     "terminal_table",
+    "write_benchmark",
     "write_tables",
 ]

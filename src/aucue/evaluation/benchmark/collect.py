@@ -1,33 +1,59 @@
-"""From the evaluations of a grid's cells to one line per row: means over seeds, differences, controls."""
+"""From the evaluations of a grid to one result per row: averages over seeds, differences, controls."""
 
-import csv
+import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import csv
 
 from aucue.errors import InputError
 from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap
 from aucue.evaluation.benchmark.grid import Grid, Row
-from aucue.evaluation.benchmark.run import EVALUATED_FILE
-from aucue.evaluation.results import Evaluation
+from aucue.evaluation.benchmark.run import EVALUATED_FILE, SECONDS_FILE
+from aucue.evaluation.comparison import title_of
+from aucue.evaluation.report import guided_layers
+from aucue.evaluation.results import Evaluation, Group
 
-MEASURES = ("CL", "balanced", "ATT-COS", "CAM-COS", "CAM-COS predicted", "specific", "own face")
-"""CL is accuracy, "balanced" mean recall; the others are means per expression, see `Evaluation`."""
+MEASURES = (
+    "CL",
+    "balanced",
+    "ATT-COS",
+    "CAM-COS",
+    "CAM-COS predicted",
+    "specific",
+    "specific attention",
+    "own face",
+    "own face attention",
+)
+"""CL is accuracy, "balanced" mean recall; the others are means per expression, see `Evaluation`.
 
-_COLUMNS = {
-    "CL": "correct",
-    "balanced": "correct",
-    "CAM-COS": "cam_cos",
-    "CAM-COS predicted": "cam_cos predicted class",
-    "specific": "specificity class map",
-    "own face": "own face class map",
-}
+"ATT-COS" is that of the guided layer; "ATT-COS layer3", ... of any layer follow these.
+"""
+
+GROUP_MEASURES = ("CL", "balanced", "ATT-COS micro", "ATT-COS macro", "CAM-COS micro", "CAM-COS macro")
+"""Figures by group; micro is the mean over faces, macro over expressions of the mean over their faces."""
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The figures of one group of faces, see `Group`.
+
+    Attributes:
+        faces: Number of faces.
+        small: Whether they are too few to be compared.
+        means: Measure -> mean over seeds.
+    """
+
+    faces: int
+    small: bool
+    means: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -36,20 +62,29 @@ class RowResult:
 
     Attributes:
         row: The row.
-        values: Measure -> value of each seed whose evaluation is there, by seed.
-        att_cos: Layer -> ATT-COS, mean over seeds.
-        differences: Measure -> row minus its baseline over the seeds that both have; empty without one.
         set: Which test faces, as a title.
+        values: Measure -> value of each seed whose evaluation is there, by seed; empty without any.
+        differences: Measure -> row minus its baseline over the seeds that both have; empty without one.
+        groups: Attribute -> value -> figures; empty where the set has no attributes.
+        attention_layer: The layer that "ATT-COS" is about; empty without evaluations.
+        guided_layers: Layers that the trainings guided.
     """
 
     row: Row
-    values: Mapping[str, Mapping[int, float | None]]
-    att_cos: Mapping[str, float | None]
-    differences: Mapping[str, Difference | None]
     set: str
+    values: Mapping[str, Mapping[int, float | None]]
+    differences: Mapping[str, Difference | None]
+    groups: Mapping[str, Mapping[str, GroupResult]]
+    attention_layer: str
+    guided_layers: tuple[str, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds whose evaluations are there."""
+        return tuple(self.values.get("CL", ()))
 
     def mean(self, measure: str) -> float | None:
-        """Mean over seeds, None if no seed has a value."""
+        """Mean over the seeds that have a value, None if none has."""
         return _mean(self.values.get(measure, {}).values())
 
     def deviation(self, measure: str) -> float | None:
@@ -64,15 +99,31 @@ class BenchmarkResults:
 
     Attributes:
         grid: The grid.
-        rows: One result per row that has an evaluation, in the grid's order.
+        rows: One result per row, in the grid's order.
         controls: Set -> control -> cosine of a map that never looked at the image.
-        missing: Rows and seeds without an evaluation, as "label, seed n".
+        missing: Rows and seeds without an evaluation, as "label, seed n (cell)".
+        notes: Sentences a reader has to know, the grid's own first.
+        seconds: Cell -> seconds of training and what it ran on; no result, hence left out of comparisons.
     """
 
     grid: Grid
     rows: tuple[RowResult, ...]
     controls: Mapping[str, Mapping[str, float | None]]
     missing: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: Mapping[str, tuple[float, str]] = field(default_factory=dict, compare=False)
+
+    def by_set(self) -> dict[str, list[RowResult]]:
+        """The rows by their test faces."""
+        return {
+            title: [row for row in self.rows if row.set == title]
+            for title in dict.fromkeys(row.set for row in self.rows)
+        }
+
+    def baseline_of(self, result: RowResult) -> RowResult | None:
+        """The result that this one's differences are taken from."""
+        baseline = self.grid.baseline_of(result.row)
+        return next((other for other in self.rows if other.row == baseline), None)
 
 
 def collect(grid: Grid, out: str | os.PathLike[str]) -> BenchmarkResults:
@@ -83,93 +134,214 @@ def collect(grid: Grid, out: str | os.PathLike[str]) -> BenchmarkResults:
         out: The benchmark's folder.
 
     Raises:
-        InputError: A row and its baseline were evaluated on different faces.
+        InputError: A file of an evaluation cannot be read, or evaluations that are compared were made on
+            different faces.
     """
-    folders = {(row.label, seed): grid.evaluation(out, row, seed) for row in grid.rows for seed in grid.seeds}
-    found = {key: path for key, path in folders.items() if (path / EVALUATED_FILE).is_file()}
-    evaluations = {key: Evaluation.load(path / EVALUATED_FILE) for key, path in found.items()}
-    results, controls = [], {}
+    found: dict[str, dict[int, _Evaluated]] = {row.label: {} for row in grid.rows}
+    missing = []
     for row in grid.rows:
-        seeds = {seed: evaluations[row.label, seed] for seed in grid.seeds if (row.label, seed) in found}
-        if seeds:
-            first = next(iter(seeds.values()))
-            title = f"{first.data['name']}, {first.data['split']} split, {first.data['faces']} faces"
-            controls.setdefault(title, {name: value.macro for name, value in first.controls.items()})
-            results.append(
-                RowResult(row, _values(seeds), _att_cos(seeds), _differences(grid, row, found), title)
+        for seed in grid.seeds:
+            folder = grid.evaluation(out, row, seed)
+            if (folder / EVALUATED_FILE).is_file():
+                found[row.label][seed] = _Evaluated(folder)
+            else:
+                missing.append(f"{row.label}, seed {seed} ({folder.parent.name})")
+    titles = _titles(grid, found)
+    rows, notes = [], list(grid.notes)
+    for row in grid.rows:
+        ours, baseline = found[row.label], grid.baseline_of(row)
+        theirs = found[baseline.label] if baseline else {}
+        if shared := [seed for seed in ours if seed in theirs]:
+            notes += _unlike(row.label, [ours[shared[0]], theirs[shared[0]]])
+        rows.append(
+            RowResult(
+                row=row,
+                set=titles[row.label],
+                values=_values(ours),
+                differences=_differences([ours[s] for s in shared], [theirs[s] for s in shared]),
+                groups=_groups([evaluated.evaluation.groups for evaluated in ours.values()]),
+                attention_layer=next((e.evaluation.attention_layer for e in ours.values()), ""),
+                guided_layers=next((tuple(guided_layers(e.evaluation)) for e in ours.values()), ()),
             )
-    missing = tuple(f"{label}, seed {seed}" for label, seed in folders if (label, seed) not in found)
-    return BenchmarkResults(grid, tuple(results), controls, missing)
-
-
-def _values(seeds: Mapping[int, Evaluation]) -> dict[str, dict[int, float | None]]:
-    figures = {
-        seed: (
-            evaluation.classification.accuracy,
-            evaluation.classification.balanced_accuracy,
-            evaluation.guided_att_cos.macro,
-            evaluation.cam_cos.macro,
-            evaluation.cam_cos_predicted.macro,
-            evaluation.specificity["class map"].macro,
-            evaluation.own_face["class map"].macro,
         )
-        for seed, evaluation in seeds.items()
+    return BenchmarkResults(
+        grid=grid,
+        rows=tuple(rows),
+        controls=_controls(found, titles),
+        missing=tuple(missing),
+        notes=tuple(notes),
+        seconds=_seconds(grid, out),
+    )
+
+
+class _Evaluated:
+    """One evaluation on disk; its rows are read when they are first asked for."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.evaluation = Evaluation.load(folder / EVALUATED_FILE)
+        self._faces: pa.Table | None = None
+
+    @property
+    def faces(self) -> pa.Table:
+        """One row per test face, `key` and `label` as text."""
+        if self._faces is None:
+            path = self.folder / "per_image.csv"
+            options = csv.ConvertOptions(column_types={"key": pa.string(), "label": pa.string()})
+            try:
+                self._faces = csv.read_csv(path, None, csv.ParseOptions(newlines_in_values=True), options)
+            except (OSError, pa.ArrowException) as error:
+                raise InputError(f"{path}: {error}") from error
+        return self._faces
+
+    @property
+    def made_on(self) -> tuple[str, str, int]:
+        """What identifies the test faces."""
+        data = self.evaluation.data
+        return data["fingerprint"], data["split"], data["faces"]
+
+    @property
+    def cue(self) -> str:
+        """Which action-unit maps the cosines were measured with."""
+        return "codebook {codebook}, regions {regions}, {size} pixels".format(**self.evaluation.data)
+
+    def column(self, name: str) -> NDArray:
+        """A column of numbers (N,), NaN where a face takes no part."""
+        values = pc.cast(self.faces[name], pa.float64()).to_numpy()
+        return values.astype(np.float64)
+
+
+def _titles(grid: Grid, found: Mapping[str, Mapping[int, _Evaluated]]) -> dict[str, str]:
+    """Row -> title of its test faces, equal for equal faces only."""
+    known = {e.made_on: title_of(e.evaluation) for seeds in found.values() for e in seeds.values()}
+    plain = list(known.values())
+    unique = {
+        faces: title if plain.count(title) == 1 else f"{title} (set {faces[0]})"
+        for faces, title in known.items()
     }
-    return {name: {seed: row[k] for seed, row in figures.items()} for k, name in enumerate(MEASURES)}
-
-
-def _att_cos(seeds: Mapping[int, Evaluation]) -> dict[str, float | None]:
-    layers = next(iter(seeds.values())).att_cos
+    by_path = {
+        row.settings["data.path"]: unique[e.made_on] for row in grid.rows for e in found[row.label].values()
+    }
     return {
-        layer: _mean([evaluation.att_cos[layer].macro for evaluation in seeds.values()]) for layer in layers
+        row.label: next(
+            (unique[e.made_on] for e in found[row.label].values()),
+            by_path.get(row.settings["data.path"], Path(row.settings["data.path"]).name),
+        )
+        for row in grid.rows
     }
 
 
-def _mean(values: Any) -> float | None:
+def _measures(evaluation: Evaluation) -> dict[str, tuple[str, float | None]]:
+    """Measure -> its column in `per_image.csv` and its value."""
+    classification, layer = evaluation.classification, evaluation.attention_layer
+    specific, own = evaluation.specificity, evaluation.own_face
+    return {
+        "CL": ("correct", classification.accuracy),
+        "balanced": ("correct", classification.balanced_accuracy),
+        "ATT-COS": (f"att_cos {layer}", evaluation.guided_att_cos.macro),
+        "CAM-COS": ("cam_cos", evaluation.cam_cos.macro),
+        "CAM-COS predicted": ("cam_cos predicted class", evaluation.cam_cos_predicted.macro),
+        "specific": ("specificity class map", specific["class map"].macro),
+        "specific attention": ("specificity attention", specific["attention"].macro),
+        "own face": ("own face class map", own["class map"].macro),
+        "own face attention": ("own face attention", own["attention"].macro),
+        **{f"ATT-COS {name}": (f"att_cos {name}", m.macro) for name, m in evaluation.att_cos.items()},
+    }
+
+
+def _values(seeds: Mapping[int, _Evaluated]) -> dict[str, dict[int, float | None]]:
+    figures = {seed: _measures(evaluated.evaluation) for seed, evaluated in seeds.items()}
+    names = dict.fromkeys(name for measures in figures.values() for name in measures)
+    return {
+        name: {seed: measures[name][1] for seed, measures in figures.items() if name in measures}
+        for name in names
+    }
+
+
+def _differences(ours: Sequence[_Evaluated], theirs: Sequence[_Evaluated]) -> dict[str, Difference | None]:
+    """A row minus its baseline, on the same faces, for the same seeds and the same layers."""
+    if not ours:
+        return {}
+    for other in (*ours, *theirs):
+        _check_same_faces(ours[0], other)
+    columns = {measure: column for measure, (column, _) in _measures(ours[0].evaluation).items()}
+    everyone = [set(evaluated.faces.column_names) for evaluated in (*ours, *theirs)]
+    shared = {m: column for m, column in columns.items() if all(column in names for names in everyone)}
+    model, baseline = (
+        {m: np.stack([evaluated.column(column) for evaluated in seeds]) for m, column in shared.items()}
+        for seeds in (ours, theirs)
+    )
+    labels = np.unique(ours[0].faces["label"].to_numpy(), return_inverse=True)[1]
+    return paired_bootstrap(model, baseline, labels, micro=("CL",))
+
+
+def _check_same_faces(one: _Evaluated, other: _Evaluated) -> None:
+    alike = one.made_on == other.made_on
+    if not (alike and all(one.faces[name].equals(other.faces[name]) for name in ("key", "label"))):
+        raise InputError(
+            f"{one.folder} and {other.folder} were made on different faces, which cannot be paired; evaluate "
+            "both on the same prepared set."
+        )
+
+
+def _unlike(label: str, pair: Sequence[_Evaluated]) -> list[str]:
+    """What else than the networks differs between a row and its baseline."""
+    ours, theirs = (evaluated.cue for evaluated in pair)
+    if ours == theirs:
+        return []
+    return [
+        f"{label}: its cosines were measured with other action-unit maps ({ours}) than its baseline's "
+        f"({theirs}); their difference mixes both."
+    ]
+
+
+def _groups(seeds: Iterable[Mapping[str, Mapping[str, Group]]]) -> dict[str, dict[str, GroupResult]]:
+    """Means over seeds of the figures by group."""
+    found = list(seeds)
+    return {
+        attribute: {value: _group_result([groups[attribute][value] for groups in found]) for value in members}
+        for attribute, members in (found[0] if found else {}).items()
+    }
+
+
+def _group_result(seeds: Sequence[Group]) -> GroupResult:
+    figures = [
+        (g.accuracy, g.balanced_accuracy, g.att_cos.micro, g.att_cos.macro, g.cam_cos.micro, g.cam_cos.macro)
+        for g in seeds
+    ]
+    means = {name: _mean(row[k] for row in figures) for k, name in enumerate(GROUP_MEASURES)}
+    return GroupResult(seeds[0].faces, seeds[0].small, means)
+
+
+def _controls(
+    found: Mapping[str, Mapping[int, _Evaluated]], titles: Mapping[str, str]
+) -> dict[str, dict[str, float | None]]:
+    """Once per set; where action-unit maps differ between rows, once per kind of map."""
+    kinds: dict[str, dict[str, Evaluation]] = {}
+    for label, seeds in found.items():
+        for evaluated in seeds.values():
+            kinds.setdefault(titles[label], {}).setdefault(evaluated.cue, evaluated.evaluation)
+    return {
+        title: {
+            name if len(cues) == 1 else f"{name} ({cue})": control.macro
+            for cue, evaluation in cues.items()
+            for name, control in evaluation.controls.items()
+        }
+        for title, cues in kinds.items()
+    }
+
+
+def _seconds(grid: Grid, out: str | os.PathLike[str]) -> dict[str, tuple[float, str]]:
+    """What each training took, where that was noted."""
+    found = {}
+    for cell in grid.cells:
+        path = cell.folder(out) / SECONDS_FILE
+        if path.is_file():
+            noted = json.loads(path.read_text(encoding="utf-8"))
+            found[cell.name] = (noted["train"], noted["machine"])
+    return found
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return mean(known) if known else None
-
-
-def _differences(grid: Grid, row: Row, found: Mapping[tuple[str, int], Path]) -> dict[str, Difference | None]:
-    """The row minus its baseline, on the same test images and for the seeds that both have."""
-    baseline = grid.baseline_of(row)
-    if baseline is None:
-        return {}
-    seeds = [seed for seed in grid.seeds if {(row.label, seed), (baseline.label, seed)} <= set(found)]
-    if not seeds:
-        return {}
-    ours, theirs = (
-        [_read_faces(found[label, seed]) for seed in seeds] for label in (row.label, baseline.label)
-    )
-    keys = [(face["key"], face["label"]) for face in ours[0]]
-    for (label, seed), faces in zip(
-        [(name, seed) for name in (row.label, baseline.label) for seed in seeds],
-        [*ours, *theirs],
-        strict=True,
-    ):
-        if [(face["key"], face["label"]) for face in faces] != keys:
-            raise InputError(
-                f"{found[label, seed]} and {found[row.label, seeds[0]]} were made on different faces, which "
-                "cannot be paired; evaluate both on the same prepared set."
-            )
-    return paired_bootstrap(
-        _paired_values(ours, found[row.label, seeds[0]]),
-        _paired_values(theirs, found[baseline.label, seeds[0]]),
-        np.unique([label for _, label in keys], return_inverse=True)[1],
-        micro=("CL",),
-    )
-
-
-def _read_faces(folder: Path) -> list[dict[str, str]]:
-    with (folder / "per_image.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _paired_values(seeds: list[list[dict[str, str]]], folder: Path) -> dict[str, NDArray]:
-    """Measure -> value per seed and face (seeds, N), NaN where a face takes no part."""
-    layer = Evaluation.load(folder / EVALUATED_FILE).attention_layer
-    columns = {**_COLUMNS, "ATT-COS": f"att_cos {layer}"}
-    return {
-        measure: np.array([[float(face[column] or "nan") for face in faces] for faces in seeds])
-        for measure, column in columns.items()
-    }

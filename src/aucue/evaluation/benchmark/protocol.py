@@ -36,12 +36,13 @@ PUBLISHED_LAYERS: Mapping[str, str] = {
 """The paper's number of a layer -> its name in a ResNet of timm."""
 
 _CNN = METHODS["cam"]
+_BACKBONE = f"{_CNN.backbone}.tv_in1k"  # torchvision's first weights, which the published code starts from
 _LAMBDA = {"raf-db": 4.0, "affectnet": 9.0}
 _LAMBDA_ELSEWHERE = 4.0
 
 _SETTINGS: Mapping[str, Any] = {
     "classifier.method": _CNN.name,
-    "classifier.backbone": _CNN.backbone,
+    "classifier.backbone": _BACKBONE,
     "classifier.pretrained": True,
     "classifier.input_size": _CNN.input_size,
     "classifier.final_stride": _CNN.final_stride,
@@ -224,7 +225,7 @@ def _stack(stack: str) -> dict[str, Any]:
 
 def _published(around: Mapping[str, Axis], experiment: _Experiment) -> Iterable[dict[str, Any]]:
     """Published measures, at the places of the ResNet-50 and of the published codebook."""
-    as_published = {"backbone": [_CNN.backbone], "codebook": ["fg2024"]}
+    as_published = {"backbone": [_BACKBONE], "codebook": ["fg2024"]}
     axes = [as_published.get(axis, list(around[axis])) for axis in around]
     for place in itertools.product(*axes, *experiment.axes.values()):
         set_name, varied = place[0], place[len(around) :]

@@ -1,28 +1,55 @@
 """Tables of a benchmark: Markdown and LaTeX to read, CSV and JSON for machines, one for the terminal."""
 
+import csv
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
-from aucue.evaluation.benchmark.collect import MEASURES, BenchmarkResults, RowResult
-from aucue.evaluation.results import write_csv
+from aucue.evaluation.benchmark.bootstrap import Difference
+from aucue.evaluation.benchmark.collect import BenchmarkResults, RowResult
 
 SHOWN = ("CL", "ATT-COS", "CAM-COS", "specific", "own face")
-_SHARES = ("CL", "balanced", "specific", "own face")  # printed in percent
-_PROTOCOLS = {
-    "holdout": "Protocol holdout: the epoch was selected on held-out training faces; the test faces were "
-    "looked at once.",
-    "fg2024": "Protocol fg2024: the epoch was selected ON THE TEST SET, as published; every figure is "
-    "flattering",
+"""Measures of the tables that people read; the files for machines have all."""
+
+PROTOCOLS: Mapping[str, str] = {
+    "holdout": "Protocol holdout: what is selected is selected on a held-out part of the training faces; the "
+    "test faces are touched once.",
+    "fg2024": "Protocol fg2024: the epoch is selected ON THE TEST SET, as published; all figures are "
+    "optimistic.",
 }
+
+_COSINES = ("ATT-COS", "CAM-COS")
+_ACCURACIES = ("CL", "balanced")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table that people read.
+
+    Attributes:
+        kind: "set" (a heading), "row", "paper" and "difference" (below their row) or "control".
+        label: What stands at its beginning.
+        cells: One text per measure.
+        clear: Per cell, whether it is a difference whose interval does not hold 0.
+    """
+
+    kind: Literal["set", "row", "paper", "difference", "control"]
+    label: str
+    cells: tuple[str, ...]
+    clear: tuple[bool, ...] = ()
 
 
 def write_tables(results: BenchmarkResults, folder: Path) -> Path:
     """Write `table.md`, `table.tex`, `results.csv` and `results.json`, replacing earlier ones.
+
+    Where the set has attributes also `per_group.csv`, and `times.csv` where times of trainings were noted.
 
     Args:
         results: What to write.
@@ -33,153 +60,318 @@ def write_tables(results: BenchmarkResults, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.tex").write_text(latex(results), encoding="utf-8")
-    write_csv(folder / "results.csv", list(_long_rows(results)))
-    figures = json.dumps(to_dict(results), indent=2, ensure_ascii=False)
+    figures = json.dumps(to_dict(results), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "results.json").write_text(figures + "\n", encoding="utf-8")
+    _write_csv(folder / "results.csv", list(_long_rows(results)))
+    _write_csv(folder / "per_group.csv", list(_group_rows(results)))
+    _write_csv(folder / "times.csv", _time_rows(results))
     (folder / "table.md").write_text(markdown(results) + "\n", encoding="utf-8")
     return folder / "table.md"
 
 
 def explanation(results: BenchmarkResults) -> list[str]:
-    """What a reader of the tables has to know, in sentences."""
+    """What a reader of the tables has to know, in sentences: notes, protocol, reading, what is missing."""
+    missing = [f"Missing: {'; '.join(results.missing)}."] if results.missing else []
+    return [*results.notes, PROTOCOLS[results.grid.protocol], *reading(results), *missing]
+
+
+def reading(results: BenchmarkResults) -> list[str]:
+    """How the table is read, in sentences."""
     grid = results.grid
-    seeds = f"seed{'s' if len(grid.seeds) > 1 else ''} {', '.join(map(str, grid.seeds))}"
-    sentences = [*grid.notes, _PROTOCOLS[grid.protocol], f"Mean ± standard deviation over {seeds}."]
+    numbers = ", ".join(map(str, grid.seeds))
+    averaged = (
+        f"Mean ± standard deviation over seeds {numbers}."
+        if len(grid.seeds) > 1
+        else f"One seed ({numbers})."
+    )
+    sentences = [f"{averaged} CL, specific and own face in percent."]
     if grid.baseline:
         sentences.append(
-            f"Δ: minus the row with {next(iter(grid.baseline.values()))}, with the 95 % interval of a paired "
-            "bootstrap over test faces."
+            f'Lines "minus {baseline_name(results)}": difference of the means over the seeds that both have, '
+            "with the 95 % interval of a paired bootstrap over the test faces; it says what other faces "
+            "would do to these networks, not what other seeds would."
         )
-    if results.missing:
-        sentences.append(f"Missing: {'; '.join(results.missing)}.")
+    if any(result.row.published for result in results.rows):
+        sentences.append('Lines "paper": published values.')
+    if results.controls:
+        sentences.append(
+            "Controls: maps that never looked at the image; a cosine speaks as far as it exceeds them."
+        )
     return sentences
+
+
+def shown_axes(results: BenchmarkResults) -> tuple[str, ...]:
+    """Axes on which the rows of some set differ; all of them where none does."""
+    sets = results.by_set().values()
+    axes = tuple(results.grid.axes)
+    return tuple(a for a in axes if any(len({r.row.place[a] for r in rows}) > 1 for rows in sets)) or axes
+
+
+def short_label(results: BenchmarkResults, result: RowResult) -> str:
+    """The row's names on the axes shown."""
+    return " / ".join(result.row.place[axis] for axis in shown_axes(results))
+
+
+def lines(results: BenchmarkResults, *, brief: bool = False, measures: Sequence[str] = SHOWN) -> list[Line]:
+    """The table that people read.
+
+    Args:
+        results: What to show.
+        brief: Fewer digits and no intervals, for a terminal.
+        measures: Its columns.
+    """
+    sets = results.by_set()
+    found = []
+    for title, rows in sets.items():
+        if len(sets) > 1:
+            found.append(Line("set", title, ("",) * len(measures)))
+        for result in rows:
+            found += lines_of(results, result, measures, brief=brief)
+        for name, value in results.controls.get(title, {}).items():
+            cells = tuple(number_text(value if m in _COSINES else None, m, brief=brief) for m in measures)
+            if any(cells):
+                found.append(Line("control", f"control: {name}", cells))
+    return found
+
+
+def lines_of(
+    results: BenchmarkResults, result: RowResult, measures: Sequence[str], *, brief: bool = False
+) -> Iterator[Line]:
+    """A row, what the paper has for it, and its difference from the baseline."""
+    there, wanted = len(result.seeds), len(results.grid.seeds)
+    lacking = "" if there == wanted else f" ({there} of {wanted} seeds)" if there else " (missing)"
+    values = tuple(mean_text(result, measure, brief=brief) for measure in measures)
+    yield Line("row", short_label(results, result) + lacking, values)
+    published = result.row.published
+    if any(measure in published for measure in measures):
+        yield Line("paper", "paper", tuple(_published(published.get(m), m) for m in measures))
+    if result.differences:
+        yield Line(
+            "difference",
+            f"minus {baseline_name(results)}",
+            tuple(difference_text(result, m, brief=brief) for m in measures),
+            tuple(is_clear(result.differences.get(m)) for m in measures),
+        )
 
 
 def markdown(results: BenchmarkResults) -> str:
     """As a Markdown table under its title."""
-    head, body = _cells(results)
-    lines = [f"**{results.grid.title}**", "", *(f"{text}  " for text in explanation(results)), ""]
-    lines += ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    lines += ["| " + " | ".join(cells) + " |" for cells in body]
-    return "\n".join(lines)
+    head = [" / ".join(shown_axes(results)), *SHOWN]
+    rows = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * len(SHOWN)]
+    for line in lines(results):
+        label = line.label.replace("|", "\\|")
+        label = {"row": label, "set": f"**{label}**"}.get(line.kind, f"*{label}*")
+        rows.append(f"| {label} | " + " | ".join(line.cells) + " |")
+    return "\n".join([f"**{heading(results)}**", "", *rows, "", *(f"- {s}" for s in explanation(results))])
 
 
 def latex(results: BenchmarkResults) -> str:
     """As a LaTeX table (package booktabs)."""
-    head, body = _cells(results)
-    rows = [" & ".join(map(_escaped, cells)) + r" \\" for cells in (head, *body)]
+    head = [" / ".join(shown_axes(results)), *SHOWN]
+    rows, found = [], lines(results)
+    for before, line in zip([None, *found], found, strict=False):
+        if _opens_block(before, line):
+            rows.append(r"\midrule")
+        if line.kind == "set":
+            rows.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\textbf{{{_escaped(line.label)}}}}} \\")
+            continue
+        indent = r"\quad " if line.kind in ("paper", "difference") else ""
+        cells = [indent + _escaped(line.label), *(_escaped(cell).replace("-", "$-$") for cell in line.cells)]
+        rows.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
-            *(f"% {_escaped(text)}" for text in explanation(results)),
-            r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escaped(heading(results))}. {_escaped(' '.join(explanation(results)))}}}",
+            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', results.grid.name)}}}",
+            r"\begin{tabular}{l" + "r" * len(SHOWN) + "}",
             r"\toprule",
-            rows[0],
+            " & ".join(map(_escaped, head)) + r" \\",
             r"\midrule",
-            *rows[1:],
+            *rows,
             r"\bottomrule",
             r"\end{tabular}",
+            r"\end{table}",
             "",
         ]
     )
 
 
 def terminal_table(results: BenchmarkResults) -> Table:
-    """For a terminal."""
-    head, body = _cells(results)
-    table = Table(title=results.grid.title, caption=" ".join(explanation(results)), box=SIMPLE_HEAD)
+    """For a terminal of 80 columns."""
+    star = ["* This interval does not hold 0; the report shows it."] if results.grid.baseline else []
+    caption = Text("\n".join([*explanation(results), *star]))
+    table = Table(title=Text(heading(results)), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.title_justify = table.caption_justify = "left"
-    for k, name in enumerate(head):
-        table.add_column(name, justify="right" if k else "left")
-    for cells in body:
-        table.add_row(*cells)
+    table.add_column(Text(" / ".join(shown_axes(results))), overflow="fold")
+    for measure in SHOWN:
+        table.add_column(measure, justify="right", no_wrap=True)
+    found = lines(results, brief=True)
+    for line, after in zip(found, [*found[1:], None], strict=True):
+        style = {"set": "bold", "row": None}.get(line.kind, "dim")
+        indent = "  " if line.kind in ("paper", "difference") else ""
+        last = after is not None and _opens_block(line, after)
+        table.add_row(Text(indent + line.label), *map(Text, line.cells), style=style, end_section=last)
     return table
 
 
 def to_dict(results: BenchmarkResults) -> dict[str, Any]:
-    """Everything as plain values that JSON can hold."""
+    """Everything as plain values that JSON can hold; times are left out, they are no result."""
     grid = results.grid
     return {
         "name": grid.name,
         "title": grid.title,
         "protocol": grid.protocol,
         "seeds": list(grid.seeds),
+        "baseline": dict(grid.baseline),
         "rows": [
             {
-                **row.row.place,
-                "faces": row.set,
-                "values": {name: list(row.values[name].values()) for name in MEASURES},
-                "att_cos": dict(row.att_cos),
-                "difference": {k: d and [d.value, d.low, d.high] for k, d in row.differences.items()},
-                "published": dict(row.row.published),
+                "place": dict(result.row.place),
+                "settings": dict(result.row.settings),
+                "faces": result.set,
+                "seeds": list(result.seeds),
+                "attention_layer": result.attention_layer,
+                "measures": {measure: _summary(result, measure) for measure in result.values},
+                "groups": {
+                    attribute: {value: asdict(group) for value, group in members.items()}
+                    for attribute, members in result.groups.items()
+                },
             }
-            for row in results.rows
+            for result in results.rows
         ],
         "controls": {title: dict(values) for title, values in results.controls.items()},
         "missing": list(results.missing),
+        "notes": list(results.notes),
     }
 
 
-def _long_rows(results: BenchmarkResults) -> Iterator[dict[str, Any]]:
-    """One line per row and measure."""
-    for row in results.rows:
-        for measure in MEASURES:
-            difference = row.differences.get(measure)
-            yield {
-                **row.row.place,
-                "measure": measure,
-                "mean": row.mean(measure),
-                "sd": row.deviation(measure),
-                "seeds": len(row.values[measure]),
-                "difference": difference and difference.value,
-                "low": difference and difference.low,
-                "high": difference and difference.high,
-                "published": row.row.published.get(measure),
-            }
-
-
-def _cells(results: BenchmarkResults) -> tuple[list[str], list[list[str]]]:
-    """Head and body of the table that people read, as text."""
-    constant = results.grid.constant_axes()
-    axes = [axis for axis in results.grid.axes if axis not in constant] or list(results.grid.axes)
-    body = [
-        [" / ".join(row.row.place[axis] for axis in axes), *(_cell(row, measure) for measure in SHOWN)]
-        for row in results.rows
-    ]
-    several = len(results.controls) > 1
-    for title, values in results.controls.items():
-        for name, value in values.items():
-            text = "" if value is None else f"{value:.2f}"
-            label = f"control: {name}" + (f" ({title})" if several else "")
-            body.append([label, *(text if measure.endswith("COS") else "" for measure in SHOWN)])
-    return [" / ".join(axes), *SHOWN], body
-
-
-def _cell(row: RowResult, measure: str) -> str:
-    """Mean ± deviation, the difference with its interval, and the published value."""
-    average, deviation = row.mean(measure), row.deviation(measure)
-    if average is None:
+def difference_text(result: RowResult, measure: str, *, brief: bool = False) -> str:
+    """A difference with its interval, in brief a star where that does not hold 0; nothing without any."""
+    difference = result.differences.get(measure)
+    if difference is None:
         return ""
-    text = _number(average, measure)
-    if deviation is not None:
-        text += f" ± {_number(deviation, measure)}"
-    if difference := row.differences.get(measure):
-        values = [
-            _number(value, measure, signed=True)
-            for value in (difference.value, difference.low, difference.high)
-        ]
-        text += f", Δ {values[0]} [{values[1]}, {values[2]}]"
-    if measure in row.row.published:
-        text += f" (paper {_number(row.row.published[measure], measure)})"
-    return text
+    value, low, high = (
+        number_text(v, measure, brief=brief) for v in (difference.value, difference.low, difference.high)
+    )
+    uncertainty = ("*" if is_clear(difference) else "") if brief else f" [{low}, {high}]"
+    return f"{'' if value.startswith('-') else '+'}{value}{uncertainty}"
 
 
-def _number(value: float, measure: str, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{100 * value:{sign}.1f}" if measure in _SHARES else f"{value:{sign}.3f}"
+def is_clear(difference: Difference | None) -> bool:
+    """Whether the interval of a difference does not hold 0."""
+    return difference is not None and not difference.low <= 0 <= difference.high
+
+
+def mean_text(result: RowResult, measure: str, *, brief: bool = False) -> str:
+    """Mean ± deviation; nothing where no evaluation has a value."""
+    spread = number_text(result.deviation(measure), measure, brief=brief)
+    return number_text(result.mean(measure), measure, brief=brief) + (spread and f" ± {spread}")
+
+
+def number_text(value: float | None, measure: str, *, brief: bool = False) -> str:
+    """Shares in percent, cosines as they are; no minus before a zero, nothing for None."""
+    if value is None:
+        return ""
+    cosine = measure.startswith(_COSINES)
+    digits = (3 if cosine else 2 if measure in _ACCURACIES else 1) - brief
+    text = f"{value if cosine else 100 * value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def baseline_name(results: BenchmarkResults) -> str:
+    """What differences are taken from."""
+    return next(iter(results.grid.baseline.values()))
+
+
+def heading(results: BenchmarkResults) -> str:
+    """The title, with the test faces where they are the same for all rows."""
+    sets = list(results.by_set())
+    return results.grid.title + (f": {sets[0]}" if len(sets) == 1 else "")
+
+
+def _opens_block(before: Line | None, line: Line) -> bool:
+    """Whether a rule belongs between two lines: around controls, and above the next set."""
+    if before is None:
+        return False
+    return line.kind == "set" or (line.kind == "control") != (before.kind == "control")
+
+
+def _published(value: float | None, measure: str) -> str:
+    """As printed in the paper: accuracies with two digits, cosines with two, some with three."""
+    if value is None:
+        return ""
+    return f"{value:.3f}".removesuffix("0") if measure in _COSINES else f"{100 * value:.2f}"
 
 
 def _escaped(text: str) -> str:
     """Plain text as LaTeX."""
-    for sign in "&%#_":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("±", r"$\pm$").replace("Δ", r"$\Delta$")
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    special |= {"±": r"$\pm$", "λ": r"$\lambda$", "<": "$<$", ">": "$>$"}
+    return "".join(special.get(sign, sign) for sign in text)
+
+
+def _summary(result: RowResult, measure: str) -> dict[str, Any]:
+    difference = result.differences.get(measure)
+    return {
+        "mean": result.mean(measure),
+        "sd": result.deviation(measure),
+        "values": {str(seed): value for seed, value in result.values[measure].items()},
+        "difference": difference and asdict(difference),
+        "published": result.row.published.get(measure),
+    }
+
+
+def _long_rows(results: BenchmarkResults) -> Iterator[dict[str, Any]]:
+    """One line per number: of a row, a measure and a statistic, or of a control."""
+
+    def line(
+        place: Mapping[str, str], faces: str, measure: str, statistic: str, value: Any
+    ) -> dict[str, Any]:
+        names = {axis: place.get(axis) for axis in results.grid.axes}
+        return {**names, "faces": faces, "measure": measure, "statistic": statistic, "value": value}
+
+    for result in results.rows:
+        place, faces = result.row.place, result.set
+        for measure, seeds in result.values.items():
+            for seed, value in seeds.items():
+                yield line(place, faces, measure, f"seed {seed}", value)
+            summary = _summary(result, measure)
+            yield line(place, faces, measure, "mean", summary["mean"])
+            yield line(place, faces, measure, "sd", summary["sd"])
+            for name, value in (summary["difference"] or {}).items():
+                name = "difference" if name == "value" else f"difference {name}"
+                yield line(place, faces, measure, name, value)
+        for measure, value in result.row.published.items():
+            yield line(place, faces, measure, "published", value)
+    for title, controls in results.controls.items():
+        for name, value in controls.items():
+            yield line({}, title, "cosine", f"control {name}", value)
+
+
+def _group_rows(results: BenchmarkResults) -> Iterator[dict[str, Any]]:
+    """One line per row and group."""
+    for result in results.rows:
+        for attribute, members in result.groups.items():
+            for value, group in members.items():
+                place = {**result.row.place, "test faces": result.set, "seeds": len(result.seeds)}
+                group_of = {"attribute": attribute, "value": value, "faces": group.faces}
+                yield {**place, **group_of, "small": int(group.small), **group.means}
+
+
+def _time_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    return [
+        {"cell": cell, "seconds": seconds, "machine": machine}
+        for cell, (seconds, machine) in results.seconds.items()
+    ]
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with equal keys, numbers with all their digits; without rows no file."""
+    path.unlink(missing_ok=True)
+    if not rows:
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

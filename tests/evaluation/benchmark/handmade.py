@@ -1,0 +1,25 @@
+"""Grids whose evaluations are made by hand and lie on disk as after a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aucue.evaluation import Evaluation
+from aucue.evaluation.benchmark import Grid
+
+TABLE: Mapping[str, Any] = {
+    "name": "tiny",
+    "title": "A tiny grid",
+    "seeds": [0, 1],
+    "settings": {"data.path": "tiny-set", "classifier.backbone": "resnet10t"},
+    "axes": {"guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}}},
+    "baseline": {"guidance": "unguided"},
+}
+
+
+def put(grid: Grid, out: Path, label: str, seed: int, evaluation: Evaluation) -> Path:
+    """Write an evaluation where a row and seed of the grid have theirs, replacing an earlier one."""
+    row = next(row for row in grid.rows if row.label == label)
+    folder = grid.evaluation(out, row, seed)
+    evaluation.write(folder, overwrite=True)
+    return folder
