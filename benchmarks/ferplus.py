@@ -56,7 +56,7 @@ def prepare(root: Path, out: Path) -> Path:
         writer.writeheader()
         writer.writerows(row for row in rows if row["detector_ok"] == "1")
     prepared = out / "prepared"
-    options = ("--landmarks", landmarks, "--detector", "none", "--size", 72, "--out", prepared)
+    options = ("--landmarks", landmarks.resolve(), "--detector", "none", "--size", 72, "--out", prepared)
     aucue("prepare", "csv", "--root", root, *options, log=out / "prepare.log")
     return prepared
 
