@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: where the published code's arrays and the real photographs are found."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,19 @@ def photographs() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_engine() -> Iterator[Engine]:
-    """Ray on this machine; for tests in the xdist group "ray", so that one process starts it."""
+    """Two workers of a Ray that lives as long as the tests; for tests in the xdist group "ray", so that one
+    process starts it.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray = pytest.importorskip("ray", reason="the extra aucue[distributed] is not installed")
+    ray.init(
+        "local",
+        num_cpus=2,
+        object_store_memory=100 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     yield open_engine("ray", workers=2)
     ray.shutdown()
 
