@@ -1,7 +1,7 @@
 """Networks that name an expression and show where they looked: a timm backbone, a head, one model file."""
 
 from aucue.classifiers.classifier import Classifier, ClassifierOutput
-from aucue.classifiers.files import ModelInfo, load_model, save_model
+from aucue.classifiers.files import ModelInfo, boxed_model, load_model, save_model
 from aucue.classifiers.heads import Head, WeightedGAP
 from aucue.classifiers.methods import HEADS, METHODS, REGULARISERS, Method
 from aucue.classifiers.regularisers import ADL, cutmix
@@ -17,6 +17,7 @@ __all__ = [
     "Method",
     "ModelInfo",
     "WeightedGAP",
+    "boxed_model",
     "cutmix",
     "load_model",
     "save_model",

@@ -19,6 +19,7 @@ from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.weights import is_safetensors
 from aucue.errors import InputError, OutputExistsError
 
+BOXED = Path(__file__).parent / "models" / "aucue-fer.safetensors"
 FORMAT = 1  # of the metadata; raised when an older aucue could no longer read it
 _KEY = "aucue"
 
@@ -145,6 +146,17 @@ def load_model(path: str | Path) -> tuple[Classifier, ModelInfo]:
     number = next(classifier.head.parameters()).dtype
     classifier.mean, classifier.std = classifier.mean.to(number), classifier.std.to(number)
     return classifier.eval(), info
+
+
+def boxed_model() -> Path:
+    """The model in the box: the small network that is used where no model is named.
+
+    Raises:
+        InputError: this installation carries none.
+    """
+    if not BOXED.is_file():
+        raise InputError("this installation of aucue carries no model; name a model file (.safetensors).")
+    return BOXED
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
