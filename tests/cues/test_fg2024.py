@@ -1,5 +1,7 @@
 """The published regions against OpenCV and torch, step by step as the published code takes them."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -155,3 +157,21 @@ def test_a_constant_map_is_no_cue():
     cue = AUCue(Codebook.from_dict(data), ["happiness"], "fg2024")(points, torch.tensor([0]), (224, 224))
     assert cue.valid.tolist() == [False]
     assert (cue.map == 0).all()
+
+
+def test_regions_of_224_pixels_whatever_the_frame(faces):
+    """In a crop of 64 pixels they are those of the same crop at 224; there they are `fg2024`'s own."""
+    points = faces[1:].double()  # whose coordinates are far from whole, which rounding would truncate
+    expressions = torch.tensor([1, 2, 3, 4, 5])
+    published = AUCue("fg2024", regions="fg2024")(points, expressions, (224, 224), (64, 64))
+    draw = AUCue("fg2024", regions="fg2024-224")
+    small = draw((points + 0.5) * 64 / 224 - 0.5, expressions, (64, 64))
+    torch.testing.assert_close(small, published)
+    torch.testing.assert_close(draw(points, expressions, (224, 224), (64, 64)), published)
+    assert draw.regions.name == "fg2024-224"
+    unscaled = AUCue("fg2024", regions="fg2024")((points + 0.5) * 64 / 224 - 0.5, expressions, (64, 64))
+    assert unscaled.map.sum() > 1.5 * published.map.sum()
+
+
+def test_region_models_keep_their_side_when_copied():
+    assert copy.deepcopy(AUCue(regions="fg2024-224")).regions.name == "fg2024-224"

@@ -1,6 +1,7 @@
 """The cue of this package: landmarks and an expression -> where its action units show."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,8 +18,10 @@ from aucue.facs.tables import did_you_mean
 REGION_MODELS: Mapping[str, Callable[[], RegionModel]] = {
     "anatomical": AnatomicalRegions,
     "fg2024": PublishedRegions,
+    "fg2024-224": partial(PublishedRegions, 224),
 }
-"""Bundled region models by name: `anatomical` (default) and `fg2024` (the published code's)."""
+"""Bundled region models by name: `anatomical` (default), `fg2024` (the published code's, with radii in pixels
+of the frame) and `fg2024-224` (the same as they look in the 224 pixels of the published crops)."""
 
 
 def region_model(regions: "str | Path | RegionModel") -> RegionModel:

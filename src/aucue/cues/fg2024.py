@@ -47,17 +47,24 @@ class _Tables(NamedTuple):
 
 
 class PublishedRegions:
-    """Action-unit regions as the published code draws them (see the module's text)."""
+    """Action-unit regions as the published code draws them (see the module's text).
 
-    name = "fg2024"
+    Args:
+        side: Shorter side in pixels of the frame that is drawn in, whatever that of the landmarks: the
+            published code has crops of 224 pixels, in which a radius of 20 is a tenth of the face; in a crop
+            of 64 it would be a third. None draws in the frame of the landmarks.
+    """
+
     action_units = tuple(sorted(_SHAPES))
 
-    def __init__(self) -> None:
+    def __init__(self, side: int | None = None) -> None:
+        self.side = side
+        self.name = "fg2024" if side is None else f"fg2024-{side}"
         self._filled = filled_rows().flatten(0, 2)  # here, because torch.compile cannot follow how it is made
         self._tables: dict[tuple[torch.device, tuple[int, int], torch.dtype], _Tables] = {}
 
     def __reduce__(self) -> tuple:
-        return type(self), ()  # there is no state but tables, which are made anew
+        return type(self), (self.side,)  # there is no other state but tables, which are made anew
 
     def shapes(self, action_units: Sequence[int]) -> tuple[int, ...]:
         """Return the ids of the shapes of these action units, shared ones once (see `RegionModel`)."""
@@ -70,6 +77,10 @@ class PublishedRegions:
 
         The maps are the published ones divided by 255, before they are stretched.
         """
+        if self.side is not None:
+            scale = self.side / min(size)
+            landmarks = (landmarks + 0.5) * scale - 0.5
+            size = (round(size[0] * scale), round(size[1] * scale))
         known = landmarks.isfinite().flatten(1).all(1)
         landmarks = torch.where(known[:, None, None], landmarks, 0.0)
         ellipses = self._ellipses(landmarks, shapes, size)

@@ -10,10 +10,14 @@ from aucue.training.config import (
 )
 from aucue.training.fit import fit
 from aucue.training.module import GuidedModule
+from aucue.training.recipe import RECIPES, recipe_of, with_recipe
 
 __all__ = [
     "fit",
     "GuidedModule",
+    "RECIPES",
+    "recipe_of",
+    "with_recipe",
     "TrainConfig",
     "DataSettings",
     "ClassifierSettings",

@@ -85,7 +85,8 @@ class GuidanceSettings:
         loss: alignment loss between attention and cue.
         attention: which channels make the attention map.
         codebook: `facs`, `fg2024` or a YAML file.
-        regions: region model that draws the action units.
+        regions: region model that draws the action units; `fg2024-224` draws those of the published code as
+            they look at 224 pixels, whatever the input's size.
         cue_size: `attention` draws the cue on the very grid of the attention; `input` draws it at the input's
             size and resizes it as published, which shifts it by up to one cell (see `resize_map`).
     """
@@ -97,7 +98,7 @@ class GuidanceSettings:
     loss: Literal["cosine", "l1", "l2", "kl", "standardized-cosine"] = "cosine"
     attention: Literal["mean", "first-half", "second-half"] = "mean"
     codebook: str = "facs"
-    regions: Literal["anatomical", "fg2024"] = "anatomical"
+    regions: Literal["anatomical", "fg2024", "fg2024-224"] = "anatomical"
     cue_size: Literal["attention", "input"] = "attention"
 
 

@@ -41,6 +41,7 @@ from aucue.data import (
 from aucue.errors import InputError, OutputExistsError
 from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.module import GuidedModule
+from aucue.training.recipe import recipe_of
 
 MODEL_NAME = "model.safetensors"
 _HINTS = (
@@ -317,6 +318,7 @@ def _info(
         provenance={
             "trained_on": prepared.provenance,
             "settings": config.to_dict(),
+            "recipe": recipe_of(config),
             "date": date.today().isoformat(),
             "versions": {name: version(name) for name in ("aucue", "torch", "timm", "lightning")},
         },
