@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from aucue.errors import InputError
-from aucue.metrics import CONTROLS, MeanCues, centred_gaussian, control_cosines, map_cosine, uniform_map
+from aucue.metrics import (
+    CONTROLS,
+    MeanCues,
+    cam_at,
+    centred_gaussian,
+    control_cosines,
+    grid_ceiling,
+    map_cosine,
+    uniform_map,
+)
 
 CLASSES = ("neutral", "happiness", "surprise", "fear")
 LABELS = torch.tensor([1, 1, 1, 2, 2, 3, 0])
@@ -75,3 +84,23 @@ def test_state_is_one_map_per_class_and_merges(cue: torch.Tensor, means: MeanCue
 def test_wrong_size_is_named(means: MeanCues):
     with pytest.raises(InputError, match=r"\(2, 1, 8, 8\)"):
         means.update(torch.rand(2, 1, 8, 8), LABELS[:2], VALID[:2])
+
+
+def test_ceiling_of_a_grid_by_hand():
+    # A grid of one cell makes even maps only: cos of (1, 0) with (1, 1).
+    assert grid_ceiling(torch.tensor([[[[1.0, 0.0]]]]), (1, 1)).item() == pytest.approx(0.5**0.5)
+    assert grid_ceiling(torch.zeros(1, 1, 4, 4), (2, 2)).item() == 0
+
+
+def test_ceiling_of_a_grid_is_the_best_of_its_maps():
+    """Against least squares over all maps of the grid, resized one by one."""
+    cue = torch.rand(3, 1, 9, 12, dtype=torch.float64)
+    grid = (3, 4)
+    cells = torch.eye(12, dtype=torch.float64).view(12, 1, *grid)
+    basis = cam_at(cells, (9, 12)).flatten(1).T  # (pixels, cells)
+    best = (basis @ torch.linalg.lstsq(basis, cue.flatten(1).T).solution).T.view_as(cue)
+    torch.testing.assert_close(grid_ceiling(cue, grid), map_cosine(best, cue))
+
+
+def test_ceiling_of_the_cue_s_own_grid_is_one(cue: torch.Tensor):
+    torch.testing.assert_close(grid_ceiling(cue, (6, 8)), torch.ones(7))

@@ -11,6 +11,7 @@ from aucue.metrics.controls import (
     MeanCues,
     centred_gaussian,
     control_cosines,
+    grid_ceiling,
     uniform_map,
 )
 from aucue.metrics.cosine import attention_at, attention_cosine, cam_at, cam_cosine, map_cosine
@@ -57,6 +58,7 @@ __all__ = [
     "energy_inside",
     "expression_means",
     "expression_sums",
+    "grid_ceiling",
     "insertion_curve",
     "is_specific",
     "map_cosine",

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torchmetrics import Metric
 
 from aucue.errors import InputError
-from aucue.metrics.cosine import map_cosine
+from aucue.metrics.cosine import EPS, map_cosine
 
 GAUSSIAN_SIGMA = 0.25  # of each side; within a percent of the width that agrees best with AU maps
 
@@ -144,3 +145,32 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
         "mean of the class": means.same_class(cue, labels),
     }
     return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
+
+
+def grid_ceiling(cue: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The largest CAM-COS that any class map of a grid can reach: what its resolution alone allows.
+
+    Resizing a class map bilinearly (align_corners=False) is linear, so the nearest one to a cue is the cue's
+    orthogonal projection P onto what maps of that grid become: cos = ‖P cue‖ / ‖cue‖. Maps in [0, 1] reach
+    slightly less at most.
+
+    Args:
+        cue: AU maps (B, 1, H, W).
+        grid: Height and width of the class maps, at most H and W.
+
+    Returns:
+        Values (B,) in [0, 1], 0 for an empty cue.
+    """
+    rows, columns = (
+        torch.linalg.qr(_resizing(cells, pixels).to(cue.device)).Q
+        for cells, pixels in zip(grid, cue.shape[-2:], strict=True)
+    )
+    maps = cue[:, 0].double()
+    projected = rows.T @ maps @ columns  # in an orthonormal basis, so its norm is the projection's
+    return (projected.norm(dim=(1, 2)) / maps.norm(dim=(1, 2)).clamp(min=EPS)).to(cue.dtype)
+
+
+def _resizing(cells: int, pixels: int) -> Tensor:
+    """What each cell gives each pixel along one side, (pixels, cells)."""
+    unit = torch.eye(cells, dtype=torch.float64)[None, None]
+    return interpolate(unit, size=(pixels, cells), mode="bilinear", align_corners=False)[0, 0]

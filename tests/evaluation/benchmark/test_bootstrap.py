@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from aucue.errors import InputError
-from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap
+from aucue.evaluation.benchmark.bootstrap import Difference, means_over_seeds, paired_bootstrap
 from aucue.metrics import bootstrap
 from aucue.metrics.bootstrap import weighted_means
 
@@ -160,3 +160,28 @@ def test_the_same_seed_gives_the_same_interval():
 def test_other_images_cannot_be_paired():
     with pytest.raises(InputError, match=r"one shape \(seeds, 5\)"):
         both([[0.5] * 5], [[0.5] * 4])
+
+
+def test_images_and_seeds_are_drawn_for_all_models_alike():
+    """A model that is another one plus a constant differs by it in every replicate."""
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 3, 40)
+    values = random.normal(size=(1, 4, 2, 40))
+    values[0, :, 1, ::3] = NAN
+    observed, resampled = means_over_seeds(
+        np.concatenate([values, values + 0.25]), labels, np.array([True, False]), replicates=300
+    )
+    np.testing.assert_allclose(resampled[:, 1] - resampled[:, 0], 0.25)
+    expected = [slow_mean(np.ones(40), values[0, s, 0], labels, True) for s in range(4)]
+    assert observed[0, 0] == pytest.approx(np.mean(expected))
+    assert resampled[:, 0, 0].std() > 0
+
+
+def test_spread_over_seeds_is_in_the_interval():
+    """Images that are all alike leave the variance of the mean of S seeds drawn from S: sigma² / S."""
+    seeds = np.array([0.1, 0.2, 0.6])
+    values = np.broadcast_to(seeds[None, :, None, None], (1, 3, 1, 10))
+    labels = np.zeros(10, int)
+    _, resampled = means_over_seeds(values, labels, np.array([True]), replicates=20_000)
+    assert resampled.var() == pytest.approx(seeds.var() / 3, rel=0.03)
+    assert resampled.min() == pytest.approx(0.1)  # three times the same seed
