@@ -8,9 +8,7 @@ looks at the test part. A trial that is finished is not run again. What was lear
 """
 
 import argparse
-import csv
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,22 +23,12 @@ from torch import Tensor
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, load_model
 from aucue.classifiers.classifier import ClassifierOutput
-from aucue.data import CsvSource, prepare
 from aucue.evaluation import Evaluation, evaluate
-from aucue.facs import EXPRESSIONS
 from aucue.guidance import alignment, attention, contrast
-from aucue.training.config import (
-    ClassifierSettings,
-    DataSettings,
-    GuidanceSettings,
-    OptimizerSettings,
-    TrainConfig,
-    TrainerSettings,
-)
+from aucue.training.config import GuidanceSettings, TrainConfig
 from aucue.training.fit import fit
 from aucue.training.module import Batch, GuidedModule
-
-DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+from ferplus_set import prepared, small_network
 
 
 @dataclass(frozen=True)
@@ -184,54 +171,13 @@ class TrialModule(GuidedModule):
 
 
 def settings(path: Path, out: Path, trial: Trial, seed: int, epochs: int) -> TrainConfig:
-    """Settings that all trials share."""
-    return TrainConfig(
-        out=str(out),
-        data=DataSettings(str(path), augment="geometric", workers=0),
-        classifier=ClassifierSettings(
-            backbone="resnet10t", input_size=64, final_stride=4, options={"channels": [16, 32, 48, 64]}
-        ),
-        guidance=GuidanceSettings(
-            weight=trial.attention,
-            layers=list(trial.layers) if trial.layers else None,
-            regions=trial.regions,  # pyright: ignore[reportArgumentType]
-        ),
-        optimizer=OptimizerSettings(lr=3e-3),
-        trainer=TrainerSettings(precision="bf16-mixed"),
-        epochs=epochs,
-        select="last",
-        seed=seed,
+    """Settings of a trial: what all share, and where it is guided."""
+    guidance = GuidanceSettings(
+        weight=trial.attention,
+        layers=list(trial.layers) if trial.layers else None,
+        regions=trial.regions,  # pyright: ignore[reportArgumentType]
     )
-
-
-def prepared(out: Path) -> Path:
-    """FER+ with votes as soft labels, and a tenth of the training part, by label, as its validation part."""
-    folder = DATA / "ferplus"
-    labels, landmarks = out / "labels.csv", out / "landmarks.csv"
-    out.mkdir(parents=True, exist_ok=True)
-    votes = {row["file"]: row for row in csv.DictReader((folder / "meta.csv").open(newline=""))}
-    rows = list(csv.DictReader((folder / "labels.csv").open(newline="")))
-    generator = np.random.default_rng(0)
-    for label in EXPRESSIONS:
-        places = [i for i, r in enumerate(rows) if r["label"] == label and r["split"] == "train"]
-        for place in generator.choice(places, len(places) // 10, replace=False):
-            rows[place]["split"] = "val"
-    with labels.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "label", "split", *(f"p {label}" for label in EXPRESSIONS)])
-        for row in rows:
-            counts = [int(votes[row["file"]][label]) for label in EXPRESSIONS]
-            if not sum(counts):
-                counts = [int(label == row["label"]) for label in EXPRESSIONS]
-            writer.writerow([row["file"], row["label"], row["split"], *counts])
-    with landmarks.open("w", newline="") as file:
-        found = list(csv.DictReader((folder / "landmarks.csv").open(newline="")))
-        writer = csv.DictWriter(file, list(found[0]))
-        writer.writeheader()
-        writer.writerows(row for row in found if row["detector_ok"] == "1")
-    source = CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
-    prepare(source, out / "prepared", detector="none", size=72)
-    return out / "prepared"
+    return replace(small_network(path, out, seed, epochs), guidance=guidance)
 
 
 def main() -> None:

@@ -1,0 +1,77 @@
+"""FER+ and the small network that the scripts about recipes train on it."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from aucue.data import CsvSource, prepare
+from aucue.facs import EXPRESSIONS
+from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, TrainerSettings
+
+DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def small_network(path: Path, out: Path, seed: int, epochs: int) -> TrainConfig:
+    """Settings of a training: ResNet-10 of 16 to 64 channels at 64 x 64 pixels, maps of 16 x 16, bfloat16.
+
+    Args:
+        path: Prepared set.
+        out: Folder of the training.
+        seed: Of weights, order and augmentation.
+        epochs: Passes over the training part; the last one is kept.
+    """
+    return TrainConfig(
+        out=str(out),
+        data=DataSettings(str(path), augment="geometric", workers=0),
+        classifier=ClassifierSettings(
+            backbone="resnet10t", input_size=64, final_stride=4, options={"channels": [16, 32, 48, 64]}
+        ),
+        optimizer=OptimizerSettings(lr=3e-3),
+        trainer=TrainerSettings(precision="bf16-mixed"),
+        epochs=epochs,
+        select="last",
+        seed=seed,
+    )
+
+
+def prepared(out: Path, soft: bool = True) -> Path:
+    """FER+ with a tenth of the training part, by label, as its validation part; several processes may ask.
+
+    Args:
+        out: Where the set is made, unless it is there.
+        soft: Whether the votes are its soft labels.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / ".lock"):
+        return _prepared(out, out / ("prepared" if soft else "prepared-hard"), soft)
+
+
+def _prepared(out: Path, target: Path, soft: bool) -> Path:
+    folder = DATA / "ferplus"
+    labels, landmarks = out / ("labels.csv" if soft else "labels-hard.csv"), out / "landmarks.csv"
+    votes = {row["file"]: row for row in csv.DictReader((folder / "meta.csv").open(newline=""))}
+    rows = list(csv.DictReader((folder / "labels.csv").open(newline="")))
+    generator = np.random.default_rng(0)
+    for label in EXPRESSIONS:
+        places = [i for i, r in enumerate(rows) if r["label"] == label and r["split"] == "train"]
+        for place in generator.choice(places, len(places) // 10, replace=False):
+            rows[place]["split"] = "val"
+    with labels.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "split", *(f"p {label}" for label in EXPRESSIONS if soft)])
+        for row in rows:
+            counts = [int(votes[row["file"]][label]) for label in EXPRESSIONS]
+            if not sum(counts):
+                counts = [int(label == row["label"]) for label in EXPRESSIONS]
+            writer.writerow([row["file"], row["label"], row["split"], *(counts if soft else [])])
+    with landmarks.open("w", newline="") as file:
+        found = list(csv.DictReader((folder / "landmarks.csv").open(newline="")))
+        writer = csv.DictWriter(file, list(found[0]))
+        writer.writeheader()
+        writer.writerows(row for row in found if row["detector_ok"] == "1")
+    source = CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
+    prepare(source, target, detector="none", size=72)
+    return target
