@@ -5,9 +5,9 @@
 Trains the small network of `ferplus_set.py` once per recipe and seed on nine tenths of the training part
 (hard labels; the last epoch is kept) and evaluates it once on the test part, all arms by the same action-unit
 maps: codebook `facs`, regions `anatomical`; and by those of the paper beside. Nothing is chosen on the test
-part: the recipe was settled by `recipe_trials.py`. Everything resumes, and a finished cell is never run again;
-several processes may share a folder, one thread each. The folder then holds evidence.md and pictures; --docs
-brings the tables to docs/evidence.md and the picture without photographs to docs/images/evidence.png.
+part: the recipe was settled by `recipe_trials.py`. Everything resumes, and a finished cell is never run
+again; several processes may share a folder, one thread each. The folder then holds evidence.md and pictures;
+--docs brings the tables to docs/evidence.md and the picture without photographs to docs/images/evidence.png.
 """
 
 import argparse

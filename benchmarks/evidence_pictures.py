@@ -82,9 +82,10 @@ def shown(models: Mapping[str, Path], prepared: PreparedSet, label: str, k: int)
         image = prepared.dataset("test", eval_transform(model.input_size))[place]["image"]
         with torch.inference_mode():
             out = model(image[None])
+            class_map = normalize_cam(model.class_map(out, ids))
         probability, prediction = out.logits.softmax(dim=1)[0].max(dim=0)
         attended.append(normalize(attention(out.features[model.final_layer])[0, 0].numpy()))
-        class_maps.append(normalize_cam(model.class_map(out, ids))[0, 0].numpy())
+        class_maps.append(class_map[0, 0].numpy())
         named.append(f"says {model.classes[int(prediction)]}, {100 * float(probability):.0f} %")
     return Shown(
         label,
