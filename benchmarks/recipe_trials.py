@@ -1,14 +1,17 @@
 """Trials towards the recipe `aucue`: what makes maps truer, on held-out training faces of FER+ only.
 
-    python benchmarks/recipe_trials.py --out runs/trials [--only NAME ...]
+    python benchmarks/recipe_trials.py --out runs/trials [--only NAME ...] [--seed 0 1 2]
 
-Trains one small network per trial (ResNet-10 of 16 to 64 channels at 64 x 64 pixels, bfloat16, 5 epochs, one
-seed) on nine tenths of the training part, evaluates it on the last tenth, and writes results.md. Nothing here
+Trains one small network per trial and seed (ResNet-10 of 16 to 64 channels at 64 x 64 pixels, bfloat16, 5
+epochs) on nine tenths of the training part, evaluates it on the last tenth, and writes results.md: mean and
+standard deviation over the seeds of every trial (every figure of every seed in results.json). Nothing here
 looks at the test part. A trial that is finished is not run again. What was learnt is in docs/recipe.md.
 """
 
 import argparse
+import itertools
 import json
+import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,11 +27,14 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, load_model
 from aucue.classifiers.classifier import ClassifierOutput
 from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation.evidence_measures import MEASURES
 from aucue.guidance import alignment, attention, contrast
 from aucue.training.config import GuidanceSettings, TrainConfig
 from aucue.training.fit import fit
 from aucue.training.module import Batch, GuidedModule
 from ferplus_set import prepared, small_network
+
+SHOWN = ("accuracy", "balanced", "ATT-COS", "CAM-COS", "specific", "own face")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ TRIALS: Mapping[str, Trial] = {
     "unguided": Trial(),
     "attention": Trial(attention=4),
     "attention-fg2024-regions": Trial(attention=4, regions="fg2024"),
+    "attention-fg2024-224": Trial(attention=4, regions="fg2024-224"),
     "class-map": Trial(class_map=4),
     "both": Trial(attention=4, class_map=4),
     "both-contrast": Trial(attention=4, class_map=4, contrast=1),
@@ -185,52 +192,78 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/trials"))
     parser.add_argument("--only", nargs="*", default=list(TRIALS), choices=list(TRIALS))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", nargs="+", type=int, default=[0])
     parser.add_argument("--epochs", type=int, default=5)
     arguments = parser.parse_args()
     path = prepared(arguments.out)
-    for name in arguments.only:
-        folder = arguments.out / f"{name}-{arguments.epochs}-{arguments.seed}"
-        trial = TRIALS[name]
-        started = time.perf_counter()
-        model = fit(
-            settings(path, folder, trial, arguments.seed, arguments.epochs),
-            progress=False,
-            module=partial(TrialModule, trial=trial),
-        )
-        if not (folder / "evaluation" / "evaluation.json").exists():
-            classifier, info = load_model(model)
-            judged = replace(info, regions="anatomical")  # all trials by the same AU maps
-            where = folder / "evaluation"
-            evaluate((classifier, judged), path, "val", workers=0, out=where, evidence=True, progress=False)
-            print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
+    for seed, name in itertools.product(arguments.seed, arguments.only):
+        run(path, arguments.out / f"{name}-{arguments.epochs}-{seed}", TRIALS[name], seed, arguments.epochs)
     write(arguments.out)
 
 
+def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int) -> None:
+    """Train a trial and evaluate it on the validation part, unless that is done."""
+    started = time.perf_counter()
+    model = fit(
+        settings(path, folder, trial, seed, epochs),
+        progress=False,
+        module=partial(TrialModule, trial=trial),
+    )
+    where = folder / "evaluation"
+    if not (where / "evaluation.json").exists():
+        classifier, info = load_model(model)
+        judged = replace(info, regions="anatomical")  # all trials by the same AU maps
+        evaluate((classifier, judged), path, "val", workers=0, out=where, evidence=True, progress=False)
+        print(f"{folder.name}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
 def write(out: Path) -> None:
-    """A table of every trial that is finished."""
-    rows = []
-    for path in sorted(out.glob("*/evaluation/evaluation.json")):
-        rows.append({"trial": path.parents[1].name, **figures(Evaluation.load(path))})
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---|" + "---:|" * (len(rows[0]) - 1)]
-    for row in rows:
-        lines.append("| " + " | ".join(v if isinstance(v, str) else f"{v:.3f}" for v in row.values()) + " |")
+    """A table of the trials that are finished, in the order of their names; every seed in results.json."""
+    rows = [
+        {**_parts(path.parents[1].name), **figures(Evaluation.load(path))}
+        for path in sorted(out.glob("*/evaluation/evaluation.json"))
+    ]
+    trials: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["trial"], row["epochs"])):
+        trials.setdefault((row["trial"], row["epochs"]), []).append(row)
+    headlines = {f"{measure.name} {measure.figure}" for measure in MEASURES}
+    names = [name for name in rows[0] if name in SHOWN or name in headlines]
+    lines = ["| trial | epochs | seeds | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 2)]
+    for (trial, epochs), seeds in trials.items():
+        cells = [_mean_and_deviation([row.get(name) for row in seeds]) for name in names]
+        lines.append(f"| {trial} | {epochs} | {len(seeds)} | " + " | ".join(cells) + " |")
     (out / "results.md").write_text("\n".join(lines) + "\n")
     (out / "results.json").write_text(json.dumps(rows, indent=1))
     print("\n".join(lines))
 
 
+def _parts(folder: str) -> dict[str, Any]:
+    """Trial, epochs and seed by the name of a folder."""
+    trial, epochs, seed = folder.rsplit("-", 2)
+    return {"trial": trial, "epochs": int(epochs), "seed": int(seed)}
+
+
+def _mean_and_deviation(values: list[float | None]) -> str:
+    """Mean and standard deviation over the seeds in which a figure is defined."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    spread = f" ± {statistics.stdev(known):.3f}" if len(known) > 1 else ""
+    return f"{statistics.mean(known):.3f}{spread}"
+
+
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """The figures of one trial."""
-    return {
-        "accuracy": evaluation.classification.accuracy,
-        "balanced": evaluation.classification.balanced_accuracy,
-        "ATT-COS": evaluation.guided_att_cos.macro,
-        "CAM-COS": evaluation.cam_cos.macro,
-        "specific": evaluation.specificity["class map"].macro,
-        "own face": evaluation.own_face["class map"].macro,
-        **{name: estimate.macro for name, estimate in evaluation.evidence.items()},
-    }
+    values = (
+        evaluation.classification.accuracy,
+        evaluation.classification.balanced_accuracy,
+        evaluation.guided_att_cos.macro,
+        evaluation.cam_cos.macro,
+        evaluation.specificity["class map"].macro,
+        evaluation.own_face["class map"].macro,
+    )
+    evidence = {name: estimate.macro for name, estimate in evaluation.evidence.items()}
+    return {**dict(zip(SHOWN, values, strict=True)), **evidence}
 
 
 if __name__ == "__main__":
