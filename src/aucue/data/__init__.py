@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Transform,
         eval_transform,
         geometric_transform,
+        strong_transform,
         train_transform,
     )
 
@@ -50,6 +51,8 @@ _HOME = {
         "Transform",
         "FaceTransform",
         "RandomMirror",
+        "strong_transform",
+        "strong_transform",
         "train_transform",
         "geometric_transform",
         "eval_transform",

@@ -27,14 +27,15 @@ class DataSettings:
         holdout: share of the training split that selects the model when the set has no `val` split;
             stratified by label, never splitting a person.
         augment: `published` (random rotation, crop, mirror, grey, jitter, erasing), its `geometric` half,
-            which short trainings from scratch prefer, or `none`.
+            which short trainings from scratch prefer, `strong` for long trainings that have to hold on other
+            cameras, or `none`.
         batch_size: samples per optimisation step on each device.
         workers: loader processes; null chooses what fits this machine. The result does not depend on it.
     """
 
     path: str
     holdout: float = 0.1
-    augment: Literal["published", "geometric", "none"] = "published"
+    augment: Literal["published", "strong", "geometric", "none"] = "published"
     batch_size: int = 64
     workers: int | None = None
 

@@ -36,6 +36,7 @@ from aucue.data import (
     on_ranks,
     open_prepared,
     split_holdout,
+    strong_transform,
     train_transform,
 )
 from aucue.errors import InputError, OutputExistsError
@@ -51,7 +52,12 @@ _HINTS = (
     "logging interval",
     "`broadcast_buffers`",
 )
-_AUGMENT = {"published": train_transform, "geometric": geometric_transform, "none": eval_transform}
+_AUGMENT = {
+    "published": train_transform,
+    "strong": strong_transform,
+    "geometric": geometric_transform,
+    "none": eval_transform,
+}
 
 
 def fit(
