@@ -3,7 +3,7 @@
     python benchmarks/box.py --out runs/box
 
 Two trainings with the recipe `aucue` on FER+ votes, strongly augmented, nine tenths of the training part:
-first at 48 x 48 pixels, which is cheap, then from those weights at 64 x 64 pixels with maps of 16 x 16. Nothing
+first at 48 x 48 pixels, then from those weights at 64 x 64 pixels with maps of 16 x 16. Nothing
 here looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
 """
 

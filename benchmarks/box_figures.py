@@ -1,0 +1,184 @@
+"""What the model in the box can do: three test sets, faces found by our own detector; speed on one core.
+
+    python benchmarks/box_figures.py --model runs/box/stage-2/model.safetensors --out runs/box-figures [--card]
+
+Prepares the test part of FER+, all of `london` and all of `sfhq` with dlib (no landmarks given), evaluates the
+model once on each, with evidence on FER+, and times prediction with attention and class map. None of this
+selects anything. The folder then holds figures.md and the evaluations; --card brings the tables to
+MODEL_CARD.md.
+"""
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aucue.cams import normalize_cam
+from aucue.classifiers import boxed_model, load_model
+from aucue.data import CsvSource, open_prepared, prepare
+from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation.evidence_measures import cards
+from aucue.guidance import attention
+from aucue.metrics.bootstrap import percentile_interval, resampled_means
+from evidence_tables import paste, table, with_interval
+from ferplus_set import DATA
+
+CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
+SETS = ("ferplus", "london", "sfhq")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A set that was looked at.
+
+    Attributes:
+        evaluation: The figures.
+        labels: What each face shows (N,).
+        predictions: What the model called it (N,).
+        found: Whether dlib found it (N,); others were read as the widened box or the centre of the picture.
+    """
+
+    evaluation: Evaluation
+    labels: NDArray
+    predictions: NDArray
+    found: NDArray
+
+
+def main() -> None:
+    """Prepare, evaluate, time, tabulate."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, help="model file; default the one in the box")
+    parser.add_argument("--out", type=Path, default=Path("runs/box-figures"))
+    parser.add_argument("--card", action="store_true", help="bring the tables to MODEL_CARD.md")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = arguments.model or boxed_model()
+    sets = {name: measure(model, name, arguments.out) for name in SETS}
+    texts = {
+        "sets": sets_table(sets),
+        "expressions": expressions_table(sets),
+        "evidence": evidence_table(sets["ferplus"].evaluation),
+        "speed": speed_table(model),
+    }
+    blocks = {name: f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in texts.items()}
+    (arguments.out / "figures.md").write_text("\n\n".join(blocks.values()) + "\n", encoding="utf-8")
+    print("\n\n".join(texts.values()))
+    if arguments.card:
+        paste(CARD, blocks)
+
+
+def measure(model: Path, name: str, out: Path) -> Measured:
+    """Look at one set, its faces found by dlib; done once."""
+    folder, path = out / name, out / "sets" / name
+    if not (folder / "evaluation.json").exists():
+        out.mkdir(parents=True, exist_ok=True)
+        source = CsvSource(DATA / name, test_rows(name, out), DATA / name / "images", name=name)
+        prepare(source, path, size=96)
+        evaluate(model, path, "test", workers=0, out=folder, evidence=name == "ferplus")
+    rows = list(csv.DictReader((folder / "per_image.csv").open(newline="")))
+    return Measured(
+        Evaluation.load(folder / "evaluation.json"),
+        np.array([row["label"] for row in rows]),
+        np.array([row["prediction"] for row in rows]),
+        open_prepared(path).dataset("test").landmarks_valid,
+    )
+
+
+def test_rows(name: str, out: Path) -> Path:
+    """A table of the test faces: the test part of FER+, and all of a set that was never trained on."""
+    rows = list(csv.DictReader((DATA / name / "labels.csv").open(newline="")))
+    chosen = [row for row in rows if name != "ferplus" or row["split"] == "test"]
+    path = out / f"{name}.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "split"])
+        writer.writerows([row["file"], row["label"], "test"] for row in chosen)
+    return path.resolve()
+
+
+def sets_table(sets: dict[str, Measured]) -> str:
+    """Accuracy and mean recall of every set, on the faces that were found and on all."""
+    rows = []
+    for name, its in sets.items():
+        for which, kept in (("found by dlib", its.found), ("all", np.ones_like(its.found))):
+            rows.append([name, which, str(kept.sum()), *accuracies(its.labels[kept], its.predictions[kept])])
+    return table(["set", "faces", "number", "accuracy", "mean recall"], rows)
+
+
+def accuracies(labels: NDArray, predictions: NDArray) -> list[str]:
+    """Accuracy and mean recall with 95 % bootstrap intervals over the faces."""
+    right = (labels == predictions).astype(float)
+    ids = np.unique(labels, return_inverse=True)[1]
+    observed, drawn = resampled_means(np.stack([right, right]), ids, np.array([False, True]))
+    return [with_interval(observed[k], drawn[:, k]) for k in range(2)]
+
+
+def expressions_table(sets: dict[str, Measured]) -> str:
+    """Recall of every expression with a 95 % bootstrap interval, and the number of faces, by set."""
+    rows = []
+    for label in sets["ferplus"].evaluation.classes:
+        shown = [its.predictions[its.labels == label] == label for its in sets.values()]
+        rows.append([label, *(f"{share(right)} of {len(right)}" if len(right) else "" for right in shown)])
+    return table(["recall on all faces", *sets], rows)
+
+
+def share(right: NDArray) -> str:
+    """A share with its 95 % bootstrap interval."""
+    observed, drawn = resampled_means(right[None].astype(float), np.zeros(len(right)), np.array([False]))
+    low, high = percentile_interval(drawn[:, 0])
+    return f"{observed[0]:.2f} ({low:.2f} to {high:.2f})"
+
+
+def evidence_table(evaluation: Evaluation) -> str:
+    """Cosines, specificity and the measures of evidence, with what to read them against."""
+    controls = " ".join(f"{name} {mean.macro:.2f}" for name, mean in evaluation.controls.items())
+    rows = [
+        ["ATT-COS", f"{evaluation.guided_att_cos.macro:.3f}", controls],
+        ["CAM-COS", f"{evaluation.cam_cos.macro:.3f}", controls],
+        ["specificity of the class map", f"{evaluation.specificity['class map'].macro:.3f}", "chance 0.17"],
+    ]
+    rows += [[card.measure.title, card.text, card.reference] for card in cards(evaluation)]
+    return table(["FER+ test", "value", "to read it against"], rows)
+
+
+def speed_table(model: Path) -> str:
+    """Milliseconds per face of prediction, attention and class map on one core, median of 30 passes."""
+    classifier, _ = load_model(model)
+    classifier = classifier.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    @torch.inference_mode()
+    def explain(images: torch.Tensor) -> None:
+        out = classifier(images)
+        attention(out.features[classifier.final_layer])
+        normalize_cam(classifier.class_map(out, out.logits.argmax(1)))
+
+    size, rows = classifier.input_size, []
+    for batch in (1, 32):
+        images = torch.randint(256, (batch, 3, size, size), dtype=torch.uint8)
+        rows.append([str(batch), f"{1000 * median_seconds(lambda: explain(images)) / batch:.2f}"])
+    return table(["batch", "ms per face"], rows)
+
+
+def median_seconds(work: Callable[[], None], times: int = 30) -> float:
+    """Median time of one call, after three to warm up."""
+    for _ in range(3):
+        work()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    main()
