@@ -1,9 +1,9 @@
 """What the model in the box can do: three test sets, faces found by our own detector; speed on one core.
 
-    python benchmarks/box_figures.py --model runs/box/stage-2/model.safetensors --out runs/box-figures [--card]
+    python benchmarks/box_figures.py [--model FILE] --out runs/box-figures [--card]
 
-Prepares the test part of FER+, all of `london` and all of `sfhq` with dlib (no landmarks given), evaluates the
-model once on each, with evidence on FER+, and times prediction with attention and class map. None of this
+Prepares the test part of FER+, all of `london` and all of `sfhq` with dlib (no landmarks given), evaluates
+the model once on each, with evidence on FER+, and times prediction with attention and class map. None of this
 selects anything. The folder then holds figures.md and the evaluations; --card brings the tables to
 MODEL_CARD.md.
 """
@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def speed_table(model: Path) -> str:
     size, rows = classifier.input_size, []
     for batch in (1, 32):
         images = torch.randint(256, (batch, 3, size, size), dtype=torch.uint8)
-        rows.append([str(batch), f"{1000 * median_seconds(lambda: explain(images)) / batch:.2f}"])
+        rows.append([str(batch), f"{1000 * median_seconds(partial(explain, images)) / batch:.2f}"])
     return table(["batch", "ms per face"], rows)
 
 
