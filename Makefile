@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench docs lock clean
 help:
 	@echo "make demo   train with and without guidance on rendered faces, write a report (a few minutes)"
 	@echo "make test   ruff, pyright, pytest with coverage"
 	@echo "make lint   ruff and pyright alone"
 	@echo "make bench  timings of the hot paths on this machine"
+	@echo "make docs   the guides as a site in runs/site"
 	@echo "make lock   rewrite requirements.lock from what .venv holds (after changing dependencies)"
 	@echo "make clean  remove .venv and caches (runs/ stays)"
 
@@ -35,6 +36,10 @@ test: lint
 
 bench: $(READY)
 	@for script in cues guidance cams landmarks; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+docs: $(READY)
+	@$(BIN)/mkdocs build --strict --quiet --site-dir runs/site
+	@echo "Open runs/site/index.html"
 
 # Without local version labels and without torch's CUDA packages, which torch pins itself where it needs them.
 lock: $(READY)
