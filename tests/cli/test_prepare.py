@@ -146,7 +146,7 @@ def test_findings_are_shown_and_give_status_1(tmp_path: Path, capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     found = [line for line in lines if line.startswith("Found")]
     assert found[0] == f"Found: {tmp_path}/fer2013.csv, line 5: 3 pixels instead of 2304; left out."
-    assert found[1] == "Found: train/anger: 1 samples instead of 3,995."
+    assert found[1] == "Found: train/anger: 1 sample instead of 3,995."
     assert (len(found), found[10]) == (11, f"Found 12 more; see {out}/findings.csv")
     assert len((out / "findings.csv").read_text().splitlines()) == 23
     description = json.loads((out / "aucue.json").read_text())

@@ -91,7 +91,7 @@ def test_quoted_fields_and_windows_line_ends(tmp_path: Path, fer: Path) -> None:
 def test_numbers_of_pictures_are_compared_with_the_published(fer: Path) -> None:
     findings = FER2013Source(fer).findings
     assert len(findings) == 21
-    assert findings[0] == Finding("train/anger", "1 samples instead of 3,995")
+    assert findings[0] == Finding("train/anger", "1 sample instead of 3,995")
     assert findings[7] == Finding("val/anger", "0 samples instead of 467")
     # 28,709 training, 3,589 public and 3,589 private pictures; per class as in Goodfellow et al., pp. 3-4.
     instead = [int(what.split()[-1].replace(",", "")) for _, what in findings]
@@ -260,7 +260,7 @@ def test_broken_rows_of_ferplus(ferplus: Path) -> None:
     ]
     assert source.findings[:4] == (
         Finding("train/pictures", "4 samples instead of 28,709"),
-        Finding("val/pictures", "1 samples instead of 3,589"),
+        Finding("val/pictures", "1 sample instead of 3,589"),
         Finding("test/pictures", "3 samples instead of 3,589"),
         Finding(
             str(votes),

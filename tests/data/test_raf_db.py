@@ -40,7 +40,12 @@ def test_published_numbers() -> None:
     expected = _PARTS[False].expected
     assert sum(count for (split, _), count in expected.items() if split == "train") == 12271
     assert sum(count for (split, _), count in expected.items() if split == "test") == 3068
-    assert sum(_PARTS[True].expected.values()) == 3954
+    compound = _PARTS[True].expected
+    by_class = {name: count for (split, name), count in compound.items() if split == "all splits"}
+    assert (
+        sum(by_class.values()) == compound["train", "all classes"] + compound["test", "all classes"] == 3954
+    )
+    assert (by_class["happily surprised"], by_class["angrily disgusted"]) == (697, 841)
 
 
 def test_originals(tmp_path: Path, pictures: list[Picture]) -> None:
@@ -84,10 +89,12 @@ def test_compound(tmp_path: Path) -> None:
     assert [source[index].label for index in range(22)] == [picture.label for picture in pictures]
     assert source.classes[0] == "happily surprised"
     assert source.classes[10] == "disgustedly surprised"
-    assert source.findings == [
+    assert source.findings[:3] == [
         ("train/all classes", "11 samples instead of 3,162"),
         ("test/all classes", "11 samples instead of 792"),
+        ("all splits/happily surprised", "2 samples instead of 697"),
     ]
+    assert len(source.findings) == 2 + 11
     # Guidance needs no more than the name of the codebook.
     assert AUCue("compound", source.classes).codebook["happily surprised"] == (1, 2, 5, 6, 12, 25, 26, 27)
 

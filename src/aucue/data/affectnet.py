@@ -23,9 +23,17 @@ from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
 
 _CLASSES = {7: EXPRESSIONS, 8: (*EXPRESSIONS, "contempt")}
-_TRAINING = {7: 283_901, 8: 287_651}
+_TRAINING = {
+    "neutral": 74_874,
+    "happiness": 134_415,
+    "surprise": 14_090,
+    "fear": 6_378,
+    "anger": 24_882,
+    "disgust": 3_803,
+    "sadness": 25_459,
+    "contempt": 3_750,
+}
 _VALIDATION = 500
-_EVERY_CLASS = "all classes"
 _LICENCE = "AffectNet: non-commercial research only, under the agreement with its authors"
 
 
@@ -163,13 +171,12 @@ def _find_layout(root: Path, layout: str) -> Literal["csv", "annotations"]:
 def _miscounted(counts: Mapping[tuple[str, str], int], classes: int) -> list[Finding]:
     """Numbers of pictures that are not as published.
 
-    Per class, only those of the validation set are known. With contempt, 3,999 pictures circulate as well as
-    4,000.
+    With contempt, 3,999 validation pictures circulate as well as 4,000.
     """
-    found = {("test", name): counts.get(("test", name), 0) for name in _CLASSES[classes]}
-    expected = dict.fromkeys(found, _VALIDATION)
-    if classes == 8 and sorted(found.values()) == [_VALIDATION - 1, *[_VALIDATION] * 7]:
-        expected = found
-    training = sum(count for (split, _), count in counts.items() if split == "train")
-    whole = ("train", _EVERY_CLASS)
-    return count_findings({whole: training, **found}, {whole: _TRAINING[classes], **expected})
+    names = _CLASSES[classes]
+    found = {(split, name): counts.get((split, name), 0) for split in ("train", "test") for name in names}
+    validation = {("test", name): _VALIDATION for name in names}
+    there = {pair: found[pair] for pair in validation}
+    if classes == 8 and sorted(there.values()) == [_VALIDATION - 1, *[_VALIDATION] * 7]:
+        validation = there
+    return count_findings(found, {**{("train", name): _TRAINING[name] for name in names}, **validation})

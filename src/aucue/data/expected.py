@@ -32,5 +32,6 @@ def count_findings(
     for split, name in dict.fromkeys((*expected, *found)):
         there, should = found.get((split, name), 0), expected.get((split, name), 0)
         if there != should:
-            findings.append(Finding(f"{split}/{name}", f"{there:,} samples instead of {should:,}"))
+            samples = f"{there:,} sample{'' if there == 1 else 's'}"
+            findings.append(Finding(f"{split}/{name}", f"{samples} instead of {should:,}"))
     return findings

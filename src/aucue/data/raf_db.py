@@ -1,6 +1,7 @@
 """Source: RAF-DB (Li, Deng & Du, CVPR 2017; Li & Deng, IEEE Transactions on Image Processing 2019)."""
 
 import hashlib
+import itertools
 import math
 import os
 import re
@@ -44,7 +45,8 @@ ATTRIBUTES = {
 
 _LICENCE = "RAF-DB: non-commercial research only, under the agreement with its authors"
 _BASIC = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-_EVERY_CLASS = "all classes"
+_COMPOUND_COUNTS = (697, 266, 129, 163, 86, 738, 150, 560, 176, 841, 148)
+_EVERY_CLASS, _EVERY_SPLIT = "all classes", "all splits"
 _LIST, _ORIGINAL, _ALIGNED = "EmoLabel/list_patition_label.txt", "Image/original", "Image/aligned"
 _BOXES, _MANUAL = "Annotation/boundingbox", "Annotation/manual"
 _LINE = re.compile(r"(\S+)\s+(\d+)")
@@ -73,8 +75,11 @@ class _Part:
 
     def count(self, entries: Sequence["_Entry"]) -> Mapping[tuple[str, str], int]:
         """Photographs per split and class, as far as their published numbers are known."""
-        every = all(name == _EVERY_CLASS for _, name in self.expected)
-        return Counter((entry.split, _EVERY_CLASS if every else entry.label) for entry in entries)
+        found: Counter[tuple[str, str]] = Counter()
+        for entry in entries:
+            for pair in itertools.product((entry.split, _EVERY_SPLIT), (entry.label, _EVERY_CLASS)):
+                found[pair] += pair in self.expected
+        return found
 
 
 _PARTS = {
@@ -91,7 +96,16 @@ _PARTS = {
             for name, count in zip(_BASIC, counts, strict=True)
         },
     ),
-    True: _Part("compound", COMPOUND, COMPOUND, {("train", _EVERY_CLASS): 3162, ("test", _EVERY_CLASS): 792}),
+    True: _Part(
+        "compound",
+        COMPOUND,
+        COMPOUND,
+        {
+            ("train", _EVERY_CLASS): 3162,
+            ("test", _EVERY_CLASS): 792,
+            **{(_EVERY_SPLIT, name): n for name, n in zip(COMPOUND, _COMPOUND_COUNTS, strict=True)},
+        },
+    ),
 }
 
 
