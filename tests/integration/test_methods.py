@@ -60,7 +60,7 @@ def test_method_from_faces_to_explanation(
         data=DataSettings(str(faces.path), batch_size=14, workers=0),
         classifier=ClassifierSettings(method, input_size=SIDE, **TINY.get(method, CONVOLUTIONAL)),
         guidance=GuidanceSettings(weight=weight),
-        epochs=2,
+        epochs=1,
     )
     model = fit(config, progress=False)
 

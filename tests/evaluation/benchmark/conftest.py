@@ -19,10 +19,15 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def table(rendered: Path) -> dict[str, Any]:
     """Grid of a guided network and its unguided twin, each read out in two ways."""
+    return small_table(rendered)
+
+
+def small_table(data: Path) -> dict[str, Any]:
+    """The content of `table` for a prepared set."""
     return {
         "name": "small",
         "settings": {
-            "data.path": str(rendered),
+            "data.path": str(data),
             "data.batch_size": 16,
             "data.workers": 0,
             "classifier.backbone": "test_resnet",

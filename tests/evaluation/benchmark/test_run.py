@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from filelock import FileLock
@@ -15,37 +15,58 @@ from aucue.errors import AucueError, InputError
 from aucue.evaluation import Evaluation
 from aucue.evaluation.benchmark import Grid, collect, is_finished, run_cell, run_grid, write_tables
 
+from .conftest import small_table
+
+
+class Run(NamedTuple):
+    """A grid that was run: its folder, and which cells failed, for which reason."""
+
+    grid: Grid
+    out: Path
+    failures: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def runs(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Run]:
+    """The grid and one training more, which breaks: in this process, and by two processes side by side."""
+    table, folder = small_table(rendered), tmp_path_factory.mktemp("runs")
+    table["axes"]["guidance"]["broken"] = {"guidance.layers": ["layer9"]}
+    grid = Grid.from_dict(table)
+    outs = {jobs: folder / str(jobs) for jobs in (1, 2)}
+    return {j: Run(grid, out, run_grid(grid, out, jobs=j, progress=False)) for j, out in outs.items()}
+
 
 def results(grid: Grid, out: Path) -> dict[str, tuple[dict[str, Any], str]]:
-    """Figures and rows of every evaluation of a grid."""
+    """Figures and rows of every evaluation of a grid, without those of the broken training."""
     found = {}
     for row in grid.rows:
-        for seed in grid.seeds:
+        for seed in grid.seeds if row.place["guidance"] != "broken" else ():
             folder = grid.evaluation(out, row, seed)
             figures = Evaluation.load(folder / "evaluation.json").to_dict()
             found[f"{row.label} {seed}"] = figures, (folder / "per_image.csv").read_text()
     return found
 
 
-def test_every_row_is_trained_and_evaluated_once(table: dict[str, Any], tmp_path: Path) -> None:
-    grid = Grid.from_dict(table)
-    assert run_grid(grid, tmp_path, progress=False) == {}
-    assert all(is_finished(cell, tmp_path) for cell in grid.cells)
-    found = results(grid, tmp_path)
-    assert set(found) == {f"{row.label} 0" for row in grid.rows}
+def test_every_row_is_trained_and_evaluated_once(runs: dict[int, Run]) -> None:
+    grid, out, failures = runs[1]
+    finished = [cell for cell in grid.cells if is_finished(cell, out)]
+    assert len(finished) == 2
+    found = results(grid, out)
+    assert set(found) == {f"{m} / {g} 0" for m in ("CAM", "LayerCAM") for g in ("unguided", "guided")}
     assert {figures["model"]["method"] for figures, _ in found.values()} == {"cam", "layercam"}
     assert {figures["data"]["faces"] for figures, _ in found.values()} == {21}
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != ".lock"}
-    assert run_grid(grid, tmp_path, progress=False) == {}
+    paths = [path for cell in finished for path in cell.folder(out).rglob("*") if path.name != ".lock"]
+    written = {path: path.stat().st_mtime_ns for path in paths}
+    assert run_grid(grid, out, progress=False) == failures  # the broken one is tried again
     assert {path: path.stat().st_mtime_ns for path in written} == written
-    seconds = json.loads((grid.cells[0].folder(tmp_path) / "seconds.json").read_text())
+    seconds = json.loads((finished[0].folder(out) / "seconds.json").read_text())
     assert seconds["train"] > 0
 
 
 def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
     table: dict[str, Any], tmp_path: Path
 ) -> None:
-    table["settings"]["epochs"] = 8
+    table["settings"]["epochs"] = 6
     grid = Grid.from_dict(table)
     run_grid(grid, tmp_path / "undisturbed", progress=False)
     killed = tmp_path / "killed"
@@ -70,24 +91,18 @@ def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
     assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
-def test_cells_side_by_side_give_the_same_results(table: dict[str, Any], tmp_path: Path) -> None:
-    grid = Grid.from_dict(table)
-    assert run_grid(grid, tmp_path / "one", progress=False) == {}
-    assert run_grid(grid, tmp_path / "two", jobs=2, progress=False) == {}
-    assert results(grid, tmp_path / "two") == results(grid, tmp_path / "one")
+def test_cells_side_by_side_give_the_same_results(runs: dict[int, Run]) -> None:
+    one, two = runs[1], runs[2]
+    assert results(two.grid, two.out) == results(one.grid, one.out)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_broken_cell_is_noted_and_the_others_go_on(
-    jobs: int, table: dict[str, Any], tmp_path: Path
-) -> None:
-    table["axes"]["guidance"]["broken"] = {"guidance.layers": ["layer9"]}
-    grid = Grid.from_dict(table)
-    failures = run_grid(grid, tmp_path, jobs=jobs, progress=False)
-    (broken,) = (cell for cell in grid.cells if not is_finished(cell, tmp_path))
+def test_a_broken_cell_is_noted_and_the_others_go_on(jobs: int, runs: dict[int, Run]) -> None:
+    grid, out, failures = runs[jobs]
+    (broken,) = (cell for cell in grid.cells if not is_finished(cell, out))
     assert set(failures) == {broken.name}
     assert "'layer9' is no layer of test_resnet" in failures[broken.name]
-    assert (broken.folder(tmp_path) / "failure.txt").read_text().strip() == failures[broken.name]
+    assert (broken.folder(out) / "failure.txt").read_text().strip() == failures[broken.name]
 
 
 def test_a_cell_that_another_process_runs_is_left_alone(table: dict[str, Any], tmp_path: Path) -> None:
