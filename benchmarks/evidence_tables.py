@@ -228,12 +228,12 @@ def room_table(results: Results) -> str:
     rows = [[arm, *(results.mean(c).text(k) for c in columns.values())] for k, arm in enumerate(results.arms)]
     template = results.mean("control mean of the class")
     ceilings = {name: results.mean(f"ceiling {name}") for name in columns}
-    rows.append(["template: mean map of the class on other faces", *[f"{template.values[0]:.3f}"] * 2])
-    rows.append(
-        ["ceiling: the face's own map on the grid", *(f"{c.values[0]:.3f}" for c in ceilings.values())]
-    )
-    best = results.mean("ceiling best").values[0]
-    rows.append(["bound: the best map of the grid", f"{best:.3f}", ""])
+    drawn = [results.mean(f"drawn {name}").values[0] for name in columns]
+    rows += [
+        ["template: mean map of the class on other faces", *[f"{template.values[0]:.3f}"] * 2],
+        ["the face's own map, drawn on the grid", *(f"{value:.3f}" for value in drawn)],
+        ["ceiling: the best map of the grid", *(f"{c.values[0]:.3f}" for c in ceilings.values())],
+    ]
     limits = {"ceiling": ceilings, "template": dict.fromkeys(columns, template)}
     unguided = results.arms.index("unguided")
     for limit, its in limits.items():
@@ -292,9 +292,8 @@ def seeds_table(cells: Mapping[str, Sequence[Path]]) -> str:
 def draw_ceilings(model: Path, path: Path) -> dict[str, NDArray]:
     """What maps of the network's grid could reach at most, per test face (N,), NaN without an AU map.
 
-    "ceiling CAM-COS" and "ceiling ATT-COS" are the cosines of the face's own AU map, drawn on the grid of the
-    last layer and then resized as class maps and attention are, with itself at the input's size; "ceiling
-    best" is the largest CAM-COS that any map of that grid can have, see `grid_ceiling`.
+    "ceiling CAM-COS" and "ceiling ATT-COS" are the largest that any map of that grid can have, see
+    `grid_ceiling`; "drawn ..." are those of the face's own AU map, drawn on that grid.
     """
     classifier, _ = load_model(model)
     prepared = open_prepared(path)
@@ -304,17 +303,18 @@ def draw_ceilings(model: Path, path: Path) -> dict[str, NDArray]:
     dataset = prepared.dataset("test", eval_transform(classifier.input_size))
     draw, scale = AUCue("facs", prepared.classes, "anatomical"), classifier.input_size / prepared.size
     landmarks = (torch.from_numpy(dataset.landmarks) + 0.5) * scale - 0.5
-    found: dict[str, list[torch.Tensor]] = {"CAM-COS": [], "ATT-COS": [], "best": []}
+    resizings = {"CAM-COS": cam_at, "ATT-COS": attention_at}
+    found: dict[str, list[torch.Tensor]] = {}
     for points, labels in zip(landmarks.split(64), torch.from_numpy(dataset.labels).split(64), strict=True):
         cue, coarse = draw(points, labels, size), draw(points, labels, size, cells)
-        values = (
-            map_cosine(cam_at(coarse.map, size), cue.map),
-            map_cosine(attention_at(coarse.map, size), cue.map),
-            grid_ceiling(cue.map, cells),
-        )
-        for its, value in zip(found.values(), values, strict=True):
-            its.append(torch.where(cue.valid, value, torch.nan))
-    return {f"ceiling {name}": torch.cat(its).double().numpy() for name, its in found.items()}
+        for name, resize in resizings.items():
+            values = {
+                f"ceiling {name}": grid_ceiling(cue.map, cells, resize),
+                f"drawn {name}": map_cosine(resize(coarse.map, size), cue.map),
+            }
+            for column, value in values.items():
+                found.setdefault(column, []).append(torch.where(cue.valid, value, torch.nan))
+    return {column: torch.cat(its).double().numpy() for column, its in found.items()}
 
 
 def read_faces(folder: Path) -> tuple[tuple[tuple[str, str], ...], dict[str, NDArray]]:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from aucue.errors import InputError
 from aucue.metrics import (
     CONTROLS,
     MeanCues,
+    attention_at,
     cam_at,
     centred_gaussian,
     control_cosines,
@@ -92,14 +94,15 @@ def test_ceiling_of_a_grid_by_hand():
     assert grid_ceiling(torch.zeros(1, 1, 4, 4), (2, 2)).item() == 0
 
 
-def test_ceiling_of_a_grid_is_the_best_of_its_maps():
+@pytest.mark.parametrize("resize", [cam_at, attention_at])
+def test_ceiling_of_a_grid_is_the_best_of_its_maps(resize: Callable[..., torch.Tensor]):
     """Against least squares over all maps of the grid, resized one by one."""
     cue = torch.rand(3, 1, 9, 12, dtype=torch.float64)
     grid = (3, 4)
     cells = torch.eye(12, dtype=torch.float64).view(12, 1, *grid)
-    basis = cam_at(cells, (9, 12)).flatten(1).T  # (pixels, cells)
+    basis = resize(cells, (9, 12)).flatten(1).T  # (pixels, cells)
     best = (basis @ torch.linalg.lstsq(basis, cue.flatten(1).T).solution).T.view_as(cue)
-    torch.testing.assert_close(grid_ceiling(cue, grid), map_cosine(best, cue))
+    torch.testing.assert_close(grid_ceiling(cue, grid, resize), map_cosine(best, cue))
 
 
 def test_ceiling_of_the_cue_s_own_grid_is_one(cue: torch.Tensor):

@@ -4,15 +4,14 @@ In an aligned frame the cues of different faces resemble each other, so a fixed 
 cosine. A figure of a network speaks only as far as it exceeds these.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torchmetrics import Metric
 
 from aucue.errors import InputError
-from aucue.metrics.cosine import EPS, map_cosine
+from aucue.metrics.cosine import EPS, cam_at, map_cosine
 
 GAUSSIAN_SIGMA = 0.25  # of each side; within a percent of the width that agrees best with AU maps
 
@@ -147,22 +146,25 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
     return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
 
 
-def grid_ceiling(cue: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The largest CAM-COS that any class map of a grid can reach: what its resolution alone allows.
+def grid_ceiling(
+    cue: Tensor, grid: tuple[int, int], resize: Callable[[Tensor, tuple[int, int]], Tensor] = cam_at
+) -> Tensor:
+    """The largest cosine with each cue that any map of a grid can reach: what its resolution alone allows.
 
-    Resizing a class map bilinearly (align_corners=False) is linear, so the nearest one to a cue is the cue's
-    orthogonal projection P onto what maps of that grid become: cos = ‖P cue‖ / ‖cue‖. Maps in [0, 1] reach
-    slightly less at most.
+    Resizing is linear in the map, so the nearest one to a cue is the cue's orthogonal projection P onto what
+    maps of that grid become: cos = ‖P cue‖ / ‖cue‖. Maps that may not be negative reach slightly less at
+    most.
 
     Args:
         cue: AU maps (B, 1, H, W).
-        grid: Height and width of the class maps, at most H and W.
+        grid: Height and width of the maps, at most H and W.
+        resize: How they are resized: `cam_at` (CAM-COS) or `attention_at` (ATT-COS).
 
     Returns:
         Values (B,) in [0, 1], 0 for an empty cue.
     """
     rows, columns = (
-        torch.linalg.qr(_resizing(cells, pixels).to(cue.device)).Q
+        torch.linalg.qr(_resizing(cells, pixels, resize).to(cue.device)).Q
         for cells, pixels in zip(grid, cue.shape[-2:], strict=True)
     )
     maps = cue[:, 0].double()
@@ -170,7 +172,6 @@ def grid_ceiling(cue: Tensor, grid: tuple[int, int]) -> Tensor:
     return (projected.norm(dim=(1, 2)) / maps.norm(dim=(1, 2)).clamp(min=EPS)).to(cue.dtype)
 
 
-def _resizing(cells: int, pixels: int) -> Tensor:
+def _resizing(cells: int, pixels: int, resize: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
     """What each cell gives each pixel along one side, (pixels, cells)."""
-    unit = torch.eye(cells, dtype=torch.float64)[None, None]
-    return interpolate(unit, size=(pixels, cells), mode="bilinear", align_corners=False)[0, 0]
+    return resize(torch.eye(cells, dtype=torch.float64)[None, None], (pixels, cells))[0, 0]
