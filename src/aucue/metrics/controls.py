@@ -120,6 +120,7 @@ CONTROLS = {
     "uniform": "the same value everywhere",
     "centre": "a blob at the image's centre",
     "mean face": "mean action-unit map of other faces, all expressions alike",
+    "wrong expression": "action-unit map of another expression on the same face, each in turn",
     "mean of the class": "mean action-unit map of other faces with the same expression",
 }
 
@@ -133,7 +134,8 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
         means: Sums over all faces.
 
     Returns:
-        Name (see `CONTROLS`) to values (B,) and their validity (B,), false where there is no other face.
+        Name to values (B,) and their validity (B,), false where there is no other face; of all `CONTROLS` but
+        "wrong expression", which takes the landmarks of each face, see `wrong_expressions`.
     """
     size = (cue.shape[-2], cue.shape[-1])
     everywhere = torch.ones(len(cue), dtype=torch.bool, device=cue.device)
@@ -144,6 +146,23 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
         "mean of the class": means.same_class(cue, labels),
     }
     return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
+
+
+def wrong_expressions(ids: Tensor, places: Tensor, with_cue: Tensor) -> Tensor:
+    """Another expression for each face, every one in turn.
+
+    Args:
+        ids: Class ids (B,).
+        places: Numbers of the faces (B,), which say whose turn it is.
+        with_cue: Ids of the E classes that have action units (E,).
+
+    Returns:
+        Ids (B,); the face's own where there is no other.
+    """
+    own = ids[:, None] == with_cue
+    has_cue, at, number_ = own.any(dim=1), own.int().argmax(dim=1), len(with_cue)
+    step = torch.where(has_cue, 1 + places % max(number_ - 1, 1), places)
+    return with_cue[(at + step) % number_]
 
 
 def grid_ceiling(
