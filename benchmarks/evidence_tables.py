@@ -77,22 +77,35 @@ class Results:
     """All evaluations: one table of values per face for each arm and seed.
 
     Args:
-        cells: Folders of the trainings by arm, for the same seeds.
-        path: The prepared set.
+        evaluation: One of them.
+        labels: Class names of the faces (N,).
+        tables: By arm, for every seed, column -> values (N,), NaN where a face takes no part.
     """
 
-    def __init__(self, cells: Mapping[str, Sequence[Path]], path: Path):
-        self.arms = tuple(cells)
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        labels: NDArray,
+        tables: Mapping[str, Sequence[Mapping[str, NDArray]]],
+    ):
+        self.evaluation, self.labels = evaluation, labels
+        self.arms, self.tables = tuple(tables), list(tables.values())
+        self._means: dict[tuple[str, bool], tuple[NDArray, NDArray]] = {}
+
+    @classmethod
+    def read(cls, cells: Mapping[str, Sequence[Path]], path: Path) -> "Results":
+        """From the folders of the trainings by arm, for the same seeds, and the prepared set."""
         found = {arm: [read_faces(folder) for folder in folders] for arm, folders in cells.items()}
         faces = {keys for its in found.values() for keys, _ in its}
         if len(faces) > 1:
             raise SystemExit("the evaluations were made on different faces, which cannot be compared")
         first = cells[OURS][0]
-        self.evaluation = Evaluation.load(first / "evaluation" / "evaluation.json")
-        self.labels = np.array([label for _, label in faces.pop()])
         ceilings = draw_ceilings(first / "model.safetensors", path)
-        self.tables = [[table | ceilings for _, table in its] for its in found.values()]
-        self._means: dict[tuple[str, bool], tuple[NDArray, NDArray]] = {}
+        return cls(
+            Evaluation.load(first / "evaluation" / "evaluation.json"),
+            np.array([label for _, label in faces.pop()]),
+            {arm: [columns | ceilings for _, columns in its] for arm, its in found.items()},
+        )
 
     def estimate(self, figure: Figure) -> Estimate:
         """A figure of every arm."""
@@ -132,7 +145,7 @@ def blocks(cells: Mapping[str, Sequence[Path]], path: Path) -> dict[str, str]:
         cells: Folders of the trainings by arm (unguided, fg2024, aucue), for the same seeds.
         path: The prepared set.
     """
-    results = Results(cells, path)
+    results = Results.read(cells, path)
     found = {
         "targets": targets_table(results),
         "measures": measures_table(results),
