@@ -3,9 +3,9 @@
     python benchmarks/recipe_trials.py --out runs/trials [--only NAME ...] [--seed 0 1 2]
 
 Trains the small network of `ferplus_set.py` once per trial and seed on nine tenths of the training part,
-evaluates it on the last tenth, and writes results.md: mean and standard deviation over the seeds of every trial
-(every figure of every seed in results.json). Nothing here looks at the test part. A trial that is finished is
-not run again. What was learnt is in docs/recipe.md.
+evaluates it on the last tenth, and writes results.md: mean and standard deviation over the seeds of every
+trial (every figure of every seed in results.json). Nothing here looks at the test part. A trial that is
+finished is not run again. What was learnt is in docs/recipe.md.
 """
 
 import argparse
