@@ -16,6 +16,7 @@ from aucue.data import eval_transform, open_prepared
 from aucue.evaluation import Evaluation
 from aucue.evaluation.benchmark.bootstrap import means_over_seeds
 from aucue.evaluation.evidence_measures import MEASURES
+from aucue.guidance import resize_map
 from aucue.metrics import CHANGES, CONTROLS, FILLS, attention_at, cam_at, grid_ceiling, map_cosine
 from aucue.metrics.bootstrap import percentile_interval
 
@@ -290,10 +291,14 @@ def room_table(results: Results) -> str:
     rows = [[arm, *(results.mean(c).text(k) for c in columns.values())] for k, arm in enumerate(results.arms)]
     template = results.mean("control mean of the class")
     ceilings = {name: results.mean(f"ceiling {name}") for name in columns}
-    drawn = [results.mean(f"drawn {name}").values[0] for name in columns]
+    own = {
+        what: [f"{results.mean(f'{what} {name}').values[0]:.3f}" for name in columns]
+        for what in ("drawn", "resized")
+    }
     rows += [
         ["template: mean map of the class on other faces", *[f"{template.values[0]:.3f}"] * 2],
-        ["the face's own map, drawn on the grid", *(f"{value:.3f}" for value in drawn)],
+        ["the face's own map, drawn on the grid (`cue_size: attention`)", *own["drawn"]],
+        ["the face's own map, resized to the grid (`cue_size: input`)", *own["resized"]],
         ["ceiling: the best map of the grid", *(f"{c.values[0]:.3f}" for c in ceilings.values())],
     ]
     limits = {"ceiling": ceilings, "template": dict.fromkeys(columns, template)}
@@ -355,7 +360,8 @@ def draw_ceilings(model: Path, path: Path) -> dict[str, NDArray]:
     """What maps of the network's grid could reach at most, per test face (N,), NaN without an AU map.
 
     "ceiling CAM-COS" and "ceiling ATT-COS" are the largest that any map of that grid can have, see
-    `grid_ceiling`; "drawn ..." are those of the face's own AU map, drawn on that grid.
+    `grid_ceiling`; "drawn ..." are those of the face's own AU map, drawn on that grid, "resized ..." those of
+    that map resized to the grid as alignment does: what attention is trained for (`cue_size`).
     """
     classifier, _ = load_model(model)
     prepared = open_prepared(path)
@@ -373,6 +379,7 @@ def draw_ceilings(model: Path, path: Path) -> dict[str, NDArray]:
             values = {
                 f"ceiling {name}": grid_ceiling(cue.map, cells, resize),
                 f"drawn {name}": map_cosine(resize(coarse.map, size), cue.map),
+                f"resized {name}": map_cosine(resize(resize_map(cue.map, cells), size), cue.map),
             }
             for column, value in values.items():
                 found.setdefault(column, []).append(torch.where(cue.valid, value, torch.nan))
