@@ -10,17 +10,22 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import load_model
+from aucue.classifiers import Classifier, load_model
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, open_prepared
 from aucue.faces import landmarks as scheme
 from aucue.guidance import attention
+from aucue.metrics import attention_at, cam_at, map_cosine
 from aucue.pictures import colormap, normalize, overlay, panel, upsample
 
 TILE = 200
 SMOOTH = 3  # drawn larger, then shrunk
 OPEN_LINES = (scheme.JAW, scheme.LEFT_BROW, scheme.RIGHT_BROW, scheme.NOSE_BRIDGE, scheme.NOSTRILS)
 CLOSED_LINES = (scheme.LEFT_EYE, scheme.RIGHT_EYE, scheme.OUTER_LIP, scheme.INNER_LIP)
+
+
+Words = tuple[NDArray, str]
+"""A map (h, w) in [0, 1], and what is written below it."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,13 @@ class Shown:
         label: Its expression.
         photograph: Stored crop (S, S, 3).
         landmarks: (68, 2) in pixels of the crop.
-        maps: The expected map, then the attention of every arm, then the class map of its expression by every
-            arm, each (h, w) in [0, 1].
-        named: What every arm calls it, and how surely.
+        maps: The expected map, the attention of every arm, the class map of its expression by every arm.
     """
 
     label: str
     photograph: NDArray
     landmarks: NDArray
-    maps: tuple[NDArray, ...]
-    named: tuple[str, ...]
+    maps: tuple[Words, ...]
 
 
 def write_pictures(models: Mapping[str, Path], path: Path, out: Path, k: int) -> tuple[Path, Path]:
@@ -73,26 +75,34 @@ def shown(models: Mapping[str, Path], prepared: PreparedSet, label: str, k: int)
     if len(members) < k:
         raise SystemExit(f"the test part has {len(members)} faces of {label} with landmarks, not {k}")
     place = int(members[k - 1])
-    sample, ids = stored[place], torch.tensor([number])
-    size = (sample["image"].shape[-2], sample["image"].shape[-1])
-    cue = AUCue("facs", prepared.classes)(sample["landmarks"][None], ids, size)
-    attended, class_maps, named = [], [], []
-    for file in models.values():
-        model, _ = load_model(file)
-        image = prepared.dataset("test", eval_transform(model.input_size))[place]["image"]
-        with torch.inference_mode():
-            out = model(image[None])
-            class_map = normalize_cam(model.class_map(out, ids))
-        probability, prediction = out.logits.softmax(dim=1)[0].max(dim=0)
-        attended.append(normalize(attention(out.features[model.final_layer])[0, 0].numpy()))
-        class_maps.append(class_map[0, 0].numpy())
-        named.append(f"says {model.classes[int(prediction)]}, {100 * float(probability):.0f} %")
+    sample, draw = stored[place], AUCue("facs", prepared.classes)
+    looks = [look(load_model(file)[0], prepared, place, draw) for file in models.values()]
+    side = sample["image"].shape[-1]
+    expected = draw(sample["landmarks"][None], torch.tensor([number]), (side, side)).map[0, 0].numpy()
     return Shown(
         label,
         sample["image"].permute(1, 2, 0).numpy(),
         sample["landmarks"].numpy(),
-        (cue.map[0, 0].numpy(), *attended, *class_maps),
-        tuple(named),
+        ((expected, ""), *(attended for attended, _ in looks), *(class_map for _, class_map in looks)),
+    )
+
+
+@torch.inference_mode()
+def look(model: Classifier, prepared: PreparedSet, place: int, draw: AUCue) -> tuple[Words, Words]:
+    """Attention and class map of a face's expression, with their cosines and what the model says."""
+    size = (model.input_size, model.input_size)
+    sample = prepared.dataset("test", eval_transform(model.input_size))[place]
+    ids = torch.tensor([sample["label"]])
+    cue = draw(sample["landmarks"][None], ids, size).map
+    out = model(sample["image"][None])
+    probability, prediction = out.logits.softmax(dim=1)[0].max(dim=0)
+    attended = attention(out.features[model.final_layer])
+    class_map = normalize_cam(model.class_map(out, ids))
+    cosines = [float(map_cosine(m, cue)) for m in (attention_at(attended, size), cam_at(class_map, size))]
+    says = f"says {model.classes[int(prediction)]}, {100 * float(probability):.0f} %"
+    return (
+        (normalize(attended[0, 0].numpy()), f"cosine {cosines[0]:.2f}; {says}"),
+        (class_map[0, 0].numpy(), f"cosine {cosines[1]:.2f}"),
     )
 
 
@@ -101,7 +111,7 @@ def draw_page(faces: Sequence[Shown], arms: Sequence[str], tiles: Sequence[Seque
     what = ("attention", "class map")
     titles = ["", "expected", *(f"{name}: {arm}" for name in what for arm in arms)]
     rows = [
-        panel(its, titles if k == 0 else None, [face.label, "", *face.named, *face.named], tile_size=TILE)
+        panel(its, titles if k == 0 else None, [face.label, *(w for _, w in face.maps)], tile_size=TILE)
         for k, (face, its) in enumerate(zip(faces, tiles, strict=True))
     ]
     gap = round(0.1 * TILE)  # of the margins that every row has, one is enough between two
@@ -116,35 +126,36 @@ def draw_page(faces: Sequence[Shown], arms: Sequence[str], tiles: Sequence[Seque
 def on_photograph(face: Shown) -> list[NDArray]:
     """The photograph, and every map over it."""
     large = np.asarray(Image.fromarray(face.photograph).resize((TILE, TILE), Image.Resampling.BICUBIC))
-    return [large, *(overlay(large, map_, opacity=0.55) for map_ in face.maps)]
+    return [large, *(overlay(large, map_, opacity=0.55) for map_, _ in face.maps)]
 
 
 def on_outlines(face: Shown) -> list[NDArray]:
     """The outlines of the landmarks, alone and over every map."""
     points, side = (face.landmarks + 0.5) / face.photograph.shape[0], (TILE, TILE)
-    blank = np.full((TILE, TILE, 3), 246, np.uint8)
-    tiles = [draw_outlines(blank, points, (50, 50, 64))]
-    return tiles + [
-        draw_outlines(colormap(upsample(map_, side)), points, (255, 255, 255)) for map_ in face.maps
-    ]
+    blank = draw_outlines(np.full((*side, 3), 246, np.uint8), points, (50, 50, 64))
+    grounds = [colormap(upsample(map_, side)) for map_, _ in face.maps]
+    rimmed = [draw_outlines(ground, points, (13, 10, 44), width=3.5) for ground in grounds]
+    return [blank, *(draw_outlines(ground, points, (255, 255, 255)) for ground in rimmed)]
 
 
-def draw_outlines(ground: NDArray, points: NDArray, color: tuple[int, int, int]) -> NDArray:
+def draw_outlines(
+    ground: NDArray, points: NDArray, color: tuple[int, int, int], width: float = 1.6
+) -> NDArray:
     """Jaw, brows, nose, eyes and lips as lines.
 
     Args:
         ground: Picture (S, S, 3).
         points: Landmarks (68, 2) as shares of the picture's side.
         color: Of the lines.
+        width: Of the lines, in pixels.
     """
     side = SMOOTH * len(ground)
     mask = Image.new("L", (side, side), 0)
     draw = ImageDraw.Draw(mask)
     for part in (*OPEN_LINES, *CLOSED_LINES):
         line = [(float(x), float(y)) for x, y in points[part] * side]
-        draw.line(
-            [*line, line[0]] if part in CLOSED_LINES else line, fill=215, width=2 * SMOOTH, joint="curve"
-        )
+        line += line[:1] if part in CLOSED_LINES else []
+        draw.line(line, fill=225, width=round(width * SMOOTH), joint="curve")
     picture = Image.fromarray(ground)
     picture.paste(color, mask=mask.resize(picture.size, Image.Resampling.LANCZOS))
     return np.asarray(picture)

@@ -16,11 +16,14 @@ from aucue.data import eval_transform, open_prepared
 from aucue.evaluation import Evaluation
 from aucue.evaluation.benchmark.bootstrap import means_over_seeds
 from aucue.evaluation.evidence_measures import MEASURES
+from aucue.guidance import resize_map
 from aucue.metrics import CHANGES, CONTROLS, FILLS, attention_at, cam_at, grid_ceiling, map_cosine
 from aucue.metrics.bootstrap import percentile_interval
 
 BASELINES = ("unguided", "fg2024")
 OURS = "aucue"
+SPECIFIC = 0.92  # share of faces that was aimed at
+_CURVES = {"deletion": ("lower", -1.0), "insertion": ("higher", 1.0)}  # better; sign of the gain
 
 
 @dataclass(frozen=True)
@@ -61,32 +64,49 @@ class Estimate:
     def difference(self, arm: int, baseline: int, better: str) -> str:
         """Difference of two arms and its interval, bold where that lies on the good side of 0."""
         drawn = self.resampled[:, arm] - self.resampled[:, baseline]
-        low, high = percentile_interval(drawn)
-        good = {"higher": low > 0, "lower": high < 0}.get(better, False)
         text = with_interval(self.values[arm] - self.values[baseline], drawn, sign="+")
-        return f"**{text}**" if good else text
+        return f"**{text}**" if self.verdict(arm, baseline, better) == "yes" else text
+
+    def verdict(self, arm: int, baseline: int, better: str) -> str:
+        """Whether one arm is better than another: "yes", "no", or "not clear" where the interval holds 0."""
+        low, high = percentile_interval(self.resampled[:, arm] - self.resampled[:, baseline])
+        good, bad = {"higher": (low > 0, high < 0), "lower": (high < 0, low > 0)}.get(better, (False, False))
+        return "yes" if good else "no" if bad else "not clear"
 
 
 class Results:
     """All evaluations: one table of values per face for each arm and seed.
 
     Args:
-        cells: Folders of the trainings by arm, for the same seeds.
-        path: The prepared set.
+        evaluation: One of them.
+        labels: Class names of the faces (N,).
+        tables: By arm, for every seed, column -> values (N,), NaN where a face takes no part.
     """
 
-    def __init__(self, cells: Mapping[str, Sequence[Path]], path: Path):
-        self.arms = tuple(cells)
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        labels: NDArray,
+        tables: Mapping[str, Sequence[Mapping[str, NDArray]]],
+    ):
+        self.evaluation, self.labels = evaluation, labels
+        self.arms, self.tables = tuple(tables), list(tables.values())
+        self._means: dict[tuple[str, bool], tuple[NDArray, NDArray]] = {}
+
+    @classmethod
+    def read(cls, cells: Mapping[str, Sequence[Path]], path: Path) -> "Results":
+        """From the folders of the trainings by arm, for the same seeds, and the prepared set."""
         found = {arm: [read_faces(folder) for folder in folders] for arm, folders in cells.items()}
         faces = {keys for its in found.values() for keys, _ in its}
         if len(faces) > 1:
             raise SystemExit("the evaluations were made on different faces, which cannot be compared")
         first = cells[OURS][0]
-        self.evaluation = Evaluation.load(first / "evaluation" / "evaluation.json")
-        self.labels = np.array([label for _, label in faces.pop()])
         ceilings = draw_ceilings(first / "model.safetensors", path)
-        self.tables = [[table | ceilings for _, table in its] for its in found.values()]
-        self._means: dict[tuple[str, bool], tuple[NDArray, NDArray]] = {}
+        return cls(
+            Evaluation.load(first / "evaluation" / "evaluation.json"),
+            np.array([label for _, label in faces.pop()]),
+            {arm: [columns | ceilings for _, columns in its] for arm, its in found.items()},
+        )
 
     def estimate(self, figure: Figure) -> Estimate:
         """A figure of every arm."""
@@ -126,8 +146,9 @@ def blocks(cells: Mapping[str, Sequence[Path]], path: Path) -> dict[str, str]:
         cells: Folders of the trainings by arm (unguided, fg2024, aucue), for the same seeds.
         path: The prepared set.
     """
-    results = Results(cells, path)
+    results = Results.read(cells, path)
     found = {
+        "targets": targets_table(results),
         "measures": measures_table(results),
         "controls": controls_table(results),
         "room": room_table(results),
@@ -179,7 +200,7 @@ def figures(layer: str, deepest: str) -> tuple[Figure, ...]:
         one("energy inside", "energy class map"),
     ]
     for fill in FILLS:
-        for name, better, sign in (("deletion", "lower", -1.0), ("insertion", "higher", 1.0)):
+        for name, (better, sign) in _CURVES.items():
             ours, chance = f"{name} {fill} class map", f"{name} {fill} chance"
             lines.append(one(f"{name}, {fill} fill", ours, better))
             lines.append(
@@ -192,12 +213,54 @@ def figures(layer: str, deepest: str) -> tuple[Figure, ...]:
     return (*lines, one(f"randomised down to {deepest}", f"randomised {deepest}", "near 0"))
 
 
+TARGETS = (
+    ("CAM-COS", ("fg2024",)),
+    *((f"action units hidden, {fill} fill: ratio", BASELINES) for fill in FILLS),
+    *((f"{name}, {fill} fill: gain over random order", BASELINES) for fill in FILLS for name in _CURVES),
+)
+"""What the recipe was to do better, and than whom."""
+
+
+def targets_table(results: Results) -> str:
+    """What the recipe was to reach, and whether it did: beyond what other faces and seeds would change."""
+    by_title = {figure.title: figure for figure in all_figures(results)}
+    ours, unguided = (results.arms.index(name) for name in (OURS, "unguided"))
+    specific = results.estimate(by_title["specificity of the class map"])
+    reached = "yes" if specific.values[ours] >= SPECIFIC else "no"
+    rows = [["specificity of the class map", f"at least {SPECIFIC}", specific.text(ours), reached]]
+    for title, baselines in TARGETS:
+        estimate, figure = results.estimate(by_title[title]), by_title[title]
+        for name in baselines:
+            baseline = results.arms.index(name)
+            found = estimate.difference(ours, baseline, figure.better)
+            rows.append(
+                [
+                    title,
+                    f"{figure.better} than {name}",
+                    found,
+                    estimate.verdict(ours, baseline, figure.better),
+                ]
+            )
+    accuracy = results.estimate(by_title["accuracy"])
+    _, high = percentile_interval(accuracy.resampled[:, ours] - accuracy.resampled[:, unguided])
+    found = accuracy.difference(ours, unguided, "higher")
+    rows.append(
+        ["accuracy", "not lower than unguided, within the interval", found, "yes" if high >= 0 else "no"]
+    )
+    return table(["", "target", "found", "reached"], rows)
+
+
+def all_figures(results: Results) -> tuple[Figure, ...]:
+    """The lines of the table of measures for these evaluations."""
+    stages = [name for name in results.evaluation.evidence if name.startswith("randomised ")]
+    return figures(results.evaluation.attention_layer, stages[-1].removeprefix("randomised "))
+
+
 def measures_table(results: Results) -> str:
     """Every measure of every arm, and the differences to both baselines."""
-    stages = [name for name in results.evaluation.evidence if name.startswith("randomised ")]
     ours, baselines = results.arms.index(OURS), [results.arms.index(name) for name in BASELINES]
     rows = []
-    for figure in figures(results.evaluation.attention_layer, stages[-1].removeprefix("randomised ")):
+    for figure in all_figures(results):
         estimate = results.estimate(figure)
         cells = [estimate.text(arm) for arm in range(len(results.arms))]
         cells += [estimate.difference(ours, baseline, figure.better) for baseline in baselines]
@@ -228,12 +291,16 @@ def room_table(results: Results) -> str:
     rows = [[arm, *(results.mean(c).text(k) for c in columns.values())] for k, arm in enumerate(results.arms)]
     template = results.mean("control mean of the class")
     ceilings = {name: results.mean(f"ceiling {name}") for name in columns}
-    rows.append(["template: mean map of the class on other faces", *[f"{template.values[0]:.3f}"] * 2])
-    rows.append(
-        ["ceiling: the face's own map on the grid", *(f"{c.values[0]:.3f}" for c in ceilings.values())]
-    )
-    best = results.mean("ceiling best").values[0]
-    rows.append(["bound: the best map of the grid", f"{best:.3f}", ""])
+    own = {
+        what: [f"{results.mean(f'{what} {name}').values[0]:.3f}" for name in columns]
+        for what in ("drawn", "resized")
+    }
+    rows += [
+        ["template: mean map of the class on other faces", *[f"{template.values[0]:.3f}"] * 2],
+        ["the face's own map, drawn on the grid (`cue_size: attention`)", *own["drawn"]],
+        ["the face's own map, resized to the grid (`cue_size: input`)", *own["resized"]],
+        ["ceiling: the best map of the grid", *(f"{c.values[0]:.3f}" for c in ceilings.values())],
+    ]
     limits = {"ceiling": ceilings, "template": dict.fromkeys(columns, template)}
     unguided = results.arms.index("unguided")
     for limit, its in limits.items():
@@ -292,9 +359,9 @@ def seeds_table(cells: Mapping[str, Sequence[Path]]) -> str:
 def draw_ceilings(model: Path, path: Path) -> dict[str, NDArray]:
     """What maps of the network's grid could reach at most, per test face (N,), NaN without an AU map.
 
-    "ceiling CAM-COS" and "ceiling ATT-COS" are the cosines of the face's own AU map, drawn on the grid of the
-    last layer and then resized as class maps and attention are, with itself at the input's size; "ceiling
-    best" is the largest CAM-COS that any map of that grid can have, see `grid_ceiling`.
+    "ceiling CAM-COS" and "ceiling ATT-COS" are the largest that any map of that grid can have, see
+    `grid_ceiling`; "drawn ..." are those of the face's own AU map, drawn on that grid, "resized ..." those of
+    that map resized to the grid as alignment does: what attention is trained for (`cue_size`).
     """
     classifier, _ = load_model(model)
     prepared = open_prepared(path)
@@ -304,17 +371,19 @@ def draw_ceilings(model: Path, path: Path) -> dict[str, NDArray]:
     dataset = prepared.dataset("test", eval_transform(classifier.input_size))
     draw, scale = AUCue("facs", prepared.classes, "anatomical"), classifier.input_size / prepared.size
     landmarks = (torch.from_numpy(dataset.landmarks) + 0.5) * scale - 0.5
-    found: dict[str, list[torch.Tensor]] = {"CAM-COS": [], "ATT-COS": [], "best": []}
+    resizings = {"CAM-COS": cam_at, "ATT-COS": attention_at}
+    found: dict[str, list[torch.Tensor]] = {}
     for points, labels in zip(landmarks.split(64), torch.from_numpy(dataset.labels).split(64), strict=True):
         cue, coarse = draw(points, labels, size), draw(points, labels, size, cells)
-        values = (
-            map_cosine(cam_at(coarse.map, size), cue.map),
-            map_cosine(attention_at(coarse.map, size), cue.map),
-            grid_ceiling(cue.map, cells),
-        )
-        for its, value in zip(found.values(), values, strict=True):
-            its.append(torch.where(cue.valid, value, torch.nan))
-    return {f"ceiling {name}": torch.cat(its).double().numpy() for name, its in found.items()}
+        for name, resize in resizings.items():
+            values = {
+                f"ceiling {name}": grid_ceiling(cue.map, cells, resize),
+                f"drawn {name}": map_cosine(resize(coarse.map, size), cue.map),
+                f"resized {name}": map_cosine(resize(resize_map(cue.map, cells), size), cue.map),
+            }
+            for column, value in values.items():
+                found.setdefault(column, []).append(torch.where(cue.valid, value, torch.nan))
+    return {column: torch.cat(its).double().numpy() for column, its in found.items()}
 
 
 def read_faces(folder: Path) -> tuple[tuple[tuple[str, str], ...], dict[str, NDArray]]:

@@ -17,7 +17,7 @@ from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, prepare
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation, evaluate, write_comparison, write_report
-from aucue.evaluation.evidence import Evidence, chosen_faces, with_evidence, wrong_expressions
+from aucue.evaluation.evidence import Evidence, chosen_faces, with_evidence
 from aucue.evaluation.evidence_measures import MEASURES, cards, side_by_side
 from aucue.evaluation.observer import Seen
 from aucue.facs import EXPRESSIONS
@@ -234,15 +234,6 @@ def test_chosen_faces_by_hand():
     assert chosen_faces(labels, valid, [3], 9).tolist() == []
     with pytest.raises(InputError, match="at least one face"):
         chosen_faces(labels, valid, [1], 0)
-
-
-def test_wrong_expressions_by_hand():
-    with_cue = torch.tensor([1, 2, 3])
-    own = torch.tensor([1, 1, 3, 3, 0, 0])
-    places = torch.tensor([0, 1, 0, 1, 0, 1])
-    # The others of 1 are 2 and 3, those of 3 are 1 and 2; neutral (0) has all three.
-    assert wrong_expressions(own, places, with_cue).tolist() == [2, 3, 1, 2, 1, 2]
-    assert wrong_expressions(torch.tensor([5]), torch.tensor([7]), torch.tensor([5])).tolist() == [5]
 
 
 def handmade(random_regions: list[float]) -> Evaluation:

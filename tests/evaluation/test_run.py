@@ -27,9 +27,10 @@ class Naive:
         draw = AUCue("facs", EXPRESSIONS)
         self.att: dict[str, list[float]] = {layer: [] for layer in classifier.layers}
         self.cam, self.cams, self.labels, self.cues, self.specific = [], [], [], [], []
-        self.correct = []
+        self.correct, self.wrong = [], []
         dataset = faces.dataset("test", transform=eval_transform(SIDE))
-        for sample in dataset:
+        for index in range(len(dataset)):
+            sample = dataset[index]
             with torch.no_grad():
                 out = classifier(sample["image"][None])
             label = sample["label"]
@@ -40,6 +41,9 @@ class Naive:
                 continue
             self.labels.append(label)
             self.cues.append(cue.map.double().flatten())
+            other = 1 + (label + index % 5) % 6  # the other five in turn
+            assert other != label
+            self.wrong.append(cosine(draw(landmarks, torch.tensor([other]), size).map, self.cues[-1]))
             for layer, features in out.features.items():
                 attention = features.mean(1, keepdim=True)
                 low = attention.min().clamp(max=0)
@@ -103,6 +107,7 @@ def test_controls(evaluation: Evaluation, naive: Naive):
     uniform = [cosine(torch.ones(SIDE * SIDE), cue) for cue in cues]
     assert evaluation.controls["mean of the class"].macro == pytest.approx(naive.macro(same), abs=1e-5)
     assert evaluation.controls["uniform"].macro == pytest.approx(naive.macro(uniform), abs=1e-5)
+    assert evaluation.controls["wrong expression"].macro == pytest.approx(naive.macro(naive.wrong), abs=1e-5)
 
 
 def test_own_face(evaluation: Evaluation, naive: Naive):

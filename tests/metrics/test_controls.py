@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -7,12 +8,14 @@ from aucue.errors import InputError
 from aucue.metrics import (
     CONTROLS,
     MeanCues,
+    attention_at,
     cam_at,
     centred_gaussian,
     control_cosines,
     grid_ceiling,
     map_cosine,
     uniform_map,
+    wrong_expressions,
 )
 
 CLASSES = ("neutral", "happiness", "surprise", "fear")
@@ -66,7 +69,7 @@ def test_a_single_face_has_no_others(cue: torch.Tensor):
 
 def test_control_cosines(cue: torch.Tensor, means: MeanCues):
     cosines = control_cosines(cue[:6], LABELS[:6], means)
-    assert list(cosines) == list(CONTROLS)
+    assert [*cosines] == [name for name in CONTROLS if name != "wrong expression"]
     torch.testing.assert_close(cosines["uniform"][0], map_cosine(cue[:6], uniform_map((6, 8))))
     expected = torch.cosine_similarity(cue[0].flatten(), (cue[1] + cue[2]).flatten(), dim=0)
     assert cosines["mean of the class"][0][0].item() == pytest.approx(expected.item(), abs=1e-6)
@@ -92,15 +95,25 @@ def test_ceiling_of_a_grid_by_hand():
     assert grid_ceiling(torch.zeros(1, 1, 4, 4), (2, 2)).item() == 0
 
 
-def test_ceiling_of_a_grid_is_the_best_of_its_maps():
+@pytest.mark.parametrize("resize", [cam_at, attention_at])
+def test_ceiling_of_a_grid_is_the_best_of_its_maps(resize: Callable[..., torch.Tensor]):
     """Against least squares over all maps of the grid, resized one by one."""
     cue = torch.rand(3, 1, 9, 12, dtype=torch.float64)
     grid = (3, 4)
     cells = torch.eye(12, dtype=torch.float64).view(12, 1, *grid)
-    basis = cam_at(cells, (9, 12)).flatten(1).T  # (pixels, cells)
+    basis = resize(cells, (9, 12)).flatten(1).T  # (pixels, cells)
     best = (basis @ torch.linalg.lstsq(basis, cue.flatten(1).T).solution).T.view_as(cue)
-    torch.testing.assert_close(grid_ceiling(cue, grid), map_cosine(best, cue))
+    torch.testing.assert_close(grid_ceiling(cue, grid, resize), map_cosine(best, cue))
 
 
 def test_ceiling_of_the_cue_s_own_grid_is_one(cue: torch.Tensor):
     torch.testing.assert_close(grid_ceiling(cue, (6, 8)), torch.ones(7))
+
+
+def test_wrong_expressions_by_hand():
+    with_cue = torch.tensor([1, 2, 3])
+    own = torch.tensor([1, 1, 3, 3, 0, 0])
+    places = torch.tensor([0, 1, 0, 1, 0, 1])
+    # The others of 1 are 2 and 3, those of 3 are 1 and 2; neutral (0) has all three.
+    assert wrong_expressions(own, places, with_cue).tolist() == [2, 3, 1, 2, 1, 2]
+    assert wrong_expressions(torch.tensor([5]), torch.tensor([7]), torch.tensor([5])).tolist() == [5]

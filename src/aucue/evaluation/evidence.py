@@ -43,6 +43,7 @@ from aucue.metrics import (
     resampled_means,
     specificity_margin,
     uniform_map,
+    wrong_expressions,
 )
 
 FACES = 25
@@ -272,23 +273,6 @@ def chosen_faces(labels: np.ndarray, valid: np.ndarray, with_cue: Sequence[int],
                 places[np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)]
             )
     return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, int)
-
-
-def wrong_expressions(ids: Tensor, places: Tensor, with_cue: Tensor) -> Tensor:
-    """Another expression for each face, every one in turn.
-
-    Args:
-        ids: Class ids (B,).
-        places: Numbers of the faces (B,), which say whose turn it is.
-        with_cue: Ids of the E classes that have action units (E,).
-
-    Returns:
-        Ids (B,); the face's own where there is no other.
-    """
-    own = ids[:, None] == with_cue
-    has_cue, at, number_ = own.any(dim=1), own.int().argmax(dim=1), len(with_cue)
-    step = torch.where(has_cue, 1 + places % max(number_ - 1, 1), places)
-    return with_cue[(at + step) % number_]
 
 
 def with_evidence(evaluation: Evaluation, seen: Seen, places: np.ndarray) -> Evaluation:

@@ -27,6 +27,7 @@ from aucue.metrics import (
     expression_sums,
     is_specific,
     map_cosine,
+    wrong_expressions,
 )
 from aucue.pictures import normalize
 
@@ -212,9 +213,14 @@ class Observer:
         if not self.seen.rows:
             return
         indices, labels = self.seen.column("index"), self.seen.column("label")
+        with_cue = torch.tensor([self.classes.index(name) for name in self.expressions], device=self.device)
         for index, label in zip(indices.split(batch_size), labels.split(batch_size), strict=True):
-            label = label.to(self.device)
-            cue = self.draw(self.landmarks_of(index), label, self.size)
+            label, landmarks = label.to(self.device), self.landmarks_of(index)
+            cue = self.draw(landmarks, label, self.size)
+            other = wrong_expressions(label, index.to(self.device), with_cue)
+            wrong = self.draw(landmarks, other, self.size)
+            values, exists = map_cosine(wrong.map, cue.map), cue.valid & wrong.valid & (other != label)
+            self.seen.record("control wrong expression", values, label, exists)
             for name, (values, others) in control_cosines(cue.map, label, self.mean_cues).items():
                 self.seen.record(f"control {name}", values, label, cue.valid & others)
 

@@ -13,6 +13,7 @@ from aucue.metrics.controls import (
     control_cosines,
     grid_ceiling,
     uniform_map,
+    wrong_expressions,
 )
 from aucue.metrics.cosine import attention_at, attention_cosine, cam_at, cam_cosine, map_cosine
 from aucue.metrics.deletion import (
@@ -76,4 +77,5 @@ __all__ = [
     "specificity_margin",
     "stages",
     "uniform_map",
+    "wrong_expressions",
 ]

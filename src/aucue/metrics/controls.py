@@ -4,15 +4,14 @@ In an aligned frame the cues of different faces resemble each other, so a fixed 
 cosine. A figure of a network speaks only as far as it exceeds these.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torchmetrics import Metric
 
 from aucue.errors import InputError
-from aucue.metrics.cosine import EPS, map_cosine
+from aucue.metrics.cosine import EPS, cam_at, map_cosine
 
 GAUSSIAN_SIGMA = 0.25  # of each side; within a percent of the width that agrees best with AU maps
 
@@ -121,6 +120,7 @@ CONTROLS = {
     "uniform": "the same value everywhere",
     "centre": "a blob at the image's centre",
     "mean face": "mean action-unit map of other faces, all expressions alike",
+    "wrong expression": "action-unit map of another expression on the same face, each in turn",
     "mean of the class": "mean action-unit map of other faces with the same expression",
 }
 
@@ -134,7 +134,8 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
         means: Sums over all faces.
 
     Returns:
-        Name (see `CONTROLS`) to values (B,) and their validity (B,), false where there is no other face.
+        Name to values (B,) and their validity (B,), false where there is no other face; of all `CONTROLS` but
+        "wrong expression", which takes the landmarks of each face, see `wrong_expressions`.
     """
     size = (cue.shape[-2], cue.shape[-1])
     everywhere = torch.ones(len(cue), dtype=torch.bool, device=cue.device)
@@ -147,22 +148,42 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
     return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
 
 
-def grid_ceiling(cue: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The largest CAM-COS that any class map of a grid can reach: what its resolution alone allows.
+def wrong_expressions(ids: Tensor, places: Tensor, with_cue: Tensor) -> Tensor:
+    """Another expression for each face, every one in turn.
 
-    Resizing a class map bilinearly (align_corners=False) is linear, so the nearest one to a cue is the cue's
-    orthogonal projection P onto what maps of that grid become: cos = ‖P cue‖ / ‖cue‖. Maps in [0, 1] reach
-    slightly less at most.
+    Args:
+        ids: Class ids (B,).
+        places: Numbers of the faces (B,), which say whose turn it is.
+        with_cue: Ids of the E classes that have action units (E,).
+
+    Returns:
+        Ids (B,); the face's own where there is no other.
+    """
+    own = ids[:, None] == with_cue
+    has_cue, at, number_ = own.any(dim=1), own.int().argmax(dim=1), len(with_cue)
+    step = torch.where(has_cue, 1 + places % max(number_ - 1, 1), places)
+    return with_cue[(at + step) % number_]
+
+
+def grid_ceiling(
+    cue: Tensor, grid: tuple[int, int], resize: Callable[[Tensor, tuple[int, int]], Tensor] = cam_at
+) -> Tensor:
+    """The largest cosine with each cue that any map of a grid can reach: what its resolution alone allows.
+
+    Resizing is linear in the map, so the nearest one to a cue is the cue's orthogonal projection P onto what
+    maps of that grid become: cos = ‖P cue‖ / ‖cue‖. Maps that may not be negative reach slightly less at
+    most.
 
     Args:
         cue: AU maps (B, 1, H, W).
-        grid: Height and width of the class maps, at most H and W.
+        grid: Height and width of the maps, at most H and W.
+        resize: How they are resized: `cam_at` (CAM-COS) or `attention_at` (ATT-COS).
 
     Returns:
         Values (B,) in [0, 1], 0 for an empty cue.
     """
     rows, columns = (
-        torch.linalg.qr(_resizing(cells, pixels).to(cue.device)).Q
+        torch.linalg.qr(_resizing(cells, pixels, resize).to(cue.device)).Q
         for cells, pixels in zip(grid, cue.shape[-2:], strict=True)
     )
     maps = cue[:, 0].double()
@@ -170,7 +191,6 @@ def grid_ceiling(cue: Tensor, grid: tuple[int, int]) -> Tensor:
     return (projected.norm(dim=(1, 2)) / maps.norm(dim=(1, 2)).clamp(min=EPS)).to(cue.dtype)
 
 
-def _resizing(cells: int, pixels: int) -> Tensor:
+def _resizing(cells: int, pixels: int, resize: Callable[[Tensor, tuple[int, int]], Tensor]) -> Tensor:
     """What each cell gives each pixel along one side, (pixels, cells)."""
-    unit = torch.eye(cells, dtype=torch.float64)[None, None]
-    return interpolate(unit, size=(pixels, cells), mode="bilinear", align_corners=False)[0, 0]
+    return resize(torch.eye(cells, dtype=torch.float64)[None, None], (pixels, cells))[0, 0]

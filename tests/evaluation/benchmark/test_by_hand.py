@@ -182,7 +182,7 @@ def test_other_action_unit_maps_are_pointed_out(tmp_path: Path):
     results = collect(prepared(tmp_path, made, seeds=[0]), tmp_path)
     (note,) = results.notes
     assert note.startswith("guided: its cosines were measured with other action-unit maps (codebook fg2024")
-    assert len(results.controls["tiny, test split, 6 faces"]) == 2 * 4
+    assert len(results.controls["tiny, test split, 6 faces"]) == 2 * 5
 
 
 TWO_SETS = {
@@ -221,7 +221,7 @@ def test_lines_of_two_sets(tmp_path: Path):
     assert found[3].cells == ("88.95", "0.875", "0.70", "", "")
     assert found[4].cells[1] == "+0.250 [0.250, 0.250]"
     controls = [line for line in found if line.kind == "control"]
-    assert len(controls) == 8
+    assert len(controls) == 10
     assert controls[0].cells == ("", "0.500", "0.500", "", "")
 
 
