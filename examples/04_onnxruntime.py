@@ -1,9 +1,9 @@
-"""A model without aucue and without torch: `aucue export --out model.onnx`, then onnxruntime, numpy and Pillow.
+"""A model without aucue and torch: `aucue export --out model.onnx`, then onnxruntime, numpy and Pillow.
 
     python examples/04_onnxruntime.py model.onnx FACE...
 
-Each FACE is a picture of one face, aligned as the model expects (`about["template_points"]` says where eyes and
-mouth lie; `aucue.FaceReader` makes such crops). The map of what was found is written beside it.
+Each FACE is a picture of one face, aligned as the model expects (`about["template_points"]` says where eyes
+and mouth lie; `aucue.FaceReader` makes such crops). The map of what was found is written beside it.
 """
 
 import json

@@ -92,8 +92,8 @@ def run_command(command: Callable[..., int], argv: Sequence[str], prog: str) -> 
     """Call a command with arguments parsed from its own signature.
 
     Parameters before the `*` are positional, and may be left out if they have a default; a list takes one or
-    more values. Keyword-only parameters are options, spelt with dashes. A flag is a bool; `--no-NAME` switches off one that
-    is on. Help texts come from the Google-style docstring.
+    more values. Keyword-only parameters are options, spelt with dashes. A flag is a bool; `--no-NAME`
+    switches off one that is on. Help texts come from the Google-style docstring.
 
     Args:
         command: Typed function that returns an exit status.

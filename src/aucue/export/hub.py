@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -48,14 +48,13 @@ def write_repository(
     classifier, info = model if isinstance(model, tuple) else load_model(model)
     info = without_folders(info)
     file, card = Path(folder) / MODEL_FILE, Path(folder) / CARD_FILE
-    content = _content(classifier, info)
-    same = file.is_file() and file.read_bytes() == content
+    same = file.is_file() and _holds(file, classifier, info)
     if not same and not overwrite and (taken := [path for path in (file, card) if path.exists()]):
         raise OutputExistsError(
             f"{taken[0]} exists and is not of this model; choose another folder or ask to overwrite it."
         )
     if not same:
-        write_atomically(file, content)
+        save_model(file, classifier, info, overwrite)
     if not (same and card.exists()):
         write_atomically(card, model_card(classifier, info, repository, license).encode())
     return file, card
@@ -126,17 +125,25 @@ def model_card(classifier: Classifier, info: ModelInfo, repository: str, license
         method=classifier.method,
         parameters=sum(parameter.numel() for parameter in classifier.parameters()),
         expected=_expected(classifier, info),
-        figures=list(_figures(info.metrics)),
+        figures=list(_figures(info.to_dict()["metrics"])),  # without NaN
         data=trained_on if isinstance(trained_on, Mapping) else {},
         licence_of_data=licence_of_data(info),
         warnings=WARNINGS,
     )
 
 
-def _content(classifier: Classifier, info: ModelInfo) -> bytes:
-    """The bytes of a model file."""
-    with TemporaryDirectory() as folder:
-        return save_model(Path(folder) / MODEL_FILE, classifier, info).read_bytes()
+def _holds(file: Path, classifier: Classifier, info: ModelInfo) -> bool:
+    """Whether a file holds this model; not by its bytes, since safetensors orders metadata at random."""
+    try:
+        held, about = load_model(file)
+    except InputError:
+        return False
+    ours, theirs = info.to_dict(), about.to_dict()
+    ours["provenance"] = {"written_by": theirs["provenance"].get("written_by"), **ours["provenance"]}
+    if (held.config, theirs) != (classifier.config, ours):
+        return False
+    states = held.state_dict(), classifier.state_dict()
+    return all(torch.equal(states[0][name], tensor.cpu()) for name, tensor in states[1].items())
 
 
 def _expected(classifier: Classifier, info: ModelInfo) -> dict[str, list[ActionUnit]]:
