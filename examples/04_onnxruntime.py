@@ -19,9 +19,9 @@ classes, side = json.loads(about["classes"]), int(about["input_size"])
 pictures = [Image.open(path).convert("RGB").resize((side, side)) for path in sys.argv[2:]]
 crops = np.stack([np.asarray(picture) for picture in pictures])  # (B, S, S, 3) uint8
 
-probabilities, attention, class_maps = session.run(None, {"crops": crops})
+probabilities, attention, class_maps = map(np.asarray, session.run(None, {"crops": crops}))
 
 for path, picture, row, maps in zip(sys.argv[2:], pictures, probabilities, class_maps, strict=True):
     print(f"{path}: {classes[row.argmax()]} {row.max():.0%}")
-    heat = Image.fromarray(np.uint8(255 * maps[row.argmax()])).resize(picture.size)
+    heat = Image.fromarray((255 * maps[row.argmax()]).astype(np.uint8)).resize(picture.size)
     Image.composite(Image.new("RGB", picture.size, "red"), picture, heat).save(f"{path}.map.png")
