@@ -16,7 +16,8 @@ from PIL import Image
 session = onnxruntime.InferenceSession(sys.argv[1])
 about = session.get_modelmeta().custom_metadata_map  # classes, template, codebook, licence, ...
 classes, side = json.loads(about["classes"]), int(about["input_size"])
-pictures = [Image.open(path).convert("RGB").resize((side, side)) for path in sys.argv[2:]]
+bilinear = Image.Resampling.BILINEAR  # as aucue resizes crops
+pictures = [Image.open(path).convert("RGB").resize((side, side), bilinear) for path in sys.argv[2:]]
 crops = np.stack([np.asarray(picture) for picture in pictures])  # (B, S, S, 3) uint8
 
 probabilities, attention, class_maps = map(np.asarray, session.run(None, {"crops": crops}))
