@@ -44,6 +44,7 @@ _ROOMS = (
     "training",
     "evaluation",
     "explanation",
+    "export",
     "errors",
     "pictures",
 )

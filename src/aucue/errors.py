@@ -17,5 +17,9 @@ class WeightsError(AucueError, RuntimeError):
     """Pretrained weights can be found neither at timm's source nor in a local file."""
 
 
+class HubError(AucueError, RuntimeError):
+    """A model hub cannot be reached, or does not give or take what is asked."""
+
+
 class OutputExistsError(AucueError, FileExistsError):
     """The output exists already and nobody asked to replace it."""

@@ -164,7 +164,7 @@ def test_a_failed_download_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise OSError("403 Forbidden")
 
-    monkeypatch.setattr(weights, "_reachable", lambda address: True)
+    monkeypatch.setattr(weights, "is_reachable", lambda address: True)
     monkeypatch.setattr(timm.models, "load_state_dict_from_hf", forbidden)
     with pytest.raises(WeightsError, match=r"could not be fetched from .* \(403 Forbidden\); give a"):
         Classifier.create("test_resnet", pretrained=True, input_size=64)
@@ -180,7 +180,7 @@ def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(weights, "_PATIENCE", 0.05)
     monkeypatch.setattr(weights, "get_session", Silent)
     try:
-        assert not weights._reachable("https://silent.example")
+        assert not weights.is_reachable("https://silent.example")
     finally:
         answered.set()
 

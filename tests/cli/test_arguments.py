@@ -176,3 +176,27 @@ def test_help_of_a_class_keeps_lists_and_examples(
     assert "--root DIR" in text
     assert "--table FILE" in text
     assert "Their order. (default: neutral happiness)" in text
+
+
+def command_with_a_choice(photo: Path | None = None, *, out: Path = Path("here")) -> int:
+    """Do something with one photograph.
+
+    Args:
+        photo: Photograph to take; by default one of ours.
+        out: Folder for the results.
+    """
+    GIVEN.update(locals())
+    return 0
+
+
+@pytest.mark.parametrize(("line", "photo"), [("a.jpg --out there", Path("a.jpg")), ("--out there", None)])
+def test_a_positional_argument_with_a_default_may_be_left_out(line: str, photo: Path | None):
+    GIVEN.clear()
+    assert run_command(command_with_a_choice, line.split(), prog="aucue test") == 0
+    assert {"photo": photo, "out": Path("there")} == GIVEN
+
+
+def test_its_help_says_so(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        run_command(command_with_a_choice, ["--help"], prog="aucue test")
+    assert "[PHOTO]" in capsys.readouterr().out

@@ -86,6 +86,10 @@ class ReadOut(ABC):
             InputError: The shapes do not fit, or the head is none that this read-out can read.
         """
 
+    def needs_gradient(self, head: Head) -> bool:
+        """Whether the maps of this head take a backward pass rather than a closed form."""
+        return False
+
 
 @dataclass(frozen=True)
 class ClassMapReadOut(ReadOut):
@@ -132,6 +136,10 @@ class GradientReadOut(ReadOut):
             return self._by_autograd(features, head, classes, differentiable)
         with torch.set_grad_enabled(differentiable):
             return self.maps(features, _pooled_gradients(features, weight, classes))
+
+    def needs_gradient(self, head: Head) -> bool:
+        """See `ReadOut`."""
+        return _gap_weight(head) is None
 
     def _by_autograd(
         self, features: Tensor, head: Head, classes: Tensor | None, differentiable: bool

@@ -3,6 +3,7 @@
 from aucue.classifiers.classifier import Classifier, ClassifierOutput
 from aucue.classifiers.files import ModelInfo, boxed_model, load_model, save_model
 from aucue.classifiers.heads import Head, WeightedGAP
+from aucue.classifiers.hub import local_file
 from aucue.classifiers.methods import HEADS, METHODS, REGULARISERS, Method
 from aucue.classifiers.regularisers import ADL, cutmix
 
@@ -20,5 +21,6 @@ __all__ = [
     "boxed_model",
     "cutmix",
     "load_model",
+    "local_file",
     "save_model",
 ]

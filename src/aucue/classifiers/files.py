@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from aucue.classifiers.classifier import Classifier
+from aucue.classifiers.hub import local_file
 from aucue.classifiers.weights import is_safetensors
 from aucue.errors import InputError, OutputExistsError
 
@@ -107,7 +108,7 @@ def save_model(path: str | Path, classifier: Classifier, info: ModelInfo, overwr
     described["provenance"] = {"written_by": _versions(), **described["provenance"]}
     record = {"format": FORMAT, "config": classifier.config, "info": described}
     metadata = {_KEY: json.dumps(record), "format": "pt"}
-    _write_atomically(path, safetensors.torch.save(_own_tensors(classifier), metadata))
+    write_atomically(path, safetensors.torch.save(_own_tensors(classifier), metadata))
     return path
 
 
@@ -115,16 +116,17 @@ def load_model(path: str | Path) -> tuple[Classifier, ModelInfo]:
     """Read a file that `save_model` wrote.
 
     Args:
-        path: model file.
+        path: model file, or `hf:OWNER/NAME` for the one in a repository of the model hub.
 
     Returns:
         The classifier, on the CPU in evaluation mode, and what belongs to it.
 
     Raises:
         InputError: the file is missing, cut short, of another kind, or of a newer format. Nothing is
-            unpickled and nothing is fetched.
+            unpickled, and nothing is fetched but what was asked of a hub.
+        HubError: the hub does not give it.
     """
-    path = Path(path)
+    path = local_file(path)
     record, state = _read(path)
     try:
         info = ModelInfo.from_dict(record["info"])
@@ -203,7 +205,8 @@ def _own_tensors(classifier: Classifier) -> dict[str, Tensor]:
     }
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that appears complete or not at all, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -314,7 +314,8 @@ class ACoL(Head):
         if self.variant == "paper":
             predicted = maps_a.mean(dim=(2, 3)).argmax(dim=1)
             return _larger(maps_a, self.maps_b(features, maps_a, predicted))
-        each = torch.arange(self.classes, device=features.device).expand(len(features), -1)  # (B, K)
+        # not len(features): torch.export would take the number for a constant
+        each = torch.arange(self.classes, device=features.device).expand(features.shape[0], -1)  # (B, K)
         return torch.cat([self._asked(features, maps_a, each[:, k]) for k in range(self.classes)], dim=1)
 
     def class_map(self, features: Tensor, classes: Tensor) -> Tensor:
@@ -350,7 +351,9 @@ def _branch(channels: int, hidden: int, classes: int) -> nn.Sequential:
 
 def _chosen(maps: Tensor, classes: Tensor) -> Tensor:
     """The map (B, 1, h, w) of one class per sample from maps (B, K, h, w)."""
-    return maps[torch.arange(len(maps), device=maps.device), classes].unsqueeze(1)
+    # neither indexing by arange(len(maps)) nor take_along_dim: torch.export would take B for a constant
+    index = classes[:, None, None, None].expand(-1, 1, *maps.shape[2:])
+    return maps.gather(1, index)
 
 
 def _larger(maps_a: Tensor, maps_b: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def pretrained_state(name: str) -> dict[str, Tensor]:
     if (cached := _cached(cfg)) is not None:
         return read_state(cached)
     address = huggingface_hub.constants.ENDPOINT if cfg.hf_hub_id else cfg.url
-    if not _reachable(address):
+    if not is_reachable(address):
         raise WeightsError(
             f"pretrained weights of {name} are not cached and {address} cannot be reached; {_ways_out()}"
         )
@@ -129,7 +129,7 @@ def _cached(cfg: Any) -> Path | None:
     return None
 
 
-def _reachable(address: str) -> bool:
+def is_reachable(address: str) -> bool:
     """Whether a server answers at all, asked once through the hub's own client (which knows proxies)."""
     answers: list[object] = []
 

@@ -91,9 +91,9 @@ _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 def run_command(command: Callable[..., int], argv: Sequence[str], prog: str) -> int:
     """Call a command with arguments parsed from its own signature.
 
-    Parameters without a default are positional, a list takes one or more values; keyword-only parameters and
-    those with a default are options, spelt with dashes. A flag is a bool; `--no-NAME` switches off one that
-    is on. Help texts come from the Google-style docstring.
+    Parameters before the `*` are positional, and may be left out if they have a default; a list takes one or
+    more values. Keyword-only parameters are options, spelt with dashes. A flag is a bool; `--no-NAME`
+    switches off one that is on. Help texts come from the Google-style docstring.
 
     Args:
         command: Typed function that returns an exit status.
@@ -124,7 +124,7 @@ def add_parameters(
     Args:
         parser: A `Parser`, or a group of one.
         function: Typed; its docstring has the helps.
-        positional: Whether parameters without a default are positional unless they are keyword-only.
+        positional: Whether parameters are positional unless they are keyword-only.
         skip: Parameters that are left out.
     """
     hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
@@ -150,7 +150,7 @@ def arguments_of(
 def _add(parser: Any, parameter: inspect.Parameter, hint: Any, text: str) -> None:
     """Add one parameter of a command to its parser."""
     required = parameter.default is inspect.Parameter.empty
-    positional = required and parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
     name = parameter.name if positional else f"--{parameter.name.replace('_', '-')}"
     options: dict[str, Any] = {"help": text}
     if hint is bool and parameter.default is False:
@@ -173,6 +173,8 @@ def _add(parser: Any, parameter: inspect.Parameter, hint: Any, text: str) -> Non
         options["metavar"] = parameter.name.upper().rstrip("S") if positional else metavar
     if not positional:
         options |= {"required": True} if required else {"default": default}
+    elif not required:
+        options |= {"nargs": "?", "default": default}
     parser.add_argument(name, type=hint, **options)
 
 

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
+from aucue.classifiers import local_file
 from aucue.data.engines import open_engine
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
@@ -130,7 +131,7 @@ def explain_files(
 
 
 def _fingerprint(model: Path) -> str:
-    with model.open("rb") as file:
+    with local_file(model).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

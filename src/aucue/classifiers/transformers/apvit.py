@@ -106,7 +106,9 @@ class APViTHead(Head):
         best = patches.abs().sum(-1)  # (B, N)
         placed = patches + self._positions(features.shape[-2], features.shape[-1])
         patches = _take(placed, best, min(self.kept, patches.shape[1]))
-        first = (self.class_token + self.class_position).expand(len(patches), -1, -1)
+        first = (self.class_token + self.class_position).expand(
+            patches.shape[0], -1, -1
+        )  # not len: torch.export
         tokens = torch.cat([first, patches], dim=1)  # (B, 1 + kept, dim)
         for number, block in enumerate(cast(Iterable[Block], self.blocks)):
             pools = number >= len(self.blocks) - self.pooling

@@ -1,0 +1,79 @@
+"""Model files on a model hub: `hf:OWNER/NAME` wherever a model file can be named."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub import errors as hub
+
+from aucue.classifiers.weights import is_reachable
+from aucue.errors import HubError, InputError
+
+SCHEME = "hf:"
+MODEL_FILE = "model.safetensors"
+
+
+def local_file(model: str | Path) -> Path:
+    """Where a model file lies on this machine; one of a hub is fetched first, unless that was done before.
+
+    Args:
+        model: path, or `hf:OWNER/NAME`, with `@REVISION` behind it for another version than the newest.
+
+    Returns:
+        The path as given, or that of the copy in the hub's cache. Without a network the cached copy serves.
+
+    Raises:
+        InputError: the address is none.
+        HubError: the hub cannot be reached, or has no such model.
+    """
+    address = Path(model).as_posix()
+    if not address.startswith(SCHEME):
+        return Path(model)
+    repository, _, revision = address.removeprefix(SCHEME).partition("@")
+    with hub_errors(repository):
+        reachable = is_reachable(huggingface_hub.constants.ENDPOINT)
+        return Path(
+            huggingface_hub.hf_hub_download(
+                repository, MODEL_FILE, revision=revision or None, local_files_only=not reachable
+            )
+        )
+
+
+@contextmanager
+def hub_errors(repository: str) -> Iterator[None]:
+    """Turn what goes wrong with a hub into one sentence.
+
+    Args:
+        repository: what was asked for, OWNER/NAME.
+
+    Raises:
+        InputError: that is no name of a repository.
+        HubError: anything else.
+    """
+    try:
+        yield
+    except hub.HFValidationError as error:
+        raise InputError(f"'{repository}' is no repository of a model hub; write OWNER/NAME.") from error
+    except Exception as error:  # the hub's client passes on errors of its own and of what lies below it
+        raise HubError(_sentence(repository, error)) from error
+
+
+def _sentence(repository: str, error: Exception) -> str:
+    hub_address = huggingface_hub.constants.ENDPOINT
+    switched_off = huggingface_hub.constants.HF_HUB_OFFLINE
+    away = "the hub is switched off (HF_HUB_OFFLINE)" if switched_off else f"{hub_address} cannot be reached"
+    if isinstance(error, hub.LocalEntryNotFoundError):
+        return f"{repository}: no copy is on this machine, and {away}."
+    if isinstance(error, hub.OfflineModeIsEnabled):
+        return f"{repository}: {away}."
+    if isinstance(error, hub.LocalTokenNotFoundError):
+        return f"{repository}: sending needs a login; run `hf auth login` or set HF_TOKEN."
+    if isinstance(error, hub.RevisionNotFoundError):
+        return f"{repository}: there is no such version (what follows the @) at {hub_address}."
+    if isinstance(error, hub.RepositoryNotFoundError):
+        return f"{repository}: {hub_address} has none of that name, or it is private: run `hf auth login`."
+    if isinstance(error, hub.EntryNotFoundError):
+        return f"{repository}: holds no {MODEL_FILE}, so it is no model of aucue."
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return f"{repository}: {hub_address} cannot be used ({reason})."

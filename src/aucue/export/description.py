@@ -1,0 +1,39 @@
+"""What is said about a model where it goes: nothing of the machine it was trained on, its data's licence."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from aucue.classifiers import ModelInfo
+
+UNSTATED = "not stated"
+
+WARNINGS = (
+    "An expression is not an emotion: the model names what a face shows, by a codebook of action units, and "
+    "cannot know what a person feels.",
+    "A map is evidence of where the network looked, not proof of why it decided.",
+)
+
+
+def without_folders(info: ModelInfo) -> ModelInfo:
+    """The same, with files on this machine named without their folders, which may name people."""
+    return replace(info, provenance=_names_alone(info.provenance))
+
+
+def licence_of_data(info: ModelInfo) -> str:
+    """Licence of the data that a model was trained on, as its prepared set states it."""
+    trained_on = info.provenance.get("trained_on")
+    return (trained_on.get("licence") if isinstance(trained_on, Mapping) else None) or UNSTATED
+
+
+def _names_alone(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _names_alone(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_names_alone(entry) for entry in value]
+    if isinstance(value, str):
+        for kind in (PurePosixPath, PureWindowsPath):
+            if kind(value).is_absolute():
+                return kind(value).name
+    return value

@@ -1,0 +1,167 @@
+"""To a model hub: a folder with the model file and a card, and sending it when asked to."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
+from aucue.classifiers.files import write_atomically
+from aucue.classifiers.hub import MODEL_FILE, hub_errors
+from aucue.errors import InputError, OutputExistsError
+from aucue.export.description import WARNINGS, licence_of_data, without_folders
+from aucue.facs import ActionUnit, Codebook
+
+CARD_FILE = "README.md"
+_TAGS = ["facial-expression-recognition", "facs", "action-units", "interpretability", "class-activation-maps"]
+
+
+def write_repository(
+    model: str | Path | tuple[Classifier, ModelInfo],
+    folder: str | Path,
+    repository: str,
+    license: str | None = None,
+    overwrite: bool = False,
+) -> tuple[Path, Path]:
+    """Write what a model hub takes into a folder: the model file, and a card for a person to complete.
+
+    If the folder holds the same model already, nothing is written unless a file is missing: a card that was
+    worked on stays. In the model file, files of this machine are named without their folders.
+
+    Args:
+        model: model file, or a classifier with what belongs to it.
+        folder: where; made if it is not there.
+        repository: OWNER/NAME, under which the card tells readers to load it.
+        license: of the weights, as the hub names licences (mit, cc-by-nc-4.0, other); None leaves it open.
+        overwrite: replace another model in the folder, and its card.
+
+    Returns:
+        Model file and card.
+
+    Raises:
+        InputError: the model cannot be read.
+        OutputExistsError: the folder holds another model, or a card without a model.
+    """
+    classifier, info = model if isinstance(model, tuple) else load_model(model)
+    info = without_folders(info)
+    file, card = Path(folder) / MODEL_FILE, Path(folder) / CARD_FILE
+    same = file.is_file() and _holds(file, classifier, info)
+    if not same and not overwrite and (taken := [path for path in (file, card) if path.exists()]):
+        raise OutputExistsError(
+            f"{taken[0]} exists and is not of this model; choose another folder or ask to overwrite it."
+        )
+    if not same:
+        save_model(file, classifier, info, overwrite)
+    if not (same and card.exists()):
+        write_atomically(card, model_card(classifier, info, repository, license).encode())
+    return file, card
+
+
+def push(folder: str | Path, repository: str, public: bool = False, overwrite: bool = False) -> str:
+    """Send the model file and the card of a folder to a model hub, in one commit; nothing else of it.
+
+    Args:
+        folder: as `write_repository` leaves it.
+        repository: OWNER/NAME; made if it is not there.
+        public: whether everyone may see a repository that is made; one that exists stays as it is.
+        overwrite: replace a model that the repository holds. The hub keeps the earlier version.
+
+    Returns:
+        Address of the commit.
+
+    Raises:
+        InputError: a file is missing, or the name is no name of a repository.
+        OutputExistsError: the repository holds a model and `overwrite` is not set.
+        HubError: no login, no network, or the hub refuses.
+    """
+    files = [Path(folder) / name for name in (MODEL_FILE, CARD_FILE)]
+    if missing := [path for path in files if not path.is_file()]:
+        raise InputError(f"{missing[0]}: no such file; write the folder first.")
+    hub = HfApi()
+    with hub_errors(repository):
+        held = hub.file_exists(repository, MODEL_FILE)
+    if held and not overwrite:
+        raise OutputExistsError(f"{repository} holds a model already; ask to overwrite it.")
+    with hub_errors(repository):
+        hub.create_repo(repository, private=not public, exist_ok=True)
+        commit: Any = hub.create_commit(
+            repository,
+            [CommitOperationAdd(path.name, path) for path in files],
+            commit_message="Model file and card written by aucue",
+        )
+    return commit.commit_url
+
+
+def model_card(classifier: Classifier, info: ModelInfo, repository: str, license: str | None = None) -> str:
+    """The card of a model, in Markdown: what it does, how well, from which data, and what it is not for.
+
+    Args:
+        classifier: the network.
+        info: what belongs to it.
+        repository: OWNER/NAME.
+        license: of the weights, as the hub names licences.
+    """
+    header = ModelCardData(
+        license=license, library_name="aucue", pipeline_tag="image-classification", tags=_TAGS
+    )
+    pages = Environment(
+        loader=PackageLoader("aucue.export"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    trained_on = info.provenance.get("trained_on")
+    return pages.get_template("model_card.md.j2").render(
+        header=header.to_yaml(),
+        repository=repository,
+        name=repository.rpartition("/")[2],
+        license=license,
+        info=info,
+        config=classifier.config,
+        method=classifier.method,
+        parameters=sum(parameter.numel() for parameter in classifier.parameters()),
+        expected=_expected(classifier, info),
+        figures=list(_figures(info.to_dict()["metrics"])),  # without NaN
+        data=trained_on if isinstance(trained_on, Mapping) else {},
+        licence_of_data=licence_of_data(info),
+        warnings=WARNINGS,
+    )
+
+
+def _holds(file: Path, classifier: Classifier, info: ModelInfo) -> bool:
+    """Whether a file holds this model; not by its bytes, since safetensors orders metadata at random."""
+    try:
+        held, about = load_model(file)
+    except InputError:
+        return False
+    ours, theirs = info.to_dict(), about.to_dict()
+    ours["provenance"] = {"written_by": theirs["provenance"].get("written_by"), **ours["provenance"]}
+    if (held.config, theirs) != (classifier.config, ours):
+        return False
+    states = held.state_dict(), classifier.state_dict()
+    return all(torch.equal(states[0][name], tensor.cpu()) for name, tensor in states[1].items())
+
+
+def _expected(classifier: Classifier, info: ModelInfo) -> dict[str, list[ActionUnit]]:
+    """Action units that the codebook expects, by class."""
+    if info.codebook is None:
+        return {}
+    book = Codebook.from_dict(info.codebook)
+    return {
+        name: [book.action_units[number] for number in book.entries.get(name, ())]
+        for name in classifier.classes
+    }
+
+
+def _figures(values: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Name and value of every number in nested figures."""
+    for name, value in values.items():
+        path = *before, str(name)
+        if isinstance(value, Mapping):
+            yield from _figures(value, path)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield " ".join(path).replace("_", " "), f"{value:.4g}"

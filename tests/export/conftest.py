@@ -1,0 +1,33 @@
+import pytest
+from tests.export.tiny import tiny
+
+from aucue import Codebook
+from aucue.classifiers import Classifier, ModelInfo
+
+
+@pytest.fixture
+def model() -> tuple[Classifier, ModelInfo]:
+    """A tiny network with everything that a trained one tells."""
+    classifier = tiny(grey=True)
+    info = ModelInfo(
+        classes=classifier.classes,
+        template="aucue",
+        codebook=Codebook.load("facs").to_dict(),
+        regions="anatomical",
+        guidance={"weight": 4.0, "layers": ["stages.0"]},
+        metrics={"held_out": {"accuracy": 0.71234, "att_cos": float("nan")}, "epoch": 7},
+        provenance={
+            "trained_on": {
+                "name": "drawn faces",
+                "licence": "for research",
+                "samples": {"train": 30, "test": 20},
+                "notes": ["The faces are nobody's."],
+            },
+            "settings": {
+                "data": {"path": "/home/jane.doe/faces", "batch_size": 8},
+                "out": "C:\\Users\\jane\\m",
+            },
+            "date": "2026-11-25",
+        },
+    )
+    return classifier, info

@@ -1,0 +1,175 @@
+"""What is written for a model hub, and what is sent: to a hub of the tests' own, without a network."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
+from tests.export.tiny import tiny
+
+from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.errors import HubError, InputError, OutputExistsError
+from aucue.export import hub, model_card, push, write_repository
+
+Model = tuple[Classifier, ModelInfo]
+
+
+class FakeHub:
+    """As much of `HfApi` as is used, noting what it is sent."""
+
+    held: set[str]
+    sent: list[Any]
+
+    def __init__(self) -> None:
+        self.__class__.sent.append("asked")
+
+    def file_exists(self, repository: str, name: str) -> bool:
+        return name in self.held
+
+    def create_repo(self, repository: str, private: bool, exist_ok: bool) -> None:
+        self.sent.append(("repository", repository, private, exist_ok))
+
+    def create_commit(self, repository: str, operations: list[Any], commit_message: str) -> Any:
+        files = {entry.path_in_repo: Path(entry.path_or_fileobj).read_bytes() for entry in operations}
+        self.sent.append((repository, files))
+
+        class Commit:
+            commit_url = f"https://hub.example/{repository}/commit/1"
+
+        return Commit
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeHub]:
+    FakeHub.held, FakeHub.sent = set(), []
+    monkeypatch.setattr(hub, "HfApi", FakeHub)
+    return FakeHub
+
+
+def test_a_folder_has_the_model_and_its_card(model: Model, tmp_path: Path):
+    file, card = write_repository(model, tmp_path / "repo", "jane/fer")
+    assert sorted(path.name for path in (tmp_path / "repo").iterdir()) == [card.name, file.name]
+    classifier, info = load_model(file)
+    assert classifier.config == model[0].config
+    assert info.provenance["settings"] == {"data": {"path": "faces", "batch_size": 8}, "out": "m"}
+    assert b"jane.doe" not in file.read_bytes()
+
+
+def test_a_card_that_was_worked_on_stays(model: Model, tmp_path: Path):
+    _, card = write_repository(model, tmp_path, "jane/fer")
+    card.write_text("my own words")
+    for overwrite in (False, True):
+        write_repository(model, tmp_path, "jane/fer", overwrite=overwrite)
+        assert card.read_text() == "my own words"
+    card.unlink()
+    write_repository(model, tmp_path, "jane/fer")
+    assert card.read_text().startswith("---")
+
+
+def test_another_model_is_not_replaced_unasked(model: Model, tmp_path: Path):
+    file, card = write_repository(model, tmp_path, "jane/fer")
+    before = file.read_bytes()
+    other = tiny("prm")
+    with pytest.raises(OutputExistsError, match=r"model\.safetensors exists and is not of this model"):
+        write_repository((other, ModelInfo(other.classes)), tmp_path, "jane/fer")
+    assert file.read_bytes() == before
+    write_repository((other, ModelInfo(other.classes)), tmp_path, "jane/fer", overwrite=True)
+    assert "PRM" in card.read_text()
+
+
+def test_a_strangers_readme_is_not_replaced(model: Model, tmp_path: Path):
+    (tmp_path / "README.md").write_text("a project")
+    with pytest.raises(OutputExistsError, match=r"README\.md exists"):
+        write_repository(model, tmp_path, "jane/fer")
+    assert (tmp_path / "README.md").read_text() == "a project"
+
+
+def test_the_card_says_what_matters(model: Model):
+    card = model_card(*model, "jane/fer", license="cc-by-nc-4.0")
+    _, header, text = card.split("---\n", 2)
+    assert yaml.safe_load(header) == {
+        "license": "cc-by-nc-4.0",
+        "library_name": "aucue",
+        "pipeline_tag": "image-classification",
+        "tags": hub._TAGS,
+    }
+    for words in (
+        "# fer\n",
+        'aucue.load("hf:jane/fer")',
+        "An expression is not an emotion",
+        "- Data: drawn faces (train 30, test 20 faces).",
+        "weight 4 at stages.0",
+        "| happiness | AU6 Cheek Raiser, AU12 Lip Corner Puller, AU25 Lips Part |",
+        "| held out accuracy | 0.7123 |",
+        "Licence of the weights: cc-by-nc-4.0.",
+        "Licence of the data it was trained on: for research.",
+        "The faces are nobody's.",
+        "must not be used for",
+    ):
+        assert words in text
+    assert "att cos" not in text  # was not a number
+    assert "neutral |" not in text  # has no action units
+
+
+def test_the_card_of_a_bare_model_invents_nothing():
+    classifier = tiny()
+    card = model_card(classifier, ModelInfo(classifier.classes), "jane/fer")
+    assert "license:" not in card
+    assert "Licence of the weights: not stated" in card
+    assert "trained on: not stated" in card
+    assert "- Data: not stated." in card
+    assert "None were stored with the model" in card
+    assert "codebook `" not in card
+    assert "uided" not in card
+
+
+def test_two_files_are_sent_and_no_more(model: Model, tmp_path: Path, fake: type[FakeHub]):
+    file, card = write_repository(model, tmp_path, "jane/fer")
+    (tmp_path / "holiday.jpg").write_bytes(b"private")
+    assert push(tmp_path, "jane/fer") == "https://hub.example/jane/fer/commit/1"
+    sent = {"model.safetensors": file.read_bytes(), "README.md": card.read_bytes()}
+    assert fake.sent == ["asked", ("repository", "jane/fer", True, True), ("jane/fer", sent)]
+
+
+def test_public_is_asked_for(model: Model, tmp_path: Path, fake: type[FakeHub]):
+    write_repository(model, tmp_path, "jane/fer")
+    push(tmp_path, "jane/fer", public=True)
+    assert fake.sent[1] == ("repository", "jane/fer", False, True)
+
+
+def test_a_model_on_the_hub_is_not_replaced_unasked(model: Model, tmp_path: Path, fake: type[FakeHub]):
+    write_repository(model, tmp_path, "jane/fer")
+    fake.held = {"model.safetensors"}
+    with pytest.raises(OutputExistsError, match="jane/fer holds a model already"):
+        push(tmp_path, "jane/fer")
+    assert fake.sent == ["asked"]
+    push(tmp_path, "jane/fer", overwrite=True)
+    assert len(fake.sent) == 4
+
+
+def test_an_incomplete_folder_is_not_sent(tmp_path: Path, fake: type[FakeHub]):
+    with pytest.raises(InputError, match=r"model\.safetensors: no such file"):
+        push(tmp_path, "jane/fer")
+    assert not fake.sent
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (LocalTokenNotFoundError("no token"), r"^jane/fer: sending needs a login; run `hf auth login`"),
+        (OfflineModeIsEnabled("offline"), r"^jane/fer: \S+ cannot be reached\.$"),
+        (OSError("connection\nreset"), r"cannot be used \(connection reset\)\.$"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    error: Exception, sentence: str, model: Model, tmp_path: Path, fake: type[FakeHub], monkeypatch: Any
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    write_repository(model, tmp_path, "jane/fer")
+    monkeypatch.setattr(fake, "create_repo", fail)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(HubError, match=sentence):
+        push(tmp_path, "jane/fer")
