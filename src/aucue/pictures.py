@@ -323,6 +323,54 @@ def probability_bars(
     return picture
 
 
+def ratio_bars(
+    names: Sequence[str],
+    figures: Sequence[str],
+    ratios: NDArray,
+    size: tuple[int, int],
+    theme: Literal["light", "dark"] = "light",
+) -> Image.Image:
+    """Groups of horizontal bars against a line at 1, each under its name and figures.
+
+    Args:
+        names: One per group.
+        figures: Text at the right of each name.
+        ratios: Values (n, m) of n groups, not negative; the first of each has the accent colour and is the
+            thickest. All bars have one scale, from 0 to the largest value or 3.
+        size: Height and width of the picture.
+        theme: Colours.
+
+    Returns:
+        Picture of the given size.
+    """
+    values = _check_rows(ratios, np.shape(ratios)[-1], "ratios")
+    if not len(names) == len(figures) == len(values) or not len(names):
+        raise InputError(f"{len(names)} names, {len(figures)} figures and {len(values)} ratios; need as many")
+    colors = theme_of(theme)
+    height, width = size
+    row = min(height / len(names), width / 5)
+    face = font(min(row * 0.36, width / 17))
+    thick, gap = row * 0.2, row * 0.05
+    unit = width / max(3.0, values.max())
+
+    picture = Image.new("RGB", (width, height), colors.background)
+    draw = ImageDraw.Draw(picture)
+    for i, group in enumerate(values):
+        middle, y = (i + 0.25) * row, (i + 0.48) * row
+        figure = printable(figures[i])
+        draw.text((width, middle), figure, colors.text, face, "rm")
+        name = shorten(names[i], face, width - face.getlength(figure) - face.size)
+        draw.text((0, middle), name, colors.text, face, "lm")
+        draw.rectangle((0, y, width, y + thick + (len(group) - 1) * (thick * 0.55 + gap)), colors.track)
+        for k, value in enumerate(group):
+            bottom = y + (thick if k == 0 else thick * 0.55)
+            if value * unit >= 1:
+                draw.rectangle((0, y, value * unit, bottom), colors.accent if k == 0 else colors.bar)
+            y = bottom + gap
+        draw.line((unit, (i + 0.46) * row, unit, y), colors.text, max(1, round(width / 220)))
+    return picture
+
+
 def panel(
     tiles: Sequence[Picture | None],
     titles: Sequence[str] | None = None,

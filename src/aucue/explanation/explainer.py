@@ -14,6 +14,7 @@ from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
+from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.facs import ActionUnit, Codebook
@@ -108,9 +109,12 @@ class Explainer:
         attentions = {name: attention(features).float().cpu() for name, features in out.features.items()}
         names = [self.classifier.classes[i] for i in predicted.tolist()]
         ids = torch.tensor([self._cued.index(name) if name in self._cued else -1 for name in names])
-        cue, valid = self.cue(torch.from_numpy(np.stack(landmarks)), ids, (size, size))
+        points = torch.from_numpy(np.stack(landmarks))
+        cue, valid = self.cue(points, ids, (size, size))
         chosen = maps[torch.arange(len(faces)), predicted].unsqueeze(1)  # (B, 1, h, w)
         cosines = {name: attention_cosine(values, cue) for name, values in attentions.items()}
+        units = [[unit.number for unit in self._action_units(name)] for name in names]
+        evidence = measure_units(self.cue, points, size, units, attentions[self.layer], chosen)
         class_map_cosines, uniform = cam_cosine(chosen, cue), map_cosine(torch.ones_like(cue), cue)
 
         return [
@@ -126,6 +130,7 @@ class Explainer:
                 attention_cosines={n: v[i].item() for n, v in cosines.items()} if valid[i] else {},
                 class_map_cosine=class_map_cosines[i].item() if valid[i] else None,
                 uniform_cosine=uniform[i].item() if valid[i] else None,
+                evidence=evidence[i],
                 face=faces[i],
             )
             for i in range(len(faces))
