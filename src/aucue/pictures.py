@@ -240,37 +240,38 @@ def draw_boxes(
     boxes: NDArray,
     labels: Sequence[str] | None = None,
     color: Color = (250, 190, 60),
+    colors: Sequence[Color] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw rectangles with an optional label at their top-left corner.
+    """Draw rectangles with an optional label above their top-left corner, inside the picture.
 
     Args:
         image: Picture (H, W, 3).
         boxes: Rectangles (n, 4): x0, y0, x1, y1 in pixels.
         labels: One text per box.
         color: Colour of lines and labels.
+        colors: One per box instead.
 
     Returns:
         Picture (H, W, 3).
     """
-    pixels = to_array(image)
+    picture = Image.fromarray(to_array(image))
     rectangles = _check_rows(boxes, 4, "boxes")
     if labels is not None and len(labels) != len(rectangles):
         raise InputError(f"{len(rectangles)} boxes need as many labels, got {len(labels)}")
-    width = max(1.5, min(pixels.shape[:2]) / 200)
-    font_size = max(10.0, min(pixels.shape[:2]) / 28)
-
-    def rectangles_and_labels(draw: ImageDraw.ImageDraw, scale: int) -> None:
-        for i, (x0, y0, x1, y1) in enumerate(rectangles * scale):
-            draw.rectangle((x0, y0, x1, y1), outline=color, width=round(width * scale))
-            if labels is not None:
-                face = font(font_size * scale)
-                x, y = x0, max(0.0, y0 - font_size * 1.5 * scale)
-                text = printable(labels[i])
-                right, bottom = x + face.getlength(text) + face.size * 0.8, y + face.size * 1.5
-                draw.rectangle((x, y, right, bottom), fill=color)
-                draw.text((x + face.size * 0.4, (y + bottom) / 2), text, (20, 20, 27), face, "lm")
-
-    return _draw_smoothly(pixels, rectangles_and_labels)
+    inks = [color] * len(rectangles) if colors is None else colors
+    short = min(picture.size)
+    width, face = max(2, round(short / 250)), font(max(11.0, short / 32))
+    draw = ImageDraw.Draw(picture)
+    for i, (x0, y0, x1, y1) in enumerate(np.rint(rectangles).tolist()):
+        draw.rounded_rectangle((x0, y0, x1, y1), 2 * width, outline=inks[i], width=width)
+        if labels is not None:
+            text = printable(labels[i])
+            tag = face.getlength(text) + face.size * 0.8, face.size * 1.5
+            x = max(0.0, min(x0, picture.width - tag[0]))
+            y = y0 - tag[1] if y0 >= tag[1] else max(0.0, y0)
+            draw.rounded_rectangle((x, y, x + tag[0], y + tag[1]), 2 * width, fill=inks[i])
+            draw.text((x + face.size * 0.4, y + tag[1] / 2), text, (20, 20, 27), face, "lm")
+    return np.asarray(picture)
 
 
 def probability_bars(

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.classifiers import Classifier, ModelInfo, boxed_model, load_model
 from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue
 from aucue.errors import InputError
@@ -30,7 +30,7 @@ class Explainer:
     ['happiness', 'surprise']
 
     Args:
-        model: Path of a model file, or a classifier with what belongs to it.
+        model: Path of a model file, or a classifier with what belongs to it; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs, as torch names it.
         method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
@@ -42,11 +42,12 @@ class Explainer:
 
     def __init__(
         self,
-        model: str | Path | tuple[Classifier, ModelInfo],
+        model: str | Path | tuple[Classifier, ModelInfo] | None = None,
         reader: FaceReader | None = None,
         device: str | torch.device = "cpu",
         method: str | None = None,
     ) -> None:
+        model = boxed_model() if model is None else model
         classifier, self.info = model if isinstance(model, tuple) else load_model(model)
         self.device = _device(device)
         self.classifier = classifier.to(self.device).eval()
@@ -147,7 +148,7 @@ def reading_size(classifier: Classifier) -> int:
 
 
 def load(
-    path: str | Path,
+    path: str | Path | None = None,
     reader: FaceReader | None = None,
     device: str | torch.device = "cpu",
     method: str | None = None,
@@ -155,7 +156,7 @@ def load(
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
 
     Args:
-        path: Model file that `aucue train` wrote.
+        path: Model file that `aucue train` wrote; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs.
         method: Read-out of the class maps; by default the model's own.

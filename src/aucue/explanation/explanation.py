@@ -114,10 +114,10 @@ class Explanation:
     @property
     def finding(self) -> str:
         """What can be said about this face, in words."""
-        said = [f"{self.expression} {_percent(self.probability)}"]
+        said = [f"{self.expression} {percent(self.probability)}"]
         ranking = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
         if self.probability < 0.5 and len(ranking) > 1:
-            said[0] += f", unsure: {ranking[1]} {_percent(self.probabilities[ranking[1]])}"
+            said[0] += f", unsure: {ranking[1]} {percent(self.probabilities[ranking[1]])}"
         if self.unit_evidence:
             said[0] += f"; {where_it_lies(self.evidence, self.expression, not self.class_map().any())}"
         said[0] = said[0][0].upper() + said[0][1:]
@@ -182,7 +182,7 @@ class Explanation:
             [caption for _, caption in tiles.values()],
             columns=3,
             tile_size=tile_size,
-            heading=f"{self.expression}, {_percent(self.probability)}",
+            heading=f"{self.expression}, {percent(self.probability)}",
             footnote=self.sentence,
             theme=theme,
         )
@@ -192,7 +192,7 @@ class Explanation:
         units = self.unit_evidence
         return ratio_bars(
             [f"AU{unit.unit.number} {unit.unit.place}" for unit in units],
-            [f"{_percent(unit.class_map.share)}, {unit.class_map.ratio:.1f}x" for unit in units],
+            [f"{percent(unit.class_map.share)}, {unit.class_map.ratio:.1f}x" for unit in units],
             np.array([[unit.class_map.ratio, unit.attention.ratio] for unit in units]),
             size,
             theme,
@@ -252,5 +252,6 @@ class Explanation:
         return paths
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """A probability or share in words: 0.416 is "42 %"."""
     return f"{100 * probability:.0f} %"
