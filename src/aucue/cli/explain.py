@@ -1,5 +1,6 @@
 """`aucue explain`: photographs and videos -> expression, probabilities and where the evidence was seen."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -61,6 +62,7 @@ def command(
     console = Console(highlight=False)
     found = find_inputs(inputs)
     few = len(found.photos) + len(found.videos) <= _TOLD
+    waiting: list[ExplainedPhoto | ExplainedVideo] = []  # until the progress bar has left the screen
     report = explain_files(
         inputs,
         model,
@@ -75,8 +77,10 @@ def command(
         fps,
         smooth,
         progress=bool(found.videos) or not few,
-        tell=(lambda done: _tell(console, done, out)) if few else None,
+        tell=_teller(console, out, waiting if found.videos else None) if few else None,
     )
+    for done in waiting:
+        _tell(console, done, out)
     _sum_up(console, report, out)
     return 0 if report.ok else 1
 
@@ -92,8 +96,8 @@ def _sum_up(console: "Console", report: "ExplainReport", out: Path) -> None:
         console.print(Text(CAVEAT, "dim"))
     for photo in report.faceless[:_TOLD]:
         console.print(Text(f"{photo}: no face found"), soft_wrap=True)
-    if more := len(report.faceless) - _TOLD:
-        console.print(f"and {more} more without a face") if more > 0 else None
+    if len(report.faceless) > _TOLD:
+        console.print(f"and {len(report.faceless) - _TOLD} more photographs without a face")
     if report.earlier:
         console.print(
             f"{report.earlier} explained earlier and left as they are; --overwrite explains them anew"
@@ -114,6 +118,13 @@ def _detector(detector: str) -> "str | LandmarkDetector":
     from aucue.faces import PrecomputedDetector
 
     return PrecomputedDetector(detector) if Path(detector).suffix in (".csv", ".parquet") else detector
+
+
+def _teller(
+    console: "Console", out: Path, waiting: "list[ExplainedPhoto | ExplainedVideo] | None"
+) -> "Callable[[ExplainedPhoto | ExplainedVideo], object]":
+    """Prints what is done, or lets it wait."""
+    return waiting.append if waiting is not None else lambda done: _tell(console, done, out)
 
 
 def _tell(console: "Console", done: "ExplainedPhoto | ExplainedVideo", out: Path) -> None:

@@ -1,4 +1,4 @@
-"""A model on photographs and videos: which expression, how sure, where it was seen, what an expert expects."""
+"""A model on photographs and videos: which expression, how sure, where it was seen, and what is expected."""
 
 from aucue.explanation.batch import ExplainedPhoto, ExplainReport, explain_files
 from aucue.explanation.explainer import Explainer, load

@@ -111,7 +111,7 @@ def write_overview(path: Path, photo: Path, explanations: Sequence[Explanation])
 
 def save_picture(path: Path, picture: Image.Image) -> None:
     """Write a PNG or JPEG; it appears whole or not at all."""
-    options = {"quality": 88} if path.suffix == ".jpg" else {"compress_level": 3}
+    options = {"quality": 88} if path.suffix == ".jpg" else {"compress_level": 1}
     format = "JPEG" if path.suffix == ".jpg" else "PNG"
     _write_whole(path, lambda unfinished: picture.save(unfinished, format=format, **options))
 

@@ -11,8 +11,12 @@ from aucue.cues import AUCue
 from aucue.facs import ActionUnit
 from aucue.metrics import attention_at, cam_at, region_evidence, region_of
 
-PREFERENCE = 1.5
-"""How many times denser than chance a map must be in a region to be said to lie there."""
+PREFERENCE = 2.0
+"""How many times denser than chance a map must be in a region to be said to lie there.
+
+A blob in the middle of the crop, which never looked at the face, has 0.9 to 2.7 times chance in the regions of
+action units, 1.7 on average: less than twice says little.
+"""
 
 _GRID = 56  # a region of some 3 % of the crop is still a hundred pixels; finer, shares change by 1 %
 _NAMED = 3  # places in a sentence
@@ -177,7 +181,7 @@ def where_it_lies(evidence: FaceEvidence, expression: str, empty: bool) -> str:
         )
     if round(evidence.together.class_map.ratio, 1) < 1:
         return f"the class map lies elsewhere, not on the {_list(places, 'or', first=True)}"
-    return f"the class map prefers no action unit of {expression}: {_list(places, first=True)}"
+    return f"the class map lies on no action unit of {expression} in particular: {_list(places, first=True)}"
 
 
 def _shares(row: Sequence[float]) -> tuple[float, MapShare, MapShare]:
