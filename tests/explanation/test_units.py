@@ -137,8 +137,8 @@ def together(share: float, ratio: float) -> RegionShares:
             (unit(23, 0.02, 1.1), unit(24, 0.03, 1.0), unit(26, 0.06, 1.2)),
             together(0.07, 1.1),
             None,
-            "lies on no action unit of happiness in particular: mouth and chin (AU26, 6 % of it, 1.2x chance) and lips "
-            "(AU24, 3 %, 1.0x)",  # a place is named once
+            "lies on no action unit of happiness in particular: mouth and chin (AU26, 6 % of it, 1.2x "
+            "chance) and lips (AU24, 3 %, 1.0x)",  # a place is named once
         ),
     ],
 )

@@ -105,7 +105,7 @@ def write_overview(path: Path, photo: Path, explanations: Sequence[Explanation])
     marks = []
     for place, explanation in enumerate(explanations):
         text = f"{place + 1} {explanation.expression} {percent(explanation.probability)}"
-        marks.append(_shrunk(mark_of(explanation, text, place), scale))
+        marks.append(shrunk(mark_of(explanation, text, place), scale))
     save_picture(path, Image.fromarray(annotate(image, marks)))
 
 
@@ -127,8 +127,8 @@ def _thumbnail(explanation: Explanation) -> Image.Image:
     return Image.fromarray(both)
 
 
-def _shrunk(mark: Mark, scale: float) -> Mark:
-    """The mark for a picture of another size."""
+def shrunk(mark: Mark, scale: float) -> Mark:
+    """The mark for a picture that is `scale` times as large."""
     linear = mark.matrix[:, :2]
     shift = mark.matrix[:, 2] + linear @ np.full(2, 0.5 / scale - 0.5)  # pixel centres, not corners
     left, top, right, bottom = (scale * value for value in mark.box)

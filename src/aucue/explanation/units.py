@@ -14,8 +14,8 @@ from aucue.metrics import attention_at, cam_at, region_evidence, region_of
 PREFERENCE = 2.0
 """How many times denser than chance a map must be in a region to be said to lie there.
 
-A blob in the middle of the crop, which never looked at the face, has 0.9 to 2.7 times chance in the regions of
-action units, 1.7 on average: less than twice says little.
+A blob in the middle of the crop, which never looked at the face, has 0.9 to 2.7 times chance in the regions
+of action units, 1.7 on average: less than twice says little.
 """
 
 _GRID = 56  # a region of some 3 % of the crop is still a hundred pixels; finer, shares change by 1 %
