@@ -8,8 +8,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.progress import Progress, TaskID
+
 from aucue.classifiers import boxed_model
-from aucue.data.engines import open_engine
+from aucue.data.engines import Engine, open_engine
 from aucue.data.progress import progress_bar
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
@@ -126,7 +128,6 @@ def explain_files(
     model = boxed_model() if model is None else Path(model)
     explainer = Explainer(model, device=device, method=method)
     size, template = reading_size(explainer.classifier), explainer.info.template or "aucue"
-    reader = FaceReader(detector, size, template)
     settings = {
         "model": _fingerprint(model),
         "method": explainer.method,
@@ -137,48 +138,94 @@ def explain_files(
     film_settings = {**settings, "fps": fps, "smooth": smooth}
     photos = _unfinished(found.photos, log, settings, overwrite)
     videos = _unfinished_videos(found.videos, films, film_settings, overwrite)
-    names = _names([*photos, *videos], out)
-
-    faces, faceless, unread = 0, [], [*found.empty]
-    chunks = [photos[start : start + _CHUNK] for start in range(0, len(photos), _CHUNK)]
+    job = _Job(explainer, FaceReader(detector, size, template), _names([*photos, *videos], out), maps, tell)
     with progress_bar(progress) as bar:
         task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
         bar.update(task, completed=len(found.photos) - len(photos))
-        read = running.run(reader.read_all, chunks, most=len(chunks) // 2)
-        for chunk, each in zip(chunks, read, strict=True):
-            for photo, explanations in zip(chunk, _explain(explainer, each), strict=True):
-                if isinstance(explanations, InputError):
-                    unread.append(str(explanations))
-                else:
-                    pictures = log.add(photo, names[photo], explanations, settings, maps)
-                    faces += len(explanations)
-                    if not explanations:
-                        faceless.append(photo)
-                    elif tell:
-                        tell(ExplainedPhoto(photo, explanations, tuple(pictures)))
-                bar.advance(task)
-        explained = []
+        faces, faceless = job.photos(photos, running, log, settings, lambda: bar.advance(task))
         for video in videos:
-            task = bar.add_task(f"{video.name}, seconds", total=None)
-
-            def reached(seconds: float, task: Any = task) -> None:
-                bar.update(task, completed=round(seconds))
-
-            try:
-                files = VideoFiles.of(names[video], maps)
-                done = explain_video(video, explainer, reader, out, files, fps, smooth, maps, reached)
-            except InputError as error:
-                unread.append(str(error))
-                continue
-            films.add(done, film_settings)
-            explained.append(done)
-            if tell:
-                tell(done)
+            seconds = bar.add_task(f"{video.name}, seconds", total=None)
+            job.video(
+                video, films, film_settings, lambda at, task=seconds: bar.update(task, completed=round(at))
+            )
     if log.entries or films.entries:
         write_table(out / TABLE_FILE, log.records(), explainer.classifier.classes)
         write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
     earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
-    return ExplainReport(faces, tuple(faceless), earlier, tuple(unread), tuple(explained))
+    return ExplainReport(faces, tuple(faceless), earlier, (*found.empty, *job.unread), tuple(job.explained))
+
+
+def _reach(bar: Progress, task: TaskID, seconds: float) -> None:
+    bar.update(task, completed=round(seconds))
+
+
+class _Job:
+    """Explains photographs and videos, and remembers which could not be read.
+
+    Args:
+        explainer: The model.
+        reader: Finds faces.
+        names: What the names of a file's outputs begin with.
+        maps: Kind of map files.
+        tell: See `explain_files`.
+    """
+
+    def __init__(
+        self,
+        explainer: Explainer,
+        reader: FaceReader,
+        names: Mapping[Path, str],
+        maps: MapFormat,
+        tell: Callable[[ExplainedPhoto | ExplainedVideo], object] | None,
+    ) -> None:
+        self.explainer, self.reader, self.names = explainer, reader, names
+        self.maps: MapFormat = maps
+        self.tell = tell or (lambda done: None)
+        self.unread: list[str] = []
+        self.explained: list[ExplainedVideo] = []
+
+    def photos(
+        self,
+        photos: Sequence[Path],
+        engine: Engine,
+        log: ExplanationLog,
+        settings: Mapping[str, str],
+        step: Callable[[], object],
+    ) -> tuple[int, list[Path]]:
+        """Explain photographs; returns how many faces they have, and those that have none."""
+        faces, faceless = 0, []
+        chunks = [photos[start : start + _CHUNK] for start in range(0, len(photos), _CHUNK)]
+        read = engine.run(self.reader.read_all, chunks, most=len(chunks) // 2)
+        for chunk, found in zip(chunks, read, strict=True):
+            for photo, explanations in zip(chunk, _explain(self.explainer, found), strict=True):
+                step()
+                if isinstance(explanations, InputError):
+                    self.unread.append(str(explanations))
+                    continue
+                pictures = log.add(photo, self.names[photo], explanations, settings, self.maps)
+                faces += len(explanations)
+                if explanations:
+                    self.tell(ExplainedPhoto(photo, explanations, tuple(pictures)))
+                else:
+                    faceless.append(photo)
+        return faces, faceless
+
+    def video(
+        self, video: Path, films: VideoLog, settings: Mapping[str, Any], step: Callable[[float], object]
+    ) -> None:
+        """Explain a video."""
+        files = VideoFiles.of(self.names[video], self.maps)
+        fps, smooth = settings["fps"], settings["smooth"]
+        try:
+            done = explain_video(
+                video, self.explainer, self.reader, films.folder, files, fps, smooth, self.maps, step
+            )
+        except InputError as error:
+            self.unread.append(str(error))
+            return
+        films.add(done, settings)
+        self.explained.append(done)
+        self.tell(done)
 
 
 def _check_video_settings(
