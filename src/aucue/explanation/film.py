@@ -60,8 +60,9 @@ class FilmReader:
         except (self._av.FFmpegError, ValueError) as error:
             raise InputError(f"{path} is not a video that can be read: {_reason(error)}") from error
         if not self._container.streams.video:
+            kinds = " and ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
             self._container.close()
-            raise InputError(f"{path} holds no pictures, only {_kinds(self._container)}")
+            raise InputError(f"{path} holds no pictures, only {kinds}")
         self._stream = self._container.streams.video[0]
         self._rate = float(self._stream.average_rate or fps)
         self.fps = min(fps, self._rate)
@@ -181,7 +182,3 @@ def _upright(frame: Any) -> NDArray[np.uint8]:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
-
-
-def _kinds(container: Any) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
