@@ -10,6 +10,7 @@ import pytest
 from aucue.classifiers import save_model
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import explain_files, film
+from aucue.explanation.video import FaceFinder
 from aucue.faces import Detection
 
 pytest.importorskip("av", reason="the extra aucue[video] is not installed")
@@ -116,6 +117,7 @@ def test_finished_videos_are_kept_and_broken_ones_listed(
     assert [found.frames for found in report.videos] == [4]  # at 0, 0.5, 1 and 1.5 s
     assert [sentence.split(" is ")[0] for sentence in report.unread] == [str(broken), str(letter)]
     assert not list(out.rglob("*.unfinished"))
+    assert not [path for path in out.iterdir() if path.stem.startswith(("cut", "letter"))]
     stamp = (out / "two.mp4").stat().st_mtime_ns
     report = run(fps=2.0)
     assert (report.earlier, report.videos) == (1, ())
@@ -143,3 +145,27 @@ def test_a_sound_is_no_video(tmp_path: Path):
         container.mux(stream.encode())
     with pytest.raises(InputError, match="holds no pictures, only audio"):
         film.FilmReader(path, 10)
+
+
+def test_faces_are_looked_for_where_they_should_be(detector: Squares):
+    sizes = []
+
+    def watched(image: np.ndarray, key: str | None = None) -> list[Detection]:
+        sizes.append(image.shape[:2])
+        return detector(image)
+
+    frame = np.full((540, 1200, 3), 128, np.uint8)
+    frame[100:340, 200:440] = (255, 0, 0)  # 240 pixels wide: twice as large as it is looked at
+    finder = FaceFinder(watched)
+    whole = finder(frame, 0.0, [])[0]
+    assert sizes == [(432, 960)]  # the whole frame, shrunk
+    again = finder(frame, 0.1, [whole.landmarks])[0]
+    assert len(sizes) == 2
+    assert max(sizes[1]) < 432
+    for found in (whole, again):
+        assert found.box == pytest.approx((200, 100, 440, 340), abs=4)
+        assert found.landmarks == pytest.approx((detector.landmarks + 0.5) * 3 - 0.5 + (200, 100), abs=4)
+    assert finder(np.full_like(frame, 128), 0.2, [whole.landmarks]) == []
+    finder(frame, 0.25, [whole.landmarks])
+    assert sizes[-1] == (432, 960)  # it was lost: all of the frame is searched before a second is over
+    assert len(finder(frame, 0.3, [whole.landmarks])) == 1  # found twice is found once

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,35 +234,19 @@ def explain_video(
     """
     tracker, smoother, finder = Tracker(), Smoother(smooth), FaceFinder(reader.detector)
     people: dict[int, Person] = {}
-    frames = faces = most = 0
-    seconds = 0.0
+    frames, faces, seconds = 0, 0, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        film = stack.enter_context(FilmReader(video, fps))
-        writer = stack.enter_context(FilmWriter(folder / files.annotated, film.fps))
-        lines = stack.enter_context(_appearing(folder / files.lines))
-        table = csv.writer(stack.enter_context(_appearing(folder / files.table)))
-        table.writerow(_columns(explainer.classifier.classes))
+    with (
+        FilmReader(video, fps) as film,
+        _Outputs(folder, files, film.fps, explainer.classifier.classes) as out,
+    ):
         for batch in _batches(_followed(film, finder, reader, tracker)):
-            explained = explainer.faces([face for frame in batch for face in frame.faces])
+            explanations = iter(explainer.faces([face for frame in batch for face in frame.faces]))
             for frame in batch:
-                mine, explained = explained[: len(frame.faces)], explained[len(frame.faces) :]
-                shown = [
-                    Shown.of(id, explanation, smoother, frame.time)
-                    for id, explanation in zip(frame.ids, mine, strict=True)
-                ]
+                shown = [Shown.of(id, next(explanations), smoother, frame.time) for id in frame.ids]
+                out.add(video, frame, shown, maps)
                 for face in shown:
-                    lines.write(json.dumps(face.record(video, frame, len(shown)), allow_nan=False) + "\n")
-                    table.writerow(face.row(frame))
                     face.count(people, frame.time)
-                    if files.maps:
-                        stem = f"{files.maps}/{frame.index:06d}_track{face.track}"
-                        write_maps(folder, map_names(stem, face.explanation, maps), face.explanation)
-                image = annotate(frame.image, [face.mark() for face in shown])
-                writer.write(image, frame.time)
-                if not frames or len(shown) > most:
-                    save_picture(folder / files.poster, Image.fromarray(image))
-                    most = len(shown)
                 frames, faces, seconds = frames + 1, faces + len(shown), frame.time
             if step:
                 step(seconds)
@@ -338,6 +322,50 @@ class Shown:
         person.last = time
         person.faces += 1
         person.counts[self.expression] += 1
+
+
+class _Outputs:
+    """The files of a video, which appear when all of them are finished; a context manager.
+
+    Args:
+        folder: Where they go.
+        files: Their names.
+        fps: Of the annotated video.
+        classes: Names of the model's classes.
+    """
+
+    def __init__(self, folder: Path, files: VideoFiles, fps: float, classes: Sequence[str]) -> None:
+        self._folder, self._files, self._fps, self._classes = folder, files, fps, classes
+        self._stack = ExitStack()
+        self._poster, self._most = np.zeros((9, 16, 3), np.uint8), -1
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._film = stack.enter_context(FilmWriter(self._folder / self._files.annotated, self._fps))
+            self._lines = stack.enter_context(_appearing(self._folder / self._files.lines))
+            self._table = csv.writer(stack.enter_context(_appearing(self._folder / self._files.table)))
+            self._table.writerow(_columns(self._classes))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+        if error[0] is None:
+            save_picture(self._folder / self._files.poster, Image.fromarray(self._poster))
+
+    def add(self, video: Path, frame: FollowedFrame, shown: Sequence[Shown], maps: MapFormat) -> None:
+        """Write a frame and its faces."""
+        for face in shown:
+            record = face.record(video, frame, len(shown))
+            self._lines.write(json.dumps(record, allow_nan=False) + "\n")
+            self._table.writerow(face.row(frame))
+            if self._files.maps:
+                stem = f"{self._files.maps}/{frame.index:06d}_track{face.track}"
+                write_maps(self._folder, map_names(stem, face.explanation, maps), face.explanation)
+        image = annotate(frame.image, [face.mark() for face in shown])
+        self._film.write(image, frame.time)
+        if len(shown) > self._most:
+            self._poster, self._most = image, len(shown)
 
 
 def _columns(classes: Sequence[str]) -> list[str]:
