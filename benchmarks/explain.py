@@ -27,6 +27,7 @@ from aucue.classifiers import Classifier, ModelInfo, save_model
 from aucue.data.synthetic import FaceParameters, Identity, View, render
 from aucue.explanation import Explainer
 from aucue.explanation.film import FilmReader, FilmWriter
+from aucue.faces import FaceReader, PrecomputedDetector
 from aucue.facs import Codebook
 
 BROKEN = {"empty": b"", "letter": b"Dear reader", "cut": None, "zeros": bytes(2000), "page": b"<html></html>"}
@@ -39,6 +40,7 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("folder", "video"))
     parser.add_argument("--photos", type=Path, help="folder of photographs with a face each")
+    parser.add_argument("--landmarks", type=Path, help="table of their landmarks; by default dlib finds them")
     parser.add_argument("--count", type=int, default=500, help="photographs taken from it")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the video")
     parser.add_argument("--fps", type=float, default=10.0, help="frames per second that are looked at")
@@ -48,7 +50,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=False)
     model = arguments.model or random_model(arguments.out / "model.safetensors")
     if arguments.what == "folder":
-        measure_folder(arguments.photos, arguments.count, model, arguments.out)
+        measure_folder(arguments.photos, arguments.landmarks, arguments.count, model, arguments.out)
     else:
         measure_video(arguments.seconds, arguments.fps, model, arguments.out)
 
@@ -61,7 +63,7 @@ def random_model(path: Path) -> Path:
     )
 
 
-def measure_folder(photos: Path, count: int, model: Path, out: Path) -> None:
+def measure_folder(photos: Path, landmarks: Path | None, count: int, model: Path, out: Path) -> None:
     """Explain a folder with five broken files; kill it half-way and go on; compare with single faces."""
     folder, made = out / "photos", out / "explanations"
     folder.mkdir()
@@ -75,6 +77,7 @@ def measure_folder(photos: Path, count: int, model: Path, out: Path) -> None:
 
     log = made / "explanations.jsonl"
     command = [*explain_command(), str(folder), "--model", str(model), "--out", str(made)]
+    command += ["--detector", str(landmarks)] if landmarks else []
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and lines_of(log) < count // 2:
         time.sleep(0.2)
@@ -100,17 +103,18 @@ def measure_folder(photos: Path, count: int, model: Path, out: Path) -> None:
     say(f"second run: about {new} photographs in {took:.1f} s ({cpu:.1f} s of CPU, start included)")
     leftovers = [path.name for path in made.rglob("*.unfinished")]
     say(f"left unfinished: {leftovers or 'nothing'}; without a face: {len(records) - len(faces)}")
-    compare_with_single_faces(model, chosen[: min(count, 64)], out)
+    compare_with_single_faces(model, landmarks, chosen[: min(count, 64)], out)
 
 
-def compare_with_single_faces(model: Path, photos: list[Path], out: Path) -> None:
+def compare_with_single_faces(model: Path, landmarks: Path | None, photos: list[Path], out: Path) -> None:
     """In one process: batches as `explain_files` makes them, and one photograph after the other."""
     from aucue.explanation import explain_files
 
-    explainer = Explainer(model)
+    detector = PrecomputedDetector(landmarks) if landmarks else "dlib"
+    explainer = Explainer(model, FaceReader(detector, 224))
     explainer(photos[0])
     start = time.process_time()
-    report = explain_files(photos, model, out / "batched", workers=1)
+    report = explain_files(photos, model, out / "batched", detector, workers=1)
     batched = (time.process_time() - start) / max(report.faces, 1)
     start, count = time.process_time(), 0
     for photo in photos:
