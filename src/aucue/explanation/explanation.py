@@ -153,7 +153,8 @@ class Explanation:
         if self.cue is None:
             expected = blank(side, self.why_no_cue, theme, font_size=tile_size * 0.055)
         else:
-            expected, units = overlay(crop, self.cue), self._unit_bars(side, theme)
+            expected = overlay(crop, self.cue)
+            units = self._unit_bars(side, theme) if self.unit_evidence else units  # too small to be measured
             agreement = f"\nagreement {self.attention_cosines[self.layer]:.2f}"
             class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
         tiles = {
