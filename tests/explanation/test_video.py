@@ -10,7 +10,7 @@ import pytest
 from aucue.classifiers import save_model
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import explain_files, film
-from aucue.explanation.video import FaceFinder
+from aucue.explanation.finder import FaceFinder
 from aucue.faces import Detection
 
 pytest.importorskip("av", reason="the extra aucue[video] is not installed")
