@@ -108,6 +108,29 @@ def test_boxes_are_outlines():
     assert drawn[35, 25].sum() == 0
 
 
+def test_boxes_have_their_own_colours():
+    boxes = np.array([[5, 5, 25, 25], [35, 35, 55, 55]])
+    drawn = pictures.draw_boxes(
+        np.zeros((60, 60, 3), np.uint8), boxes, ["", ""], colors=[(255, 0, 0), (0, 0, 255)]
+    )
+    assert drawn[25, 15].tolist() == [255, 0, 0]
+    assert drawn[55, 45].tolist() == [0, 0, 255]
+
+
+def test_ratio_bars_are_as_long_as_ratios():
+    theme = pictures.THEMES["light"]
+    names, figures, ratios = ["a", "b"], ["60 %", "1 %"], np.array([[4.0, 2.0], [1.0, 0.0]])
+    bars = np.asarray(pictures.ratio_bars(names, figures, ratios, (200, 400)))
+    lengths = [
+        max((row == color).all(-1).sum() for row in half)
+        for half in (bars[:80], bars[80:160])
+        for color in (theme.accent, theme.bar)
+    ]
+    assert lengths == [pytest.approx(length, abs=8) for length in (400, 200, 100, 0)]
+    with pytest.raises(InputError, match="2 names, 1 figures and 2 ratios"):
+        pictures.ratio_bars(names, figures[:1], ratios, (200, 400))
+
+
 def test_bars_are_as_long_as_probabilities():
     theme = pictures.THEMES["light"]
     bars = np.asarray(pictures.probability_bars({"a": 0.25, "b": 0.75}, (100, 400)))

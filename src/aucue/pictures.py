@@ -240,37 +240,38 @@ def draw_boxes(
     boxes: NDArray,
     labels: Sequence[str] | None = None,
     color: Color = (250, 190, 60),
+    colors: Sequence[Color] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw rectangles with an optional label at their top-left corner.
+    """Draw rectangles with an optional label above their top-left corner, inside the picture.
 
     Args:
         image: Picture (H, W, 3).
         boxes: Rectangles (n, 4): x0, y0, x1, y1 in pixels.
         labels: One text per box.
         color: Colour of lines and labels.
+        colors: One per box instead.
 
     Returns:
         Picture (H, W, 3).
     """
-    pixels = to_array(image)
+    picture = Image.fromarray(to_array(image))
     rectangles = _check_rows(boxes, 4, "boxes")
     if labels is not None and len(labels) != len(rectangles):
         raise InputError(f"{len(rectangles)} boxes need as many labels, got {len(labels)}")
-    width = max(1.5, min(pixels.shape[:2]) / 200)
-    font_size = max(10.0, min(pixels.shape[:2]) / 28)
-
-    def rectangles_and_labels(draw: ImageDraw.ImageDraw, scale: int) -> None:
-        for i, (x0, y0, x1, y1) in enumerate(rectangles * scale):
-            draw.rectangle((x0, y0, x1, y1), outline=color, width=round(width * scale))
-            if labels is not None:
-                face = font(font_size * scale)
-                x, y = x0, max(0.0, y0 - font_size * 1.5 * scale)
-                text = printable(labels[i])
-                right, bottom = x + face.getlength(text) + face.size * 0.8, y + face.size * 1.5
-                draw.rectangle((x, y, right, bottom), fill=color)
-                draw.text((x + face.size * 0.4, (y + bottom) / 2), text, (20, 20, 27), face, "lm")
-
-    return _draw_smoothly(pixels, rectangles_and_labels)
+    inks = [color] * len(rectangles) if colors is None else colors
+    short = min(picture.size)
+    width, face = max(2, round(short / 250)), font(max(11.0, short / 32))
+    draw = ImageDraw.Draw(picture)
+    for i, (x0, y0, x1, y1) in enumerate(np.rint(rectangles).tolist()):
+        draw.rounded_rectangle((x0, y0, x1, y1), 2 * width, outline=inks[i], width=width)
+        if labels is not None:
+            text = printable(labels[i])
+            tag = face.getlength(text) + face.size * 0.8, face.size * 1.5
+            x = max(0.0, min(x0, picture.width - tag[0]))
+            y = y0 - tag[1] if y0 >= tag[1] else max(0.0, y0)
+            draw.rounded_rectangle((x, y, x + tag[0], y + tag[1]), 2 * width, fill=inks[i])
+            draw.text((x + face.size * 0.4, y + tag[1] / 2), text, (20, 20, 27), face, "lm")
+    return np.asarray(picture)
 
 
 def probability_bars(
@@ -320,6 +321,54 @@ def probability_bars(
             if filled - left >= 1:
                 bar = (left, track[1], filled, track[3])
                 draw.rounded_rectangle(bar, min(radius, (filled - left) / 2), fill)
+    return picture
+
+
+def ratio_bars(
+    names: Sequence[str],
+    figures: Sequence[str],
+    ratios: NDArray,
+    size: tuple[int, int],
+    theme: Literal["light", "dark"] = "light",
+) -> Image.Image:
+    """Groups of horizontal bars against a line at 1, each under its name and figures.
+
+    Args:
+        names: One per group.
+        figures: Text at the right of each name.
+        ratios: Values (n, m) of n groups, not negative; the first of each has the accent colour and is the
+            thickest. All bars have one scale, from 0 to the largest value or 3.
+        size: Height and width of the picture.
+        theme: Colours.
+
+    Returns:
+        Picture of the given size.
+    """
+    values = _check_rows(ratios, np.shape(ratios)[-1], "ratios")
+    if not len(names) == len(figures) == len(values) or not len(names):
+        raise InputError(f"{len(names)} names, {len(figures)} figures and {len(values)} ratios; need as many")
+    colors = theme_of(theme)
+    height, width = size
+    row = min(height / len(names), width / 5)
+    face = font(min(row * 0.36, width / 17))
+    thick, gap = row * 0.2, row * 0.05
+    unit = width / max(3.0, values.max())
+
+    picture = Image.new("RGB", (width, height), colors.background)
+    draw = ImageDraw.Draw(picture)
+    for i, group in enumerate(values):
+        middle, y = (i + 0.25) * row, (i + 0.48) * row
+        figure = printable(figures[i])
+        draw.text((width, middle), figure, colors.text, face, "rm")
+        name = shorten(names[i], face, width - face.getlength(figure) - face.size)
+        draw.text((0, middle), name, colors.text, face, "lm")
+        draw.rectangle((0, y, width, y + thick + (len(group) - 1) * (thick * 0.55 + gap)), colors.track)
+        for k, value in enumerate(group):
+            bottom = y + (thick if k == 0 else thick * 0.55)
+            if value * unit >= 1:
+                draw.rectangle((0, y, value * unit, bottom), colors.accent if k == 0 else colors.bar)
+            y = bottom + gap
+        draw.line((unit, (i + 0.46) * row, unit, y), colors.text, max(1, round(width / 220)))
     return picture
 
 

@@ -46,7 +46,10 @@ def lines(folder: Path) -> list[dict]:
 def test_pictures_and_numbers_per_face(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert explain("one.png", "two.jpg", "none.png", "--out", "made") == 0
     faces = ["one_face1.png", "two_face1.png", "two_face2.png"]
-    assert sorted(path.name for path in (folder / "made").iterdir()) == ["explanations.jsonl", *faces]
+    assert sorted(path.name for path in (folder / "made").iterdir()) == [
+        *("explanations.csv", "explanations.jsonl", "index.html"),
+        *(faces[0], "thumbnails", *faces[1:], "two_faces.jpg"),
+    ]
     numbers = lines(folder / "made")
     assert [record["picture"] for record in numbers] == [*faces, None]
     text = capsys.readouterr().out
@@ -62,6 +65,7 @@ def test_unreadable_photographs_are_listed(folder: Path, capsys: pytest.CaptureF
     text = capsys.readouterr().out
     assert "skipped: letter.jpg is not an image" in text
     assert "skipped: gone.jpg does not exist" in text
+    assert "2 could not be read" in text
     assert (folder / "explanations" / "one_face1.png").is_file()
 
 
@@ -91,3 +95,28 @@ def test_wrong_out_device_and_table(folder: Path, capsys: pytest.CaptureFixture[
     assert "device 'abacus' cannot be used here" in capsys.readouterr().err
     assert main(["explain", "one.png", "--model", "model.safetensors", "--detector", "x.csv"]) == 2
     assert "x.csv" in capsys.readouterr().err
+
+
+def test_a_folder_is_summed_up(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch):
+    monkeypatch.setattr("aucue.cli.explain._TOLD", 2)
+    (folder / "shots").mkdir()
+    for name in ("one.png", "two.jpg", "none.png"):
+        (folder / name).rename(folder / "shots" / name)
+    (folder / "shots" / "broken.jpg").write_text("Dear reader")
+    assert explain("shots", "--maps", "npz") == 1
+    told = capsys.readouterr()
+    assert "3 faces explained; browse them in explanations/index.html" in told.out
+    assert "1 could not be read:\nskipped: shots/broken.jpg is not an image" in told.out
+    assert "Probabilities" not in told.out
+    assert "photographs" in told.err  # the progress bar
+    assert len(list((folder / "explanations").glob("*_maps.npz"))) == 3
+
+
+def test_a_video_needs_a_detector_and_sensible_numbers(folder: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("av")
+    assert explain("film.mp4") == 2
+    assert "knows photographs, not the frames of film.mp4" in capsys.readouterr().err
+    assert explain("one.png", "--fps", "0") == 2
+    assert "fps must be more than 0" in capsys.readouterr().err
+    assert explain("one.png", "--smooth", "-1") == 2
+    assert "smooth must be a time" in capsys.readouterr().err

@@ -1,18 +1,23 @@
+import csv
 import json
+import re
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aucue.classifiers import save_model
+from aucue.classifiers import files, save_model
 from aucue.data.engines import Engine
 from aucue.data.synthetic import SyntheticSource
 from aucue.errors import InputError, OutputExistsError
-from aucue.explanation import Explainer, ExplainReport, Explanation, batch, explain_files
+from aucue.explanation import Explainer, ExplainReport, Explanation, batch, explain_files, load
 from aucue.explanation.explainer import reading_size
+from aucue.explanation.inputs import find_inputs
 from aucue.faces import FaceReader, PrecomputedDetector
 
 Explain = Callable[..., ExplainReport]
@@ -23,6 +28,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Photographs with one face each, but two in the third and none in the last; chunks of two."""
     monkeypatch.setattr(batch, "_CHUNK", 2)
     monkeypatch.setattr(batch, "_BATCH", 2)
+    monkeypatch.setattr(Explanation, "picture", partialmethod(Explanation.picture, tile_size=48))
     source = SyntheticSource(train=5, val=0, test=0, size=80)
     paths, rows = [], []
     for number in range(5):
@@ -58,7 +64,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp_path: Path):
@@ -90,6 +96,16 @@ def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp
         assert (picture != drawn).mean() < 0.01  # the last bit of a probability moves a bar
     assert [photo.photo for photo in told] == photos[:4]
     assert [path.name for path in told[2].pictures] == ["2_face1.png", "2_face2.png"]
+    assert Image.open(tmp_path / "out" / "2_faces.jpg").size == (160, 80)
+    with (tmp_path / "out" / "explanations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["photo"], row["face"]) for row in rows] == [
+        (line["photo"], str(line["number"])) for line in lines if line["faces"]
+    ]
+    for row, explanation in zip(rows, expected, strict=True):
+        assert float(row["probability"]) == pytest.approx(explanation.probability, abs=1e-4)
+        assert float(row[row["expression"]]) == float(row["probability"])
+        assert row["found"] == "precomputed"
 
 
 def test_an_interrupted_run_is_continued(explain: Explain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -152,8 +168,11 @@ def test_photographs_explained_anew(explain: Explain, photos: list[Path], tmp_pa
     assert again.faceless == (photos[2],)
     assert sorted(content(tmp_path / "out")) == [
         *(f"{number}_face1.png" for number in (0, 1, 3)),
+        "explanations.csv",
         "explanations.jsonl",
+        "index.html",
         "mine.txt",
+        *(f"thumbnails/{number}_face1.jpg" for number in (0, 1, 3)),
     ]
     assert [line["photo"][-5] for line in records(tmp_path / "out")] == list("01342")
 
@@ -211,3 +230,81 @@ def test_ray_changes_nothing(ray_engine: Engine, explain: Explain, tmp_path: Pat
     explain("local")
     explain("ray", engine="ray", workers=2)
     assert content(tmp_path / "ray") == content(tmp_path / "local")
+
+
+@pytest.mark.parametrize("kind", ["npz", "png"])
+def test_maps_of_every_face(explain: Explain, photos: list[Path], tmp_path: Path, kind: str):
+    told = []
+    explain("out", photos[:1], maps=kind, tell=told.append)
+    explanation, line = told[0].explanations[0], records(tmp_path / "out")[0]
+    if kind == "npz":
+        assert line["map_files"] == ["0_face1_maps.npz"]
+        with np.load(tmp_path / "out" / "0_face1_maps.npz") as arrays:
+            for name, map_ in explanation.class_maps.items():
+                assert np.array_equal(arrays[f"class_map_{name}"], map_)
+            assert np.array_equal(arrays["crop"], explanation.face.crop)
+    else:
+        names = ["attention", "class-map"] + ["expected"] * (explanation.cue is not None)
+        assert line["map_files"] == [f"0_face1_{name}.png" for name in names]
+        grey = np.asarray(Image.open(tmp_path / "out" / "0_face1_class-map.png"))
+        assert grey.shape == explanation.face.crop.shape[:2]
+        assert (grey.min(), grey.max()) == (0, 255)
+    (tmp_path / "out" / line["map_files"][0]).unlink()
+    assert explain("out", photos[:1], maps=kind).earlier == 0  # a lost file is made again
+    assert (tmp_path / "out" / line["map_files"][0]).exists()
+    with pytest.raises(OutputExistsError, match="with another maps"):
+        explain("out", photos[:1])
+
+
+def test_folders_and_patterns(explain: Explain, photos: list[Path], tmp_path: Path):
+    (tmp_path / "photos" / "deeper").mkdir()
+    photos[3].rename(tmp_path / "photos" / "deeper" / "a.png")
+    (tmp_path / "photos" / "notes.txt").write_text("no photograph")
+    (tmp_path / "photos" / ".hidden.png").write_text("no photograph")
+    (tmp_path / "bare").mkdir()
+    found = find_inputs([tmp_path / "photos", photos[0], tmp_path / "photos" / "**" / "*.png", "gone.jpg"])
+    assert found.photos == (
+        *photos[:3],
+        photos[4],
+        tmp_path / "photos" / "deeper" / "a.png",
+        Path("gone.jpg"),
+    )
+    assert (found.videos, found.empty) == ((), ())
+    assert find_inputs(["holiday.MOV", "a.jpg"]).videos == (Path("holiday.MOV"),)
+    report = explain("out", [photos[0], tmp_path / "bare", tmp_path / "*.tiff"])
+    assert report.faces == 1
+    assert report.unread == (
+        f"{tmp_path / 'bare'} holds no photograph and no video",
+        f"{tmp_path / '*.tiff'} matches no file",
+    )
+
+
+def test_the_page_names_the_files_beside_it_and_nothing_else(
+    explain: Explain, photos: list[Path], tmp_path: Path
+):
+    odd = photos[0].with_name("a <b>&#? c.png")
+    photos[0].rename(odd)
+    table = tmp_path / "landmarks.csv"
+    table.write_text(table.read_text().replace("0.png", odd.name))
+    model, detector = tmp_path / "model.safetensors", PrecomputedDetector(table)
+    explain_files([odd, *photos[1:]], model, tmp_path / "out", detector, workers=1)
+    page = (tmp_path / "out" / "index.html").read_text()
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert len(links) == 2 * 5 + 2  # picture and thumbnail of each face, both faces' photograph twice
+    for link in links:
+        assert (tmp_path / "out" / unquote(link)).is_file()
+    assert "<b>&" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count('loading="lazy"') == 5
+    assert page.count('<article class="card"') == 5
+
+
+def test_the_model_in_the_box_is_the_default(photos: list[Path], tmp_path: Path, model, monkeypatch):
+    monkeypatch.setattr(files, "BOXED", tmp_path / "boxed.safetensors")
+    with pytest.raises(InputError, match="this installation of aucue carries no model"):
+        explain_files(photos[:1], out=tmp_path / "out")
+    save_model(tmp_path / "boxed.safetensors", *model(predicts="fear"))
+    table = PrecomputedDetector(tmp_path / "landmarks.csv")
+    assert explain_files(photos[:1], out=tmp_path / "out", detector=table).faces == 1
+    assert records(tmp_path / "out")[0]["expression"] == "fear"
+    assert load().info.classes == Explainer().info.classes

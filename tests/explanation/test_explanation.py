@@ -21,24 +21,34 @@ def test_dict_is_plain(explanation: Explanation):
     assert values["expression"] == "surprise"
     assert sum(values["probabilities"].values()) == pytest.approx(1)
     assert values["action_units"][0] == {"number": 1, "name": "Inner Brow Raiser"}
+    units = [(unit["number"], unit["place"]) for unit in values["unit_evidence"]]
+    assert units == [
+        (1, "inner brows"),
+        (2, "outer brows"),
+        (5, "upper lids"),
+        (26, "mouth and chin"),
+        (27, "mouth and chin"),
+    ]
+    assert values["unit_evidence"][0]["class_map"].keys() == {"share", "peak", "ratio"}
     assert values["face"]["score"] is None
     assert values["face"]["box"] == [20, 20, 90, 100]
     assert values["class_map_cosine"] == explanation.class_map_cosine
 
 
 def test_sentence_is_honest(explanation: Explanation):
-    assert explanation.sentence.startswith("The model says surprise (100 %). Agreement")
+    assert explanation.sentence.startswith("Surprise 100 %; the class map ")
+    assert "(AU" in explanation.sentence.split(".")[0]
     assert f"attention {explanation.attention_cosines['layer3']:.2f}" in explanation.sentence
     assert f"an even map: {explanation.uniform_cosine:.2f}" in explanation.sentence
     assert "not detected" in explanation.sentence
     torn = replace(explanation, probabilities={"surprise": 0.4, "fear": 0.35, "neutral": 0.25})
-    assert "(40 %), unsure: fear has 35 %." in torn.sentence
+    assert torn.sentence.startswith("Surprise 40 %, unsure: fear 35 %; the class map ")
     whole = replace(explanation, face=replace(explanation.face, how="full-frame"))
     assert "No face was found" in whole.sentence
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_picture_shows_five_tiles(explanation: Explanation, theme):
+def test_picture_shows_the_face_and_five_tiles(explanation: Explanation, theme):
     picture = np.asarray(explanation.picture(theme, tile_size=64))
     crop = explanation.face.crop
     found = [
@@ -48,13 +58,14 @@ def test_picture_shows_five_tiles(explanation: Explanation, theme):
         if (picture[y, x : x + 64] == crop[0]).all() and (picture[y : y + 64, x : x + 64] == crop).all()
     ]
     assert len(found) == 1  # the face itself, untouched, at the left margin
-    assert picture.shape[1] > 5 * 64
+    assert picture.shape[1] > 3 * 64
+    assert picture.shape[0] > 2 * 64
     assert not np.array_equal(picture, np.asarray(replace(explanation, cue=None).picture(theme, 64)))
 
 
 def test_pictures_without_a_cue(model, drawn, detector):
     reader = FaceReader(detector, size=64)
-    assert Explainer(model(predicts="neutral"), reader)(drawn[0])[0].picture().width > 1000
+    assert Explainer(model(predicts="neutral"), reader)(drawn[0])[0].picture(tile_size=64).width > 192
 
 
 def test_save_refuses_to_replace(explanation: Explanation, tmp_path: Path):

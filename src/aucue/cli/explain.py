@@ -1,56 +1,70 @@
-"""`aucue explain`: photographs -> expression, probabilities and where the evidence was seen."""
+"""`aucue explain`: photographs and videos -> expression, probabilities and where the evidence was seen."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aucue.explanation import ExplainedPhoto, Explanation
+    from aucue.explanation import ExplainedPhoto, ExplainedVideo, ExplainReport, Explanation
     from aucue.faces import LandmarkDetector
+
+_TOLD = 8
+"""Inputs up to which every face is told; of more only the sums, beside a progress bar."""
 
 
 def command(
-    photos: list[Path],
+    inputs: list[Path],
     *,
-    model: Path,
+    model: Path | None = None,
     out: Path = Path("explanations"),
     detector: str = "dlib",
     method: str | None = None,
+    maps: Literal["none", "npz", "png"] = "none",
+    fps: float = 10.0,
+    smooth: float = 0.0,
     device: str = "cpu",
     overwrite: bool = False,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
 ) -> int:
-    """Say which expression the faces of photographs show, how sure the model is, and where it looked.
+    """Say which expression faces show, how sure the model is, and where it looked.
 
-    For each face a picture (face, attention, class map, map that an expert would expect, probabilities) and
-    a line of explanations.jsonl with the numbers are written to the folder --out; the same command continues
-    an interrupted run. Photographs that cannot be read are skipped and listed at the end; the exit status is
-    then 1.
+    Inputs are photographs, videos, folders (with all folders in them) and patterns such as 'shots/*.jpg'.
+    The folder --out gets a picture per face (attention, class map, the map that an expert would expect,
+    evidence per action unit, probabilities), every photograph with several faces with all of them marked, an
+    annotated video per video, explanations.jsonl and explanations.csv with the numbers, and index.html to
+    browse it all. The same command continues an interrupted run. Files that cannot be read are skipped and
+    listed at the end; the exit status is then 1.
 
     Args:
-        photos: Photographs with any number of faces.
-        model: Model file (.safetensors) that `aucue train` wrote.
+        inputs: Photographs, videos, folders and patterns.
+        model: Model file (.safetensors) that `aucue train` wrote; by default the model in the box.
         out: Folder for pictures and numbers; other files in it are left alone.
         detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
         method: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
             that of the method the model was trained as.
+        maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
+        fps: Frames per second of a video that are looked at; the annotated video has as many.
+        smooth: Seconds over which the probabilities of each person in a video are averaged; 0 for none.
         device: Where the network runs: cpu, cuda, cuda:1, mps.
-        overwrite: Explain photographs anew that --out holds already.
-        engine: Where faces are searched: in processes of this machine (local), or on a Ray cluster (ray), the
-            one in RAY_ADDRESS or one of this machine.
+        overwrite: Explain anew what --out holds already.
+        engine: Where faces of photographs are searched: in processes of this machine (local), or on a Ray
+            cluster (ray), the one in RAY_ADDRESS or one of this machine.
         workers: Processes; by default one per core, fewer for few photographs.
     """
     from rich.console import Console
-    from rich.text import Text
 
     from aucue.explanation import explain_files
-    from aucue.explanation.explanation import CAVEAT
+    from aucue.explanation.inputs import find_inputs
 
     console = Console(highlight=False)
+    found = find_inputs(inputs)
+    few = len(found.photos) + len(found.videos) <= _TOLD
+    waiting: list[ExplainedPhoto | ExplainedVideo] = []  # until the progress bar has left the screen
     report = explain_files(
-        photos,
+        inputs,
         model,
         out,
         _detector(detector),
@@ -59,19 +73,45 @@ def command(
         overwrite,
         engine,
         workers,
-        tell=lambda photo: _tell(console, photo),
+        maps,
+        fps,
+        smooth,
+        progress=bool(found.videos) or not few,
+        tell=_teller(console, out, waiting if found.videos else None) if few else None,
     )
-    if report.faces:
+    for done in waiting:
+        _tell(console, done, out)
+    _sum_up(console, report, out)
+    return 0 if report.ok else 1
+
+
+def _sum_up(console: "Console", report: "ExplainReport", out: Path) -> None:
+    """Print what became of the inputs, those that could not be read last."""
+    from rich.text import Text
+
+    from aucue.explanation.explanation import CAVEAT
+    from aucue.explanation.index import INDEX_FILE
+
+    if report.faces or report.videos:
         console.print(Text(CAVEAT, "dim"))
-    for photo in report.faceless:
+    for photo in report.faceless[:_TOLD]:
         console.print(Text(f"{photo}: no face found"), soft_wrap=True)
+    if len(report.faceless) > _TOLD:
+        console.print(f"and {len(report.faceless) - _TOLD} more photographs without a face")
     if report.earlier:
         console.print(
             f"{report.earlier} explained earlier and left as they are; --overwrite explains them anew"
         )
+    done = [f"{report.faces} face{'' if report.faces == 1 else 's'}"] if report.faces else []
+    if report.videos:
+        done.append(f"{len(report.videos)} video{'' if len(report.videos) == 1 else 's'}")
+    if done or report.earlier:
+        said = f"{' and '.join(done) or 'Nothing new'} explained"
+        console.print(Text(f"{said}; browse them in {out / INDEX_FILE}"), soft_wrap=True)
+    if report.unread:
+        console.print(f"{len(report.unread)} could not be read:")
     for sentence in report.unread:
         console.print(Text(f"skipped: {sentence}"), soft_wrap=True)
-    return 0 if report.ok else 1
 
 
 def _detector(detector: str) -> "str | LandmarkDetector":
@@ -80,14 +120,39 @@ def _detector(detector: str) -> "str | LandmarkDetector":
     return PrecomputedDetector(detector) if Path(detector).suffix in (".csv", ".parquet") else detector
 
 
-def _tell(console: "Console", photo: "ExplainedPhoto") -> None:
-    """Print the faces of a photograph."""
-    count = len(photo.explanations)
+def _teller(
+    console: "Console", out: Path, waiting: "list[ExplainedPhoto | ExplainedVideo] | None"
+) -> "Callable[[ExplainedPhoto | ExplainedVideo], object]":
+    """Prints what is done, or lets it wait."""
+    return waiting.append if waiting is not None else lambda done: _tell(console, done, out)
+
+
+def _tell(console: "Console", done: "ExplainedPhoto | ExplainedVideo", out: Path) -> None:
+    """Print the faces of a photograph, or the people of a video."""
+    from aucue.explanation import ExplainedVideo
+
+    if isinstance(done, ExplainedVideo):
+        _tell_video(console, done, out)
+        return
+    count = len(done.explanations)
     for number, (explanation, picture) in enumerate(
-        zip(photo.explanations, photo.pictures, strict=True), start=1
+        zip(done.explanations, done.pictures, strict=True), start=1
     ):
         which = f", face {number} of {count}" if count > 1 else ""
-        _tell_face(console, f"{photo.photo}{which}", explanation, picture)
+        _tell_face(console, f"{done.photo}{which}", explanation, picture)
+
+
+def _tell_video(console: "Console", done: "ExplainedVideo", out: Path) -> None:
+    """Print who was followed in a video, and what they showed most."""
+    from rich.text import Text
+
+    console.print(Text(f"{done.video}: {done.frames} frames, {done.faces} faces", "bold"), soft_wrap=True)
+    for track in done.to_dict()["tracks"]:
+        console.print(
+            f"  track {track['track']:<3} {track['first']:6.1f} s to {track['last']:6.1f} s  "
+            f"{track['faces']:5} faces, mostly {track['expression']} ({100 * track['share']:.0f} % of them)"
+        )
+    console.print(Text(f"  Video: {out / done.files.annotated}\n"), soft_wrap=True)
 
 
 def _tell_face(console: "Console", which: str, explanation: "Explanation", picture: Path) -> None:

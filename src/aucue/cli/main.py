@@ -14,7 +14,7 @@ COMMANDS = {
     "train": "a prepared set -> a classifier, guided or not",
     "evaluate": "accuracy and interpretability of a classifier on a prepared set, with controls",
     "benchmark": "a grid of settings and seeds -> tables, guided beside unguided, with confidence intervals",
-    "explain": "photographs -> expression, probabilities and where the evidence was seen",
+    "explain": "photographs and videos -> expression, probabilities and where the evidence was seen",
     "export": "a model -> ONNX for other runtimes, or a model hub",
     "import-fg2024": "a checkpoint that the authors of the FG 2024 paper release -> a model file",
     "doctor": "versions, devices and files on this machine",

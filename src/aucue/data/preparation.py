@@ -17,9 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-
 from aucue.data.crops import NO_FACE, no_detector
 from aucue.data.description import (
     DESCRIPTION_FILE,
@@ -32,6 +29,7 @@ from aucue.data.description import (
 )
 from aucue.data.engines import Engine, open_engine
 from aucue.data.expected import Finding
+from aucue.data.progress import progress_bar
 from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
 from aucue.data.source import Source
 from aucue.data.store import write_dataset
@@ -214,7 +212,7 @@ def _write_shards(job: Job, folder: Path, engine: Engine, progress: bool) -> lis
         for start in range(0, samples, length)
     }
     missing = {path: chunk for path, chunk in chunks.items() if not path.exists()}
-    with _progress_bar(progress) as bar:
+    with progress_bar(progress) as bar:
         task = bar.add_task(job.source.name, total=samples)
         bar.update(task, completed=samples - sum(stop - start for start, stop in missing.values()))
         shards = engine.run(job.shard, list(missing.values()), most=-(-samples // 64))
@@ -222,16 +220,6 @@ def _write_shards(job: Job, folder: Path, engine: Engine, progress: bool) -> lis
             write_shard(path, shard)
             bar.advance(task, stop - start)
     return list(chunks)
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> str:
-        return f"{task.speed:.0f}/s" if task.speed else ""
-
-
-def _progress_bar(visible: bool) -> Progress:
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not visible)
 
 
 def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Source) -> None:

@@ -1,4 +1,4 @@
-"""Many photographs -> one folder: a JSON line and a picture per face, resumable."""
+"""Many photographs and videos -> one folder: JSON lines, pictures, a table and a page; resumable."""
 
 import hashlib
 from collections import Counter
@@ -6,15 +6,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from aucue.classifiers import local_file
-from aucue.data.engines import open_engine
+from rich.progress import Progress, TaskID
+
+from aucue.classifiers import boxed_model, local_file
+from aucue.data.engines import Engine, open_engine
+from aucue.data.progress import progress_bar
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
 from aucue.explanation.explanation import Explanation
+from aucue.explanation.files import MapFormat
+from aucue.explanation.film import load_av
+from aucue.explanation.index import INDEX_FILE, write_index
+from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog
-from aucue.faces import Face, FaceReader, LandmarkDetector
+from aucue.explanation.table import TABLE_FILE, write_table
+from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoFiles, VideoLog, explain_video
+from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
 
 _CHUNK = 16
 """Photographs whose faces are searched in one go, and explained together."""
@@ -40,94 +49,198 @@ class ExplainedPhoto:
 
 @dataclass(frozen=True)
 class ExplainReport:
-    """What became of photographs.
+    """What became of photographs and videos.
 
     Attributes:
-        faces: Faces explained now.
+        faces: Faces of photographs explained now.
         faceless: Photographs without a face.
-        earlier: How many photographs an earlier run has explained.
-        unread: Why photographs could not be read, a sentence each.
+        earlier: How many photographs and videos an earlier run has explained.
+        unread: Why files could not be read, a sentence each.
+        videos: Videos explained now.
     """
 
     faces: int
     faceless: tuple[Path, ...]
     earlier: int
     unread: tuple[str, ...]
+    videos: tuple[ExplainedVideo, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every photograph could be read."""
+        """Whether every file could be read."""
         return not self.unread
 
 
 def explain_files(
-    photos: Iterable[str | Path],
-    model: str | Path,
-    out: str | Path,
+    inputs: Iterable[str | Path],
+    model: str | Path | None = None,
+    out: str | Path = "explanations",
     detector: str | LandmarkDetector = "dlib",
     method: str | None = None,
     device: str = "cpu",
     overwrite: bool = False,
     engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
-    tell: Callable[[ExplainedPhoto], object] | None = None,
+    maps: MapFormat = "none",
+    fps: float = 10.0,
+    smooth: float = 0.0,
+    progress: bool = False,
+    tell: Callable[[ExplainedPhoto | ExplainedVideo], object] | None = None,
 ) -> ExplainReport:
-    """Explain every face of many photographs.
+    """Explain every face of many photographs and videos.
 
     The folder holds a picture per face and `explanations.jsonl`: a line per face, with what
-    `Explanation.to_dict` gives, in the order of the photographs. An interrupted run is continued by the same
-    call; what is there already is left as it is.
+    `Explanation.to_dict` gives, in the order of the photographs; a video with marked faces, JSON lines and a
+    table per video; and at the end `explanations.csv` and `index.html`, a page that shows it all. An
+    interrupted run is continued by the same call; what is there already is left as it is.
 
     Args:
-        photos: Files. One that cannot be read is listed and left out, never fatal.
-        model: Model file that `aucue train` wrote.
+        inputs: Photographs, videos, folders with all folders in them, and patterns such as "shots/*.jpg". A
+            file that cannot be read is listed and left out, never fatal.
+        model: Model file that `aucue train` wrote; by default the one in the box.
         out: Folder; what else lies in it is left alone.
         detector: "dlib", or any `LandmarkDetector`.
         method: Read-out of the class maps; by default the model's own.
         device: Where the network runs, in this process.
-        overwrite: Explain photographs anew that are in the folder already.
-        engine: Where faces are searched: "local" in processes of this machine, "ray" on a Ray cluster. The
-            result is the same.
+        overwrite: Explain anew what is in the folder already.
+        engine: Where faces of photographs are searched: "local" in processes of this machine, "ray" on a Ray
+            cluster. The result is the same.
         workers: Processes; by default one per core, fewer for few photographs. A script that uses more than
             one needs the usual `if __name__ == "__main__":`.
-        tell: Called with each photograph that has a face, when it is explained and written.
+        maps: Also write each face's maps: "npz" all of them as arrays, "png" those shown in its picture.
+        fps: Frames per second of a video that are looked at.
+        smooth: Time constant in seconds over which a person's probabilities are averaged in a video.
+        progress: Show a progress bar on stderr.
+        tell: Called with each photograph that has a face, and each video, when it is explained and written.
 
     Raises:
-        InputError: The model, the detector, the device, the read-out or the engine cannot be used.
-        OutputExistsError: `out` is a file, or holds explanations of the photographs with other settings.
-        MissingExtraError: The detector is dlib, or the engine is Ray, and it is not installed.
+        InputError: The model, the detector, the device, the read-out, the engine or a number cannot be used.
+        OutputExistsError: `out` is a file, or holds explanations of the same files with other settings.
+        MissingExtraError: The detector is dlib, the engine is Ray or there is a video, and what it needs is
+            not installed.
         AucueError: A worker died; the same call continues what is finished.
     """
-    files, out = list(dict.fromkeys(map(Path, photos))), Path(out)
+    found, out = find_inputs(inputs), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out} is a file; choose a folder for the explanations")
+    _check_video_settings(found.videos, detector, fps, smooth)
     running = open_engine(engine, workers)
-    explainer = Explainer(Path(model), device=device, method=method)
+    model = boxed_model() if model is None else Path(model)
+    explainer = Explainer(model, device=device, method=method)
     size, template = reading_size(explainer.classifier), explainer.info.template or "aucue"
-    reader = FaceReader(detector, size, template)
     settings = {
-        "model": _fingerprint(Path(model)),
+        "model": _fingerprint(model),
         "method": explainer.method,
         "detector": detector if isinstance(detector, str) else type(detector).__qualname__,
+        "maps": maps,
     }
-    log = ExplanationLog(out)
-    todo = _unfinished(files, log, settings, overwrite)
-    names = _names(todo, out)
+    log, films = ExplanationLog(out), VideoLog(out)
+    film_settings = {**settings, "fps": fps, "smooth": smooth}
+    photos = _unfinished(found.photos, log, settings, overwrite)
+    videos = _unfinished_videos(found.videos, films, film_settings, overwrite)
+    job = _Job(explainer, FaceReader(detector, size, template), _names([*photos, *videos], out), maps, tell)
+    with progress_bar(progress) as bar:
+        task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
+        bar.update(task, completed=len(found.photos) - len(photos))
+        faces, faceless = job.photos(photos, running, log, settings, lambda: bar.advance(task))
+        for video in videos:
+            seconds = bar.add_task(f"{video.name}, seconds", total=None)
+            job.video(
+                video, films, film_settings, lambda at, task=seconds: bar.update(task, completed=round(at))
+            )
+    if log.entries or films.entries:
+        write_table(out / TABLE_FILE, log.records(), explainer.classifier.classes)
+        write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
+    earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
+    return ExplainReport(faces, tuple(faceless), earlier, (*found.empty, *job.unread), tuple(job.explained))
 
-    faces, faceless, unread = 0, [], []
-    chunks = [todo[start : start + _CHUNK] for start in range(0, len(todo), _CHUNK)]
-    for chunk, found in zip(chunks, running.run(reader.read_all, chunks, most=len(chunks) // 2), strict=True):
-        for photo, explanations in zip(chunk, _explain(explainer, found), strict=True):
-            if isinstance(explanations, InputError):
-                unread.append(str(explanations))
-                continue
-            pictures = log.add(str(photo), names[photo], explanations, settings)
-            faces += len(explanations)
-            if not explanations:
-                faceless.append(photo)
-            elif tell:
-                tell(ExplainedPhoto(photo, explanations, tuple(pictures)))
-    return ExplainReport(faces, tuple(faceless), len(files) - len(todo), tuple(unread))
+
+def _reach(bar: Progress, task: TaskID, seconds: float) -> None:
+    bar.update(task, completed=round(seconds))
+
+
+class _Job:
+    """Explains photographs and videos, and remembers which could not be read.
+
+    Args:
+        explainer: The model.
+        reader: Finds faces.
+        names: What the names of a file's outputs begin with.
+        maps: Kind of map files.
+        tell: See `explain_files`.
+    """
+
+    def __init__(
+        self,
+        explainer: Explainer,
+        reader: FaceReader,
+        names: Mapping[Path, str],
+        maps: MapFormat,
+        tell: Callable[[ExplainedPhoto | ExplainedVideo], object] | None,
+    ) -> None:
+        self.explainer, self.reader, self.names = explainer, reader, names
+        self.maps: MapFormat = maps
+        self.tell = tell or (lambda done: None)
+        self.unread: list[str] = []
+        self.explained: list[ExplainedVideo] = []
+
+    def photos(
+        self,
+        photos: Sequence[Path],
+        engine: Engine,
+        log: ExplanationLog,
+        settings: Mapping[str, str],
+        step: Callable[[], object],
+    ) -> tuple[int, list[Path]]:
+        """Explain photographs; returns how many faces they have, and those that have none."""
+        faces, faceless = 0, []
+        chunks = [photos[start : start + _CHUNK] for start in range(0, len(photos), _CHUNK)]
+        read = engine.run(self.reader.read_all, chunks, most=len(chunks) // 2)
+        for chunk, found in zip(chunks, read, strict=True):
+            for photo, explanations in zip(chunk, _explain(self.explainer, found), strict=True):
+                step()
+                if isinstance(explanations, InputError):
+                    self.unread.append(str(explanations))
+                    continue
+                pictures = log.add(photo, self.names[photo], explanations, settings, self.maps)
+                faces += len(explanations)
+                if explanations:
+                    self.tell(ExplainedPhoto(photo, explanations, tuple(pictures)))
+                else:
+                    faceless.append(photo)
+        return faces, faceless
+
+    def video(
+        self, video: Path, films: VideoLog, settings: Mapping[str, Any], step: Callable[[float], object]
+    ) -> None:
+        """Explain a video."""
+        files = VideoFiles.of(self.names[video], self.maps)
+        fps, smooth = settings["fps"], settings["smooth"]
+        try:
+            done = explain_video(
+                video, self.explainer, self.reader, films.folder, files, fps, smooth, self.maps, step
+            )
+        except InputError as error:
+            self.unread.append(str(error))
+            return
+        films.add(done, settings)
+        self.explained.append(done)
+        self.tell(done)
+
+
+def _check_video_settings(
+    videos: Sequence[Path], detector: str | LandmarkDetector, fps: float, smooth: float
+) -> None:
+    if not fps > 0:
+        raise InputError(f"fps must be more than 0 frames per second, got {fps:g}")
+    if not smooth >= 0:
+        raise InputError(f"smooth must be a time in seconds, 0 or more, got {smooth:g}")
+    if videos:
+        load_av()
+        if isinstance(detector, PrecomputedDetector):
+            raise InputError(
+                f"a table of landmarks knows photographs, not the frames of {videos[0]}; use dlib for videos"
+            )
 
 
 def _fingerprint(model: Path) -> str:
@@ -141,29 +254,50 @@ def _unfinished(
     """The photographs to explain; the log then says nothing of them."""
     for photo in photos:
         entry = log.entries.get(str(photo))
-        if entry and entry.settings != settings and not overwrite:
-            differing = [name for name in settings if entry.settings[name] != settings[name]]
-            raise OutputExistsError(
-                f"{log.folder} holds an explanation of {photo} with another {' and '.join(differing)}; "
-                "choose another folder, or overwrite it"
-            )
+        if entry and not overwrite:
+            _check_same(log.folder, photo, entry.settings, settings)
     todo = [photo for photo in photos if overwrite or not log.holds(str(photo))]
     log.remove([str(photo) for photo in todo])
     return todo
 
 
-def _names(photos: Iterable[Path], folder: Path) -> dict[Path, str]:
-    """A file name without ending for each photograph: its own, with a number where that is taken."""
+def _unfinished_videos(
+    videos: Sequence[Path], films: VideoLog, settings: Mapping[str, Any], overwrite: bool
+) -> list[Path]:
+    """The videos to explain; the log then says nothing of them."""
+    for video in videos:
+        entry = films.entries.get(str(video))
+        if entry and not overwrite:
+            before = {name: entry.get(name) for name in VIDEO_SETTINGS}
+            _check_same(films.folder, video, before, settings)
+    todo = [video for video in videos if overwrite or not films.holds(str(video))]
+    films.remove([str(video) for video in todo])
+    return todo
+
+
+def _check_same(folder: Path, file: Path, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    differing = [name for name in settings if before[name] != settings[name]]
+    if differing:
+        raise OutputExistsError(
+            f"{folder} holds an explanation of {file} with another {' and '.join(differing)}; "
+            "choose another folder, or overwrite it"
+        )
+
+
+def _names(files: Iterable[Path], folder: Path) -> dict[Path, str]:
+    """A file name without ending for each file: its own, with a number where that is taken."""
     taken = {picture.name.rpartition("_face")[0] for picture in folder.glob("*_face*.png")}
+    taken |= {path.stem for pattern in ("*.mp4", "*.jsonl") for path in folder.glob(pattern)}
+    taken |= {"explanations", "videos"}  # of the logs
     used: Counter[str] = Counter()
     names: dict[Path, str] = {}
-    for photo in photos:
-        name = photo.stem
+    for file in files:
+        name = file.stem
         while name in taken:
-            used[photo.stem] += 1
-            name = f"{photo.stem}_{used[photo.stem] + 1}"
+            used[file.stem] += 1
+            name = f"{file.stem}_{used[file.stem] + 1}"
         taken.add(name)
-        names[photo] = name
+        names[file] = name
     return names
 
 

@@ -9,11 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.classifiers import Classifier, ModelInfo, boxed_model, load_model
 from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
+from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.facs import ActionUnit, Codebook
@@ -29,7 +30,7 @@ class Explainer:
     ['happiness', 'surprise']
 
     Args:
-        model: Path of a model file, or a classifier with what belongs to it.
+        model: Path of a model file, or a classifier with what belongs to it; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs, as torch names it.
         method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
@@ -41,11 +42,12 @@ class Explainer:
 
     def __init__(
         self,
-        model: str | Path | tuple[Classifier, ModelInfo],
+        model: str | Path | tuple[Classifier, ModelInfo] | None = None,
         reader: FaceReader | None = None,
         device: str | torch.device = "cpu",
         method: str | None = None,
     ) -> None:
+        model = boxed_model() if model is None else model
         classifier, self.info = model if isinstance(model, tuple) else load_model(model)
         self.device = _device(device)
         self.classifier = classifier.to(self.device).eval()
@@ -108,9 +110,12 @@ class Explainer:
         attentions = {name: attention(features).float().cpu() for name, features in out.features.items()}
         names = [self.classifier.classes[i] for i in predicted.tolist()]
         ids = torch.tensor([self._cued.index(name) if name in self._cued else -1 for name in names])
-        cue, valid = self.cue(torch.from_numpy(np.stack(landmarks)), ids, (size, size))
+        points = torch.from_numpy(np.stack(landmarks))
+        cue, valid = self.cue(points, ids, (size, size))
         chosen = maps[torch.arange(len(faces)), predicted].unsqueeze(1)  # (B, 1, h, w)
         cosines = {name: attention_cosine(values, cue) for name, values in attentions.items()}
+        units = [[unit.number for unit in self._action_units(name)] for name in names]
+        evidence = measure_units(self.cue, points, size, units, attentions[self.layer], chosen)
         class_map_cosines, uniform = cam_cosine(chosen, cue), map_cosine(torch.ones_like(cue), cue)
 
         return [
@@ -126,6 +131,7 @@ class Explainer:
                 attention_cosines={n: v[i].item() for n, v in cosines.items()} if valid[i] else {},
                 class_map_cosine=class_map_cosines[i].item() if valid[i] else None,
                 uniform_cosine=uniform[i].item() if valid[i] else None,
+                evidence=evidence[i],
                 face=faces[i],
             )
             for i in range(len(faces))
@@ -142,7 +148,7 @@ def reading_size(classifier: Classifier) -> int:
 
 
 def load(
-    path: str | Path,
+    path: str | Path | None = None,
     reader: FaceReader | None = None,
     device: str | torch.device = "cpu",
     method: str | None = None,
@@ -150,7 +156,7 @@ def load(
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
 
     Args:
-        path: Model file that `aucue train` wrote.
+        path: Model file that `aucue train` wrote; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs.
         method: Read-out of the class maps; by default the model's own.

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aucue.errors import InputError, OutputExistsError
+from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit
-from aucue.pictures import blank, normalize, overlay, panel, probability_bars
+from aucue.pictures import blank, normalize, overlay, panel, probability_bars, ratio_bars
 
 Map = NDArray[np.float32]
 
@@ -48,6 +49,7 @@ class Explanation:
         attention_cosines: Agreement of each layer's attention with the cue (ATT-COS); empty without a cue.
         class_map_cosine: Agreement of the predicted class's map with the cue (CAM-COS); None without a cue.
         uniform_cosine: What an even map, the same everywhere, scores; None without a cue.
+        evidence: How much of attention and class map lies in the regions of action units.
         face: The aligned face.
     """
 
@@ -62,6 +64,7 @@ class Explanation:
     attention_cosines: Mapping[str, float]
     class_map_cosine: float | None
     uniform_cosine: float | None
+    evidence: FaceEvidence
     face: Face
 
     @property
@@ -102,12 +105,22 @@ class Explanation:
         return "The regions of the expected action units lie outside the picture."
 
     @property
+    def unit_evidence(self) -> tuple[UnitEvidence, ...]:
+        """How much of attention and class map lies in the region of each action unit of the predicted
+        expression, by number; empty without a cue.
+        """
+        return self.evidence.expected
+
+    @property
     def finding(self) -> str:
         """What can be said about this face, in words."""
-        said = [f"The model says {self.expression} ({_percent(self.probability)})"]
+        said = [f"{self.expression} {percent(self.probability)}"]
         ranking = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
         if self.probability < 0.5 and len(ranking) > 1:
-            said[0] += f", unsure: {ranking[1]} has {_percent(self.probabilities[ranking[1]])}"
+            said[0] += f", unsure: {ranking[1]} {percent(self.probabilities[ranking[1]])}"
+        if self.unit_evidence:
+            said[0] += f"; {where_it_lies(self.evidence, self.expression, not self.class_map().any())}"
+        said[0] = said[0][0].upper() + said[0][1:]
         if self.cue is None:
             said.append(self.why_no_cue.rstrip("."))
         else:
@@ -126,48 +139,64 @@ class Explanation:
         return self.finding if self.cue is None else f"{self.finding} {CAVEAT}"
 
     def picture(self, theme: Literal["light", "dark"] = "light", tile_size: int = 336) -> Image.Image:
-        """Face, attention, class map, expected map and probabilities side by side.
+        """Face, attention, class map, expected map, evidence per action unit and probabilities on a grid.
 
         Args:
             theme: Colours.
-            tile_size: Side of each of the five tiles in pixels.
+            tile_size: Side of each of the six tiles in pixels.
 
         Returns:
             One picture.
         """
-        crop = self.face.crop
-        bars_size = (tile_size, tile_size)
+        crop, side = self.face.crop, (tile_size, tile_size)
+        expected, units, agreement, class_agreement = [blank(side, "", theme)] * 2 + [""] * 2
         if self.cue is None:
-            reason = self.why_no_cue
-            expected = blank(bars_size, reason, theme, font_size=tile_size * 0.055)
-            agreement, class_agreement = "", ""
+            expected = blank(side, self.why_no_cue, theme, font_size=tile_size * 0.055)
         else:
             expected = overlay(crop, self.cue)
+            units = self._unit_bars(side, theme) if self.unit_evidence else units  # too small to be measured
             agreement = f"\nagreement {self.attention_cosines[self.layer]:.2f}"
             class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
-        tiles = [
-            crop,
-            overlay(crop, normalize(self.attention[self.layer])),
-            overlay(crop, self.class_map()),
-            expected,
-            probability_bars(self.probabilities, bars_size, self.expression, theme),
-        ]
-        titles = ["Face", "Attention", "Class map", "Expected", "Probabilities"]
-        captions = [
-            FOUND.get(self.face.how, self.face.how),
-            f"activity of {self.layer}{agreement}",
-            f"evidence for {self.expression}{class_agreement}",
-            ", ".join(map(str, self.action_units)) if self.cue is not None else "",
-            "Maps: dark is low, light is high, each on its own scale",
-        ]
+        tiles = {
+            "Face": (crop, FOUND.get(self.face.how, self.face.how)),
+            "Attention": (
+                overlay(crop, normalize(self.attention[self.layer])),
+                f"activity of {self.layer}{agreement}",
+            ),
+            "Class map": (
+                overlay(crop, self.class_map()),
+                f"evidence for {self.expression}{class_agreement}",
+            ),
+            "Expected": (expected, ", ".join(map(str, self.action_units)) if self.cue is not None else ""),
+            "Action units": (
+                units,
+                "Share of the class map in each region, and times chance (the line); grey: attention",
+            ),
+            "Probabilities": (
+                probability_bars(self.probabilities, side, self.expression, theme),
+                "Maps: dark is low, light is high, each on its own scale",
+            ),
+        }
         return panel(
-            tiles,
-            titles,
-            captions,
+            [tile for tile, _ in tiles.values()],
+            list(tiles),
+            [caption for _, caption in tiles.values()],
+            columns=3,
             tile_size=tile_size,
-            heading=f"{self.expression}, {_percent(self.probability)}",
+            heading=f"{self.expression}, {percent(self.probability)}",
             footnote=self.sentence,
             theme=theme,
+        )
+
+    def _unit_bars(self, size: tuple[int, int], theme: Literal["light", "dark"]) -> Image.Image:
+        """How dense both maps are in the regions of the expected action units."""
+        units = self.unit_evidence
+        return ratio_bars(
+            [f"AU{unit.unit.number} {unit.unit.place}" for unit in units],
+            [f"{percent(unit.class_map.share)}, {unit.class_map.ratio:.1f}x" for unit in units],
+            np.array([[unit.class_map.ratio, unit.attention.ratio] for unit in units]),
+            size,
+            theme,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,12 +212,16 @@ class Explanation:
             "class_map_cosine": self.class_map_cosine,
             "uniform_cosine": self.uniform_cosine,
             "why_no_cue": self.why_no_cue,
+            **self.evidence.to_dict(),
             "sentence": self.sentence,
             "face": {
                 "box": [float(value) for value in face.box],
                 "score": float(face.score) if math.isfinite(face.score) else None,
                 "how": face.how,
                 "has_landmarks": face.has_landmarks,
+                "landmarks": np.round(face.photo_landmarks.astype(float), 2).tolist()
+                if face.has_landmarks
+                else None,
                 "photo_to_crop": face.matrix.tolist(),
                 "crop_size": face.size,
             },
@@ -220,5 +253,6 @@ class Explanation:
         return paths
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """A probability or share in words: 0.416 is "42 %"."""
     return f"{100 * probability:.0f} %"

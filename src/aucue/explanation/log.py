@@ -9,8 +9,10 @@ from typing import Any
 
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
+from aucue.explanation.files import FaceFiles, MapFormat, write_overview
 
 LOG_FILE = "explanations.jsonl"
+SETTINGS = ("model", "method", "detector", "maps")
 
 
 @dataclass
@@ -20,18 +22,20 @@ class Entry:
     Attributes:
         settings: What its explanations depend on beside the photograph.
         faces: How many faces were found.
-        pictures: File names of the faces' pictures, as far as there are lines.
+        lines: How many of its lines there are.
+        files: Names of its files, as far as there are lines.
     """
 
-    settings: Mapping[str, str]
+    settings: Mapping[str, str | None]
     faces: int
-    pictures: list[str] = field(default_factory=list)
+    lines: int = 0
+    files: list[str] = field(default_factory=list)
 
 
 class ExplanationLog:
     """The log of one folder; right after a kill at any moment.
 
-    The lines of a photograph are written at once, before its pictures, so every picture of ours has a line. A
+    The lines of a photograph are written at once, before its files, so every file of ours has a line. A
     photograph without a face has one line, too, with 0 faces.
 
     Args:
@@ -46,21 +50,22 @@ class ExplanationLog:
         self.path = folder / LOG_FILE
         self.entries: dict[str, Entry] = {}
         for record, _ in self._records():
-            settings = {name: record[name] for name in ("model", "method", "detector")}
+            settings = {name: record.get(name) for name in SETTINGS}
             entry = self.entries.setdefault(record["photo"], Entry(settings, record["faces"]))
-            entry.pictures += [record["picture"]] if record["picture"] else []
+            entry.lines += 1
+            entry.files += _files(record)
 
     def holds(self, photo: str) -> bool:
-        """Whether a photograph is explained: all of its lines and pictures are there."""
+        """Whether a photograph is explained: all of its lines and files are there."""
         entry = self.entries.get(photo)
         return (
             entry is not None
-            and len(entry.pictures) == entry.faces
-            and all((self.folder / picture).exists() for picture in entry.pictures)
+            and entry.lines == max(1, entry.faces)
+            and all((self.folder / file).exists() for file in entry.files)
         )
 
     def remove(self, photos: Collection[str]) -> None:
-        """Remove photographs with their pictures, and a line that a killed run has left unfinished."""
+        """Remove photographs with their files, and a line that a killed run has left unfinished."""
         removed = [self.entries.pop(photo) for photo in photos if photo in self.entries]
         if not self.path.exists():
             return
@@ -68,39 +73,61 @@ class ExplanationLog:
         with unfinished.open("w", encoding="utf-8") as file:
             file.writelines(line for record, line in self._records() if record["photo"] in self.entries)
         os.replace(unfinished, self.path)
-        for picture in (picture for entry in removed for picture in entry.pictures):
-            (self.folder / picture).unlink(missing_ok=True)
+        for file in (file for entry in removed for file in entry.files):
+            (self.folder / file).unlink(missing_ok=True)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The lines, one after the other."""
+        return (record for record, _ in self._records())
 
     def add(
-        self, photo: str, name: str, explanations: Sequence[Explanation], settings: Mapping[str, str]
+        self,
+        photo: Path,
+        name: str,
+        explanations: Sequence[Explanation],
+        settings: Mapping[str, str],
+        maps: MapFormat = "none",
     ) -> list[Path]:
-        """Write the lines and the pictures of a photograph.
+        """Write the lines and the files of a photograph.
 
         Args:
-            photo: The photograph as the log names it.
-            name: File name without ending, of which the pictures' names are made.
+            photo: The photograph.
+            name: File name without ending, of which the files' names are made.
             explanations: Of its faces.
             settings: See `Entry`.
+            maps: Kind of map files.
 
         Returns:
-            The pictures.
+            The pictures, one per face.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        pictures = [f"{name}_face{number}.png" for number in range(1, len(explanations) + 1)]
-        self.entries[photo] = Entry(settings, len(explanations), pictures)
-        head = {"photo": photo, "faces": len(explanations)}
+        count = len(explanations)
+        files = [
+            FaceFiles.of(f"{name}_face{number}", explanation, maps)
+            for number, explanation in enumerate(explanations, start=1)
+        ]
+        head = {"photo": str(photo), "faces": count, "overview": f"{name}_faces.jpg" if count > 1 else None}
         records = [
-            {**head, "number": number, "picture": picture, **settings, **explanation.to_dict()}
-            for number, (picture, explanation) in enumerate(zip(pictures, explanations, strict=True), start=1)
+            {
+                **head,
+                "number": number,
+                "picture": names.picture,
+                "thumbnail": names.thumbnail,
+                "map_files": list(names.maps),
+                **settings,
+                **explanation.to_dict(),
+            }
+            for number, (names, explanation) in enumerate(zip(files, explanations, strict=True), start=1)
         ] or [{**head, "number": 0, "picture": None, **settings}]
+        written = [file for record in records for file in _files(record)]
+        self.entries[str(photo)] = Entry(settings, count, len(records), written)
         with self.path.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
-        paths = [self.folder / picture for picture in pictures]
-        for path, explanation in zip(paths, explanations, strict=True):
-            unfinished = path.with_suffix(".unfinished")
-            explanation.picture().save(unfinished, format="PNG")
-            os.replace(unfinished, path)
-        return paths
+        if head["overview"]:
+            write_overview(self.folder / head["overview"], photo, explanations)
+        for names, explanation in zip(files, explanations, strict=True):
+            names.write(self.folder, explanation)
+        return [self.folder / names.picture for names in files]
 
     def _records(self) -> Iterator[tuple[dict[str, Any], str]]:
         """Each line, parsed and as it is; without a last one that is unfinished."""
@@ -118,3 +145,9 @@ class ExplanationLog:
                         f"{self.path}, line {number}: no line that aucue explain wrote; choose another folder"
                     ) from error
                 yield record, line
+
+
+def _files(record: Mapping[str, Any]) -> list[str]:
+    """Names of the files that a line speaks of."""
+    single = [record.get(key) for key in ("picture", "thumbnail", "overview")]
+    return [name for name in (*single, *record.get("map_files", ())) if name]

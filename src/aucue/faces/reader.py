@@ -94,7 +94,23 @@ class FaceReader:
             key = os.fspath(photo)
         picture = read_image(photo)
         image = np.asarray(picture)
-        found = [d for d in self.detector(image, key) if _usable(d, picture.size, key)]
+        return self.align_all(image, self.detector(image, key), key)
+
+    def align_all(
+        self, image: np.ndarray, detections: Sequence[Detection], key: str | None = None
+    ) -> list[Face]:
+        """Crop detected faces.
+
+        Args:
+            image: (H, W, 3) uint8.
+            detections: Faces in it; one that cannot be aligned is left out, and the log says why.
+            key: Name of the picture for the log.
+
+        Returns:
+            The faces, largest box first.
+        """
+        size = (image.shape[1], image.shape[0])
+        found = [detection for detection in detections if _usable(detection, size, key)]
         found.sort(key=lambda detection: detection.area, reverse=True)
         return [self.align(image, detection) for detection in found]
 

@@ -1,7 +1,7 @@
 """Action units and the basic expressions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,10 +21,16 @@ class ActionUnit:
     Attributes:
         number: FACS number, e.g. 12.
         name: FACS name, e.g. "Lip Corner Puller".
+        place: Where it shows, in everyday words, e.g. "lip corners"; by default the region of its name.
     """
 
     number: int
     name: str
+    place: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.place:
+            object.__setattr__(self, "place", f"region of {self.name}")
 
     def __str__(self) -> str:
         """Return for example "AU12 Lip Corner Puller"."""
@@ -33,8 +39,8 @@ class ActionUnit:
 
 ACTION_UNITS: Mapping[int, ActionUnit] = MappingProxyType(
     {
-        number: ActionUnit(number, name)
-        for number, name in read_mapping(Path(__file__).with_name("action_units.yaml")).items()
+        number: ActionUnit(number, row["name"], row["place"])
+        for number, row in read_mapping(Path(__file__).with_name("action_units.yaml")).items()
     }
 )
 """The standard action units by FACS number."""

@@ -29,6 +29,7 @@ from aucue.metrics.occlusion import points_hull, probability_losses, random_regi
 from aucue.metrics.per_expression import ATTCOS, CAMCOS, ExpressionMean, expression_means, expression_sums
 from aucue.metrics.pointing import energy_inside, points_inside
 from aucue.metrics.randomisation import Stage, randomised, rank_correlation, stages
+from aucue.metrics.regions import RegionEvidence, region_evidence
 from aucue.metrics.specificity import is_specific, specificity_margin
 from aucue.metrics.stability import CHANGES, Change
 
@@ -44,6 +45,7 @@ __all__ = [
     "ExpressionMean",
     "MeanCues",
     "Predict",
+    "RegionEvidence",
     "Stage",
     "area_under_curve",
     "attention_at",
@@ -72,6 +74,7 @@ __all__ = [
     "random_regions",
     "randomised",
     "rank_correlation",
+    "region_evidence",
     "region_of",
     "resampled_means",
     "specificity_margin",

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aucue.errors import InputError
+from aucue.metrics.regions import region_evidence
 
 
 def points_inside(map_: Tensor, region: Tensor) -> Tensor:
@@ -44,9 +45,7 @@ def energy_inside(map_: Tensor, region: Tensor) -> Tensor:
         InputError: The shapes differ.
     """
     _check(map_, region)
-    flat = map_.flatten(1)
-    total = flat.sum(dim=1)
-    return (flat * region.flatten(1)).sum(dim=1) / torch.where(total > 0, total, 1.0)
+    return region_evidence(map_, region).share[:, 0]
 
 
 def _check(map_: Tensor, region: Tensor) -> None:

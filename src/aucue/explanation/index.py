@@ -1,0 +1,70 @@
+"""The page that shows a folder of explanations: every face with its class map, to be filtered and sorted."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from aucue.explanation.explanation import CAVEAT, percent
+
+INDEX_FILE = "index.html"
+
+
+def write_index(
+    path: Path, records: Callable[[], Iterable[Mapping[str, Any]]], videos: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the page anew. It names the files beside it by relative links, and nothing else.
+
+    Args:
+        path: The HTML file.
+        records: Gives the lines of a log, each time from the beginning: they are not kept in memory.
+        videos: What is known of each video, as `VideoLog` keeps it.
+    """
+    environment = Environment(
+        loader=PackageLoader("aucue.explanation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "link": quote}
+    counts: Counter[str] = Counter()
+    photos = set()
+    for record in records():
+        photos.add(record["photo"])
+        if record["faces"]:
+            counts[record["expression"]] += 1
+    page = environment.get_template("index.html.j2").stream(
+        faces=_faces(records()),
+        counts=counts.most_common(),
+        total=counts.total(),
+        photos=len(photos),
+        videos=videos,
+        caveat=CAVEAT,
+        version=version("aucue"),
+    )
+    unfinished = path.with_name(path.name + ".unfinished")
+    page.dump(str(unfinished), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _faces(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        if record["faces"]:
+            together = record["together"]
+            yield {
+                "name": Path(record["photo"]).name,
+                "number": record["number"] if record["faces"] > 1 else None,
+                "expression": record["expression"],
+                "probability": record["probabilities"][record["expression"]],
+                "ratio": together["class_map"]["ratio"] if together else None,
+                "sentence": record["sentence"].removesuffix(CAVEAT).strip(),
+                "picture": record["picture"],
+                "thumbnail": record["thumbnail"],
+                "overview": record["overview"],
+            }

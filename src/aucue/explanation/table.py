@@ -1,0 +1,58 @@
+"""What a log of explanations says, as a table: one row per face."""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+TABLE_FILE = "explanations.csv"
+
+_HEAD = ("photo", "face", "faces", "expression", "probability")
+_BOX = ("left", "top", "right", "bottom")
+_MEASURES = (
+    "found",
+    "attention_cosine",
+    "class_map_cosine",
+    "uniform_cosine",
+    "class_map_share",
+    "class_map_ratio",
+    "most_of_it_on",
+    "picture",
+)
+
+
+def write_table(path: Path, records: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    """Write the table anew.
+
+    Args:
+        path: The CSV file.
+        records: Lines of a log; those of photographs without a face are left out.
+        classes: Names of the model's classes; each has a column.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow((*_HEAD, *classes, *_BOX, *_MEASURES))
+        writer.writerows(_row(record, classes) for record in records if record["faces"])
+    os.replace(unfinished, path)
+
+
+def _row(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
+    probabilities, face, together = record["probabilities"], record["face"], record["together"]
+    head = (record["photo"], record["number"], record["faces"], record["expression"])
+    row = [*head, probabilities[record["expression"]], *(probabilities.get(name) for name in classes)]
+    class_map = together["class_map"] if together else {}
+    most = max(record["unit_evidence"], key=lambda unit: unit["class_map"]["share"], default=None)
+    row += [
+        *face["box"],
+        face["how"],
+        record["attention_cosines"].get(record["layer"]),
+        record["class_map_cosine"],
+        record["uniform_cosine"],
+        class_map.get("share"),
+        class_map.get("ratio"),
+        f"AU{most['number']}" if most else None,
+        record["picture"],
+    ]
+    return [round(value, 5) if isinstance(value, float) else value for value in row]

@@ -1,0 +1,364 @@
+"""A video -> every face of its frames explained and followed: JSON lines, a table, an annotated video.
+
+Frames go through in small batches, so that memory does not grow with the length of the video.
+"""
+
+import csv
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aucue.errors import InputError
+from aucue.explanation.annotate import annotate
+from aucue.explanation.explainer import Explainer
+from aucue.explanation.explanation import Explanation, percent
+from aucue.explanation.files import MapFormat, map_names, mark_of, save_picture, write_maps
+from aucue.explanation.film import FilmReader, FilmWriter, Frame
+from aucue.explanation.finder import FaceFinder
+from aucue.explanation.tracking import Smoother, Tracker
+from aucue.faces import Face, FaceReader
+
+VIDEO_LOG = "videos.jsonl"
+VIDEO_SETTINGS = ("model", "method", "detector", "maps", "fps", "smooth")
+
+_FILES = ("annotated", "lines", "table", "poster")
+
+_BATCH = 8
+"""Frames whose faces are explained together."""
+
+
+@dataclass(frozen=True)
+class VideoFiles:
+    """Names of a video's files, relative to the folder.
+
+    Attributes:
+        annotated: The video with its faces marked.
+        lines: JSON, a line per face of a frame.
+        table: The same numbers as CSV.
+        poster: The frame with most faces, the first of those.
+        maps: Folder of the maps of the faces.
+    """
+
+    annotated: str
+    lines: str
+    table: str
+    poster: str
+    maps: str | None
+
+    @classmethod
+    def of(cls, name: str, maps: MapFormat) -> "VideoFiles":
+        """The names for a video, `name` being what they begin with."""
+        folder = None if maps == "none" else f"{name}_maps"
+        return cls(f"{name}.mp4", f"{name}.jsonl", f"{name}.csv", f"{name}_poster.jpg", folder)
+
+
+@dataclass
+class Person:
+    """What is known of a track.
+
+    Attributes:
+        first: When it was first seen, in seconds.
+        last: When it was last seen.
+        faces: How often it was seen.
+        counts: How often it showed which expression.
+    """
+
+    first: float
+    last: float
+    faces: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+@dataclass(frozen=True)
+class ExplainedVideo:
+    """A video with what was found in it.
+
+    Attributes:
+        video: The file.
+        seconds: From the first frame that was looked at to the last.
+        frames: How many were looked at.
+        faces: How many faces they have.
+        tracks: Who was followed, by id.
+        files: Names of what was written.
+    """
+
+    video: Path
+    seconds: float
+    frames: int
+    faces: int
+    tracks: Mapping[int, Person]
+    files: VideoFiles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; of each track the expression that it showed most."""
+        tracks = []
+        for id, person in self.tracks.items():
+            expression = max(person.counts, key=lambda name: person.counts[name])
+            share = person.counts[expression] / person.faces
+            times = {"first": round(person.first, 3), "last": round(person.last, 3)}
+            tracks.append(
+                {"track": id, **times, "faces": person.faces, "expression": expression, "share": share}
+            )
+        numbers = {"seconds": round(self.seconds, 3), "frames": self.frames, "faces": self.faces}
+        return {"video": str(self.video), **numbers, "tracks": tracks, **vars(self.files)}
+
+
+def explain_video(
+    video: Path,
+    explainer: Explainer,
+    reader: FaceReader,
+    folder: Path,
+    files: VideoFiles,
+    fps: float = 10.0,
+    smooth: float = 0.0,
+    maps: MapFormat = "none",
+    step: Callable[[float], object] | None = None,
+) -> ExplainedVideo:
+    """Explain the faces of a video.
+
+    Args:
+        video: The file.
+        explainer: The model.
+        reader: Finds and aligns faces.
+        folder: Where the files go. They appear when the video is finished.
+        files: Their names.
+        fps: Frames per second that are looked at, and that the annotated video has.
+        smooth: Time constant in seconds of the moving average of each track's probabilities; 0 for none.
+        maps: Kind of map files.
+        step: Called after each batch with the time that was reached, in seconds.
+
+    Raises:
+        InputError: The video cannot be read.
+        MissingExtraError: PyAV is not installed.
+    """
+    tracker, smoother, finder = Tracker(), Smoother(smooth), FaceFinder(reader.detector)
+    people: dict[int, Person] = {}
+    frames, faces, seconds = 0, 0, 0.0
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        FilmReader(video, fps) as film,
+        _Outputs(folder, files, film.fps, explainer.classifier.classes) as out,
+    ):
+        for batch in _batches(_followed(film, finder, reader, tracker)):
+            explanations = iter(explainer.faces([face for frame in batch for face in frame.faces]))
+            for frame in batch:
+                shown = [Shown.of(id, next(explanations), smoother, frame.time) for id in frame.ids]
+                out.add(video, frame, shown, maps)
+                for face in shown:
+                    face.count(people, frame.time)
+                frames, faces, seconds = frames + 1, faces + len(shown), frame.time
+            if step:
+                step(seconds)
+    return ExplainedVideo(video, seconds, frames, faces, people, files)
+
+
+@dataclass(frozen=True, eq=False)
+class FollowedFrame:
+    """A frame with its faces and their tracks."""
+
+    image: NDArray[np.uint8]
+    time: float
+    index: int
+    faces: list[Face]
+    ids: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A face of a frame as it is told: its explanation, and the probabilities after smoothing."""
+
+    track: int
+    explanation: Explanation
+    smoothed: dict[str, float]
+
+    @classmethod
+    def of(cls, track: int, explanation: Explanation, smoother: Smoother, time: float) -> "Shown":
+        """Smooth the probabilities of a face."""
+        names = list(explanation.probabilities)
+        values = smoother(track, time, np.array(list(explanation.probabilities.values())))
+        return cls(track, explanation, dict(zip(names, values.tolist(), strict=True)))
+
+    @property
+    def expression(self) -> str:
+        """The most probable one after smoothing."""
+        return max(self.smoothed, key=lambda name: self.smoothed[name])
+
+    def mark(self) -> Any:
+        """How it is marked in its frame."""
+        label = f"{self.track} {self.expression} {percent(self.smoothed[self.expression])}"
+        return mark_of(self.explanation, label, self.track - 1)
+
+    def record(self, video: Path, frame: FollowedFrame, count: int) -> dict[str, Any]:
+        """Its JSON line."""
+        place = {"video": str(video), "frame": frame.index, "time": round(frame.time, 4)}
+        smoothed = {"expression": self.expression, "probabilities": self.smoothed}
+        return {
+            **place,
+            "track": self.track,
+            "faces": count,
+            "smoothed": smoothed,
+            **self.explanation.to_dict(),
+        }
+
+    def row(self, frame: FollowedFrame) -> list[Any]:
+        """Its row in the table."""
+        together = self.explanation.evidence.together if self.explanation.unit_evidence else None
+        box = [round(value, 1) for value in self.explanation.face.box]
+        return [
+            round(frame.time, 4),
+            frame.index,
+            self.track,
+            self.expression,
+            *(round(value, 5) for value in self.smoothed.values()),
+            *box,
+            None if together is None else round(together.class_map.share, 5),
+            None if together is None else round(together.class_map.ratio, 5),
+        ]
+
+    def count(self, people: dict[int, Person], time: float) -> None:
+        """Add it to what is known of its track."""
+        person = people.setdefault(self.track, Person(time, time))
+        person.last = time
+        person.faces += 1
+        person.counts[self.expression] += 1
+
+
+class _Outputs:
+    """The files of a video, which appear when all of them are finished; a context manager.
+
+    Args:
+        folder: Where they go.
+        files: Their names.
+        fps: Of the annotated video.
+        classes: Names of the model's classes.
+    """
+
+    def __init__(self, folder: Path, files: VideoFiles, fps: float, classes: Sequence[str]) -> None:
+        self._folder, self._files, self._fps, self._classes = folder, files, fps, classes
+        self._stack = ExitStack()
+        self._poster, self._most = np.zeros((9, 16, 3), np.uint8), -1
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._film = stack.enter_context(FilmWriter(self._folder / self._files.annotated, self._fps))
+            self._lines = stack.enter_context(_appearing(self._folder / self._files.lines))
+            self._table = csv.writer(stack.enter_context(_appearing(self._folder / self._files.table)))
+            self._table.writerow(_columns(self._classes))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+        if error[0] is None:
+            save_picture(self._folder / self._files.poster, Image.fromarray(self._poster))
+
+    def add(self, video: Path, frame: FollowedFrame, shown: Sequence[Shown], maps: MapFormat) -> None:
+        """Write a frame and its faces."""
+        for face in shown:
+            record = face.record(video, frame, len(shown))
+            self._lines.write(json.dumps(record, allow_nan=False) + "\n")
+            self._table.writerow(face.row(frame))
+            if self._files.maps:
+                stem = f"{self._files.maps}/{frame.index:06d}_track{face.track}"
+                write_maps(self._folder, map_names(stem, face.explanation, maps), face.explanation)
+        image = annotate(frame.image, [face.mark() for face in shown])
+        self._film.write(image, frame.time)
+        if len(shown) > self._most:
+            self._poster, self._most = image, len(shown)
+
+
+def _columns(classes: Sequence[str]) -> list[str]:
+    box = ("left", "top", "right", "bottom")
+    return ["time", "frame", "track", "expression", *classes, *box, "class_map_share", "class_map_ratio"]
+
+
+def _followed(
+    film: Iterable[Frame], finder: FaceFinder, reader: FaceReader, tracker: Tracker
+) -> Iterator[FollowedFrame]:
+    """Frames with their faces, aligned, and their tracks."""
+    for frame in film:
+        found = finder(frame.image, frame.time, tracker.expected(frame.time))
+        faces = reader.align_all(frame.image, found)
+        ids = tracker.update([face.photo_landmarks for face in faces], frame.time)
+        yield FollowedFrame(frame.image, frame.time, frame.index, faces, ids)
+
+
+def _batches(frames: Iterable[FollowedFrame]) -> Iterator[list[FollowedFrame]]:
+    batch: list[FollowedFrame] = []
+    for frame in frames:
+        batch.append(frame)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[IO[str]]:
+    """A text file to write, which appears when all went well."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+class VideoLog:
+    """`videos.jsonl`: the finished videos of a folder, one JSON line each.
+
+    Args:
+        folder: Where the explanations lie; need not exist.
+
+    Raises:
+        InputError: The log there is none of ours.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / VIDEO_LOG
+        self.entries: dict[str, dict[str, Any]] = {}
+        for number, line in enumerate(self._lines(), start=1):
+            try:
+                record = json.loads(line)
+                self.entries[record["video"]] = record
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self.path}, line {number}: no line that aucue explain wrote; choose another folder"
+                ) from error
+
+    def holds(self, video: str) -> bool:
+        """Whether a video is finished and its files are there."""
+        record = self.entries.get(video)
+        return record is not None and all((self.folder / record[name]).exists() for name in _FILES)
+
+    def add(self, video: ExplainedVideo, settings: Mapping[str, Any]) -> None:
+        """Note a finished video."""
+        self.entries[str(video.video)] = {**video.to_dict(), **settings}
+        self._write(self.entries.values())
+
+    def remove(self, videos: Collection[str]) -> None:
+        """Remove videos with their files, but for those of their maps."""
+        removed = [self.entries.pop(video) for video in videos if video in self.entries]
+        if removed:
+            self._write(self.entries.values())
+        for record in removed:
+            for name in _FILES:
+                (self.folder / record[name]).unlink(missing_ok=True)
+
+    def _lines(self) -> list[str]:
+        return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+
+    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        with _appearing(self.path) as file:
+            file.writelines(json.dumps(record, allow_nan=False) + "\n" for record in records)
