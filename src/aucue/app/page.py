@@ -85,7 +85,7 @@ def new_page(
     codebook = studio.codebook(studio.models[0])
     start = views.welcome(sittings.seconds)
     with gr.Blocks(title="aucue", analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(_HEAD)
+        _html(_HEAD)
         with gr.Tabs():
             with gr.Tab("Explain a face"):  # noqa: SIM117
                 with gr.Row(elem_id="aq-desk", equal_height=False):
@@ -100,7 +100,7 @@ def new_page(
                             alt_text="Your photograph with a box around each face",
                         )
                     with gr.Column(elem_id="aq-results", min_width=320):
-                        results = gr.HTML(start, js_on_load=_CHOOSE, elem_id="results")
+                        results = _html(start, js_on_load=_CHOOSE, elem_id="results")
                     with gr.Column(elem_id="aq-options", min_width=280, visible=False) as settings:
                         model = gr.Dropdown(
                             list(studio.models), value=studio.models[0], label="Model", visible=several
@@ -119,9 +119,9 @@ def new_page(
                             save_numbers = gr.Button("Save JSON", size="sm", min_width=100)
                         saved = gr.Textbox(visible="hidden", elem_id="aq-saved")
             with gr.Tab("What the maps mean"):
-                gr.HTML(views.guide(codebook))
+                _html(views.guide(codebook))
             with gr.Tab("For programs"):
-                gr.HTML(views.api_guide(address, studio.models, list(READOUTS)))
+                _html(views.api_guide(address, studio.models, list(READOUTS)))
 
         desk = _Desk(studio, sittings, uploads, start, max_bytes)
         shown = [photo, results, settings]
@@ -157,6 +157,11 @@ def new_page(
     page.queue(max_size=WAITING, api_open=False)
     page.state_session_capacity = 4 * WAITING
     return page
+
+
+def _html(text: str, **options: Any) -> gr.HTML:
+    """HTML that brings its own style."""
+    return gr.HTML(text, apply_default_css=False, **options)
 
 
 class _Desk:

@@ -108,7 +108,13 @@ def serve(
         server = new_server(studio, address, max_bytes=max_bytes, per_minute=per_minute)
         tell(address)
         uvicorn.Server(
-            uvicorn.Config(server, log_level="warning", access_log=False, server_header=False)
+            uvicorn.Config(
+                server,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,  # an open page never hangs up by itself
+            )
         ).run(sockets=[listening])
 
 
