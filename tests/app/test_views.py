@@ -72,7 +72,7 @@ def test_another_expression_changes_class_map_and_expectation(studio: Studio, si
     assert expected != before[2]
     assert page.having("data-expression")["fear"]["aria-pressed"] == "true"
     assert "what in this face speaks for fear" in page.text
-    assert "agreement" not in page.text  # it was measured for the answer
+    assert not page.having("class").keys() & {"agree"}  # agreement was measured for the answer
     sitting.look_at(expression="neutral")
     page = shown(studio, sitting)
     assert len(heats(page)) == 2
@@ -88,9 +88,11 @@ def test_faces_to_choose_from(studio: Studio, sitting, photo):
 
 
 def test_two_models_side_by_side(studio: Studio, sitting):
-    text = shown(studio, sitting, "guided", "unguided").text
-    assert "The model says happiness" in text
-    assert "The model says anger" in text
+    cards = shown(studio, sitting, "guided", "unguided").having("aria-label")
+    assert {"guided", "unguided"} <= set(cards)
+    readings = [studio.read(sitting, name).explanations[0] for name in studio.models]
+    text = shown(studio, sitting, "guided", "unguided").text.replace("\u00a0", " ")
+    assert all(reading.finding in text for reading in readings)
 
 
 def test_what_is_put_in_is_escaped(detector, photo):
@@ -114,15 +116,28 @@ def test_photograph_with_boxes(sitting):
 def test_picture(studio: Studio, sitting):
     one = views.picture([studio.view(sitting, "guided")])
     two = views.picture([studio.view(sitting, name) for name in studio.models])
-    assert two.width == one.width
-    assert two.height > 1.5 * one.height
-    bare = views.picture([studio.view(sitting, "guided")], opacity=0)
-    tile = np.asarray(bare)[one.height // 3 : one.height // 2]
-    side = 336 + round(336 * 0.075)
-    left = round(336 * 0.11)
-    face, attention = (tile[:, left + i * side : left + i * side + 336] for i in (0, 1))
+    assert two.width == 2 * one.width
+    bare = np.asarray(views.picture([studio.view(sitting, "guided")], opacity=0))
+    tile, gap, left = 336, round(336 * 0.075), round(336 * 0.11)
+    top = 200  # below the titles
+    face, attention, class_map = (
+        bare[top : top + 150, left + i * (tile + gap) : left + i * (tile + gap) + tile] for i in range(3)
+    )
     assert np.array_equal(face, attention)  # without opacity there is only the face
-    assert not np.array_equal(np.asarray(one), np.asarray(bare))
+    assert np.array_equal(face, class_map)
+    assert not np.array_equal(np.asarray(one), bare)
+
+
+def test_places_of_the_expression(studio: Studio, sitting):
+    explanation = studio.read(sitting, "guided").explanations[0]
+    page = shown(studio, sitting)
+    text = " ".join(page.text.replace("\u00a0", " ").split())
+    assert len(explanation.unit_evidence) == 3
+    for unit in explanation.unit_evidence:
+        found = unit.class_map
+        assert f"{unit.unit.place} {unit.unit} {100 * found.share:.0f} % {found.ratio:.1f}x" in text
+    sitting.look_at(expression="fear")
+    assert "AU12 Lip Corner Puller" in shown(studio, sitting).text  # the table stays with the answer
 
 
 def test_numbers_as_a_file(studio: Studio, sitting):

@@ -78,10 +78,10 @@ def new_router(uploads: Uploads, max_bytes: int) -> APIRouter:
     @router.post("/upload")
     async def upload(request: Request) -> list[str]:
         parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=1)
-        parser.spool_max_size = max_bytes + 1  # beyond it a file would go to disk
+        parser.spool_max_size = 2 * max_bytes  # beyond it a file would go to disk
         try:
             form = await parser.parse()
-        except (MultiPartException, KeyError, AssertionError) as error:
+        except (MultiPartException, KeyError) as error:
             raise HTTPException(400, "The upload is no form with one file.") from error
         files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
         data = [await file.read(max_bytes + 1) for file in files]

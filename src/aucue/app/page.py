@@ -87,7 +87,7 @@ def new_page(
     with gr.Blocks(title="aucue", analytics_enabled=False, fill_width=True) as page:
         _html(_HEAD)
         with gr.Tabs():
-            with gr.Tab("Explain a face"):  # noqa: SIM117
+            with gr.Tab("Explain"):  # noqa: SIM117
                 with gr.Row(elem_id="aq-desk", equal_height=False):
                     with gr.Column(elem_id="aq-photo", min_width=280):
                         photo = gr.Image(
@@ -118,7 +118,7 @@ def new_page(
                             save_picture = gr.Button("Save picture", size="sm", min_width=100)
                             save_numbers = gr.Button("Save JSON", size="sm", min_width=100)
                         saved = gr.Textbox(visible="hidden", elem_id="aq-saved")
-            with gr.Tab("What the maps mean"):
+            with gr.Tab("What it means"):
                 _html(views.guide(codebook))
             with gr.Tab("For programs"):
                 _html(views.api_guide(address, studio.models, list(READOUTS)))

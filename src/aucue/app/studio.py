@@ -1,5 +1,6 @@
 """The models and what they say about photographs, for many people at once."""
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -358,7 +359,7 @@ def names_of(paths: Sequence[Path]) -> dict[str, Path]:
     Raises:
         InputError: A file is named twice.
     """
-    paths = [path.resolve() for path in paths]
+    paths = [Path(os.path.abspath(path)) for path in paths]
     if len(set(paths)) < len(paths):
         raise InputError("a model file is named twice; name each once")
     depth = 1

@@ -10,19 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from aucue.app.studio import Reading, Sitting, View
-from aucue.explanation.explanation import CAVEAT, FOUND, Explanation, Map
+from aucue.explanation.explanation import CAVEAT, Explanation, Map
+from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.facs import Codebook
-from aucue.pictures import (
-    blank,
-    colormap,
-    draw_boxes,
-    normalize,
-    overlay,
-    panel,
-    probability_bars,
-    to_data_uri,
-    upsample,
-)
+from aucue.pictures import colormap, draw_boxes, normalize, theme_of, to_data_uri, upsample
 
 _MAP_SIDE = 224  # pixels of the maps in the page
 _THUMBNAIL = 96
@@ -106,51 +97,28 @@ def marked(sitting: Sitting) -> Image.Image:
 def picture(
     views: Sequence[View], opacity: float = 0.5, theme: Literal["light", "dark"] = "light"
 ) -> Image.Image:
-    """Face, attention, class map, expected map and probabilities side by side; a row per model.
+    """What is seen as one picture; two models side by side.
 
     Args:
         views: One per model.
         opacity: Share of the maps' colours over the face, in [0, 1].
         theme: Colours.
     """
-    side, tiles, titles, captions = 336, [], [], []
-    for view in views:
-        explanation, crop = view.explanation, view.explanation.face.crop
-        attention = normalize(explanation.attention[explanation.layer])
-        expected = (
-            blank((side, side), view.why_nothing_expected, theme, side * 0.055)
-            if view.expected is None
-            else overlay(crop, view.expected, opacity)
+    pictures = [
+        view.explanation.picture(
+            theme,
+            expression=view.expression,
+            opacity=opacity,
+            heading=f"{view.model}: {view.explanation.expression}, {_percent(view.explanation.probability)}",
         )
-        tiles += [
-            crop,
-            overlay(crop, attention, opacity),
-            overlay(crop, explanation.class_map(view.expression), opacity),
-            expected,
-            probability_bars(
-                explanation.probabilities, (side, side), highlight=explanation.expression, theme=theme
-            ),
-        ]
-        titles += [view.model, "Attention", f"Class map: {view.expression}", "Expected", "Probabilities"]
-        captions += [
-            FOUND.get(explanation.face.how, explanation.face.how),
-            f"activity of {explanation.layer}",
-            f"evidence for {view.expression}, read out by {view.method}",
-            ", ".join(map(str, view.action_units)),
-            "Maps: dark is low, light is high, each on its own scale",
-        ]
-    sayings = [f"{view.model}: {view.explanation.finding}" for view in views]
-    heading = ", ".join(f"{v.explanation.expression} {_percent(v.explanation.probability)}" for v in views)
-    return panel(
-        tiles,
-        titles,
-        captions,
-        columns=5,
-        tile_size=side,
-        heading=heading,
-        footnote="\n".join([*sayings, CAVEAT]),
-        theme=theme,
-    )
+        for view in views
+    ]
+    size = sum(each.width for each in pictures), max(each.height for each in pictures)
+    canvas, left = Image.new("RGB", size, theme_of(theme).background), 0
+    for each in pictures:
+        canvas.paste(each, (left, 0))
+        left += each.width
+    return canvas
 
 
 def record(reading: Reading, maps: bool = False) -> dict[str, Any]:
@@ -224,10 +192,26 @@ def _card(view: View) -> dict[str, Any]:
         "expected": None if view.expected is None else _heat(view.expected),
         "why_nothing_expected": view.why_nothing_expected,
         "shown": expression,
-        "units": view.action_units,
+        "units": [_unit(unit) for unit in explanation.unit_evidence],
+        "elsewhere": _unit(elsewhere) if (elsewhere := explanation.evidence.elsewhere) else None,
         "agreement": [f"{value:.2f}" for value in cosines] if measured else [],
         "even": f"{explanation.uniform_cosine:.2f}" if measured else "",
     }
+
+
+def _unit(evidence: UnitEvidence) -> dict[str, Any]:
+    """A row of the table of action units."""
+    return {
+        "place": evidence.unit.place,
+        "unit": str(evidence.unit),
+        "class_map": _share(evidence.class_map),
+        "attention": _share(evidence.attention),
+    }
+
+
+def _share(found: MapShare) -> dict[str, Any]:
+    liking = "liked" if found.ratio >= PREFERENCE else "shunned" if found.ratio <= 1 / PREFERENCE else ""
+    return {"percent": _percent(found.share), "ratio": f"{found.ratio:.1f}", "liking": liking}
 
 
 def _heat(map_: Map) -> str:
