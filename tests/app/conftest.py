@@ -1,11 +1,13 @@
 """Rendered photographs, a detector that knows their faces, two tiny models, and one running server."""
 
 import io
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from aucue.classifiers import Classifier, ModelInfo
 from aucue.data.synthetic import SyntheticSource
 from aucue.faces import Detection
 from aucue.facs import EXPRESSIONS, Codebook
+
+if TYPE_CHECKING:
+    import httpx
 
 SIDE = 128  # of a rendered face
 
@@ -94,14 +99,14 @@ class Running:
     address: str
     studio: Studio
     folder: Path  # for temporary files
+    client: "httpx.Client"
 
 
 @pytest.fixture(scope="session")
 def running(drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """`aucue serve` in a thread, at a free port of this machine."""
     pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
-    import tempfile
-
+    import httpx
     import uvicorn
 
     from aucue.app.server import serve
@@ -127,7 +132,8 @@ def running(drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
         while thread.is_alive() and not (servers and servers[0].started):
             time.sleep(0.05)
         assert thread.is_alive(), "the server has stopped"
-        yield Running(addresses[0], studio, folder)
+        with httpx.Client(base_url=addresses[0], timeout=120) as client:
+            yield Running(addresses[0], studio, folder, client)
         servers[0].should_exit = True
         thread.join(timeout=30)
         assert not thread.is_alive()

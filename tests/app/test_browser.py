@@ -130,7 +130,7 @@ def test_garbage_is_one_sentence_and_the_page_goes_on(page: Page, photo):
 
 
 def test_camera(page: Page):
-    page.locator("#photograph").get_by_role("button", name=re.compile("webcam", re.I)).click()
+    page.locator("#photograph").get_by_role("button", name="Capture from camera").click()
     page.get_by_text(re.compile("click to access webcam", re.I)).click()
     page.locator("#photograph video").wait_for()
     page.locator("#photograph").get_by_role("button", name=re.compile("capture", re.I)).click()

@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
 
-import httpx
 from PIL import Image
 
 from aucue.app.studio import Studio
@@ -22,7 +21,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "serve.md"
 
 
 def test_explain(running: Running, photo):
-    answer = httpx.post(f"{running.address}/api/explain", content=encoded(photo(2)))
+    answer = running.client.post("/api/explain", content=encoded(photo(2)))
     assert answer.status_code == 200
     said = answer.json()
     expected = running.studio.read(running.studio.sit(photo(2)), "guided").explanations
@@ -31,21 +30,21 @@ def test_explain(running: Running, photo):
     for face, each in zip(said["faces"], expected, strict=True):
         assert face["probabilities"] == pytest.approx(each.probabilities)
     options = {"model": "unguided", "method": "layercam", "maps": "true"}
-    other = httpx.post(f"{running.address}/api/explain", params=options, content=encoded(photo(), "JPEG"))
+    other = running.client.post("/api/explain", params=options, content=encoded(photo(), "JPEG"))
     assert (other.json()["model"], other.json()["method"]) == ("unguided", "layercam")
     assert set(other.json()["faces"][0]["maps"]) == {"attention", "class_maps", "expected"}
 
 
 def test_picture(running: Running, photo):
     options = {"face": 2, "expression": "fear", "opacity": 0.7, "theme": "dark"}
-    answer = httpx.post(f"{running.address}/api/picture", params=options, content=encoded(photo(2)))
+    answer = running.client.post("/api/picture", params=options, content=encoded(photo(2)))
     assert answer.headers["content-type"] == "image/png"
     picture = Image.open(io.BytesIO(answer.content))
     assert picture.getpixel((0, 0)) == (20, 20, 27)
 
 
 def test_models(running: Running):
-    said = httpx.get(f"{running.address}/api/models").json()
+    said = running.client.get("/api/models").json()
     assert [model["name"] for model in said["models"]] == ["guided", "unguided"]
     assert said["models"][0]["expressions"][:2] == ["neutral", "happiness"]
     assert "gradcam" in said["methods"]
@@ -54,14 +53,14 @@ def test_models(running: Running):
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_answered_with_a_sentence(running: Running, name: str):
     data, said = GARBAGE[name]
-    answer = httpx.post(f"{running.address}/api/explain", content=data)
+    answer = running.client.post("/api/explain", content=data)
     assert answer.status_code == 400
     assert re.search(said, answer.json()["error"])
 
 
 def test_wrong_questions_are_answered_with_a_sentence(running: Running, photo):
     def error(address: str, content: bytes, **options: object) -> tuple[int, str]:
-        answer = httpx.post(f"{running.address}/api/{address}", params=options, content=content)  # pyright: ignore
+        answer = running.client.post("/api/{address}", params=options, content=content)  # pyright: ignore
         return answer.status_code, answer.json()["error"]
 
     good = encoded(photo())
@@ -79,9 +78,7 @@ def test_eight_people_at_once(running: Running, photo):
 
     def ask(number: int) -> dict:
         method = "gradcam" if number % 2 else "cam"
-        answer = httpx.post(
-            f"{running.address}/api/explain", params={"method": method}, content=content, timeout=120
-        )
+        answer = running.client.post("/api/explain", params={"method": method}, content=content)
         assert answer.status_code == 200
         return answer.json()
 
@@ -93,22 +90,22 @@ def test_eight_people_at_once(running: Running, photo):
 
 
 def test_nothing_is_written(running: Running, photo):
-    httpx.post(f"{running.address}/api/explain", content=encoded(photo()))
-    upload = httpx.post(f"{running.address}/gradio_api/upload", files={"files": ("x.png", encoded(photo()))})
+    running.client.post("/api/explain", content=encoded(photo()))
+    upload = running.client.post("/gradio_api/upload", files={"files": ("x.png", encoded(photo()))})
     assert upload.status_code == 200
     assert [path for path in running.folder.rglob("*") if path.is_file()] == []
 
 
 def test_the_page_itself_comes_without_links_elsewhere(running: Running):
-    page = httpx.get(running.address).text
+    page = running.client.get("/").text
     loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']([^\"']+)", page)
     assert loaded
     assert not [address for address in loaded if address.startswith(("http", "//"))]
-    assert "fonts.googleapis" not in httpx.get(f"{running.address}/theme.css").text
+    assert "fonts.googleapis" not in running.client.get("/theme.css").text
 
 
 def test_documentation_is_complete(running: Running):
-    schema = httpx.get(f"{running.address}/api/openapi.json").json()
+    schema = running.client.get("/api/openapi.json").json()
     guide = GUIDE.read_text(encoding="utf-8")
     assert set(schema["paths"]) == {"/api/models", "/api/explain", "/api/picture"}
     for address, methods in schema["paths"].items():
@@ -117,7 +114,7 @@ def test_documentation_is_complete(running: Running):
             for option in described.get("parameters", []):
                 assert f"`{option['name']}`" in guide, (address, option["name"])
     for address in ("/docs", "/redoc"):  # FastAPI's pages would load scripts from elsewhere
-        assert "swagger" not in httpx.get(running.address + address).text.lower()
+        assert "swagger" not in running.client.get(address).text.lower()
 
 
 def test_ports_that_cannot_be_had(running: Running):

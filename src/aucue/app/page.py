@@ -135,7 +135,6 @@ def new_page(
         }
         heavy = options | {"concurrency_limit": AT_ONCE, "concurrency_id": "photographs"}
         photo.input(desk.take, [photo, *chosen], shown, **heavy)
-        photo.clear(desk.forget, None, shown, **options)
         photo.select(desk.click, chosen, shown, **options)
         results.select(desk.choose, chosen, shown, **options)
         for control in chosen:
@@ -150,7 +149,7 @@ def new_page(
 
         def leave(request: gr.Request) -> None:
             """The page was closed: Gradio would keep its last results for an hour."""
-            desk.forget(request)
+            sittings.drop(_session(request))
             page.state_holder.session_data.pop(_session(request), None)
 
         page.unload(leave)
@@ -183,10 +182,12 @@ class _Desk:
     def take(
         self, file: dict[str, Any] | None, model: str, other: str, method: str, request: gr.Request
     ) -> Any:
-        """A photograph has come."""
+        """A photograph has come, or was taken away."""
         session = _session(request)
         self._sittings.drop(session)
-        data = self._uploads.get(str((file or {}).get("path")))
+        if not file:
+            return _nothing(self._start)
+        data = self._uploads.get(str(file.get("path")))
         try:
             if data is None:
                 raise InputError("This photograph did not arrive; choose it again.")
@@ -230,11 +231,6 @@ class _Desk:
             return "aucue.json", f"data:application/json;base64,{text}"
 
         return self._saved(model, other, method, request, file)
-
-    def forget(self, request: gr.Request) -> Any:
-        """The photograph was taken away."""
-        self._sittings.drop(_session(request))
-        return _nothing(self._start)
 
     def _look(
         self,
