@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from aucue.app.studio import Reading, Sitting, View
-from aucue.explanation.explanation import CAVEAT, Explanation, Map
+from aucue.explanation.explanation import CAVEAT, Explanation, Map, percent
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.facs import Codebook
 from aucue.pictures import colormap, draw_boxes, normalize, theme_of, to_data_uri, upsample
@@ -109,7 +109,7 @@ def picture(
             theme,
             expression=view.expression,
             opacity=opacity,
-            heading=f"{view.model}: {view.explanation.expression}, {_percent(view.explanation.probability)}",
+            heading=f"{view.model}: {view.explanation.expression}, {percent(view.explanation.probability)}",
         )
         for view in views
     ]
@@ -173,14 +173,14 @@ def _card(view: View) -> dict[str, Any]:
         "model": view.model,
         "method": view.method_title,
         "predicted": explanation.expression,
-        "percent": _percent(explanation.probability),
+        "percent": percent(explanation.probability),
         "unsure": explanation.probability < 0.5,
         "finding": explanation.finding,
         "bars": [
             {
                 "name": name,
                 "share": probability,
-                "percent": _percent(probability),
+                "percent": percent(probability),
                 "shown": name == expression,
             }
             for name, probability in explanation.probabilities.items()
@@ -211,16 +211,12 @@ def _unit(evidence: UnitEvidence) -> dict[str, Any]:
 
 def _share(found: MapShare) -> dict[str, Any]:
     liking = "liked" if found.ratio >= PREFERENCE else "shunned" if found.ratio <= 1 / PREFERENCE else ""
-    return {"percent": _percent(found.share), "ratio": f"{found.ratio:.1f}", "liking": liking}
+    return {"percent": percent(found.share), "ratio": f"{found.ratio:.1f}", "liking": liking}
 
 
 def _heat(map_: Map) -> str:
     """The colours of a map, to be laid over the face by the browser."""
     return to_data_uri(colormap(upsample(map_, (_MAP_SIDE, _MAP_SIDE)).clip(0, 1)), "jpeg", quality=92)
-
-
-def _percent(probability: float) -> str:
-    return f"{100 * probability:.0f} %"
 
 
 @cache
