@@ -193,7 +193,7 @@ def _card(view: View) -> dict[str, Any]:
         "why_nothing_expected": view.why_nothing_expected,
         "shown": expression,
         "units": [_unit(unit) for unit in explanation.unit_evidence],
-        "elsewhere": _unit(elsewhere) if (elsewhere := explanation.evidence.elsewhere) else None,
+        "elsewhere": _elsewhere(explanation),
         "agreement": [f"{value:.2f}" for value in cosines] if measured else [],
         "even": f"{explanation.uniform_cosine:.2f}" if measured else "",
     }
@@ -207,6 +207,13 @@ def _unit(evidence: UnitEvidence) -> dict[str, Any]:
         "class_map": _share(evidence.class_map),
         "attention": _share(evidence.attention),
     }
+
+
+def _elsewhere(explanation: Explanation) -> dict[str, Any] | None:
+    """The row of the place where the class map is densest outside of those expected."""
+    other = explanation.evidence.elsewhere
+    expected = {evidence.unit.place for evidence in explanation.unit_evidence}
+    return None if other is None or other.unit.place in expected else _unit(other)
 
 
 def _share(found: MapShare) -> dict[str, Any]:
