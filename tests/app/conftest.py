@@ -41,7 +41,10 @@ class TiledFaces:
         return [
             # the first box is the largest, so faces are numbered from the left
             Detection(
-                (x + 16, 16, x + 112 - x / SIDE, 112), 1.5, self.landmarks + np.float32((x, 0)), "plain"
+                (x + 16, 16, x + 112 - x / SIDE, 112),
+                1.5,
+                self.landmarks + np.array((x, 0), np.float32),
+                "plain",
             )
             for x in starts
         ]

@@ -52,8 +52,8 @@ def test_faces_are_searched_once_for_models_that_want_them_differently(detector,
     studio = Studio(models, detector)
     sitting = studio.sit(photo())
     assert detector.calls == 1
-    crops = [studio.read(sitting, name).explanations[0].face.crop for name in "ab"]
-    assert not np.array_equal(*crops)
+    first, second = (studio.read(sitting, name).explanations[0].face.crop for name in "ab")
+    assert not np.array_equal(first, second)
 
 
 def test_photographs_without_a_face(studio: Studio, photo):
