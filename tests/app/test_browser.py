@@ -132,7 +132,8 @@ def test_garbage_is_one_sentence_and_the_page_goes_on(page: Page, photo):
 def test_camera(page: Page):
     page.locator("#photograph").get_by_role("button", name="Capture from camera").click()
     page.get_by_text(re.compile("click to access webcam", re.I)).click()
-    page.locator("#photograph video").wait_for()
+    page.wait_for_function("document.querySelector('#photograph video')?.videoWidth > 0")
+    page.wait_for_function("document.querySelector('#photograph video').currentTime > 0")
     page.locator("#photograph").get_by_role("button", name="capture photo").click()
     # chromium's own test picture has contrast: the detector here takes it for a row of faces
     expect(page.get_by_role("heading", name=re.compile("^happiness"))).to_be_visible()
