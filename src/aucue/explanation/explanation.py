@@ -138,34 +138,49 @@ class Explanation:
         """The finding, with what it does not mean."""
         return self.finding if self.cue is None else f"{self.finding} {CAVEAT}"
 
-    def picture(self, theme: Literal["light", "dark"] = "light", tile_size: int = 336) -> Image.Image:
+    def picture(
+        self,
+        theme: Literal["light", "dark"] = "light",
+        tile_size: int = 336,
+        expression: str | None = None,
+        opacity: float = 0.5,
+        heading: str | None = None,
+    ) -> Image.Image:
         """Face, attention, class map, expected map, evidence per action unit and probabilities on a grid.
 
         Args:
             theme: Colours.
             tile_size: Side of each of the six tiles in pixels.
+            expression: Whose class map; default that of the predicted expression.
+            opacity: Share of the maps' colours over the face, in [0, 1].
+            heading: Default the predicted expression with its probability.
 
         Returns:
             One picture.
+
+        Raises:
+            InputError: The model has no such class.
         """
+        expression = expression or self.expression
         crop, side = self.face.crop, (tile_size, tile_size)
         expected, units, agreement, class_agreement = [blank(side, "", theme)] * 2 + [""] * 2
         if self.cue is None:
             expected = blank(side, self.why_no_cue, theme, font_size=tile_size * 0.055)
         else:
-            expected = overlay(crop, self.cue)
+            expected = overlay(crop, self.cue, opacity)
             units = self._unit_bars(side, theme) if self.unit_evidence else units  # too small to be measured
             agreement = f"\nagreement {self.attention_cosines[self.layer]:.2f}"
-            class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
+            if expression == self.expression:
+                class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
         tiles = {
             "Face": (crop, FOUND.get(self.face.how, self.face.how)),
             "Attention": (
-                overlay(crop, normalize(self.attention[self.layer])),
+                overlay(crop, normalize(self.attention[self.layer]), opacity),
                 f"activity of {self.layer}{agreement}",
             ),
             "Class map": (
-                overlay(crop, self.class_map()),
-                f"evidence for {self.expression}{class_agreement}",
+                overlay(crop, self.class_map(expression), opacity),
+                f"evidence for {expression}{class_agreement}",
             ),
             "Expected": (expected, ", ".join(map(str, self.action_units)) if self.cue is not None else ""),
             "Action units": (
@@ -183,7 +198,7 @@ class Explanation:
             [caption for _, caption in tiles.values()],
             columns=3,
             tile_size=tile_size,
-            heading=f"{self.expression}, {percent(self.probability)}",
+            heading=heading or f"{self.expression}, {percent(self.probability)}",
             footnote=self.sentence,
             theme=theme,
         )

@@ -1,0 +1,145 @@
+"""The HTTP interface for programs: a photograph as the body of a request -> JSON or a picture."""
+
+import io
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Annotated, Any, Literal, TypeVar
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from aucue.app import views
+from aucue.app.studio import Studio
+from aucue.app.uploads import MAX_BYTES, read_upload
+from aucue.cams import READOUTS
+from aucue.errors import InputError
+
+AT_ONCE = 2
+"""Photographs that are decoded and searched for faces at the same time: bounds the memory."""
+
+WAITING = 64
+"""Requests that wait for their turn; more are sent away."""
+
+BUSY = "Too many people ask at once; try again in a few seconds."
+
+Model = Annotated[str | None, Query(description="Name of a model; default the first.")]
+Method = Annotated[str | None, Query(description="Read-out of the class maps; default the model's own.")]
+_PHOTO = {
+    "requestBody": {
+        "required": True,
+        "description": "The photograph: a JPEG, PNG, WebP, ... file.",
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+T = TypeVar("T")
+
+
+def new_application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """An application without pages, whose every refusal is JSON: {"error": "a sentence"}.
+
+    Args:
+        lifespan: What runs beside it.
+    """
+    # FastAPI's own pages of documentation would load scripts from elsewhere.
+    application = FastAPI(
+        title="aucue",
+        summary="Facial expressions, and where on the face they were seen.",
+        version=version("aucue"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=lifespan,
+    )
+
+    @application.exception_handler(InputError)
+    async def wrong_input(request: Request, error: InputError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 400)
+
+    @application.exception_handler(RequestValidationError)
+    async def wrong_option(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}."}, 400)
+
+    @application.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code)
+
+    return application
+
+
+def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
+    """The addresses below /api.
+
+    Args:
+        studio: Who explains.
+        max_bytes: Largest photograph.
+    """
+    router = APIRouter(prefix="/api", tags=["api"])
+    turns = anyio.CapacityLimiter(AT_ONCE)
+
+    async def in_turn(answer: Callable[[], T]) -> T:
+        if turns.statistics().tasks_waiting >= WAITING:
+            raise HTTPException(503, BUSY)
+        return await anyio.to_thread.run_sync(answer, limiter=turns)
+
+    @router.get("/models")
+    def models() -> dict[str, Any]:
+        """Models with their expressions and their own read-outs, and all read-outs."""
+        described = [
+            {
+                "name": name,
+                "expressions": list(studio.classifier(name).classes),
+                "method": studio.own_method(name),
+                "metrics": studio.info(name).to_dict()["metrics"],
+            }
+            for name in studio.models
+        ]
+        return {"models": described, "methods": list(READOUTS)}
+
+    @router.post("/explain", openapi_extra=_PHOTO)
+    async def explain(
+        request: Request,
+        model: Model = None,
+        method: Method = None,
+        maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
+    ) -> dict[str, Any]:
+        """What a model says about each face of a photograph, largest face first."""
+        data = await request.body()
+
+        def answer() -> dict[str, Any]:
+            sitting = studio.sit(read_upload(data, max_bytes))
+            reading = studio.read(sitting, model or studio.models[0], method)
+            return views.record(reading, maps) | {"faces_left_out": sitting.left_out}
+
+        return await in_turn(answer)
+
+    @router.post("/picture", openapi_extra=_PHOTO, response_class=Response)
+    async def picture(
+        request: Request,
+        model: Model = None,
+        method: Method = None,
+        face: Annotated[int, Query(ge=1, description="Which face, the largest is 1.")] = 1,
+        expression: Annotated[str | None, Query(description="Whose class map; default the answer's.")] = None,
+        opacity: Annotated[float, Query(ge=0, le=1, description="Of the maps over the face.")] = 0.5,
+        theme: Literal["light", "dark"] = "light",
+    ) -> Response:
+        """One face with its maps and probabilities, as a PNG."""
+        data = await request.body()
+
+        def answer() -> bytes:
+            sitting = studio.sit(read_upload(data, max_bytes))
+            sitting.look_at(face=face - 1, expression=expression)
+            view = studio.view(sitting, model or studio.models[0], method)
+            view.explanation.class_map(expression)  # raises where the model has no such class
+            buffer = io.BytesIO()
+            views.picture([view], opacity, theme).save(buffer, "PNG")
+            return buffer.getvalue()
+
+        return Response(await in_turn(answer), media_type="image/png")
+
+    return router

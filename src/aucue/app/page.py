@@ -1,0 +1,284 @@
+"""The page itself: Gradio components and what happens when somebody touches them."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio import themes
+from gradio.data_classes import ImageData
+from PIL import Image
+
+from aucue.app import views
+from aucue.app.api import AT_ONCE, WAITING
+from aucue.app.memory import Uploads
+from aucue.app.studio import Sitting, Sittings, Studio, View
+from aucue.app.uploads import MAX_BYTES, read_upload
+from aucue.cams import READOUTS
+from aucue.errors import InputError
+from aucue.pictures import to_data_uri
+
+_STYLE = Path(__file__).with_name("style.css")
+
+_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+_MONO = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
+_ACCENT = themes.Color(
+    *("#fdf2f5", "#fbe3ea", "#f6c6d4", "#ef9db4", "#f0708f", "#c94a70", "#b8385f"),
+    *("#982a4c", "#7c2340", "#672039", "#3a0d1d"),
+)
+_NONE = "none"
+GONE = "This photograph is no longer kept; choose it again."
+
+_HEAD = """
+<div class="aq aq-head">
+<h1>aucue</h1><p>Which expression does a face show, and where did the model see it?</p>
+</div>"""
+
+# What was chosen in the results (see views.results) becomes an event of the component.
+_CHOOSE = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-face], [data-expression]');
+  if (button && button.tagName === 'BUTTON') trigger('select', {...button.dataset});
+});"""
+_SET_OPACITY = "(value) => document.documentElement.style.setProperty('--aq-heat', value / 100)"
+_SAVE = """
+(text) => {
+  if (!text) return;
+  const {name, uri} = JSON.parse(text);
+  const [head, data] = uri.split(',');
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes], {type: head.slice(5, -7)}));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}"""
+
+
+def head() -> str:
+    """The page's style; Gradio's own way to add one loses container queries."""
+    return f"<style>{_STYLE.read_text(encoding='utf-8')}</style>"
+
+
+def theme() -> gr.Theme:
+    """Quiet colours, and fonts that every system has: Gradio's own would be fetched."""
+    return themes.Base(
+        primary_hue=_ACCENT, neutral_hue="zinc", radius_size="lg", font=_FONTS, font_mono=_MONO
+    )
+
+
+def new_page(
+    studio: Studio, sittings: Sittings, uploads: Uploads, address: str, max_bytes: int = MAX_BYTES
+) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        studio: Who explains.
+        sittings: Where the photographs are kept that people look at.
+        uploads: Where uploaded files are kept.
+        address: Of the page, for its description of the interface for programs.
+        max_bytes: Largest photograph.
+    """
+    several = len(studio.models) > 1
+    codebook = studio.codebook(studio.models[0])
+    start = views.welcome(sittings.seconds)
+    with gr.Blocks(title="aucue", analytics_enabled=False, fill_width=True) as page:
+        _html(_HEAD)
+        with gr.Tabs():
+            with gr.Tab("Explain"):  # noqa: SIM117
+                with gr.Row(elem_id="aq-desk", equal_height=False):
+                    with gr.Column(elem_id="aq-photo", min_width=280):
+                        photo = gr.Image(
+                            label="Photograph",
+                            sources=["upload", "clipboard", "webcam"],
+                            placeholder="Drop a photograph here\nor click to choose one",
+                            height=300,
+                            buttons=[],
+                            elem_id="photograph",
+                            alt_text="Your photograph with a box around each face",
+                        )
+                    with gr.Column(elem_id="aq-results", min_width=320):
+                        results = _html(start, js_on_load=_CHOOSE, elem_id="results")
+                    with gr.Column(elem_id="aq-options", min_width=280, visible=False) as settings:
+                        model = gr.Dropdown(
+                            list(studio.models), value=studio.models[0], label="Model", visible=several
+                        )
+                        other = gr.Dropdown(
+                            [_NONE, *studio.models], value=_NONE, label="Compare with", visible=several
+                        )
+                        method = gr.Dropdown(
+                            [("The model's own method", ""), *((r.title, r.name) for r in READOUTS.values())],
+                            value="",
+                            label="Class map computed by",
+                        )
+                        opacity = gr.Slider(0, 100, 50, step=5, label="Opacity of maps (%)")
+                        with gr.Row():
+                            save_picture = gr.Button("Save picture", size="sm", min_width=100)
+                            save_numbers = gr.Button("Save JSON", size="sm", min_width=100)
+                        saved = gr.Textbox(visible="hidden", elem_id="aq-saved")
+            with gr.Tab("What it means"):
+                _html(views.guide(codebook))
+            with gr.Tab("For programs"):
+                _html(views.api_guide(address, studio.models, list(READOUTS)))
+
+        desk = _Desk(studio, sittings, uploads, start, max_bytes)
+        shown = [photo, results, settings]
+        chosen = [model, other, method]
+        # Raw values go in and out: Gradio would read and write files for the photograph.
+        options: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress_on": results,
+            "preprocess": False,
+            "postprocess": False,
+        }
+        heavy = options | {"concurrency_limit": AT_ONCE, "concurrency_id": "photographs"}
+        photo.input(desk.take, [photo, *chosen], shown, **heavy)
+        photo.select(desk.click, chosen, shown, **options)
+        results.select(desk.choose, chosen, shown, **options)
+        for control in chosen:
+            control.input(desk.show, chosen, shown, **heavy)
+        opacity.change(None, [opacity], js=_SET_OPACITY, api_visibility="private")
+        for button, save, arguments in (
+            (save_picture, desk.picture, [*chosen, opacity]),
+            (save_numbers, desk.numbers, chosen),
+        ):
+            event = button.click(save, arguments, [saved], **options)
+            event.then(None, [saved], js=_SAVE, api_visibility="private")
+
+        def leave(request: gr.Request) -> None:
+            """The page was closed: Gradio would keep its last results for an hour."""
+            sittings.drop(_session(request))
+            page.state_holder.session_data.pop(_session(request), None)
+
+        page.unload(leave)
+    page.queue(max_size=WAITING, api_open=False)
+    page.state_session_capacity = 4 * WAITING
+    return page
+
+
+def _html(text: str, **options: Any) -> gr.HTML:
+    """HTML that brings its own style."""
+    return gr.HTML(text, apply_default_css=False, **options)
+
+
+class _Desk:
+    """What happens when somebody touches the page: each method answers one event.
+
+    Every answer is what the listed outputs show next; what goes wrong becomes a sentence in the place of the
+    results.
+    """
+
+    def __init__(
+        self, studio: Studio, sittings: Sittings, uploads: Uploads, start: str, max_bytes: int
+    ) -> None:
+        self._studio = studio
+        self._sittings = sittings
+        self._uploads = uploads
+        self._start = start
+        self._max_bytes = max_bytes
+
+    def take(
+        self, file: dict[str, Any] | None, model: str, other: str, method: str, request: gr.Request
+    ) -> Any:
+        """A photograph has come, or was taken away."""
+        session = _session(request)
+        self._sittings.drop(session)
+        if not file:
+            return _nothing(self._start)
+        data = self._uploads.get(str(file.get("path")))
+        try:
+            if data is None:
+                raise InputError("This photograph did not arrive; choose it again.")
+            sitting = self._studio.sit(read_upload(data, self._max_bytes))
+            results = self._results(sitting, model, other, method)
+        except InputError as error:
+            return _nothing(views.message(str(error)))
+        self._sittings.put(session, sitting)
+        return _inline(views.marked(sitting)), results, gr.Column(visible=True)
+
+    def show(self, model: str, other: str, method: str, request: gr.Request) -> Any:
+        """Another model or read-out was chosen."""
+        return self._look(model, other, method, request, lambda sitting: (sitting.face, sitting.expression))
+
+    def choose(self, model: str, other: str, method: str, event: gr.EventData, request: gr.Request) -> Any:
+        """A face or an expression was chosen in the results."""
+        chosen = event._data
+        face = int(chosen["face"]) if "face" in chosen else None
+        return self._look(model, other, method, request, lambda sitting: (face, chosen.get("expression")))
+
+    def click(self, model: str, other: str, method: str, event: gr.SelectData, request: gr.Request) -> Any:
+        """A point of the photograph was chosen."""
+        x, y = event.index
+        return self._look(model, other, method, request, lambda sitting: (sitting.face_at(x, y), None))
+
+    def picture(self, model: str, other: str, method: str, opacity: float, request: gr.Request) -> str:
+        """The picture is wanted as a file."""
+        return self._saved(
+            model,
+            other,
+            method,
+            request,
+            lambda shown: ("aucue.png", to_data_uri(views.picture(shown, opacity / 100))),
+        )
+
+    def numbers(self, model: str, other: str, method: str, request: gr.Request) -> str:
+        """The numbers are wanted as a file."""
+
+        def file(shown: list[View]) -> tuple[str, str]:
+            text = base64.b64encode(views.face_json(shown).encode()).decode()
+            return "aucue.json", f"data:application/json;base64,{text}"
+
+        return self._saved(model, other, method, request, file)
+
+    def _look(
+        self,
+        model: str,
+        other: str,
+        method: str,
+        request: gr.Request,
+        choice: Callable[[Sitting], tuple[int | None, str | None]],
+    ) -> Any:
+        sitting = self._sittings.get(_session(request))
+        if sitting is None:
+            return _nothing(views.message(GONE))
+        before = sitting.face
+        sitting.look_at(*choice(sitting))
+        marked = gr.skip() if sitting.face == before else _inline(views.marked(sitting))
+        return marked, self._results(sitting, model, other, method), gr.skip()
+
+    def _saved(
+        self,
+        model: str,
+        other: str,
+        method: str,
+        request: gr.Request,
+        file: Callable[[list[View]], tuple[str, str]],
+    ) -> str:
+        sitting = self._sittings.get(_session(request))
+        if sitting is None:
+            raise gr.Error(GONE, print_exception=False)
+        name, uri = file(self._views(sitting, model, other, method))
+        return json.dumps({"name": name, "uri": uri})
+
+    def _results(self, sitting: Sitting, model: str, other: str, method: str) -> str:
+        return views.results(sitting, self._views(sitting, model, other, method))
+
+    def _views(self, sitting: Sitting, model: str, other: str, method: str) -> list[View]:
+        names = dict.fromkeys(name for name in (model, other) if name != _NONE)
+        return [self._studio.view(sitting, name, method or None) for name in names]
+
+
+def _nothing(results: str) -> tuple[None, str, gr.Column]:
+    """The outputs of an event after which there is no photograph."""
+    return None, results, gr.Column(visible=False)
+
+
+def _inline(picture: Image.Image) -> dict[str, Any]:
+    """A picture for Gradio that travels inside the answer, so that no file is written."""
+    return ImageData(url=to_data_uri(picture, "jpeg"), orig_name="photograph.jpg").model_dump()
+
+
+def _session(request: gr.Request) -> str:
+    return request.session_hash or ""

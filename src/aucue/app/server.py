@@ -1,0 +1,153 @@
+"""Everything behind one address of this machine: the page, the interface for programs, the limits."""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from aucue.app.studio import Sittings, Studio
+from aucue.app.uploads import MAX_BYTES
+from aucue.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+LOCAL = "127.0.0.1"
+_SWEEP = 15  # seconds
+
+
+def require_gradio() -> None:
+    """Raise where the extra of the page is not installed.
+
+    Raises:
+        MissingExtraError: Gradio is missing.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise MissingExtraError("the web page needs Gradio; install it with: pip install 'aucue[app]'")
+
+
+def new_server(
+    studio: Studio, address: str, *, max_bytes: int = MAX_BYTES, per_minute: int = 120
+) -> "FastAPI":
+    """The application that a server runs: page at /, interface for programs at /api.
+
+    Args:
+        studio: Who explains.
+        address: Where it will be found, such as http://127.0.0.1:7860.
+        max_bytes: Largest photograph.
+        per_minute: Requests with something in them (photographs, choices) per client and minute.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+    """
+    require_gradio()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported, and later again
+    import gradio
+    from gradio.utils import get_upload_folder
+
+    from aucue.app import api, memory, page
+    from aucue.app.limits import Limits
+
+    sittings, uploads = Sittings(), memory.Uploads(get_upload_folder())
+    application = api.new_application(_sweeping(sittings, uploads))
+    application.include_router(api.new_router(studio, max_bytes))
+    application.include_router(memory.new_router(uploads, max_bytes))  # before Gradio's own
+    application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)
+    return gradio.mount_gradio_app(
+        application,
+        page.new_page(studio, sittings, uploads, address, max_bytes),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        max_file_size=max_bytes,
+        theme=page.theme(),
+        head=page.head(),
+    )
+
+
+def serve(
+    studio: Studio,
+    host: str = LOCAL,
+    port: int = 7860,
+    *,
+    max_bytes: int = MAX_BYTES,
+    per_minute: int = 120,
+    tell: Callable[[str], object] = print,
+) -> None:
+    """Serve the page until interrupted.
+
+    Args:
+        studio: Who explains.
+        host: Address to listen at; the default is reached from this machine alone.
+        port: Port; 0 takes a free one.
+        max_bytes: Largest photograph.
+        per_minute: Requests per client and minute.
+        tell: Called with the page's address when it can be opened.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+        InputError: The port is taken, or the address is none of this machine.
+    """
+    require_gradio()
+    import uvicorn
+
+    listening = _listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listening.getsockname()[1]}"
+    with listening, tempfile.TemporaryDirectory(prefix="aucue-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # should Gradio ever write a file, it goes with the server
+        server = new_server(studio, address, max_bytes=max_bytes, per_minute=per_minute)
+        tell(address)
+        uvicorn.Server(
+            uvicorn.Config(
+                server,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,  # an open page never hangs up by itself
+            )
+        ).run(sockets=[listening])
+
+
+class _Forgetful(Protocol):
+    def sweep(self) -> None: ...
+
+
+def _sweeping(*stores: _Forgetful) -> "Callable[[FastAPI], AbstractAsyncContextManager[None]]":
+    """While the server runs, let what is kept in memory expire even if nobody asks for anything."""
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            for store in stores:
+                store.sweep()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(application: "FastAPI") -> AsyncIterator[None]:
+        task = asyncio.create_task(sweep())
+        yield
+        task.cancel()
+
+    return lifespan
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot listen at {host}, port {port} ({reason}); choose another --port") from error
+    return listening

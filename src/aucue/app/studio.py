@@ -1,0 +1,372 @@
+"""The models and what they say about photographs, for many people at once."""
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from aucue.cams import READOUTS
+from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.cues import AUCue
+from aucue.errors import InputError
+from aucue.explanation import Explainer, Explanation
+from aucue.explanation.explainer import reading_size
+from aucue.explanation.explanation import Map
+from aucue.faces import DlibDetector, Face, FaceReader, LandmarkDetector
+from aucue.facs import NEUTRAL, ActionUnit, Codebook
+
+MAX_FACES = 20
+"""Faces of a photograph that are explained, the largest first."""
+
+_PREVIEW = 1024  # pixels of the longer side
+
+Frame = tuple[int, str]
+"""How a model wants its faces: side of the crops, name of the template."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one model says about the faces of a photograph.
+
+    Attributes:
+        model: Its name.
+        method: Read-out of the class maps.
+        explanations: One per face, largest face first.
+    """
+
+    model: str
+    method: str
+    explanations: tuple[Explanation, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one model shows of one face, for a class that somebody chose to look at.
+
+    Attributes:
+        model: Its name.
+        method: Read-out of the class maps.
+        explanation: Of the face.
+        expression: The class whose map is looked at.
+        expected: The map (S, S) in [0, 1] that an expert would expect for that class, S the side of the crop;
+            None where there is none.
+        action_units: Those of that class.
+    """
+
+    model: str
+    method: str
+    explanation: Explanation
+    expression: str
+    expected: Map | None
+    action_units: tuple[ActionUnit, ...]
+
+    @property
+    def method_title(self) -> str:
+        """Name of the read-out in print."""
+        return READOUTS[self.method].title
+
+    @property
+    def why_nothing_expected(self) -> str:
+        """Why there is no expected map; empty where there is one."""
+        if self.expected is not None:
+            return ""
+        if self.expression == self.explanation.expression:
+            return self.explanation.why_no_cue
+        if self.expression == NEUTRAL:
+            return "A neutral face shows no action unit, so no map is expected."
+        return f"No map can be drawn for {self.expression} on this face."
+
+
+@dataclass(eq=False)
+class Sitting:
+    """A photograph while somebody looks at it: a small copy and the crops of its faces, not the file.
+
+    Attributes:
+        preview: The photograph, shrunk to 1024 pixels at most.
+        scale: Preview pixels per pixel of the photograph.
+        faces: Aligned faces for each way that the models want them, largest first.
+        left_out: Number of faces beyond the `MAX_FACES` largest.
+        face: Index of the face that is looked at.
+        expression: Class whose map is looked at; None is the one that the model predicts.
+        readings: What was said already, by model and read-out.
+    """
+
+    preview: Image.Image
+    scale: float
+    faces: Mapping[Frame, tuple[Face, ...]]
+    left_out: int = 0
+    face: int = 0
+    expression: str | None = None
+    readings: dict[tuple[str, str], Reading] = field(default_factory=dict)
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(n, 4) boxes of the faces in pixels of the preview."""
+        faces = next(iter(self.faces.values()))
+        return np.array([face.box for face in faces], dtype=float).reshape(-1, 4) * self.scale
+
+    def look_at(self, face: int | None = None, expression: str | None = None) -> None:
+        """Choose what to look at; another face begins with the model's own answer.
+
+        Args:
+            face: Index of a face; None stays with the one that is looked at.
+            expression: A class; None stays with the one that is looked at.
+
+        Raises:
+            InputError: There is no such face.
+        """
+        if face is not None and face != self.face:
+            if not 0 <= face < len(self.boxes):
+                raise InputError(f"There is no face {face + 1}: the photograph has {len(self.boxes)}.")
+            self.face, self.expression = face, None
+        if expression is not None:
+            self.expression = expression
+
+    def face_at(self, x: float, y: float) -> int | None:
+        """Index of the smallest face whose box holds a point of the preview; None where there is none."""
+        left, top, right, bottom = self.boxes.T
+        inside = np.flatnonzero((left <= x) & (x <= right) & (top <= y) & (y <= bottom))
+        areas = ((right - left) * (bottom - top))[inside]
+        return int(inside[areas.argmin()]) if len(inside) else None
+
+
+class Studio:
+    """Explains photographs with one or several models. May be shared by threads: one face batch at a time.
+
+    Args:
+        models: Model files, or classifiers with what belongs to them, by the name that people choose from.
+        detector: Finds faces; default dlib.
+        device: Where the networks run.
+        method: Read-out to begin with; default each model's own.
+
+    Raises:
+        InputError: No model, or a model, the device or the read-out cannot be used.
+        MissingExtraError: The detector is dlib and it is not installed.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Path | tuple[Classifier, ModelInfo]],
+        detector: LandmarkDetector | None = None,
+        device: str = "cpu",
+        method: str | None = None,
+    ) -> None:
+        if not models:
+            raise InputError("a page needs at least one model file")
+        self._detector = detector or DlibDetector()
+        self._device = device
+        self._models = {
+            name: load_model(model) if isinstance(model, Path) else model for name, model in models.items()
+        }
+        self._explainers: dict[tuple[str, str], Explainer] = {}
+        self._own: dict[str, str] = {}
+        self._network = threading.Lock()
+        for name in self._models:
+            explainer = self._new_explainer(name, method)
+            self._own[name] = explainer.method
+            self._explainers[name, explainer.method] = explainer
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models, in the order given."""
+        return tuple(self._models)
+
+    def classifier(self, model: str) -> Classifier:
+        """The network of that name."""
+        return self._named(model)[0]
+
+    def info(self, model: str) -> ModelInfo:
+        """What belongs to the network of that name."""
+        return self._named(model)[1]
+
+    def own_method(self, model: str) -> str:
+        """The read-out of a model where none is asked for."""
+        self._named(model)
+        return self._own[model]
+
+    def codebook(self, model: str) -> Codebook:
+        """Which action units a model's expressions are made of."""
+        return self._explainer(model, None).codebook
+
+    def sit(self, photo: Image.Image) -> Sitting:
+        """Find the faces of a photograph.
+
+        Args:
+            photo: Upright and RGB, as `read_upload` gives it.
+
+        Raises:
+            InputError: There is no face.
+        """
+        found = self._detector(np.asarray(photo))
+        faces = {}
+        for frame in dict.fromkeys(map(self._frame, self.models)):
+            faces[frame] = tuple(FaceReader(lambda image, key=None: found, *frame)(photo))
+        count = len(next(iter(faces.values())))
+        if not count:
+            raise InputError(
+                "No face was found in this photograph; choose one that shows a face from the front, upright "
+                "and not too small."
+            )
+        preview = photo.copy()
+        preview.thumbnail((_PREVIEW, _PREVIEW))
+        kept = {frame: each[:MAX_FACES] for frame, each in faces.items()}
+        return Sitting(preview, preview.width / photo.width, kept, max(0, count - MAX_FACES))
+
+    def read(self, sitting: Sitting, model: str, method: str | None = None) -> Reading:
+        """Explain all faces of a photograph with one model; what was explained before is taken from there.
+
+        Args:
+            sitting: The photograph.
+            model: One of `models`.
+            method: Read-out of the class maps; default the model's own.
+
+        Raises:
+            InputError: No such model or read-out.
+        """
+        explainer = self._explainer(model, method)
+        key = model, explainer.method
+        if key not in sitting.readings:
+            with self._network:
+                explanations = explainer.faces(sitting.faces[self._frame(model)])
+            sitting.readings[key] = Reading(model, explainer.method, tuple(explanations))
+        return sitting.readings[key]
+
+    def view(self, sitting: Sitting, model: str, method: str | None = None) -> View:
+        """What a model shows of the face and the class that are looked at.
+
+        Args:
+            sitting: The photograph.
+            model: One of `models`.
+            method: Read-out of the class maps; default the model's own.
+
+        Raises:
+            InputError: No such model or read-out.
+        """
+        reading = self.read(sitting, model, method)
+        explanation = reading.explanations[sitting.face]
+        chosen = sitting.expression or explanation.expression
+        expression = chosen if chosen in explanation.probabilities else explanation.expression
+        codebook, cue = self._explainer(model, method).codebook, self._explainer(model, method).cue
+        units = tuple(codebook.action_units[number] for number in codebook.entries.get(expression, ()))
+        expected = _expected(cue, explanation.face, expression)
+        return View(model, reading.method, explanation, expression, expected, units)
+
+    def _frame(self, model: str) -> Frame:
+        return reading_size(self.classifier(model)), self.info(model).template or "aucue"
+
+    def _named(self, model: str) -> tuple[Classifier, ModelInfo]:
+        if model not in self._models:
+            raise InputError(f"There is no model {model!r} here; choose {' or '.join(self._models)}.")
+        return self._models[model]
+
+    def _explainer(self, model: str, method: str | None) -> Explainer:
+        self._named(model)
+        method = method or self._own[model]
+        if method not in READOUTS:
+            raise InputError(f"There is no read-out {method!r}; choose {', '.join(READOUTS)}.")
+        with self._network:
+            if (model, method) not in self._explainers:
+                self._explainers[model, method] = self._new_explainer(model, method)
+        return self._explainers[model, method]
+
+    def _new_explainer(self, model: str, method: str | None) -> Explainer:
+        return Explainer(self._models[model], device=self._device, method=method)
+
+
+def _expected(cue: AUCue, face: Face, expression: str) -> Map | None:
+    """The map that an expert would expect for an expression on a face."""
+    if expression not in cue.classes:
+        return None
+    landmarks, expressions = (
+        torch.from_numpy(face.landmarks)[None],
+        torch.tensor([cue.classes.index(expression)]),
+    )
+    map_, valid = cue(landmarks, expressions, (face.size, face.size))
+    return map_[0, 0].numpy() if valid[0] else None
+
+
+class Sittings:
+    """The photographs that people look at now, by the name of their browser's session.
+
+    Held in memory alone; forgotten when the page is closed, after a while without use, or when there are too
+    many.
+
+    Args:
+        seconds: How long one is kept that nobody touches.
+        most: How many are kept.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self, seconds: float = 900, most: int = 64, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.seconds = seconds
+        self._most = most
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: OrderedDict[str, tuple[float, Sitting]] = OrderedDict()  # longest untouched first
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, name: str, sitting: Sitting) -> None:
+        """Keep a photograph in the place of an earlier one."""
+        with self._lock:
+            self._held.pop(name, None)
+            self._held[name] = self._clock(), sitting
+            self._sweep()
+
+    def get(self, name: str) -> Sitting | None:
+        """The photograph of a session; None if there is none any more."""
+        with self._lock:
+            self._sweep()
+            if name not in self._held:
+                return None
+            _, sitting = self._held.pop(name)
+            self._held[name] = self._clock(), sitting
+            return sitting
+
+    def sweep(self) -> None:
+        """Forget what nobody has touched for long."""
+        with self._lock:
+            self._sweep()
+
+    def drop(self, name: str) -> None:
+        """Forget the photograph of a session."""
+        with self._lock:
+            self._held.pop(name, None)
+
+    def _sweep(self) -> None:
+        while self._held:
+            touched, _ = next(iter(self._held.values()))
+            if len(self._held) <= self._most and self._clock() - touched <= self.seconds:
+                return
+            self._held.popitem(last=False)
+
+
+def names_of(paths: Sequence[Path]) -> dict[str, Path]:
+    """Names to choose models by: the file's own, with its folder where two are called alike.
+
+    `runs/a/model.safetensors` and `runs/b/model.safetensors` become `a/model` and `b/model`.
+
+    Raises:
+        InputError: A file is named twice.
+    """
+    paths = [Path(os.path.abspath(path)) for path in paths]
+    if len(set(paths)) < len(paths):
+        raise InputError("a model file is named twice; name each once")
+    depth = 1
+    while len({_tail(path, depth) for path in paths}) < len(paths):
+        depth += 1
+    return {_tail(path, depth): path for path in paths}
+
+
+def _tail(path: Path, depth: int) -> str:
+    return "/".join(path.with_suffix("").parts[-depth:])

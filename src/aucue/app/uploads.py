@@ -1,0 +1,61 @@
+"""What a browser sends -> a picture, or one sentence why not."""
+
+import io
+from functools import cache
+
+from PIL import Image
+
+from aucue.errors import InputError
+from aucue.faces import read_image
+
+MAX_BYTES = 20 * 2**20
+"""Size of an uploaded file in bytes."""
+
+MAX_PIXELS = 60_000_000
+"""Width times height of an uploaded picture: those of telephones have 12 to 50 million pixels."""
+
+# Decoders that live in Pillow itself. Others call programs (EPS) or read what no camera writes.
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+
+
+def read_upload(data: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read an uploaded photograph as an upright RGB image; its size is checked before it is decoded.
+
+    Args:
+        data: The uploaded file.
+        max_bytes: Largest file.
+        max_pixels: Largest width times height.
+
+    Raises:
+        InputError: No photograph, a damaged one, or one that is too large; one sentence for the person who
+            sent it.
+    """
+    if not data:
+        raise InputError("No photograph arrived: the file is empty.")
+    if len(data) > max_bytes:
+        raise InputError(f"This file is too large: at most {max_bytes / 2**20:g} MB are taken.")
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            width, height = image.size
+    except Image.DecompressionBombError:
+        raise InputError(_too_many_pixels(max_pixels)) from None
+    except Exception as error:  # a plugin may stumble over a broken header with nearly any exception
+        raise InputError(
+            "This file is not a picture that can be read; choose a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF."
+        ) from error
+    if width * height > max_pixels:
+        raise InputError(_too_many_pixels(max_pixels))
+    try:
+        return read_image(data, max_pixels)
+    except InputError as error:
+        raise InputError("This photograph is damaged or cut short; copy or save it again.") from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)  # a Pillow may lack one
+
+
+def _too_many_pixels(most: int) -> str:
+    return f"This picture has too many pixels: at most {most / 1e6:g} million are taken; make it smaller."

@@ -1,0 +1,244 @@
+"""Explanations as HTML, pictures and JSON: pure functions, nothing is asked or kept."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from aucue.app.studio import Reading, Sitting, View
+from aucue.explanation.explanation import CAVEAT, Explanation, Map, percent
+from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
+from aucue.facs import Codebook
+from aucue.pictures import colormap, draw_boxes, normalize, theme_of, to_data_uri, upsample
+
+_MAP_SIDE = 224  # pixels of the maps in the page
+_THUMBNAIL = 96
+
+
+def results(sitting: Sitting, views: Sequence[View]) -> str:
+    """What the models say about the face that is looked at, as HTML.
+
+    Its buttons carry `data-face` (an index) or `data-expression` (a class): what to look at next.
+
+    Args:
+        sitting: The photograph.
+        views: One per model.
+    """
+    first = views[0]
+    return _render(
+        "results.html.j2",
+        faces=_faces(sitting),
+        left_out=sitting.left_out,
+        cards=[_card(view) for view in views],
+        expression=first.expression,
+        predicted=all(view.expression == view.explanation.expression for view in views),
+        caveat=CAVEAT,
+    )
+
+
+def message(sentence: str) -> str:
+    """One sentence in the place of results: what went wrong and what to do."""
+    return _render("message.html.j2", sentence=sentence)
+
+
+def welcome(seconds_kept: float) -> str:
+    """What stands in the place of results before there are any: what to do.
+
+    Args:
+        seconds_kept: How long a photograph stays in memory.
+    """
+    return _render("welcome.html.j2", minutes=round(seconds_kept / 60))
+
+
+def guide(codebook: Codebook) -> str:
+    """What the maps mean and what they do not, as HTML.
+
+    Args:
+        codebook: Whose expressions and action units are listed.
+    """
+    units = sorted({unit for entry in codebook.entries.values() for unit in entry})
+    expressions = {name: entry for name, entry in codebook.entries.items() if entry}
+    return _render(
+        "guide.html.j2",
+        units=[codebook.action_units[number] for number in units],
+        expressions=expressions,
+        codebook=codebook.name,
+    )
+
+
+def api_guide(address: str, models: Sequence[str], methods: Sequence[str]) -> str:
+    """How programs ask, as HTML.
+
+    Args:
+        address: Of the page, such as http://127.0.0.1:7860.
+        models: Names of the models.
+        methods: Names of the read-outs.
+    """
+    return _render("api.html.j2", address=address, models=models, methods=methods)
+
+
+def marked(sitting: Sitting) -> Image.Image:
+    """The photograph with a box around each face, numbered where there are several; the one that is looked at
+    in another colour.
+    """
+    boxes, picture = sitting.boxes, np.asarray(sitting.preview)
+    several = len(boxes) > 1
+    others = [i for i in range(len(boxes)) if i != sitting.face]
+    for chosen, color in ((others, (235, 235, 240)), ([sitting.face], (250, 190, 60))):
+        labels = [str(i + 1) for i in chosen] if several else None
+        picture = draw_boxes(picture, boxes[chosen], labels, color) if chosen else picture
+    return Image.fromarray(picture)
+
+
+def picture(
+    views: Sequence[View], opacity: float = 0.5, theme: Literal["light", "dark"] = "light"
+) -> Image.Image:
+    """What is seen as one picture; two models side by side.
+
+    Args:
+        views: One per model.
+        opacity: Share of the maps' colours over the face, in [0, 1].
+        theme: Colours.
+    """
+    pictures = [
+        view.explanation.picture(
+            theme,
+            expression=view.expression,
+            opacity=opacity,
+            heading=f"{view.model}: {view.explanation.expression}, {percent(view.explanation.probability)}",
+        )
+        for view in views
+    ]
+    size = sum(each.width for each in pictures), max(each.height for each in pictures)
+    canvas, left = Image.new("RGB", size, theme_of(theme).background), 0
+    for each in pictures:
+        canvas.paste(each, (left, 0))
+        left += each.width
+    return canvas
+
+
+def record(reading: Reading, maps: bool = False) -> dict[str, Any]:
+    """What a model says about all faces, in plain values for JSON.
+
+    Args:
+        reading: What it says.
+        maps: Also give the maps, as rows of numbers.
+    """
+    faces = []
+    for explanation in reading.explanations:
+        faces.append(explanation.to_dict() | ({"maps": _maps(explanation)} if maps else {}))
+    return {"model": reading.model, "method": reading.method, "faces": faces}
+
+
+def face_json(views: Sequence[View]) -> str:
+    """What the models say about the face that is looked at, as the text of a JSON file."""
+    said = [{"model": v.model, "method": v.method, **v.explanation.to_dict()} for v in views]
+    return json.dumps(said[0] if len(said) == 1 else said, indent=2, allow_nan=False) + "\n"
+
+
+def _maps(explanation: Explanation) -> dict[str, Any]:
+    def rows(map_: Map) -> list[list[float]]:
+        return [[round(value, 4) for value in row] for row in map_.tolist()]
+
+    return {
+        "attention": rows(explanation.attention[explanation.layer]),
+        "class_maps": {name: rows(map_) for name, map_ in explanation.class_maps.items()},
+        "expected": None if explanation.cue is None else rows(explanation.cue),
+    }
+
+
+def _faces(sitting: Sitting) -> list[dict[str, Any]]:
+    """Thumbnails to choose from; none where there is one face only."""
+    faces = next(iter(sitting.faces.values()))
+    if len(faces) == 1:
+        return []
+    thumbnails = [Image.fromarray(face.crop).resize((_THUMBNAIL, _THUMBNAIL)) for face in faces]
+    return [
+        {"number": i + 1, "uri": to_data_uri(thumbnail, "jpeg"), "chosen": i == sitting.face}
+        for i, thumbnail in enumerate(thumbnails)
+    ]
+
+
+def _card(view: View) -> dict[str, Any]:
+    """What the template shows of one model, in plain values."""
+    explanation, expression = view.explanation, view.expression
+    measured = explanation.cue is not None and expression == explanation.expression
+    cosines = (explanation.attention_cosines.get(explanation.layer), explanation.class_map_cosine)
+    attention = normalize(explanation.attention[explanation.layer])
+    return {
+        "model": view.model,
+        "method": view.method_title,
+        "predicted": explanation.expression,
+        "percent": percent(explanation.probability),
+        "unsure": explanation.probability < 0.5,
+        "finding": explanation.finding,
+        "bars": [
+            {
+                "name": name,
+                "share": probability,
+                "percent": percent(probability),
+                "shown": name == expression,
+            }
+            for name, probability in explanation.probabilities.items()
+        ],
+        "face": to_data_uri(explanation.face.crop, "jpeg"),
+        "attention": _heat(attention),
+        "class_map": _heat(explanation.class_map(expression)),
+        "class_map_empty": not explanation.class_map(expression).any(),
+        "expected": None if view.expected is None else _heat(view.expected),
+        "why_nothing_expected": view.why_nothing_expected,
+        "shown": expression,
+        "units": [_unit(unit) for unit in explanation.unit_evidence],
+        "elsewhere": _elsewhere(explanation),
+        "agreement": [f"{value:.2f}" for value in cosines] if measured else [],
+        "even": f"{explanation.uniform_cosine:.2f}" if measured else "",
+    }
+
+
+def _unit(evidence: UnitEvidence) -> dict[str, Any]:
+    """A row of the table of action units."""
+    return {
+        "place": evidence.unit.place,
+        "unit": str(evidence.unit),
+        "class_map": _share(evidence.class_map),
+        "attention": _share(evidence.attention),
+    }
+
+
+def _elsewhere(explanation: Explanation) -> dict[str, Any] | None:
+    """The row of the place where the class map is densest outside of those expected."""
+    other = explanation.evidence.elsewhere
+    expected = {evidence.unit.place for evidence in explanation.unit_evidence}
+    return None if other is None or other.unit.place in expected else _unit(other)
+
+
+def _share(found: MapShare) -> dict[str, Any]:
+    liking = "liked" if found.ratio >= PREFERENCE else "shunned" if found.ratio <= 1 / PREFERENCE else ""
+    return {"percent": percent(found.share), "ratio": f"{found.ratio:.1f}", "liking": liking}
+
+
+def _heat(map_: Map) -> str:
+    """The colours of a map, to be laid over the face by the browser."""
+    return to_data_uri(colormap(upsample(map_, (_MAP_SIDE, _MAP_SIDE)).clip(0, 1)), "jpeg", quality=92)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("aucue.app"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    stops = [f"rgb({r},{g},{b})" for r, g, b in colormap(np.linspace(0, 1, 9)).tolist()]
+    environment.globals |= {"gradient": ", ".join(stops)}
+    return environment
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)

@@ -1,0 +1,51 @@
+"""`aucue serve`: a web page on this machine that explains photographs."""
+
+from pathlib import Path
+
+
+def command(
+    *,
+    model: list[Path] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    method: str | None = None,
+    device: str = "cpu",
+    max_megabytes: int = 20,
+    rate: int = 120,
+    open: bool = False,
+) -> int:
+    """Show a web page that says which expression a photograph's faces show, and where the model saw it.
+
+    The page is at http://127.0.0.1:7860 until Ctrl-C. It loads nothing from elsewhere, sends nothing
+    elsewhere, and keeps photographs in memory only while somebody looks at them. Programs ask it at
+    /api/explain; docs/serve.md describes that.
+
+    Args:
+        model: Model files (.safetensors); the first is shown at first, two can be compared side by side. By
+            default the model that comes with aucue.
+        host: Address to listen at. The default can be reached from this machine alone; with another one,
+            whoever reaches that address can use the page, without a password.
+        port: Port; 0 takes a free one.
+        method: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024 or
+            layercam; by default that of the method the model was trained as.
+        device: Where the networks run: cpu, cuda, cuda:1, mps.
+        max_megabytes: Largest photograph.
+        rate: Photographs and choices that are answered per client and minute.
+        open: Open the page in a browser.
+    """
+    import webbrowser
+
+    from aucue.app import Studio, names_of
+    from aucue.app.server import require_gradio, serve
+    from aucue.classifiers import boxed_model
+
+    require_gradio()
+    studio = Studio(names_of(model or [boxed_model()]), device=device, method=method)
+
+    def tell(address: str) -> None:
+        print(f"aucue is at {address} (Ctrl-C ends it)", flush=True)
+        if open:
+            webbrowser.open(address)
+
+    serve(studio, host, port, max_bytes=max_megabytes * 2**20, per_minute=rate, tell=tell)
+    return 0

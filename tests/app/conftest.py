@@ -1,0 +1,143 @@
+"""Rendered photographs, a detector that knows their faces, two tiny models, and one running server."""
+
+import io
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aucue.app import Studio
+from aucue.classifiers import Classifier, ModelInfo
+from aucue.data.synthetic import SyntheticSource
+from aucue.faces import Detection
+from aucue.facs import EXPRESSIONS, Codebook
+
+if TYPE_CHECKING:
+    import httpx
+
+SIDE = 128  # of a rendered face
+
+
+class TiledFaces:
+    """Finds a face in every square of a photograph that is a row of them; none in one without contrast."""
+
+    def __init__(self, landmarks: np.ndarray) -> None:
+        self.landmarks = landmarks
+        self.calls = 0
+
+    def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
+        self.calls += 1
+        if image.min() == image.max():
+            return []
+        starts = range(0, image.shape[1], SIDE)
+        return [
+            # the first box is the largest, so faces are numbered from the left
+            Detection(
+                (x + 16, 16, x + 112 - x / SIDE, 112),
+                1.5,
+                self.landmarks + np.array((x, 0), np.float32),
+                "plain",
+            )
+            for x in starts
+        ]
+
+
+def tiny_model(seed: int, predicts: str) -> tuple[Classifier, ModelInfo]:
+    """An untrained network with a bias towards one expression."""
+    torch.manual_seed(seed)
+    classifier = Classifier.create("test_resnet", EXPRESSIONS, input_size=64, final_stride=8)
+    with torch.no_grad():
+        classifier.head.fc.bias[EXPRESSIONS.index(predicts)] += 2  # pyright: ignore
+    info = ModelInfo(
+        classes=EXPRESSIONS, codebook=Codebook.load("facs").to_dict(), guidance={"layers": ["layer3"]}
+    )
+    return classifier.eval(), info
+
+
+@pytest.fixture(scope="session")
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    """A rendered face (S, S, 3) and its landmarks (68, 2)."""
+    sample = SyntheticSource(train=1, val=0, test=0, size=SIDE)[0]
+    return np.asarray(sample.image), np.asarray(sample.landmarks, dtype=np.float32)
+
+
+@pytest.fixture
+def detector(drawn) -> TiledFaces:
+    return TiledFaces(drawn[1])
+
+
+@pytest.fixture
+def studio(detector) -> Studio:
+    return Studio({"guided": tiny_model(0, "happiness"), "unguided": tiny_model(1, "anger")}, detector)
+
+
+@pytest.fixture(scope="session")
+def photo(drawn) -> Callable[..., Image.Image]:
+    """A photograph with that many faces in a row."""
+
+    def make(faces: int = 1) -> Image.Image:
+        return Image.fromarray(np.concatenate([drawn[0]] * faces, axis=1))
+
+    return make
+
+
+def encoded(picture: Image.Image, format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format)
+    return buffer.getvalue()
+
+
+@dataclass
+class Running:
+    """A server with the page."""
+
+    address: str
+    studio: Studio
+    folder: Path  # for temporary files
+    client: "httpx.Client"
+
+
+@pytest.fixture(scope="session")
+def running(drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """`aucue serve` in a thread, at a free port of this machine."""
+    pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
+    import httpx
+    import uvicorn
+
+    from aucue.app.server import serve
+
+    folder = tmp_path_factory.mktemp("temporary")
+    models = {"guided": tiny_model(0, "happiness"), "unguided": tiny_model(1, "anger")}
+    studio = Studio(models, TiledFaces(drawn[1]))
+    servers, addresses = [], []
+
+    class Stoppable(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            servers.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn, "Server", Stoppable)
+        patch.setattr(tempfile, "tempdir", str(folder))
+        patch.setenv("GRADIO_TEMP_DIR", "")  # put back to what it was, after `serve` has set it
+        thread = threading.Thread(
+            target=serve, args=(studio,), kwargs={"port": 0, "per_minute": 100_000, "tell": addresses.append}
+        )
+        thread.start()
+        while thread.is_alive() and not (servers and servers[0].started):
+            time.sleep(0.05)
+        assert thread.is_alive(), "the server has stopped"
+        with httpx.Client(base_url=addresses[0], timeout=120) as client:
+            yield Running(addresses[0], studio, folder, client)
+        servers[0].should_exit = True
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+        assert not list(folder.iterdir())  # the server's own folder is gone, too

@@ -1,0 +1,139 @@
+"""A real browser uses the page: Debian's chromium, driven by Playwright."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from .conftest import Running, encoded
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+PATIENCE = 60_000  # milliseconds; a machine may be busy
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, running: Running) -> Iterator[Page]:
+    """The page, opened; every request it makes has to stay on this machine."""
+    expect.set_options(timeout=PATIENCE)
+    context = browser.new_context(accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    asked, complaints = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(running.address)
+    expect(page.get_by_text("Start with a photograph of a face")).to_be_visible()
+    yield page
+    context.close()
+    assert asked
+    elsewhere = [url for url in asked if not url.startswith((running.address, "data:", "blob:"))]
+    assert elsewhere == []
+    assert complaints == []
+
+
+def choose(page: Page, data: bytes, name: str = "photo.png") -> None:
+    file = {"name": name, "mimeType": "image/png", "buffer": data}
+    page.locator("#photograph input[type=file]").set_input_files(file)  # pyright: ignore
+
+
+def class_map(page: Page) -> str:
+    return page.locator("[data-map=class] img.heat").first.get_attribute("src") or ""
+
+
+def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_path: Path):
+    choose(page, encoded(photo(2)))
+    explanations = running.studio.read(running.studio.sit(photo(2)), "guided").explanations
+    percent = f"{100 * explanations[0].probability:.0f} %"
+    expect(page.get_by_role("heading", name=f"happiness {percent}")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^happiness"))).to_have_attribute(
+        "aria-pressed", "true"
+    )
+
+    before = class_map(page)
+    page.get_by_role("button", name=re.compile("^fear")).click()
+    expect(page.get_by_text("what in this face speaks for fear")).to_be_visible()
+    assert class_map(page) != before
+
+    page.get_by_role("button", name="Face 2", exact=True).click()
+    expect(page.get_by_role("button", name="Face 2", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("what in this face speaks for happiness")).to_be_visible()
+
+    page.get_by_label("Class map computed by").click()
+    page.get_by_role("option", name="LayerCAM").click()
+    expect(page.locator("[data-map=class] img.heat")).not_to_have_attribute("src", before)
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="unguided").click()
+    expect(page.locator(".aq .card")).to_have_count(2)
+
+    with page.expect_download() as numbers:
+        page.get_by_role("button", name="Save JSON").click()
+    numbers.value.save_as(tmp_path / "numbers.json")
+    said = json.loads((tmp_path / "numbers.json").read_text())
+    assert [(each["model"], each["method"]) for each in said] == [
+        ("guided", "layercam"),
+        ("unguided", "layercam"),
+    ]
+    assert said[0]["probabilities"] == pytest.approx(explanations[1].probabilities)
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Save picture").click()
+    picture.value.save_as(tmp_path / "picture.png")
+    assert np.asarray(Image.open(tmp_path / "picture.png")).std() > 20
+    assert [path for path in running.folder.rglob("*") if path.is_file()] == []
+
+
+def test_opacity_is_changed_at_once(page: Page, photo):
+    choose(page, encoded(photo()))
+    heat = page.locator("[data-map=class] img.heat")
+    expect(heat).to_have_css("opacity", "0.5")
+    page.get_by_role("spinbutton", name=re.compile("Opacity")).fill("80")
+    expect(heat).to_have_css("opacity", "0.8")
+
+
+def test_garbage_is_one_sentence_and_the_page_goes_on(page: Page, photo):
+    choose(page, b"Dear reader", "photo.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("This file is not a picture that can be read")
+    choose(page, encoded(photo()))
+    expect(page.get_by_role("heading", name=re.compile("^happiness"))).to_be_visible()
+    page.locator("#photograph").get_by_role("button", name=re.compile("clear|remove", re.I)).click()
+    expect(page.get_by_text("Start with a photograph of a face")).to_be_visible()
+
+
+def test_camera(page: Page):
+    page.locator("#photograph").get_by_role("button", name="Capture from camera").click()
+    page.get_by_text(re.compile("click to access webcam", re.I)).click()
+    page.wait_for_function("document.querySelector('#photograph video')?.videoWidth > 0")
+    page.wait_for_function("document.querySelector('#photograph video').currentTime > 0")
+    page.locator("#photograph").get_by_role("button", name="capture photo").click()
+    # chromium's own test picture has contrast: the detector here takes it for a row of faces
+    expect(page.get_by_role("heading", name=re.compile("^happiness"))).to_be_visible()

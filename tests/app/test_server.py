@@ -1,0 +1,136 @@
+"""The interface for programs, asked over the network of this machine."""
+
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
+
+from PIL import Image
+
+from aucue.app.studio import Studio
+from aucue.errors import InputError, MissingExtraError
+
+from .conftest import Running, encoded
+from .test_uploads import GARBAGE
+
+GUIDE = Path(__file__).parents[2] / "docs" / "serve.md"
+
+
+def test_explain(running: Running, photo):
+    answer = running.client.post("/api/explain", content=encoded(photo(2)))
+    assert answer.status_code == 200
+    said = answer.json()
+    expected = running.studio.read(running.studio.sit(photo(2)), "guided").explanations
+    assert (said["model"], said["method"], said["faces_left_out"]) == ("guided", "cam", 0)
+    assert [face["sentence"] for face in said["faces"]] == [each.sentence for each in expected]
+    for face, each in zip(said["faces"], expected, strict=True):
+        assert face["probabilities"] == pytest.approx(each.probabilities)
+    options = {"model": "unguided", "method": "layercam", "maps": "true"}
+    other = running.client.post("/api/explain", params=options, content=encoded(photo(), "JPEG"))
+    assert (other.json()["model"], other.json()["method"]) == ("unguided", "layercam")
+    assert set(other.json()["faces"][0]["maps"]) == {"attention", "class_maps", "expected"}
+
+
+def test_picture(running: Running, photo):
+    options = {"face": 2, "expression": "fear", "opacity": 0.7, "theme": "dark"}
+    answer = running.client.post("/api/picture", params=options, content=encoded(photo(2)))
+    assert answer.headers["content-type"] == "image/png"
+    picture = Image.open(io.BytesIO(answer.content))
+    assert picture.getpixel((0, 0)) == (20, 20, 27)
+
+
+def test_models(running: Running):
+    said = running.client.get("/api/models").json()
+    assert [model["name"] for model in said["models"]] == ["guided", "unguided"]
+    assert said["models"][0]["expressions"][:2] == ["neutral", "happiness"]
+    assert "gradcam" in said["methods"]
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_is_answered_with_a_sentence(running: Running, name: str):
+    data, said = GARBAGE[name]
+    answer = running.client.post("/api/explain", content=data)
+    assert answer.status_code == 400
+    assert re.search(said, answer.json()["error"])
+
+
+def test_wrong_questions_are_answered_with_a_sentence(running: Running, photo):
+    def error(address: str, content: bytes, **options: object) -> tuple[int, str]:
+        answer = running.client.post("/api/{address}", params=options, content=content)  # pyright: ignore
+        return answer.status_code, answer.json()["error"]
+
+    good = encoded(photo())
+    assert error("explain", encoded(Image.new("RGB", (90, 90))))[1].startswith("No face was found")
+    assert error("explain", good, model="x")[1].startswith("There is no model 'x'")
+    assert error("explain", good, method="x")[1].startswith("There is no read-out 'x'")
+    assert error("picture", good, face=2) == (400, "There is no face 2: the photograph has 1.")
+    assert error("picture", good, expression="boredom")[1].startswith("the model has no class 'boredom'")
+    assert error("picture", good, opacity=2)[1].startswith("opacity: ")
+    assert error("explain", b"\xff" * (21 * 2**20))[0] == 413
+
+
+def test_eight_people_at_once(running: Running, photo):
+    content = encoded(photo(2))
+
+    def ask(number: int) -> dict:
+        method = "gradcam" if number % 2 else "cam"
+        answer = running.client.post("/api/explain", params={"method": method}, content=content)
+        assert answer.status_code == 200
+        return answer.json()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+    assert answers[::2] == [answers[0]] * 4
+    assert answers[1::2] == [answers[1]] * 4
+    assert answers[0]["faces"][0]["probabilities"] == answers[1]["faces"][0]["probabilities"]
+
+
+def test_nothing_is_written(running: Running, photo):
+    running.client.post("/api/explain", content=encoded(photo()))
+    upload = running.client.post("/gradio_api/upload", files={"files": ("x.png", encoded(photo()))})
+    assert upload.status_code == 200
+    assert [path for path in running.folder.rglob("*") if path.is_file()] == []
+
+
+def test_the_page_itself_comes_without_links_elsewhere(running: Running):
+    page = running.client.get("/").text
+    loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']([^\"']+)", page)
+    assert loaded
+    assert not [address for address in loaded if address.startswith(("http", "//"))]
+    assert "fonts.googleapis" not in running.client.get("/theme.css").text
+
+
+def test_documentation_is_complete(running: Running):
+    schema = running.client.get("/api/openapi.json").json()
+    guide = GUIDE.read_text(encoding="utf-8")
+    assert set(schema["paths"]) == {"/api/models", "/api/explain", "/api/picture"}
+    for address, methods in schema["paths"].items():
+        for method, described in methods.items():
+            assert f"{method.upper()} {address}" in guide
+            for option in described.get("parameters", []):
+                assert f"`{option['name']}`" in guide, (address, option["name"])
+    for address in ("/docs", "/redoc"):  # FastAPI's pages would load scripts from elsewhere
+        assert "swagger" not in running.client.get(address).text.lower()
+
+
+def test_ports_that_cannot_be_had(running: Running):
+    from aucue.app.server import serve
+
+    port = int(running.address.rpartition(":")[2])
+    with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1, port {port}"):
+        serve(running.studio, port=port)
+
+
+def test_without_gradio(monkeypatch: pytest.MonkeyPatch):
+    from aucue.app import server
+
+    def found(name: str) -> None:
+        return None
+
+    monkeypatch.setattr(server.importlib.util, "find_spec", found)
+    with pytest.raises(MissingExtraError, match=r"pip install 'aucue\[app\]'"):
+        server.new_server(Studio.__new__(Studio), "http://127.0.0.1:1")

@@ -1,0 +1,173 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from aucue.app import Studio, views
+from aucue.facs import Codebook
+
+from .conftest import tiny_model
+
+
+class Elements(HTMLParser):
+    """All start tags with their attributes, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def having(self, attribute: str) -> dict[str | None, dict[str, str | None]]:
+        return {attributes[attribute]: attributes for _, attributes in self.tags if attribute in attributes}
+
+
+@pytest.fixture
+def sitting(studio: Studio, photo):
+    return studio.sit(photo(2))
+
+
+def shown(studio: Studio, sitting, *models: str) -> Elements:
+    return Elements(views.results(sitting, [studio.view(sitting, name) for name in models or ("guided",)]))
+
+
+def test_results_say_what_is_seen(studio: Studio, sitting):
+    page = shown(studio, sitting)
+    explanation = studio.read(sitting, "guided").explanations[0]
+    text = " ".join(page.text.replace("\u00a0", " ").split())
+    assert f"happiness {100 * explanation.probability:.0f} %" in text
+    assert explanation.finding in text
+    bars = page.having("data-expression")
+    assert set(explanation.probabilities) <= set(bars)
+    widths = [float(m) for m in re.findall(r"width: ([\d.]+)%", str(page.tags))]
+    assert widths == pytest.approx([100 * p for p in explanation.probabilities.values()], abs=0.06)
+    assert bars["happiness"]["aria-pressed"] == "true"
+    assert bars["fear"]["aria-pressed"] == "false"
+
+
+def test_every_picture_has_words_and_comes_along(studio: Studio, sitting):
+    pictures = [attributes for tag, attributes in shown(studio, sitting).tags if tag == "img"]
+    assert len(pictures) == 2 + 4 + 3  # thumbnails; faces under maps; maps
+    assert all(each["src"].startswith("data:image/") and each["alt"] is not None for each in pictures)  # pyright: ignore
+
+
+def test_another_expression_changes_class_map_and_expectation(studio: Studio, sitting):
+    def heats(page: Elements) -> list[str | None]:
+        return [a["src"] for tag, a in page.tags if tag == "img" and a.get("class") == "heat"]
+
+    before = heats(shown(studio, sitting))
+    sitting.look_at(expression="fear")
+    page = shown(studio, sitting)
+    attention, class_map, expected = heats(page)
+    assert attention == before[0]
+    assert class_map != before[1]
+    assert expected != before[2]
+    assert page.having("data-expression")["fear"]["aria-pressed"] == "true"
+    assert "what in this face speaks for fear" in page.text
+    assert not page.having("class").keys() & {"agree"}  # agreement was measured for the answer
+    sitting.look_at(expression="neutral")
+    page = shown(studio, sitting)
+    assert len(heats(page)) == 2
+    assert "A neutral face shows no action unit" in page.text
+
+
+def test_faces_to_choose_from(studio: Studio, sitting, photo):
+    sitting.look_at(face=1)
+    faces = shown(studio, sitting).having("data-face")
+    assert [faces[i]["aria-pressed"] for i in ("0", "1")] == ["false", "true"]
+    assert faces["1"]["aria-label"] == "Face 2"
+    assert not shown(studio, studio.sit(photo())).having("data-face")
+
+
+def test_two_models_side_by_side(studio: Studio, sitting):
+    cards = shown(studio, sitting, "guided", "unguided").having("aria-label")
+    assert {"guided", "unguided"} <= set(cards)
+    readings = [studio.read(sitting, name).explanations[0] for name in studio.models]
+    text = shown(studio, sitting, "guided", "unguided").text.replace("\u00a0", " ")
+    assert all(reading.finding in text for reading in readings)
+
+
+def test_what_is_put_in_is_escaped(detector, photo):
+    name = "<script>alert(1)</script>"
+    studio = Studio({name: tiny_model(0, "fear"), "b": tiny_model(1, "fear")}, detector)
+    sitting = studio.sit(photo())
+    page = shown(studio, sitting, name, "b")
+    assert name in page.text
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert "script" not in {tag for tag, _ in Elements(views.message(name)).tags}
+
+
+def test_photograph_with_boxes(sitting):
+    marked = np.asarray(views.marked(sitting)).astype(int)
+    x0, y0, _, y1 = sitting.boxes[0].astype(int)
+    assert np.abs(marked[(y0 + y1) // 2, x0] - (250, 190, 60)).max() < 40  # the chosen one, in amber
+    x0 = int(sitting.boxes[1][0])
+    assert marked[(y0 + y1) // 2, x0].min() > 190  # the other one, nearly white
+
+
+def test_picture(studio: Studio, sitting):
+    one = views.picture([studio.view(sitting, "guided")])
+    two = views.picture([studio.view(sitting, name) for name in studio.models])
+    assert two.width == 2 * one.width
+    bare = np.asarray(views.picture([studio.view(sitting, "guided")], opacity=0))
+    tile, gap, left = 336, round(336 * 0.075), round(336 * 0.11)
+    top = 200  # below the titles
+    face, attention, class_map = (
+        bare[top : top + 150, left + i * (tile + gap) : left + i * (tile + gap) + tile] for i in range(3)
+    )
+    assert np.array_equal(face, attention)  # without opacity there is only the face
+    assert np.array_equal(face, class_map)
+    assert not np.array_equal(np.asarray(one), bare)
+
+
+def test_places_of_the_expression(studio: Studio, sitting):
+    explanation = studio.read(sitting, "guided").explanations[0]
+    page = shown(studio, sitting)
+    text = " ".join(page.text.replace("\u00a0", " ").split())
+    assert len(explanation.unit_evidence) == 3
+    for unit in explanation.unit_evidence:
+        found = unit.class_map
+        assert f"{unit.unit.place} {unit.unit} {100 * found.share:.0f} % {found.ratio:.1f}x" in text
+    sitting.look_at(expression="fear")
+    assert "AU12 Lip Corner Puller" in shown(studio, sitting).text  # the table stays with the answer
+
+
+def test_numbers_as_a_file(studio: Studio, sitting):
+    explanation = studio.read(sitting, "guided").explanations[0]
+    read = json.loads(views.face_json([studio.view(sitting, "guided")]))
+    assert read == {"model": "guided", "method": "cam", **json.loads(json.dumps(explanation.to_dict()))}
+    both = json.loads(views.face_json([studio.view(sitting, name) for name in studio.models]))
+    assert [each["expression"] for each in both] == ["happiness", "anger"]
+
+
+def test_record_with_maps(studio: Studio, sitting):
+    reading = studio.read(sitting, "guided")
+    record = json.loads(json.dumps(views.record(reading, maps=True), allow_nan=False))
+    assert (record["model"], record["method"], len(record["faces"])) == ("guided", "cam", 2)
+    maps, explanation = record["faces"][0]["maps"], reading.explanations[0]
+    assert np.allclose(maps["class_maps"]["fear"], explanation.class_map("fear"), atol=1e-4)
+    assert np.allclose(maps["attention"], explanation.attention["layer3"], atol=1e-4)
+    assert explanation.cue is not None
+    assert np.allclose(maps["expected"], explanation.cue, atol=1e-4)
+    assert "maps" not in views.record(reading)["faces"][0]
+
+
+def test_other_pages_ask_nothing_of_other_places():
+    pages = [
+        views.welcome(900),
+        views.guide(Codebook.load("facs")),
+        views.api_guide("http://127.0.0.1:7860", ["a"], ["cam"]),
+    ]
+    for page in map(Elements, pages):
+        assert not page.having("src")
+        assert not page.having("href")
+    assert "15 minutes" in Elements(pages[0]).text
+    assert "AU12 Lip Corner Puller" in Elements(pages[1]).text
