@@ -15,7 +15,6 @@ COMMANDS = {
     "evaluate": "accuracy and interpretability of a classifier on a prepared set, with controls",
     "benchmark": "a grid of settings and seeds -> tables, guided beside unguided, with confidence intervals",
     "explain": "photographs and videos -> expression, probabilities and where the evidence was seen",
-    "explain": "photographs and videos -> expression, probabilities and where the evidence was seen",
     "serve": "a web page on this machine: photographs -> expressions, and where the evidence was seen",
     "export": "a model -> ONNX for other runtimes, or a model hub",
     "import-fg2024": "a checkpoint that the authors of the FG 2024 paper release -> a model file",
