@@ -1,5 +1,11 @@
-"""FER+ and the small network that the scripts about recipes train on it."""
+"""FER+ and the small network that the scripts about recipes train on it.
 
+    python benchmarks/ferplus_set.py --out runs/ferplus-votes
+
+prepares the set that configs/grids/ferplus.yaml reads: votes as soft labels, landmarks as given.
+"""
+
+import argparse
 import csv
 import os
 from pathlib import Path
@@ -77,3 +83,16 @@ def _prepared(out: Path, target: Path, soft: bool) -> Path:
     source = CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
     prepare(source, target, detector="none", size=72)
     return target
+
+
+def main() -> None:
+    """Prepare the set with its votes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/ferplus-votes"))
+    print(prepared(parser.parse_args().out))
+
+
+if __name__ == "__main__":
+    main()
