@@ -1,0 +1,156 @@
+"""What `mkdocs build` does beyond its plugins, all of it without network.
+
+- Formulas (`$...$`, as code hosts show them) are drawn as SVG by matplotlib, which aucue needs anyway.
+- The files in `examples/` become pages, and links to them lead there.
+- Public names in code style, such as `Guidance` or `aucue.load`, link to the API reference.
+"""
+
+import ast
+import html
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PACKAGE = ROOT / "src" / "aucue"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the examples into the navigation, in the place that mkdocs.yml keeps for them."""
+    for entry in config.nav or []:
+        if "Examples" in entry:
+            entry["Examples"] = [{title(path): f"examples/{path.stem}.md"} for path in examples()]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add a page for each example."""
+    for path in examples():
+        text = notebook_page(path) if path.suffix == ".ipynb" else script_page(path)
+        files.append(File.generated(config, f"examples/{path.stem}.md", content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead links to the files of examples to their pages."""
+    return re.sub(r"\]\(\.\./examples/(\w+)\.(?:py|ipynb)\)", r"](examples/\1.md)", markdown)
+
+
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Draw the formulas, link the names."""
+    content = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', formula, content, flags=re.DOTALL)
+    return re.sub(r"<(a|h[1-6]|pre)\b.*?</\1>|<code>([\w.]+)</code>", linked, content, flags=re.DOTALL)
+
+
+# Examples
+
+
+def examples() -> list[Path]:
+    """Scripts by number, then notebooks."""
+    return [*sorted(EXAMPLES.glob("[0-9]*.py")), *sorted(EXAMPLES.glob("*.ipynb"))]
+
+
+def title(path: Path) -> str:
+    """`02_your_own_cue.py` -> `Your own cue`."""
+    return re.sub(r"^\d+_", "", path.stem).replace("_", " ").capitalize()
+
+
+def script_page(path: Path) -> str:
+    """The page of a script."""
+    return f"# {title(path)}\n\n`python examples/{path.name}`\n\n```python\n{path.read_text()}```\n"
+
+
+def notebook_page(path: Path) -> str:
+    """The page of a notebook: its text, code, and what the code printed and drew."""
+    parts = []
+    for cell in json.loads(path.read_text())["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", []):
+            parts += shown(output)
+    return "\n\n".join(parts)
+
+
+def shown(output: dict) -> Iterator[str]:
+    """An output of a notebook's cell as Markdown."""
+    data = output.get("data", {})
+    for kind in ("image/png", "image/jpeg"):
+        if kind in data:
+            yield f'<img alt="What the cell above shows" src="data:{kind};base64,{data[kind].strip()}">'
+            return
+    text = "".join(output.get("text", data.get("text/plain", "")))
+    if text:
+        yield f"```text\n{text.rstrip()}\n```"
+
+
+# Names
+
+
+@cache
+def public_names() -> dict[str, str]:
+    """Where the reference describes a name: `Guidance` -> `aucue.guidance.Guidance`."""
+    names = {}
+    for room in sorted(PACKAGE.glob("*/__init__.py")):
+        for name in _exported(room):
+            names[name] = names[f"aucue.{room.parent.name}.{name}"] = f"aucue.{room.parent.name}.{name}"
+    names |= {f"aucue.{name}": names[name] for name in _exported(PACKAGE / "__init__.py") if name in names}
+    return names
+
+
+def _exported(file: Path) -> list[str]:
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return []
+
+
+def linked(match: re.Match[str]) -> str:
+    """A name with its link. Plain words (`attention`) are left alone: mostly they are arguments."""
+    name = match[2]
+    if not name or name not in public_names() or not re.search(r"[A-Z_.]", name):
+        return match[0]
+    return f'<autoref identifier="{public_names()[name]}" optional>{match[0]}</autoref>'
+
+
+# Formulas
+
+
+def formula(match: re.Match[str]) -> str:
+    r"""A formula as SVG in the colour of the text; what \qquad separates may stand on lines of its own."""
+    tex = html.unescape(match[2]).strip().removeprefix(r"\(").removesuffix(r"\)")
+    if match[1] == "span":
+        return drawn(tex)
+    tex = tex.removeprefix(r"\[").removesuffix(r"\]").strip()
+    parts = " ".join(drawn(part) for part in re.split(r"\\q?quad", tex))
+    return f'<div class="formula">{parts}</div>'
+
+
+_COMMANDS = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}  # of a path in matplotlib -> in SVG
+
+
+def drawn(tex: str, size: float = 20.0) -> str:
+    """SVG of a formula. The size decides the rounding of the outlines, not what is seen."""
+    known = re.sub(r"\\[bB]ig([(\[])", r"\\left\1", re.sub(r"\\[bB]ig([)\]])", r"\\right\1", tex))
+    known = known.replace("tfrac", "frac")
+    path = TextPath((0, 0), f"${known}$", size, prop=FontProperties(math_fontfamily="cm"))
+    outline = ""
+    for points, code in path.iter_segments(simplify=False):
+        command = _COMMANDS[int(code)]
+        outline += command
+        if command != "Z":
+            outline += " ".join(f"{x:.2f} {-y:.2f}" for x, y in points.reshape(-1, 2))
+    left, bottom, width, height = path.get_extents().bounds
+    style = f"width:{width / size:.3f}em;height:{height / size:.3f}em;vertical-align:{bottom / size:.3f}em"
+    return (
+        f'<svg class="math" role="img" aria-label="{html.escape(tex)}" fill="currentColor" style="{style}" '
+        f'viewBox="{left:.2f} {-bottom - height:.2f} {width:.2f} {height:.2f}"><path d="{outline}"/></svg>'
+    )
