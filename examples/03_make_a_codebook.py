@@ -62,7 +62,7 @@ def main(out: Path | None) -> None:
             tiles += [face.image, overlay(face.image, np.asarray(expected[0, 0]))]
             captions += ["", ", ".join(str(codebook.action_units[number]) for number in units)]
         titles = [title for name in new for title in (name, "where an expert looks")]
-        panel(tiles, titles, captions, columns=6, tile_size=SIZE // 2 * 2).save(out)
+        panel(tiles, titles, captions, columns=6, tile_size=240).save(out)
         print(f"\nLook at {out}")
 
 
