@@ -19,16 +19,19 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parent.parent
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 EXAMPLES = ROOT / "examples"
 PACKAGE = ROOT / "src" / "aucue"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the examples into the navigation, in the place that mkdocs.yml keeps for them."""
-    for entry in config.nav or []:
-        if "Examples" in entry:
-            entry["Examples"] = [{title(path): f"examples/{path.stem}.md"} for path in examples()]
+    """Complete the navigation: the examples, and pages that mkdocs.yml does not name."""
+    nav = {name: pages for entry in config.nav or [] for name, pages in entry.items()}
+    nav["Examples"] = [{title(path): f"examples/{path.stem}.md"} for path in examples()]
+    named = re.findall(r"[\w/-]+\.md", str(config.nav))
+    nav["Guides"] += [path.name for path in sorted(DOCS.glob("*.md")) if path.name not in named]
+    config.nav = [{name: pages} for name, pages in nav.items()]
     return config
 
 
@@ -101,7 +104,10 @@ def public_names() -> dict[str, str]:
     names = {}
     for room in sorted(PACKAGE.glob("*/__init__.py")):
         for name in _exported(room):
-            names[name] = names[f"aucue.{room.parent.name}.{name}"] = f"aucue.{room.parent.name}.{name}"
+            place = f"aucue.{room.parent.name}.{name}"
+            # `alignment` is a module with a function of its own name, and the reference shows the function.
+            hidden = (room.parent / f"{name}.py").exists()
+            names[name] = names[place] = f"{place}.{name}" if hidden else place
     names |= {f"aucue.{name}": names[name] for name in _exported(PACKAGE / "__init__.py") if name in names}
     return names
 
