@@ -51,7 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Draw the formulas, link the names."""
     content = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', formula, content, flags=re.DOTALL)
-    return re.sub(r"<(a|h[1-6]|pre)\b.*?</\1>|<code>([\w.]+)</code>", linked, content, flags=re.DOTALL)
+    return re.sub(_NAME, linked, content, flags=re.DOTALL)
 
 
 # Examples
@@ -119,12 +119,18 @@ def _exported(file: Path) -> list[str]:
     return []
 
 
+_NAME = r"<(a|h[1-6]|pre)\b.*?</\1>|(?P<see>[Ss]ee (?:the function )?)?<code>(?P<name>[\w.]+)</code>"
+
+
 def linked(match: re.Match[str]) -> str:
-    """A name with its link. Plain words (`attention`) are left alone: mostly they are arguments."""
-    name = match[2]
-    if not name or name not in public_names() or not re.search(r"[A-Z_.]", name):
+    """A name with its link. Plain words (`attention`) are left alone unless the reader is sent to see them:
+    mostly they are arguments.
+    """
+    name = match["name"]
+    if not name or name not in public_names() or not (match["see"] or re.search(r"[A-Z_.]", name)):
         return match[0]
-    return f'<autoref identifier="{public_names()[name]}" optional>{match[0]}</autoref>'
+    place, see = public_names()[name], match["see"] or ""
+    return f'{see}<autoref identifier="{place}" optional><code>{name}</code></autoref>'
 
 
 # Formulas

@@ -39,7 +39,7 @@ def steps(cue: AUCue) -> None:
     tiles += [overlay(face.image, singles[cue.action_units.index(unit)].numpy()) for unit in units]
     tiles.append(overlay(face.image, cue(points, label, (SIZE, SIZE)).map[0, 0].numpy()))
     titles = ["face", "68 landmarks", *(str(ACTION_UNITS[unit]) for unit in units), "cue: their union"]
-    panel(tiles, titles, tile_size=SIZE).save(IMAGES / "steps.jpg", quality=88)
+    panel(tiles, titles, columns=3, tile_size=SIZE).save(IMAGES / "steps.jpg", quality=88)
 
 
 def expressions(cue: AUCue) -> None:
@@ -49,11 +49,13 @@ def expressions(cue: AUCue) -> None:
     points = torch.stack([torch.from_numpy(face.landmarks) for face in faces])
     maps = cue(points, torch.tensor([cue.classes.index(name) for name in names]), (SIZE, SIZE)).map
     drawn = [overlay(face.image, map_[0].numpy()) for face, map_ in zip(faces, maps, strict=True)]
-    tiles, titles = [face.image for face in faces] + drawn, names + [""] * len(names)
-    captions = [""] * len(names) + [" ".join(f"AU{unit}" for unit in cue.codebook[name]) for name in names]
-    panel(tiles, titles, captions, columns=len(names), tile_size=SIZE).save(
-        IMAGES / "expressions.jpg", quality=88
-    )
+    tiles, titles, captions = [], [], []
+    for row in (slice(0, 3), slice(3, 6)):  # three faces, and their cues below
+        tiles += [face.image for face in faces[row]] + drawn[row]
+        titles += names[row] + [""] * 3
+        captions += [""] * 3 + [" ".join(f"AU{unit}" for unit in cue.codebook[name]) for name in names[row]]
+    picture = panel(tiles, titles, captions, columns=3, tile_size=SIZE)
+    picture.save(IMAGES / "expressions.jpg", quality=88)
 
 
 def action_units(cue: AUCue) -> None:

@@ -11,7 +11,6 @@ told apart by where a network looks.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
 import yaml
 
@@ -29,7 +28,7 @@ expressions:
   pain: [4, 6, 7, 9, 10, 43]       # Prkachin and Solomon, Pain 2008
   happily surprised: [1, 2, 12, 25]
 """
-SIZE = 336
+SIZE = 240
 
 
 def main(out: Path | None) -> None:
@@ -52,17 +51,17 @@ def main(out: Path | None) -> None:
 
     if out:
         new = ["contempt", "pain", "happily surprised"]
-        tiles, captions = [], []
+        faces, expected, captions = [], [], []
         for name in new:
             units = codebook[name]
             face = render(FaceParameters(identity, action_units=dict.fromkeys(units, 0.8)), SIZE)
-            expected, _ = cue(
-                torch.from_numpy(face.landmarks)[None], torch.tensor([shown.index(name)]), (SIZE, SIZE)
-            )
-            tiles += [face.image, overlay(face.image, np.asarray(expected[0, 0]))]
-            captions += ["", ", ".join(str(codebook.action_units[number]) for number in units)]
-        titles = [title for name in new for title in (name, "where an expert looks")]
-        panel(tiles, titles, captions, columns=6, tile_size=240).save(out)
+            label = torch.tensor([shown.index(name)])
+            map_, _ = cue(torch.from_numpy(face.landmarks)[None], label, (SIZE, SIZE))
+            faces.append(face.image)
+            expected.append(overlay(face.image, map_[0, 0].numpy()))
+            captions.append(", ".join(str(codebook.action_units[number]) for number in units))
+        titles, captions = new + [""] * len(new), [""] * len(new) + captions
+        panel(faces + expected, titles, captions, columns=len(new), tile_size=SIZE).save(out)
         print(f"\nLook at {out}")
 
 
