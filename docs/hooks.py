@@ -26,12 +26,10 @@ PACKAGE = ROOT / "src" / "aucue"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Complete the navigation: the examples, and pages that mkdocs.yml does not name."""
-    nav = {name: pages for entry in config.nav or [] for name, pages in entry.items()}
-    nav["Examples"] = [{title(path): f"examples/{path.stem}.md"} for path in examples()]
-    named = re.findall(r"[\w/-]+\.md", str(config.nav))
-    nav["Guides"] += [path.name for path in sorted(DOCS.glob("*.md")) if path.name not in named]
-    config.nav = [{name: pages} for name, pages in nav.items()]
+    """Put the examples into the navigation, in the place that mkdocs.yml keeps for them."""
+    for entry in config.nav or []:
+        if "Examples" in entry:
+            entry["Examples"] = [{title(path): f"examples/{path.stem}.md"} for path in examples()]
     return config
 
 
@@ -44,14 +42,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to the files of examples to their pages."""
-    return re.sub(r"\]\(\.\./examples/(\w+)\.(?:py|ipynb)\)", r"](examples/\1.md)", markdown)
+    """Lead links to examples to their pages; of other files of the repository, which are no part of the
+    site, only the name is left.
+    """
+    markdown = re.sub(r"\]\(\.\./examples/(\w+)\.(?:py|ipynb)\)", r"](examples/\1.md)", markdown)
+    return re.sub(r"\[([^\[\]]+)\]\((\.\./[\w./-]+)\)", repository_file, markdown)
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Draw the formulas, link the names."""
     content = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', formula, content, flags=re.DOTALL)
     return re.sub(_NAME, linked, content, flags=re.DOTALL)
+
+
+def repository_file(match: re.Match[str]) -> str:
+    """The text of a link to a file beside docs/; a link that leads nowhere is left for MkDocs to report."""
+    return match[1] if (DOCS / match[2]).exists() else match[0]
 
 
 # Examples

@@ -1,4 +1,4 @@
-"""The guides build without warnings as a site that loads nothing from elsewhere and whose links lead somewhere."""
+"""The guides build without warnings as a site that loads nothing from elsewhere; its links lead somewhere."""
 
 import ast
 import re
