@@ -102,10 +102,11 @@ def test_public_names_are_in_the_reference(pages: dict[Path, Page]) -> None:
     ids = set().union(*(page.ids for path, page in pages.items() if path.parent.name == "api"))
     missing = []
     for room in sorted((ROOT / "src" / "aucue").glob("*/__init__.py")):
+        described = defined(room.parent)
         for name in exported(room):
             place = f"aucue.{room.parent.name}.{name}"
-            described = {place, f"{place}.{name}"} & ids  # the second where a module has the same name
-            if not described and not is_plain_value(room.parent, name):
+            # The second is where it stands if a module of the room has the same name.
+            if name in described and not {place, f"{place}.{name}"} & ids:
                 missing.append(place)
     assert missing == []
 
@@ -118,8 +119,8 @@ def exported(file: Path) -> list[str]:
     return []
 
 
-def is_plain_value(room: Path, name: str) -> bool:
-    """Whether a name is neither a class nor a function: a constant or a type, which needs no description."""
+def defined(room: Path) -> set[str]:
+    """Classes and functions of a room; constants and types need no description."""
     trees = [ast.parse(path.read_text()) for path in room.rglob("*.py")]
     kinds = (ast.ClassDef, ast.FunctionDef)
-    return not any(isinstance(node, kinds) and node.name == name for tree in trees for node in tree.body)
+    return {node.name for tree in trees for node in tree.body if isinstance(node, kinds)}
