@@ -29,7 +29,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Complete the navigation with the examples; leave out pages that are not in this checkout."""
     tabs = {name: pages for tab in config.nav or [] for name, pages in tab.items()}
     tabs["Examples"] = [{title(path): f"examples/{path.stem}.md"} for path in examples()]
-    for name in ("Guides", "Research"):
+    for name in ("Guides", "Research", "API"):
         tabs[name] = [page for page in tabs[name] if all((DOCS / path).exists() for path in page.values())]
     config.nav = [{name: pages} for name, pages in tabs.items()]
     return config
