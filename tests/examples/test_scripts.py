@@ -25,6 +25,17 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     return script
 
 
+def test_guide_your_training_loop(run) -> None:
+    printed = run("01_guide_your_training_loop.py")
+    row = r"lambda (\d) (before|after) +accuracy ([\d.]+)  cosine of attention and mask ([\d.]+)"
+    rows = {(weight, when): (float(acc), float(cos)) for weight, when, acc, cos in re.findall(row, printed)}
+    unguided, (accuracy, guided) = rows["0", "after"][1], rows["4", "after"]
+    assert accuracy > 0.9
+    assert guided > 0.9
+    assert guided > unguided + 0.1
+    assert rows["0", "before"] == rows["4", "before"]  # the same network to begin with
+
+
 def test_your_own_cue(run, tmp_path: Path) -> None:
     printed = run("02_your_own_cue.py", "--out", tmp_path / "maps.png")
     row = r"(unguided|guided) +tag (tells|lies) +accuracy ([\d.]+)  cosine of attention and mask ([\d.]+)"
