@@ -86,7 +86,8 @@ def page() -> str:
 
 def section(row: Method) -> str:
     """What there is to say about one method."""
-    lines = [f"## {row.title}", "", f"{row.summary} [{row.citation}]({row.url}).", ""]
+    lines = [f'<a id="{_anchor(row)}"></a>', "", f"## {row.title}", ""]
+    lines += [f"{row.summary} [{row.citation}]({row.url}).", ""]
     lines += [f"$${row.logit}, \\qquad {row.formula}$$", ""]
     picture = f"{PICTURES}/{row.name}.png"
     if (DOCS / picture).is_file():
@@ -117,8 +118,8 @@ def _overview() -> str:
 
 
 def _anchor(row: Method) -> str:
-    """Where the section is found: Markdown drops the pluses of GradCAM++ and then numbers the namesakes."""
-    return "gradcam-1" if row.name == "gradcam++" else row.title.lower()
+    """Where the section is found: an anchor of its own, since renderers disagree about GradCAM++."""
+    return f"method-{row.name.replace('+', 'p')}"
 
 
 def _network(row: Method) -> str:

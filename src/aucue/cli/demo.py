@@ -15,7 +15,7 @@ FACES = (1400, 210, 420)  # train, val, test
 EPOCHS = 12
 
 
-def command(out: Path = Path("runs/demo"), *, seed: int = 0, overwrite: bool = False) -> int:
+def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = False) -> int:
     """Train with and without guidance on rendered faces, compare, and write a report.
 
     Two sets are drawn: plain faces, and faces with a planted shortcut. On each a small network is trained
