@@ -55,6 +55,7 @@ def new_server(
 
     sittings, uploads = Sittings(), memory.Uploads(get_upload_folder())
     application = api.new_application(_sweeping(sittings, uploads))
+    application.state.sittings = sittings
     application.include_router(api.new_router(studio, max_bytes))
     application.include_router(memory.new_router(uploads, max_bytes))  # before Gradio's own
     application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)
