@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aucue.app import Studio
+from aucue.app import Sittings, Studio
 from aucue.classifiers import Classifier, ModelInfo
 from aucue.data.synthetic import SyntheticSource
 from aucue.faces import Detection
@@ -74,9 +74,14 @@ def detector(drawn) -> TiledFaces:
     return TiledFaces(drawn[1])
 
 
+@pytest.fixture(scope="session")
+def models() -> dict[str, tuple[Classifier, ModelInfo]]:
+    return {"guided": tiny_model(0, "happiness"), "unguided": tiny_model(1, "anger")}
+
+
 @pytest.fixture
-def studio(detector) -> Studio:
-    return Studio({"guided": tiny_model(0, "happiness"), "unguided": tiny_model(1, "anger")}, detector)
+def studio(models, detector) -> Studio:
+    return Studio(models, detector)
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +108,11 @@ class Running:
     studio: Studio
     folder: Path  # for temporary files
     client: "httpx.Client"
+    sittings: Sittings
 
 
 @pytest.fixture(scope="session")
-def running(drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(models, drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """`aucue serve` in a thread, at a free port of this machine."""
     pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
     import httpx
@@ -115,7 +121,6 @@ def running(drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     from aucue.app.server import serve
 
     folder = tmp_path_factory.mktemp("temporary")
-    models = {"guided": tiny_model(0, "happiness"), "unguided": tiny_model(1, "anger")}
     studio = Studio(models, TiledFaces(drawn[1]))
     servers, addresses = [], []
 
@@ -136,7 +141,7 @@ def running(drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
             time.sleep(0.05)
         assert thread.is_alive(), "the server has stopped"
         with httpx.Client(base_url=addresses[0], timeout=120) as client:
-            yield Running(addresses[0], studio, folder, client)
+            yield Running(addresses[0], studio, folder, client, servers[0].config.app.state.sittings)
         servers[0].should_exit = True
         thread.join(timeout=30)
         assert not thread.is_alive()

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,10 @@ def page(browser: Browser, running: Running) -> Iterator[Page]:
     expect(page.get_by_text("Start with a photograph of a face")).to_be_visible()
     yield page
     context.close()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while len(running.sittings) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(running.sittings) == 0  # the photograph was forgotten with the page
     assert asked
     elsewhere = [url for url in asked if not url.startswith((running.address, "data:", "blob:"))]
     assert elsewhere == []

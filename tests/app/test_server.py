@@ -60,7 +60,7 @@ def test_garbage_is_answered_with_a_sentence(running: Running, name: str):
 
 def test_wrong_questions_are_answered_with_a_sentence(running: Running, photo):
     def error(address: str, content: bytes, **options: object) -> tuple[int, str]:
-        answer = running.client.post("/api/{address}", params=options, content=content)  # pyright: ignore
+        answer = running.client.post(f"/api/{address}", params=options, content=content)  # pyright: ignore
         return answer.status_code, answer.json()["error"]
 
     good = encoded(photo())

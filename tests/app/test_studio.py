@@ -38,12 +38,13 @@ def test_says_what_the_explainer_says(studio: Studio, detector, photo):
 def test_nothing_is_computed_twice(studio: Studio, photo):
     sitting = studio.sit(photo())
     passes = []
-    studio.classifier("guided").register_forward_hook(lambda *_: passes.append(1))
+    hook = studio.classifier("guided").register_forward_hook(lambda *_: passes.append(1))
     first = studio.read(sitting, "guided")
     assert studio.read(sitting, "guided", "cam") is first
     assert passes == [1]
     studio.read(sitting, "guided", "layercam")
     assert passes == [1, 1]
+    hook.remove()
 
 
 def test_faces_are_searched_once_for_models_that_want_them_differently(detector, photo):

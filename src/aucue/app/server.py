@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from aucue.app.studio import Sittings, Studio
 from aucue.app.uploads import MAX_BYTES
@@ -55,6 +55,7 @@ def new_server(
 
     sittings, uploads = Sittings(), memory.Uploads(get_upload_folder())
     application = api.new_application(_sweeping(sittings, uploads))
+    application.state.sittings = sittings
     application.include_router(api.new_router(studio, max_bytes))
     application.include_router(memory.new_router(uploads, max_bytes))  # before Gradio's own
     application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)
@@ -99,6 +100,15 @@ def serve(
     """
     require_gradio()
     import uvicorn
+    from starlette.routing import Mount
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Let go of open pages first: each holds a connection that only Gradio can end."""
+            for route in server.routes:
+                if isinstance(route, Mount):
+                    cast(Any, route.app).stop_event.set()
+            await super().shutdown(sockets)
 
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
@@ -107,15 +117,10 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = folder  # should Gradio ever write a file, it goes with the server
         server = new_server(studio, address, max_bytes=max_bytes, per_minute=per_minute)
         tell(address)
-        uvicorn.Server(
-            uvicorn.Config(
-                server,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,  # an open page never hangs up by itself
-            )
-        ).run(sockets=[listening])
+        config = uvicorn.Config(
+            server, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+        )
+        Server(config).run(sockets=[listening])
 
 
 class _Forgetful(Protocol):

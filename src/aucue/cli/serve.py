@@ -33,6 +33,7 @@ def command(
         rate: Photographs and choices that are answered per client and minute.
         open: Open the page in a browser.
     """
+    import signal
     import webbrowser
 
     from aucue.app import Studio, names_of
@@ -47,5 +48,6 @@ def command(
         if open:
             webbrowser.open(address)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up however it is ended
     serve(studio, host, port, max_bytes=max_megabytes * 2**20, per_minute=rate, tell=tell)
     return 0
