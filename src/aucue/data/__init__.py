@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aucue.data.affectnet import AffectNetSource
+    from aucue.data.batched import GEOMETRIC, STRONG, BatchAugmentation, source_size
     from aucue.data.cores import available_cores, default_workers
     from aucue.data.csv_table import CsvSource
     from aucue.data.expected import Finding, count_findings
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
         RandomMirror,
         Transform,
         eval_transform,
-        geometric_transform,
-        strong_transform,
         train_transform,
     )
 
@@ -51,11 +50,10 @@ _HOME = {
         "Transform",
         "FaceTransform",
         "RandomMirror",
-        "strong_transform",
         "train_transform",
-        "geometric_transform",
         "eval_transform",
     ),
+    "batched": ("BatchAugmentation", "GEOMETRIC", "STRONG", "source_size"),
     "holdout": ("split_holdout",),
     "loading": ("EpochSampler", "make_loader"),
     "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
@@ -87,9 +85,11 @@ __all__ = [
     "FaceTransform",
     "RandomMirror",
     "train_transform",
-    "strong_transform",
-    "geometric_transform",
     "eval_transform",
+    "BatchAugmentation",
+    "GEOMETRIC",
+    "STRONG",
+    "source_size",
     "split_holdout",
     "EpochSampler",
     "make_loader",

@@ -25,8 +25,9 @@ Transform = Callable[
 def train_transform(size: int) -> "FaceTransform":
     """The published training transforms (FG 2024), scaled to the network's input size.
 
-    The steps of `geometric_transform`; then grey with p .2; colour jitter (.4 .4 .4 .1) with p .8; erasing of
-    .02 to .33 of the area with p .5 (image only).
+    Resize to 256/224 of the size; rotation U(-6, 6) degrees with p .5; crop of .8 to 1 of the area, resized
+    to the size; mirror with p .5. Then the picture alone: grey with p .2, colour jitter (.4 .4 .4 .1) with
+    p .8, erasing of .02 to .33 of the area with p .5.
 
     Args:
         size: Side of the result in pixels.
@@ -36,44 +37,6 @@ def train_transform(size: int) -> "FaceTransform":
         v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
     ]
     return FaceTransform(_geometric(size), colour, erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)))
-
-
-def geometric_transform(size: int) -> "FaceTransform":
-    """The geometric half of the published training transforms, for short trainings from scratch.
-
-    Resize to 256/224 of the size; rotation U(-6, 6) degrees with p .5; crop of .8 to 1 of the area, resized
-    to the size; mirror with p .5.
-
-    Args:
-        size: Side of the result in pixels.
-    """
-    return FaceTransform(_geometric(size))
-
-
-def strong_transform(size: int) -> "FaceTransform":
-    """Transforms for long trainings that have to hold on other cameras.
-
-    Resize to 256/224 of the size; rotation U(-15, 15) degrees with p .7; crop of .65 to 1 of the area with
-    ratio .9 to 1.1, resized to the size; mirror with p .5. Then the picture alone: jitter (.4 .4 .3 .05) with
-    p .8, a blur with p .2, sharpening with p .3 (pictures of larger cameras are sharper than small crops
-    that were enlarged), erasing of .02 to .2 of the area with p .4.
-
-    Args:
-        size: Side of the result in pixels.
-    """
-    rotation = v2.RandomRotation([-15.0, 15.0], interpolation=v2.InterpolationMode.BILINEAR)
-    steps = [
-        v2.Resize((round(size * 256 / 224),) * 2),
-        v2.RandomApply([rotation], p=0.7),
-        v2.RandomResizedCrop(size, scale=(0.65, 1.0), ratio=(0.9, 1.1)),
-        RandomMirror(p=0.5),
-    ]
-    colour = [
-        v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.3, 0.05)], p=0.8),
-        v2.RandomApply([v2.GaussianBlur(3, (0.3, 1.2))], p=0.2),
-        v2.RandomAdjustSharpness(2.5, p=0.3),
-    ]
-    return FaceTransform(steps, colour, erasing=v2.RandomErasing(p=0.4, scale=(0.02, 0.2)))
 
 
 def _geometric(size: int) -> list[torch.nn.Module]:

@@ -26,9 +26,9 @@ class DataSettings:
         path: folder of a prepared set (`aucue prepare`).
         holdout: share of the training split that selects the model when the set has no `val` split;
             stratified by label, never splitting a person.
-        augment: `published` (random rotation, crop, mirror, grey, jitter, erasing), its `geometric` half,
-            which short trainings from scratch prefer, `strong` for long trainings that have to hold on other
-            cameras, or `none`.
+        augment: `published` (random rotation, crop, mirror, grey, jitter, erasing; picture by picture), its
+            `geometric` half, which short trainings from scratch prefer, `strong` for long trainings that have
+            to hold on other cameras (these two on whole batches, which is faster), or `none`.
         batch_size: samples per optimisation step on each device.
         workers: loader processes; null chooses what fits this machine. The result does not depend on it.
     """

@@ -28,20 +28,20 @@ from aucue.cues import AUCue
 from aucue.data import (
     FaceDataset,
     FaceSample,
+    FaceTransform,
     PreparedSet,
     Rank,
     eval_transform,
-    geometric_transform,
     make_loader,
     on_ranks,
     open_prepared,
+    source_size,
     split_holdout,
-    strong_transform,
     train_transform,
 )
 from aucue.errors import InputError, OutputExistsError
 from aucue.training.config import ClassifierSettings, TrainConfig
-from aucue.training.module import GuidedModule
+from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of
 
 MODEL_NAME = "model.safetensors"
@@ -52,12 +52,6 @@ _HINTS = (
     "logging interval",
     "`broadcast_buffers`",
 )
-_AUGMENT = {
-    "published": train_transform,
-    "strong": strong_transform,
-    "geometric": geometric_transform,
-    "none": eval_transform,
-}
 
 
 def fit(
@@ -221,13 +215,20 @@ def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDatas
         if split not in prepared.splits:
             raise InputError(f"{config.data.path}: no '{split}' split, found {', '.join(prepared.splits)}.")
     size, seed = config.classifier.input_size, config.seed
-    training = prepared.dataset("train", transform=_AUGMENT[config.data.augment](size), seed=seed)
+    training = prepared.dataset("train", transform=_training_transform(config.data.augment, size), seed=seed)
     selecting = "test" if config.select_on == "test" else "val"
     if selecting in prepared.splits:
         return training, prepared.dataset(selecting, transform=eval_transform(size))
     plain = prepared.dataset("train", transform=eval_transform(size))
     kept, held_out = split_holdout(plain, config.data.holdout, seed)
     return training.subset(kept), plain.subset(held_out)
+
+
+def _training_transform(augment: str, size: int) -> FaceTransform:
+    """What happens to each training face before it joins a batch, at an input of `size` pixels."""
+    if augment == "published":
+        return train_transform(size)
+    return eval_transform(source_size(size) if augment in BATCHED else size)
 
 
 def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Classifier:

@@ -12,6 +12,7 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.classifiers.regularisers import cutmix
 from aucue.cues import AUCue, Cue
+from aucue.data import GEOMETRIC, STRONG
 from aucue.errors import InputError
 from aucue.guidance import alignment, attention, contrast
 from aucue.metrics import ATTCOS, CAMCOS, ClassificationReport
@@ -24,6 +25,8 @@ Batch = Mapping[str, torch.Tensor]
 # over the golden ratio are spread evenly over them, so that no rank draws what another draws epochs later.
 _RANK_STRIDE = 2_654_435_769
 
+BATCHED = {"geometric": GEOMETRIC, "strong": STRONG}
+"""Values of `data.augment` that change whole batches."""
 
 _WITHOUT_CLASS_MAP = {
     "cutmix": "mixes faces, so no class map belongs to one face",
@@ -83,6 +86,13 @@ class GuidedModule(L.LightningModule):
         Every rank draws numbers of its own.
         """
         torch.manual_seed(self.config.seed * 100_003 + self.current_epoch + self.global_rank * _RANK_STRIDE)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment a training batch as a whole, on the device, where the settings say so."""
+        augmentation = BATCHED.get(self.config.data.augment)
+        if augmentation is None or not self.trainer.training:
+            return batch
+        return augmentation(batch, self.classifier.input_size)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """One optimisation step's loss; logs its terms."""
