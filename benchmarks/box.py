@@ -2,9 +2,9 @@
 
     python benchmarks/box.py --out runs/box
 
-Two trainings with the recipe `aucue` on FER+ votes, strongly augmented, nine tenths of the training part:
-first at 48 x 48 pixels, then from those weights at 64 x 64 pixels with maps of 16 x 16. Nothing
-here looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
+Two trainings on FER+ votes, strongly augmented, nine tenths of the training part: first at 48 x 48 pixels with
+the attention aligned alone, then from those weights at 64 x 64 pixels, maps of 8 x 8, with the recipe `aucue`.
+Nothing here looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
 """
 
 import argparse
@@ -47,8 +47,8 @@ def settings(path: Path, out: Path, size: int, epochs: int, lr: float) -> TrainC
         classifier=ClassifierSettings(
             backbone="resnet10t",
             input_size=size,
-            final_stride=4,
-            options={"channels": [32, 64, 96, 128], "stem_width": 16},
+            final_stride=8,
+            options={"channels": [32, 64, 128, 256], "stem_width": 16},
             grey=True,  # the photographs of FER+ are
         ),
         optimizer=OptimizerSettings(lr=lr),
@@ -64,7 +64,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--epochs", type=int, nargs=2, default=(9, 2), help="of the two stages")
+    parser.add_argument("--epochs", type=int, nargs=2, default=(14, 18), help="of the two stages")
     parser.add_argument("--stages", type=int, nargs="+", default=[1, 2], choices=[1, 2])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -72,10 +72,9 @@ def main() -> None:
     first, second = arguments.epochs
     small = arguments.out / "stage-1" / "model.safetensors"
     if 1 in arguments.stages:
-        config = settings(path, small.parent, 48, first, lr=3e-3)
-        fit(replace(with_recipe(config, "aucue"), balance=0.0), progress=False)
+        fit(settings(path, small.parent, 48, first, lr=3e-3), progress=False)
     if 2 in arguments.stages:
-        config = settings(path, arguments.out / "stage-2", 64, second, lr=1e-3)
+        config = settings(path, arguments.out / "stage-2", 64, second, lr=2e-3)
         balanced = replace(with_recipe(config, "aucue"), balance=BALANCE)
         print(fit(balanced, progress=False, module=partial(Continued, start=small)))
 
