@@ -73,23 +73,24 @@ class Trial:
 TRIALS: Mapping[str, Trial] = {
     "unguided": Trial(),
     "attention": Trial(attention=4),
-    "attention-fg2024-regions": Trial(attention=4, regions="fg2024"),
-    "attention-fg2024-224": Trial(attention=4, regions="fg2024-224"),
-    "class-map": Trial(class_map=4),
     "both": Trial(attention=4, class_map=4),
     "both-contrast": Trial(attention=4, class_map=4, contrast=1),
-    "class-map-contrast": Trial(class_map=4, contrast=1),
-    "both-occlude": Trial(attention=4, class_map=4, occlude=0.3),
+    "light": Trial(attention=4, class_map=1),
+    "light-contrast": Trial(attention=4, class_map=1, contrast=0.5),
+    "lighter": Trial(attention=4, class_map=0.3),
+    "equal": Trial(attention=1, class_map=1),
+    "class-map": Trial(class_map=1),
+    "contrast": Trial(attention=4, contrast=1),
     "soft": Trial(soft=True),
-    "both-soft": Trial(attention=4, class_map=4, soft=True),
-    "both-soft-cues": Trial(attention=4, class_map=4, soft=True, soft_cues=True),
-    "both-mirror": Trial(attention=4, class_map=4, mirror=1),
-    "both-units": Trial(attention=4, class_map=4, units=2),
-    "both-ramp-up": Trial(attention=4, class_map=4, ramp="up"),
-    "both-ramp-down": Trial(attention=4, class_map=4, ramp="down"),
-    "both-two-layers": Trial(attention=4, class_map=4, layers=("layer3", "layer4")),
-    "both-weak": Trial(attention=1, class_map=1),
-    "both-strong": Trial(attention=8, class_map=8),
+    "light-soft": Trial(attention=4, class_map=1, soft=True),
+    "light-soft-cues": Trial(attention=4, class_map=1, soft=True, soft_cues=True),
+    "light-mirror": Trial(attention=4, class_map=1, mirror=1),
+    "light-occlude": Trial(attention=4, class_map=1, occlude=0.3),
+    "light-units": Trial(attention=4, class_map=1, units=1),
+    "light-ramp-up": Trial(attention=4, class_map=1, ramp="up"),
+    "light-ramp-down": Trial(attention=4, class_map=1, ramp="down"),
+    "light-two-layers": Trial(attention=4, class_map=1, layers=("layer3", "layer4")),
+    "light-fg2024-regions": Trial(attention=4, class_map=1, regions="fg2024-224"),
 }
 
 
@@ -194,16 +195,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/trials"))
     parser.add_argument("--only", nargs="*", default=list(TRIALS), choices=list(TRIALS))
     parser.add_argument("--seed", nargs="+", type=int, default=[0])
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--faces", type=int, default=8, help="held-out faces per expression with evidence")
+    parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
     arguments = parser.parse_args()
-    path = prepared(arguments.out)
+    torch.set_num_threads(1)
+    path = arguments.data or prepared(arguments.out)
     for seed, name in itertools.product(arguments.seed, arguments.only):
-        run(path, arguments.out / f"{name}-{arguments.epochs}-{seed}", TRIALS[name], seed, arguments.epochs)
+        folder = arguments.out / f"{name}-{arguments.epochs}-{seed}"
+        run(path, folder, TRIALS[name], seed, arguments.epochs, arguments.faces)
     write(arguments.out)
 
 
-def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int) -> None:
-    """Train a trial and evaluate it on the validation part, unless that is done."""
+def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int, faces: int) -> None:
+    """Train a trial and evaluate it on the validation part, with evidence on some faces, unless that is done."""
     started = time.perf_counter()
     model = fit(
         settings(path, folder, trial, seed, epochs),
@@ -214,7 +219,16 @@ def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int) -> None:
     if not (where / "evaluation.json").exists():
         classifier, info = load_model(model)
         judged = replace(info, regions="anatomical")  # all trials by the same AU maps
-        evaluate((classifier, judged), path, "val", workers=0, out=where, evidence=True, progress=False)
+        evaluate(
+            (classifier, judged),
+            path,
+            "val",
+            workers=0,
+            evidence=True,
+            evidence_faces=faces,
+            out=where,
+            progress=False,
+        )
         print(f"{folder.name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
