@@ -2,8 +2,9 @@
 
     python benchmarks/box.py --out runs/box
 
-Two trainings on FER+ votes, strongly augmented, nine tenths of the training part: first at 48 x 48 pixels with
-the attention aligned alone, then from those weights at 64 x 64 pixels, maps of 8 x 8, with the recipe `aucue`.
+Two trainings on FER+ votes, strongly augmented, nine tenths of the training part: first at 48 x 48 pixels
+with the attention aligned alone, then from those weights at 64 x 64 pixels, maps of 8 x 8, with the recipe
+`aucue`.
 Nothing here looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
 """
 

@@ -208,7 +208,7 @@ def main() -> None:
 
 
 def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int, faces: int) -> None:
-    """Train a trial and evaluate it on the validation part, with evidence on some faces, unless that is done."""
+    """Train a trial and evaluate it on the validation part, unless that is done."""
     started = time.perf_counter()
     model = fit(
         settings(path, folder, trial, seed, epochs),

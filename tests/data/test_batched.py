@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,11 +24,10 @@ def batch_of(*dots: tuple[float, float]) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("size", [64, 84, 110])
-@pytest.mark.parametrize("name", ["geometric", "strong"])
-def test_landmarks_stay_on_what_they_mark(name: str, size: int) -> None:
+@pytest.mark.parametrize("augmentation", [GEOMETRIC, STRONG], ids=["geometric", "strong"])
+def test_landmarks_stay_on_what_they_mark(augmentation: BatchAugmentation, size: int) -> None:
     torch.manual_seed(0)
-    augmentation = {"geometric": GEOMETRIC, "strong": STRONG}[name]
-    kept = BatchAugmentation(**{**vars(augmentation), "erase_p": 0})  # which may erase the dot
+    kept = replace(augmentation, erase_p=0)  # which may erase the dot
     batch = batch_of(*DOTS * 20)
     changed = kept(batch, size)
     assert changed["image"].shape == (60, 3, size, size)
@@ -53,7 +53,7 @@ def test_mirror_swaps_left_and_right() -> None:
     face = torch.tensor(mean_face((40.0, 44.0)), dtype=torch.float32)[None].repeat(16, 1, 1)
     torch.manual_seed(0)
     moved = STILL({"image": torch.zeros(16, 3, SIZE, SIZE, dtype=torch.uint8), "landmarks": face}, SIZE)
-    by_hand = face[0, torch.from_numpy(MIRROR)].clone()
+    by_hand = face[0, torch.from_numpy(MIRROR.copy())]
     by_hand[:, 0] = SIZE - 1 - by_hand[:, 0]
     for points in moved["landmarks"]:
         expected = by_hand if abs(float(points[30, 0] - by_hand[30, 0])) < 1 else face[0]
@@ -95,8 +95,9 @@ def test_pictures_are_blurred_or_sharpened() -> None:
     step += 50
     taken = 25.0  # of a step of 100, on either side of it
     torch.manual_seed(0)
-    for name, low, high in (("blur_p", -taken, 0.0), ("sharpen_p", 0.0, 1.5 * taken)):
-        changed = BatchAugmentation(**{name: 1.0}).colour(step)
+    blurred, sharpened = BatchAugmentation(blur_p=1), BatchAugmentation(sharpen_p=1)
+    for augmentation, low, high in ((blurred, -taken, 0.0), (sharpened, 0.0, 1.5 * taken)):
+        changed = augmentation.colour(step)
         difference = (changed - step)[:, 0, 4, 4]
         assert low <= difference.min() < difference.max() <= high
         assert difference.std() > 5
