@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from aucue.data import GEOMETRIC, STRONG, BatchAugmentation, source_size
-from aucue.data.batched import moved_landmarks, resampled
+from aucue.data import GEOMETRIC, STRONG, BatchAugmentation
+from aucue.data.batched import moved_landmarks, resampled, shrunk, source_size
 from aucue.faces import MIRROR
 
 from .conftest import mean_face
@@ -23,7 +23,7 @@ def batch_of(*dots: tuple[float, float]) -> dict[str, torch.Tensor]:
     return {"image": images, "landmarks": landmarks, "label": torch.arange(len(dots))}
 
 
-@pytest.mark.parametrize("size", [64, 84, 110])
+@pytest.mark.parametrize("size", [48, 64, 84, 110])
 @pytest.mark.parametrize("augmentation", [GEOMETRIC, STRONG], ids=["geometric", "strong"])
 def test_landmarks_stay_on_what_they_mark(augmentation: BatchAugmentation, size: int) -> None:
     torch.manual_seed(0)
@@ -134,6 +134,15 @@ def test_draws_repeat_with_the_seed() -> None:
     assert torch.equal(*results)
 
 
-@pytest.mark.parametrize(("size", "loaded"), [(224, 256), (64, 73), (48, 55)])
-def test_pictures_are_loaded_larger_than_they_are_cropped(size: int, loaded: int) -> None:
-    assert source_size(size) == loaded
+@pytest.mark.parametrize(("size", "used"), [(224, 256), (64, 73), (48, 55)])
+def test_pictures_are_used_larger_than_they_are_cropped(size: int, used: int) -> None:
+    assert source_size(size) == used
+
+
+def test_large_pictures_are_averaged() -> None:
+    """Stripes of a pixel become even grey, where sampling would keep some of them; small ones stay."""
+    stripes = torch.zeros(1, 3, 64, 64)
+    stripes[..., ::2] = 100
+    even = shrunk(stripes, 32)[..., 4:-4]
+    torch.testing.assert_close(even, torch.full_like(even, 50), atol=1e-3, rtol=0)
+    assert shrunk(stripes, 64) is stripes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aucue.data.affectnet import AffectNetSource
-    from aucue.data.batched import GEOMETRIC, STRONG, BatchAugmentation, source_size
+    from aucue.data.batched import GEOMETRIC, STRONG, BatchAugmentation
     from aucue.data.cores import available_cores, default_workers
     from aucue.data.csv_table import CsvSource
     from aucue.data.expected import Finding, count_findings
@@ -53,7 +53,7 @@ _HOME = {
         "train_transform",
         "eval_transform",
     ),
-    "batched": ("BatchAugmentation", "GEOMETRIC", "STRONG", "source_size"),
+    "batched": ("BatchAugmentation", "GEOMETRIC", "STRONG"),
     "holdout": ("split_holdout",),
     "loading": ("EpochSampler", "make_loader"),
     "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
@@ -89,7 +89,6 @@ __all__ = [
     "BatchAugmentation",
     "GEOMETRIC",
     "STRONG",
-    "source_size",
     "split_holdout",
     "EpochSampler",
     "make_loader",

@@ -61,10 +61,10 @@ class BatchAugmentation:
         Returns:
             The batch with `image` (B, 3, size, size) uint8 and `landmarks` in its pixels.
         """
-        images, landmarks = batch["image"], batch["landmarks"]
+        images = batch["image"]
         change, mirrored = self.geometry(len(images), images.device)
-        moved = moved_landmarks(landmarks, change, mirrored, images.shape[-1], size)
-        pictures = self.colour(resampled(images.float(), change, size))
+        moved = moved_landmarks(batch["landmarks"], change, mirrored, images.shape[-1], size)
+        pictures = self.colour(resampled(shrunk(images.float(), source_size(size)), change, size))
         if self.erase_p:
             pictures = pictures * ~self.erased(len(images), size, images.device)
         return {**batch, "image": pictures.round().clamp(0, 255).to(images.dtype), "landmarks": moved}
@@ -139,8 +139,15 @@ STRONG = BatchAugmentation(
 
 
 def source_size(size: int) -> int:
-    """Side at which pictures are to be loaded that are cropped to `size`: 256 / 224 of it, as published."""
+    """Largest useful side of pictures of which a part is brought to `size`: 256 / 224 of it, as published."""
     return round(size * 256 / 224)
+
+
+def shrunk(pictures: Tensor, size: int) -> Tensor:
+    """Pictures (B, C, S, S) of at most `size` pixels a side: larger ones are averaged, not sampled."""
+    if pictures.shape[-1] <= size:
+        return pictures
+    return F.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
 
 
 def resampled(pictures: Tensor, change: Tensor, size: int) -> Tensor:

@@ -35,7 +35,6 @@ from aucue.data import (
     make_loader,
     on_ranks,
     open_prepared,
-    source_size,
     split_holdout,
     train_transform,
 )
@@ -224,11 +223,11 @@ def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDatas
     return training.subset(kept), plain.subset(held_out)
 
 
-def _training_transform(augment: str, size: int) -> FaceTransform:
-    """What happens to each training face before it joins a batch, at an input of `size` pixels."""
-    if augment == "published":
-        return train_transform(size)
-    return eval_transform(source_size(size) if augment in BATCHED else size)
+def _training_transform(augment: str, size: int) -> FaceTransform | None:
+    """What happens to each training face before it joins a batch: nothing if batches are augmented whole."""
+    if augment in BATCHED:
+        return None
+    return train_transform(size) if augment == "published" else eval_transform(size)
 
 
 def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Classifier:
