@@ -2,14 +2,15 @@
 
     python benchmarks/recipe_trials.py --out runs/trials [--only NAME ...] [--seed 0 1 2]
 
-Trains the small network of `ferplus_set.py` once per trial and seed on nine tenths of the training part,
-evaluates it on the last tenth, and writes results.md: mean and standard deviation over the seeds of every
-trial (every figure of every seed in results.json). Nothing here looks at the test part. A trial that is
-finished is not run again. What was learnt is in docs/recipe.md.
+Trains the small network of `ferplus_set.py` on nine tenths of the training part: per seed once unguided and
+once with the attention aligned, from scratch; every trial then goes on from the latter's weights for another
+epoch with its own terms, so that all start from a network that can read expressions. Each is evaluated on the
+last tenth. results.md has mean and standard deviation over the seeds of every trial (every figure of every
+seed in results.json). Nothing here looks at the test part. A trial that is finished is not run again. What
+was learnt is in docs/recipe.md.
 """
 
 import argparse
-import itertools
 import json
 import statistics
 import time
@@ -30,11 +31,12 @@ from aucue.evaluation import Evaluation, evaluate
 from aucue.evaluation.evidence_measures import MEASURES
 from aucue.guidance import alignment, attention, contrast
 from aucue.metrics import FILLS
-from aucue.training.config import GuidanceSettings, TrainConfig
+from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.fit import fit
 from aucue.training.module import Batch, GuidedModule
 from ferplus_set import prepared, small_network
 
+CONTINUED = OptimizerSettings(lr=1e-3, warmup_epochs=0.1)
 SHOWN = ("accuracy", "balanced", "ATT-COS", "CAM-COS", "specific", "own face")
 
 
@@ -70,9 +72,12 @@ class Trial:
     layers: tuple[str, ...] | None = None
 
 
+STARTS: Mapping[str, Trial] = {"unguided": Trial(), "attention": Trial(attention=4)}
+"""From scratch; the trials go on from the last one."""
+
 TRIALS: Mapping[str, Trial] = {
-    "unguided": Trial(),
-    "attention": Trial(attention=4),
+    "no-guidance": Trial(),
+    "attention-only": Trial(attention=4),
     "both": Trial(attention=4, class_map=4),
     "both-contrast": Trial(attention=4, class_map=4, contrast=1),
     "light": Trial(attention=4, class_map=1),
@@ -95,11 +100,20 @@ TRIALS: Mapping[str, Trial] = {
 
 
 class TrialModule(GuidedModule):
-    """The training step of a trial."""
+    """The training step of a trial.
 
-    def __init__(self, classifier: Classifier, config: TrainConfig, trial: Trial):
+    Args:
+        classifier: The network.
+        config: Its settings.
+        trial: The terms.
+        start: Model file whose weights it starts from.
+    """
+
+    def __init__(self, classifier: Classifier, config: TrainConfig, trial: Trial, start: Path | None):
         super().__init__(classifier, config)
         self.trial = trial
+        if start is not None:
+            self.classifier.load_state_dict(load_model(start)[0].state_dict())
         self.with_cue = [i for i, label in enumerate(classifier.classes) if self.cue.codebook[label]]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -180,7 +194,7 @@ class TrialModule(GuidedModule):
 
 
 def settings(path: Path, out: Path, trial: Trial, seed: int, epochs: int) -> TrainConfig:
-    """Settings of a trial: what all share, and where it is guided."""
+    """Settings of a training: what all share, and where it is guided."""
     guidance = GuidanceSettings(
         weight=trial.attention,
         layers=list(trial.layers) if trial.layers else None,
@@ -195,33 +209,35 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/trials"))
     parser.add_argument("--only", nargs="*", default=list(TRIALS), choices=list(TRIALS))
     parser.add_argument("--seed", nargs="+", type=int, default=[0])
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="from scratch")
     parser.add_argument("--faces", type=int, default=8, help="held-out faces per expression with evidence")
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path = arguments.data or prepared(arguments.out)
-    for seed, name in itertools.product(arguments.seed, arguments.only):
-        folder = arguments.out / f"{name}-{arguments.epochs}-{seed}"
-        run(path, folder, TRIALS[name], seed, arguments.epochs, arguments.faces)
+    for seed in arguments.seed:
+        start = None
+        for name, trial in STARTS.items():
+            folder = arguments.out / f"{name}-{seed}"
+            config = settings(path, folder, trial, seed, arguments.epochs)
+            start = run(config, trial, None, arguments.faces)
+        for name in arguments.only:
+            config = settings(path, arguments.out / f"{name}-{seed}", TRIALS[name], seed, 1)
+            run(replace(config, optimizer=CONTINUED), TRIALS[name], start, arguments.faces)
     write(arguments.out)
 
 
-def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int, faces: int) -> None:
-    """Train a trial and evaluate it on the validation part, unless that is done."""
-    started = time.perf_counter()
-    model = fit(
-        settings(path, folder, trial, seed, epochs),
-        progress=False,
-        module=partial(TrialModule, trial=trial),
-    )
-    where = folder / "evaluation"
+def run(config: TrainConfig, trial: Trial, start: Path | None, faces: int) -> Path:
+    """Train and evaluate on the validation part, unless that is done; gives the model file."""
+    began = time.perf_counter()
+    model = fit(config, progress=False, module=partial(TrialModule, trial=trial, start=start))
+    where = Path(config.out) / "evaluation"
     if not (where / "evaluation.json").exists():
         classifier, info = load_model(model)
         judged = replace(info, regions="anatomical")  # all trials by the same AU maps
         evaluate(
             (classifier, judged),
-            path,
+            config.data.path,
             "val",
             workers=0,
             evidence=True,
@@ -229,33 +245,35 @@ def run(path: Path, folder: Path, trial: Trial, seed: int, epochs: int, faces: i
             out=where,
             progress=False,
         )
-        print(f"{folder.name}: {time.perf_counter() - started:.0f} s", flush=True)
+        print(f"{where.parent.name}: {time.perf_counter() - began:.0f} s", flush=True)
+    return model
 
 
 def write(out: Path) -> None:
-    """A table of the trials that are finished, in the order of their names; every seed in results.json."""
+    """A table of the trials that are finished; every seed in results.json."""
     rows = [
         {**_parts(path.parents[1].name), **figures(Evaluation.load(path))}
         for path in sorted(out.glob("*/evaluation/evaluation.json"))
     ]
-    trials: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: (row["trial"], row["epochs"])):
-        trials.setdefault((row["trial"], row["epochs"]), []).append(row)
+    trials: dict[str, list[dict[str, Any]]] = {name: [] for name in (*STARTS, *TRIALS)}
+    for row in rows:
+        trials[row["trial"]].append(row)
     headlines = {f"{measure.name} {measure.figure}" for measure in MEASURES if measure.name != "specific"}
     names = [name for name in rows[0] if name in SHOWN or name in headlines or name.endswith(" gain")]
-    lines = ["| trial | epochs | seeds | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 2)]
-    for (trial, epochs), seeds in trials.items():
-        cells = [_mean_and_deviation([row.get(name) for row in seeds]) for name in names]
-        lines.append(f"| {trial} | {epochs} | {len(seeds)} | " + " | ".join(cells) + " |")
+    lines = ["| trial | seeds | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 1)]
+    for trial, seeds in trials.items():
+        if seeds:
+            cells = [_mean_and_deviation([row.get(name) for row in seeds]) for name in names]
+            lines.append(f"| {trial} | {len(seeds)} | " + " | ".join(cells) + " |")
     (out / "results.md").write_text("\n".join(lines) + "\n")
     (out / "results.json").write_text(json.dumps(rows, indent=1))
     print("\n".join(lines))
 
 
 def _parts(folder: str) -> dict[str, Any]:
-    """Trial, epochs and seed by the name of a folder."""
-    trial, epochs, seed = folder.rsplit("-", 2)
-    return {"trial": trial, "epochs": int(epochs), "seed": int(seed)}
+    """Trial and seed by the name of a folder."""
+    trial, seed = folder.rsplit("-", 1)
+    return {"trial": trial, "seed": int(seed)}
 
 
 def _mean_and_deviation(values: list[float | None]) -> str:
