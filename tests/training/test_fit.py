@@ -11,10 +11,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from aucue.classifiers import load_model
+from aucue.classifiers import Classifier, load_model
 from aucue.data import open_prepared
 from aucue.errors import InputError, OutputExistsError
 from aucue.training import DataSettings, GuidanceSettings, TrainConfig, TrainerSettings, fit
+from aucue.training.module import Batch, GuidedModule
 
 MakeSettings = Callable[..., TrainConfig]
 
@@ -47,6 +48,45 @@ def test_logs_hold_both_terms_and_the_held_out_figures(settings: MakeSettings) -
     with (Path(config.out) / "logs" / "start_1" / "metrics.csv").open() as file:
         columns = set(csv.DictReader(file).fieldnames or ())
     assert {"train/cross_entropy", "train/alignment", "val/accuracy", "val/att_cos", "val/cam_cos"} <= columns
+
+
+class Recording(GuidedModule):
+    """Keeps the batches of the first epoch that it trains on and that it is measured on."""
+
+    def __init__(self, classifier: Classifier, config: TrainConfig) -> None:
+        super().__init__(classifier, config)
+        self.trained: list[Batch] = []
+        self.measured: list[Batch] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        self.trained.append(batch)
+        return super().training_step(batch, batch_idx)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.measured.append(batch)
+        super().validation_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("augment", ["geometric", "strong"])
+def test_batches_are_augmented_whole_for_training_only(settings: MakeSettings, augment: str) -> None:
+    config = settings(epochs=1)
+    config.data.augment = augment
+    config.classifier.input_size = 32  # stored: 48
+    made: list[Recording] = []
+
+    def make(classifier: Classifier, config: TrainConfig) -> Recording:
+        made.append(Recording(classifier, config))
+        return made[0]
+
+    fit(config, progress=False, module=make)
+    stored = {"train": open_prepared(config.data.path).dataset("train")}
+    stored["val"] = open_prepared(config.data.path).dataset("val")
+    for split, batches in (("train", made[0].trained), ("val", made[0].measured)):
+        for batch in batches:
+            assert batch["image"].shape[1:] == (3, 32, 32)
+            only_resized = (stored[split].landmarks[batch["index"].numpy()] + 0.5) * 32 / 48 - 0.5
+            moved = abs(batch["landmarks"].numpy() - only_resized).max((1, 2))
+            assert (moved > 0.1).mean() > 0.6 if split == "train" else moved.max() < 1e-3
 
 
 def test_same_seed_same_weights_whatever_the_workers(settings: MakeSettings, rendered: Path) -> None:
