@@ -20,7 +20,7 @@ from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, 
 from aucue.training.module import GuidedModule
 from ferplus_set import prepared
 
-BALANCE = 0.75
+BALANCE = 0.5
 """Of the second stage: of 0, .25, .5, .75 and 1, the one that after the first stage gave the best accuracy on
 held-out faces with at most 280 of each class."""
 
