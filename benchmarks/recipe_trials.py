@@ -73,7 +73,8 @@ class Trial:
 
 
 STARTS: Mapping[str, Trial] = {"unguided": Trial(), "attention": Trial(attention=4)}
-"""From scratch; the trials go on from the last one."""
+START = "attention"
+"""From scratch, all of them; the trials go on from this one, the last."""
 
 TRIALS: Mapping[str, Trial] = {
     "no-guidance": Trial(),
@@ -207,7 +208,7 @@ def main() -> None:
     """Train, evaluate on the validation part, tabulate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/trials"))
-    parser.add_argument("--only", nargs="*", default=list(TRIALS), choices=list(TRIALS))
+    parser.add_argument("--only", nargs="*", default=[*STARTS, *TRIALS], choices=[*STARTS, *TRIALS])
     parser.add_argument("--seed", nargs="+", type=int, default=[0])
     parser.add_argument("--epochs", type=int, default=3, help="from scratch")
     parser.add_argument("--faces", type=int, default=8, help="held-out faces per expression with evidence")
@@ -218,10 +219,10 @@ def main() -> None:
     for seed in arguments.seed:
         start = None
         for name, trial in STARTS.items():
-            folder = arguments.out / f"{name}-{seed}"
-            config = settings(path, folder, trial, seed, arguments.epochs)
-            start = run(config, trial, None, arguments.faces)
-        for name in arguments.only:
+            if name in arguments.only or name == START:
+                config = settings(path, arguments.out / f"{name}-{seed}", trial, seed, arguments.epochs)
+                start = run(config, trial, None, arguments.faces)
+        for name in (name for name in arguments.only if name in TRIALS):
             config = settings(path, arguments.out / f"{name}-{seed}", TRIALS[name], seed, 1)
             run(replace(config, optimizer=CONTINUED), TRIALS[name], start, arguments.faces)
     write(arguments.out)
