@@ -28,16 +28,24 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, load_model
 from aucue.classifiers.classifier import ClassifierOutput
 from aucue.evaluation import Evaluation, evaluate
-from aucue.evaluation.evidence_measures import MEASURES
 from aucue.guidance import alignment, attention, contrast
 from aucue.metrics import FILLS
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.fit import fit
 from aucue.training.module import Batch, GuidedModule
+from evidence_tables import paste
 from ferplus_set import prepared, small_network
 
 CONTINUED = OptimizerSettings(lr=1e-3, warmup_epochs=0.1)
 SHOWN = ("accuracy", "balanced", "ATT-COS", "CAM-COS", "specific", "own face")
+COLUMNS = {
+    **{name: name for name in SHOWN[:5]},
+    "occlusion mean ratio": "action units hidden",
+    "deletion mean gain": "deletion gain",
+    "insertion mean gain": "insertion gain",
+}
+"""Of the table, and how they are called there."""
+PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 
 
 @dataclass(frozen=True)
@@ -213,6 +221,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3, help="from scratch")
     parser.add_argument("--faces", type=int, default=8, help="held-out faces per expression with evidence")
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
+    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path = arguments.data or prepared(arguments.out)
@@ -225,7 +234,7 @@ def main() -> None:
         for name in (name for name in arguments.only if name in TRIALS):
             config = settings(path, arguments.out / f"{name}-{seed}", TRIALS[name], seed, 1)
             run(replace(config, optimizer=CONTINUED), TRIALS[name], start, arguments.faces)
-    write(arguments.out)
+    write(arguments.out, arguments.docs)
 
 
 def run(config: TrainConfig, trial: Trial, start: Path | None, faces: int) -> Path:
@@ -250,8 +259,8 @@ def run(config: TrainConfig, trial: Trial, start: Path | None, faces: int) -> Pa
     return model
 
 
-def write(out: Path) -> None:
-    """A table of the trials that are finished; every seed in results.json."""
+def write(out: Path, docs: bool = False) -> None:
+    """A table of the trials that are finished, brought to docs/recipe.md too; every seed in results.json."""
     rows = [
         {**_parts(path.parents[1].name), **figures(Evaluation.load(path))}
         for path in sorted(out.glob("*/evaluation/evaluation.json"))
@@ -259,16 +268,18 @@ def write(out: Path) -> None:
     trials: dict[str, list[dict[str, Any]]] = {name: [] for name in (*STARTS, *TRIALS)}
     for row in rows:
         trials[row["trial"]].append(row)
-    headlines = {f"{measure.name} {measure.figure}" for measure in MEASURES if measure.name != "specific"}
-    names = [name for name in rows[0] if name in SHOWN or name in headlines or name.endswith(" gain")]
-    lines = ["| trial | seeds | " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) + 1)]
+    lines = ["| trial | seeds | " + " | ".join(COLUMNS.values()) + " |"]
+    lines.append("| --- |" + " ---: |" * (len(COLUMNS) + 1))
     for trial, seeds in trials.items():
         if seeds:
-            cells = [_mean_and_deviation([row.get(name) for row in seeds]) for name in names]
+            cells = [_mean_and_deviation([row.get(name) for row in seeds]) for name in COLUMNS]
             lines.append(f"| {trial} | {len(seeds)} | " + " | ".join(cells) + " |")
-    (out / "results.md").write_text("\n".join(lines) + "\n")
+    text = "\n".join(lines)
+    (out / "results.md").write_text(text + "\n")
     (out / "results.json").write_text(json.dumps(rows, indent=1))
-    print("\n".join(lines))
+    print(text)
+    if docs:
+        paste(PAGE, {"trials": f"<!-- trials -->\n{text}\n<!-- /trials -->"})
 
 
 def _parts(folder: str) -> dict[str, Any]:
