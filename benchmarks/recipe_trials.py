@@ -80,7 +80,11 @@ class Trial:
     layers: tuple[str, ...] | None = None
 
 
-STARTS: Mapping[str, Trial] = {"unguided": Trial(), "attention": Trial(attention=4)}
+STARTS: Mapping[str, Trial] = {
+    "unguided": Trial(),
+    "aucue": Trial(attention=4, class_map=1, contrast=0.5),
+    "attention": Trial(attention=4),
+}
 START = "attention"
 """From scratch, all of them; the trials go on from this one, the last."""
 
