@@ -268,6 +268,25 @@ def test_dropped_tokens_are_the_prefix_of_the_network() -> None:
     torch.testing.assert_close(classifier(x).features["final"][0, :, 3, 3], tokens[0, -1])
 
 
+def test_face_and_mirror_image_are_averaged_in_evaluation_mode() -> None:
+    torch.manual_seed(0)
+    plain = Classifier("test_resnet", ("calm", "joy"), input_size=32).eval()
+    classifier = Classifier(**{**plain.config, "mirror": True}).eval()
+    classifier.load_state_dict(plain.state_dict())
+    images = torch.rand(3, 3, 32, 32)
+    out, mirrored = classifier(images), classifier(images.flip(3))
+    face, other = plain(images), plain(images.flip(3))
+    assert (face.logits - other.logits).abs().max() > 1e-3
+    torch.testing.assert_close(out.logits, (face.logits + other.logits) / 2)  # the head is linear
+    torch.testing.assert_close(mirrored.logits, out.logits)
+    for name, features in out.features.items():
+        torch.testing.assert_close(features, (face.features[name] + other.features[name].flip(3)) / 2)
+        torch.testing.assert_close(mirrored.features[name], features.flip(3))
+    maps = (plain.class_map(face) + plain.class_map(other).flip(3)) / 2
+    torch.testing.assert_close(classifier.class_map(out), maps)
+    torch.testing.assert_close(classifier.train()(images).logits, plain.train()(images).logits)
+
+
 def test_a_grey_network_sees_brightness_only() -> None:
     torch.manual_seed(0)
     classifier = Classifier("test_resnet", ("calm", "joy"), input_size=32, grey=True).eval()

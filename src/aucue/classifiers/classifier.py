@@ -60,6 +60,9 @@ class Classifier(nn.Module):
         head_options: further arguments of the head, plain values only.
         grey: the network sees brightness only (Rec. 601, in three equal channels), as it should where all
             training pictures are grey: colours would be as strange to it as noise.
+        mirror: in evaluation mode the features of every layer are the mean of those of the face and of those
+            of its mirror image, mirrored back: steadier, exactly symmetric, and twice the time. Training is
+            not touched.
 
     Attributes:
         config: dict of plain values with which `Classifier(**config)` builds the same network.
@@ -94,6 +97,7 @@ class Classifier(nn.Module):
         method: str = "cam",
         head_options: Mapping[str, Any] | None = None,
         grey: bool = False,
+        mirror: bool = False,
     ):
         super().__init__()
         self.method = method_named(method)
@@ -128,6 +132,7 @@ class Classifier(nn.Module):
             "method": method,
             "head_options": own_options,
             "grey": grey,
+            "mirror": mirror,
         }
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
@@ -226,7 +231,12 @@ class Classifier(nn.Module):
         Raises:
             InputError: the images have another shape.
         """
-        final, maps = forward_features(self.backbone, self._normalize(images))
+        normal = self._normalize(images)
+        final, maps = forward_features(self.backbone, normal)
+        if self.config["mirror"] and not self.training:
+            mirrored, others = forward_features(self.backbone, normal.flip(3))
+            final = (final + mirrored.flip(3)) / 2
+            maps = [(its + other.flip(3)) / 2 for its, other in zip(maps, others, strict=True)]
         features = dict(
             zip(self.layers, maps, strict=False)
         )  # "final", if there is one, is not among the maps
