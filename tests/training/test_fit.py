@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -68,7 +69,9 @@ class Recording(GuidedModule):
 
 
 @pytest.mark.parametrize("augment", ["geometric", "strong"])
-def test_batches_are_augmented_whole_for_training_only(settings: MakeSettings, augment: str) -> None:
+def test_batches_are_augmented_whole_for_training_only(
+    settings: MakeSettings, augment: Literal["geometric", "strong"]
+) -> None:
     config = settings(epochs=1)
     config.data.augment = augment
     config.classifier.input_size = 32  # stored: 48
