@@ -7,7 +7,8 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from aucue.data import GEOMETRIC, STRONG, BatchAugmentation
-from aucue.data.batched import moved_landmarks, resampled, shrunk, source_size
+from aucue.data.batched import moved_landmarks, resampled, shrunk
+from aucue.data.transforms import source_size
 from aucue.faces import MIRROR
 
 from .conftest import mean_face

@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aucue.faces import MIRROR
+from aucue.data.transforms import PARTNER, source_size
 
-_PARTNER = torch.from_numpy(MIRROR.copy())
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow
 
 
@@ -138,11 +137,6 @@ STRONG = BatchAugmentation(
 """For long trainings that have to hold on other cameras."""
 
 
-def source_size(size: int) -> int:
-    """Largest useful side of pictures of which a part is brought to `size`: 256 / 224 of it, as published."""
-    return round(size * 256 / 224)
-
-
 def shrunk(pictures: Tensor, size: int) -> Tensor:
     """Pictures (B, C, S, S) of at most `size` pixels a side: larger ones are averaged, not sampled."""
     if pictures.shape[-1] <= size:
@@ -173,7 +167,7 @@ def moved_landmarks(landmarks: Tensor, change: Tensor, mirrored: Tensor, before:
     places = (2 * landmarks + 1) / before - 1
     linear, shift = change[..., :2], change[..., 2]
     places = (places - shift[:, None]) @ torch.linalg.inv(linear).mT
-    swapped = places[:, _PARTNER.to(places.device)]
+    swapped = places[:, PARTNER.to(places.device)]
     places = torch.where(mirrored[:, None, None], swapped, places)
     return ((places + 1) * after - 1) / 2
 

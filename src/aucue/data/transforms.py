@@ -21,6 +21,9 @@ Transform = Callable[
     [Image.Image | tv_tensors.Image, tv_tensors.KeyPoints], tuple[tv_tensors.Image, tv_tensors.KeyPoints]
 ]
 
+PARTNER = torch.from_numpy(MIRROR.copy())
+"""Index of each landmark's mirror image (68,)."""
+
 
 def train_transform(size: int) -> "FaceTransform":
     """The published training transforms (FG 2024), scaled to the network's input size.
@@ -32,21 +35,23 @@ def train_transform(size: int) -> "FaceTransform":
     Args:
         size: Side of the result in pixels.
     """
-    colour = [
-        v2.RandomGrayscale(p=0.2),
-        v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
-    ]
-    return FaceTransform(_geometric(size), colour, erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)))
-
-
-def _geometric(size: int) -> list[torch.nn.Module]:
     rotation = v2.RandomRotation([-6.0, 6.0], interpolation=v2.InterpolationMode.BICUBIC)
-    return [
-        v2.Resize((round(size * 256 / 224),) * 2),
+    steps = [
+        v2.Resize((source_size(size),) * 2),
         v2.RandomApply([rotation], p=0.5),
         v2.RandomResizedCrop(size, scale=(0.8, 1.0), ratio=(1.0, 1.0)),
         RandomMirror(p=0.5),
     ]
+    colour = [
+        v2.RandomGrayscale(p=0.2),
+        v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+    ]
+    return FaceTransform(steps, colour, erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)))
+
+
+def source_size(size: int) -> int:
+    """Side of pictures of which a part is brought to `size`: 256 / 224 of it, as published."""
+    return round(size * 256 / 224)
 
 
 def eval_transform(size: int) -> "FaceTransform":
@@ -108,7 +113,7 @@ class FaceTransform:
 def _apply(step: Any, picture: Any, points: tv_tensors.KeyPoints) -> tuple[Any, tv_tensors.KeyPoints]:
     """What `step(picture, points)` gives, with the same draws.
 
-    For the steps of `_geometric` without torchvision's search for inputs, which costs 3 % of a sample's time.
+    For those of `train_transform` without torchvision's search for inputs, 3 % of a sample's time.
     """
     if not isinstance(step, _DIRECT):
         return step(picture, points)
@@ -131,13 +136,11 @@ class RandomMirror(v2.RandomHorizontalFlip):
     Points count from the corner of the first pixel.
     """
 
-    _PARTNER = torch.from_numpy(MIRROR.copy())
-
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Mirror one image or one set of 68 points."""
         if not isinstance(inpt, tv_tensors.KeyPoints):
             return super().transform(inpt, params)
-        points = inpt.as_subclass(Tensor)[..., self._PARTNER, :]
+        points = inpt.as_subclass(Tensor)[..., PARTNER, :]
         width = inpt.canvas_size[1]
         mirrored = torch.stack([width - points[..., 0], points[..., 1]], dim=-1)
         return keypoints(mirrored, inpt.canvas_size)
