@@ -20,9 +20,9 @@ from aucue.classifiers import Classifier, load_model, save_model
 from aucue.classifiers.heads import WeightedGAP
 from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.export.description import without_folders
+from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
-from aucue.training.module import GuidedModule
-from ferplus_set import prepared
+from ferplus_set import Continued, prepared
 
 BALANCE = 0.5
 """Of the second stage: of 0, .25, .5, .75 and 1, the one that after the first stage gave the best accuracy on
@@ -30,23 +30,8 @@ held-out faces with at most 280 of each class."""
 
 CAP = 280
 """Held-out faces of an expression that count at most, as the test part is capped too."""
-SHIFTS = [round(0.05 * k, 2) for k in range(-10, 11)]
+SHIFTS = [round(0.05 * k, 2) for k in range(-10, 21)]
 """Compensations of the class frequencies, beside `BALANCE`, that are tried on held-out faces."""
-
-
-class Continued(GuidedModule):
-    """Training that starts from the weights of another one, head included.
-
-    Args:
-        classifier: The network.
-        config: Its settings.
-        start: Model file of the same network, at any input size.
-    """
-
-    def __init__(self, classifier: Classifier, config: TrainConfig, start: Path):
-        super().__init__(classifier, config)
-        earlier, _ = load_model(start)
-        self.classifier.load_state_dict(earlier.state_dict())
 
 
 def settings(path: Path, out: Path, size: int, epochs: int, lr: float) -> TrainConfig:
@@ -79,39 +64,45 @@ def finish(path: Path, trained: Path, out: Path) -> None:
     plain, info = load_model(trained)
     classifier = Classifier(**{**plain.config, "mirror": True}).eval()
     classifier.load_state_dict(plain.state_dict())
-    prepared_set = open_prepared(path)
-    votes = prepared_set.dataset("train").probabilities
-    assert votes is not None
-    log_frequency = torch.from_numpy(votes).mean(0).log()
-    logits, labels = held_out(classifier, prepared_set)
-    found = {shift: figures(logits - shift * log_frequency, labels) for shift in SHIFTS}
-    free = [shift for shift in SHIFTS if found[shift][0] >= found[0.0][0]]
-    best = max(free, key=lambda shift: found[shift][1])
-    for shift, values in found.items():
-        print(f"shift {shift:+.2f}: capped {values[0]:.3f}, mean recall {values[1]:.3f}, all {values[2]:.3f}")
+    faces = open_prepared(path)
+    found = shifted(classifier, faces)
+    free = [shift for shift, figures in found.items() if figures["capped"] >= found[0.0]["capped"]]
+    best = max(free, key=lambda shift: found[shift]["balanced_accuracy"])
     assert isinstance(classifier.head, WeightedGAP)
     with torch.no_grad():
-        classifier.head.fc.bias.sub_(best * log_frequency)
-    _, mean_recall, accuracy = found[best]
-    metrics = {"held_out": {"accuracy": accuracy, "balanced_accuracy": mean_recall, "shift": best}}
+        classifier.head.fc.bias.sub_(best * log_frequency(faces))
+    figures = {name: found[best][name] for name in ("accuracy", "balanced_accuracy")}
+    metrics = {"held_out": {**figures, "shift": best}}
     save_model(out, classifier, without_folders(replace(info, metrics=metrics)), overwrite=True)
 
 
 @torch.inference_mode()
-def held_out(classifier: Classifier, prepared_set: PreparedSet) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (N, K) and labels (N,) of the validation part."""
-    faces = prepared_set.dataset("val", eval_transform(classifier.input_size))
-    batches = [(classifier(b["image"]).logits, b["label"]) for b in make_loader(faces, 64, workers=0)]
+def shifted(classifier: Classifier, faces: PreparedSet) -> dict[float, dict[str, float]]:
+    """Figures on held-out faces for every one of `SHIFTS`, printed too.
+
+    `accuracy`, `balanced_accuracy` (mean recall), and `capped`: the accuracy with at most `CAP` faces of each
+    class counting.
+    """
+    held_out = make_loader(faces.dataset("val", eval_transform(classifier.input_size)), 64, workers=0)
+    batches = [(classifier(batch["image"]).logits, batch["label"]) for batch in held_out]
     logits, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return logits, labels
+    found = {}
+    for shift in SHIFTS:
+        named = (logits - shift * log_frequency(faces)).argmax(1)
+        report = classification_report(confusion_counts(named, labels, logits.shape[1]))
+        weights = report["support"].clamp(max=CAP)
+        capped = (report["recall"] * weights).sum() / weights.sum()
+        figures = {"capped": capped, **{name: report[name] for name in ("accuracy", "balanced_accuracy")}}
+        found[shift] = {name: float(value) for name, value in figures.items()}
+        print(f"shift {shift:+.2f}: " + ", ".join(f"{name} {v:.3f}" for name, v in found[shift].items()))
+    return found
 
 
-def figures(logits: torch.Tensor, labels: torch.Tensor) -> tuple[float, float, float]:
-    """Accuracy with at most `CAP` faces per class counting, mean recall, accuracy."""
-    right, count = logits.argmax(1) == labels, torch.bincount(labels, minlength=logits.shape[1])
-    recall = torch.bincount(labels, right.double(), minlength=logits.shape[1]) / count
-    capped = count.clamp(max=CAP)
-    return float((recall * capped).sum() / capped.sum()), float(recall.mean()), float(right.double().mean())
+def log_frequency(faces: PreparedSet) -> torch.Tensor:
+    """Log of the share of each class (K,) in the votes on the training faces."""
+    votes = faces.dataset("train").probabilities
+    assert votes is not None
+    return torch.from_numpy(votes).mean(0).log()
 
 
 def main() -> None:
@@ -130,6 +121,7 @@ def main() -> None:
     small = arguments.out / "stage-1" / "model.safetensors"
     if 1 in arguments.stages:
         fit(settings(path, small.parent, 48, first, lr=3e-3), progress=False)
+        shifted(load_model(small)[0], open_prepared(path))  # what BALANCE was chosen by
     if 2 in arguments.stages:
         config = settings(path, arguments.out / "stage-2", 64, second, lr=2e-3)
         balanced = replace(with_recipe(config, "aucue"), balance=BALANCE)

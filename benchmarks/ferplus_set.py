@@ -13,11 +13,29 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from aucue.classifiers import Classifier, load_model
 from aucue.data import CsvSource, prepare
 from aucue.facs import EXPRESSIONS
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig
+from aucue.training.module import GuidedModule
 
 DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+class Continued(GuidedModule):
+    """Training that starts from the weights of another one, head included.
+
+    Args:
+        classifier: The network.
+        config: Its settings.
+        start: Model file of the same network, at any input size; None starts at random.
+    """
+
+    def __init__(self, classifier: Classifier, config: TrainConfig, start: Path | None):
+        super().__init__(classifier, config)
+        if start is not None:
+            earlier, _ = load_model(start)
+            self.classifier.load_state_dict(earlier.state_dict())
 
 
 def small_network(path: Path, out: Path, seed: int, epochs: int) -> TrainConfig:
