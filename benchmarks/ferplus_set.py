@@ -8,13 +8,16 @@ prepares the set that configs/grids/ferplus.yaml reads: votes as soft labels, la
 import argparse
 import csv
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
 from aucue.classifiers import Classifier, load_model
-from aucue.data import CsvSource, prepare
+from aucue.data import CsvSource, Sample, Source, SyntheticSource, prepare
 from aucue.facs import EXPRESSIONS
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig
 from aucue.training.module import GuidedModule
@@ -71,11 +74,59 @@ def prepared(out: Path, soft: bool = True) -> Path:
         soft: Whether the votes are its soft labels.
     """
     out.mkdir(parents=True, exist_ok=True)
+    target = out / ("prepared" if soft else "prepared-hard")
     with FileLock(out / ".lock"):
-        return _prepared(out, out / ("prepared" if soft else "prepared-hard"), soft)
+        prepare(_photographs(out, soft), target, detector="none", size=72)
+    return target
 
 
-def _prepared(out: Path, target: Path, soft: bool) -> Path:
+def prepared_with_rendered(out: Path, count: int) -> Path:
+    """What `prepared` makes, votes as soft labels, and rendered faces in the training part.
+
+    Args:
+        out: Where the set is made, unless it is there.
+        count: Number of rendered faces, as many of each expression.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / "prepared-with-rendered"
+    rendered = SyntheticSource(train=count, val=0, test=0, size=112)
+    with FileLock(out / ".lock"):
+        prepare(WithRendered(_photographs(out, True), rendered), target, detector="none", size=72)
+    return target
+
+
+class WithRendered:
+    """Photographs with soft labels, then rendered faces, of which the soft label is the label.
+
+    Args:
+        photographs: The ones.
+        rendered: The others, of the same classes.
+    """
+
+    findings = ()
+    name = "ferplus-and-rendered"
+
+    def __init__(self, photographs: Source, rendered: Source) -> None:
+        self.photographs, self.rendered = photographs, rendered
+        self.classes = photographs.classes
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """That of both."""
+        return {"photographs": self.photographs.provenance, "rendered": self.rendered.provenance}
+
+    def __len__(self) -> int:
+        return len(self.photographs) + len(self.rendered)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index < len(self.photographs):
+            return self.photographs[index]
+        face = self.rendered[index - len(self.photographs)]
+        certain = np.array([float(name == face.label) for name in self.classes])
+        return replace(face, key=f"rendered/{face.key}", probabilities=certain, attributes={})
+
+
+def _photographs(out: Path, soft: bool) -> CsvSource:
     folder = DATA / "ferplus"
     labels, landmarks = out / ("labels.csv" if soft else "labels-hard.csv"), out / "landmarks.csv"
     votes = {row["file"]: row for row in csv.DictReader((folder / "meta.csv").open(newline=""))}
@@ -98,9 +149,7 @@ def _prepared(out: Path, target: Path, soft: bool) -> Path:
         writer = csv.DictWriter(file, list(found[0]))
         writer.writeheader()
         writer.writerows(row for row in found if row["detector_ok"] == "1")
-    source = CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
-    prepare(source, target, detector="none", size=72)
-    return target
+    return CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
 
 
 def main() -> None:
