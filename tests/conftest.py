@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def ray_engine() -> Iterator[Engine]:
     )
     yield open_engine("ray", workers=2)
     ray.shutdown()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compile_anew() -> Iterator[None]:
+    """Forget what the tests of a file have compiled: torch refuses to compile one function too often."""
+    yield
+    if dynamo := sys.modules.get("torch._dynamo"):
+        dynamo.reset()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -232,9 +233,15 @@ def _changed(config: TrainConfig) -> dict[str, Any]:
 
 def _config(settings: Mapping[str, Any]) -> TrainConfig:
     """Settings by dotted name as a `TrainConfig`, with the types it asks for (4 -> 4.0)."""
+    return deepcopy(_parsed(json.dumps(settings)))
+
+
+@cache
+def _parsed(settings: str) -> TrainConfig:
+    """What `_config` gives, by settings as JSON: parsing takes a while, and a grid asks again and again."""
     parser = _parser()
     nested: dict[str, Any] = {}
-    for name, value in settings.items():
+    for name, value in json.loads(settings).items():
         *groups, last = name.split(".")
         target = nested
         for group in groups:
