@@ -2,16 +2,17 @@
 
     python benchmarks/box.py --out runs/box
 
-Three trainings on FER+ votes, strongly augmented, nine tenths of the training part: first at 48 x 48 pixels
-with the attention aligned alone, then from those weights at 64 x 64 pixels, maps of 8 x 8, with the recipe
-`aucue`, and once more so with rendered faces among the photographs, which are sharp, coloured, and show faint
-smiles, fear and disgust, of which FER+ has few. The network then averages each face with its mirror image,
-and how far it prefers frequent expressions is set on the last tenth: OUT/aucue-fer.safetensors. Nothing here
-looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
+Trains on FER+ votes, strongly augmented, nine tenths of the training part, in the `STAGES` below: first small
+pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
+`aucue`, then with rendered faces among the photographs, which are sharp, coloured, and show faint smiles,
+fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
+each face with its mirror image, and how far it prefers frequent expressions is set on the last tenth:
+OUT/aucue-fer.safetensors. Nothing here looks at a test part; `benchmarks/box_figures.py` does that, once.
+Everything resumes.
 """
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,11 +27,11 @@ from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, 
 from ferplus_set import Continued, prepared, prepared_with_rendered
 
 BALANCE = 0.5
-"""Of the second stage: of 0, .25, .5, .75 and 1, the one that after the first stage gave the best accuracy on
-held-out faces with at most 280 of each class."""
+"""Of stages with the recipe: of 0, .25, .5, .75 and 1, the one that after the first stage gave the best
+accuracy on held-out faces with at most 280 of each class."""
 
 RENDERED = 3500
-"""Rendered faces of the third training, as many of each expression."""
+"""Rendered faces, as many of each expression."""
 
 CAP = 280
 """Held-out faces of an expression that count at most, as the test part is capped too."""
@@ -38,41 +39,72 @@ SHIFTS = [round(0.05 * k, 2) for k in range(-10, 21)]
 """Compensations of the class frequencies, beside `BALANCE`, that are tried on held-out faces."""
 
 
-def settings(path: Path, out: Path, size: int, epochs: int, lr: float) -> TrainConfig:
-    """One of the trainings: input size, passes over the faces, highest learning rate."""
-    return TrainConfig(
-        out=str(out),
-        data=DataSettings(str(path), augment="strong", workers=0),
-        classifier=ClassifierSettings(
-            backbone="resnet10t",
-            input_size=size,
-            final_stride=8,
-            options={"channels": [32, 64, 128, 256], "stem_width": 16},
-            grey=True,  # the photographs of FER+ are
-        ),
-        optimizer=OptimizerSettings(lr=lr),
-        epochs=epochs,
-        select="last",  # the schedule ends there; 9 held-out faces of disgust could not choose
-    )
+@dataclass(frozen=True)
+class Stage:
+    """A training that goes on from the weights of the one before.
+
+    Attributes:
+        size: Side of the input.
+        epochs: Passes over the faces.
+        lr: Highest learning rate.
+        recipe: Whether the recipe `aucue` guides, and frequencies are half compensated; or else the attention
+            alone is aligned.
+        rendered: Whether rendered faces are among the photographs.
+    """
+
+    size: int
+    epochs: int
+    lr: float
+    recipe: bool = True
+    rendered: bool = True
+
+    def settings(self, path: Path, out: Path) -> TrainConfig:
+        """Settings of the training on a prepared set."""
+        config = TrainConfig(
+            out=str(out),
+            data=DataSettings(str(path), augment="strong", workers=0),
+            classifier=ClassifierSettings(
+                backbone="resnet10t",
+                input_size=self.size,
+                final_stride=8,
+                options={"channels": [32, 64, 128, 256], "stem_width": 16},
+                grey=True,  # the photographs of FER+ are
+            ),
+            optimizer=OptimizerSettings(lr=self.lr),
+            epochs=self.epochs,
+            select="last",  # the schedule ends there; 9 held-out faces of disgust could not choose
+        )
+        return replace(with_recipe(config, "aucue"), balance=BALANCE) if self.recipe else config
 
 
-class Mixed(Continued):
-    """Goes on with rendered faces among the photographs; the frequencies of the photographs are compensated.
+STAGES = (
+    Stage(48, 14, lr=3e-3, recipe=False, rendered=False),
+    Stage(64, 18, lr=2e-3, rendered=False),
+    Stage(64, 24, lr=2e-3),
+    Stage(80, 15, lr=1.5e-3),
+)
+
+
+class Continuing(Continued):
+    """Compensates the frequencies of the photographs alone, where rendered faces are among them.
 
     Args:
         classifier: The network.
         config: Its settings.
-        start: Model file whose weights it starts from.
+        start: Model file whose weights it starts from; None starts at random.
         photographs: Prepared set of the photographs alone.
     """
 
-    def __init__(self, classifier: Classifier, config: TrainConfig, start: Path, photographs: Path) -> None:
+    def __init__(
+        self, classifier: Classifier, config: TrainConfig, start: Path | None, photographs: Path
+    ) -> None:
         super().__init__(classifier, config, start)
         self.photographs = photographs
 
     def on_fit_start(self) -> None:
         """Rendered faces are as frequent as we chose: that says nothing of photographs to come."""
-        self.log_frequency = self.config.balance * log_frequency(open_prepared(self.photographs))
+        if self.config.balance:
+            self.log_frequency = self.config.balance * log_frequency(open_prepared(self.photographs))
 
 
 def finish(path: Path, trained: Path, out: Path) -> None:
@@ -135,29 +167,22 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--epochs", type=int, nargs=3, default=(14, 18, 24), help="of the three stages")
-    parser.add_argument("--stages", type=int, nargs="+", default=[1, 2, 3], choices=[1, 2, 3])
+    parser.add_argument("--stages", type=int, nargs="+", default=[1, 2, 3, 4], choices=[1, 2, 3, 4])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    out, epochs = arguments.out, arguments.epochs
-    path = arguments.data or prepared(out)
-    trained = [out / f"stage-{number}" / "model.safetensors" for number in (1, 2, 3)]
-    if 1 in arguments.stages:
-        fit(settings(path, trained[0].parent, 48, epochs[0], lr=3e-3), progress=False)
-        shifted(load_model(trained[0])[0], open_prepared(path))  # what BALANCE was chosen by
-    if 2 in arguments.stages:
-        config = guided(settings(path, trained[1].parent, 64, epochs[1], lr=2e-3))
-        fit(config, progress=False, module=partial(Continued, start=trained[0]))
-    if 3 in arguments.stages:
-        mixed = prepared_with_rendered(out, RENDERED)
-        config = guided(settings(mixed, trained[2].parent, 64, epochs[2], lr=2e-3))
-        fit(config, progress=False, module=partial(Mixed, start=trained[1], photographs=path))
-        finish(path, trained[2], out / "aucue-fer.safetensors")
-
-
-def guided(config: TrainConfig) -> TrainConfig:
-    """The same with the recipe `aucue`, and frequencies half compensated."""
-    return replace(with_recipe(config, "aucue"), balance=BALANCE)
+    out: Path = arguments.out
+    photographs = arguments.data or prepared(out)
+    trained = [out / f"stage-{number}" / "model.safetensors" for number, _ in enumerate(STAGES, start=1)]
+    for number in arguments.stages:
+        stage, model = STAGES[number - 1], trained[number - 1]
+        stored = 72 if stage.size <= 64 else 96
+        path = prepared_with_rendered(out, RENDERED, stored) if stage.rendered else photographs
+        module = partial(
+            Continuing, start=trained[number - 2] if number > 1 else None, photographs=photographs
+        )
+        fit(stage.settings(path, model.parent), progress=False, module=module)
+        shifted(load_model(model)[0], open_prepared(photographs))  # after the first one, BALANCE is chosen
+    finish(photographs, trained[-1], out / "aucue-fer.safetensors")
 
 
 if __name__ == "__main__":

@@ -80,18 +80,19 @@ def prepared(out: Path, soft: bool = True) -> Path:
     return target
 
 
-def prepared_with_rendered(out: Path, count: int) -> Path:
+def prepared_with_rendered(out: Path, count: int, size: int) -> Path:
     """What `prepared` makes, votes as soft labels, and rendered faces in the training part.
 
     Args:
         out: Where the set is made, unless it is there.
         count: Number of rendered faces, as many of each expression.
+        size: Side of the stored faces in pixels.
     """
     out.mkdir(parents=True, exist_ok=True)
-    target = out / "prepared-with-rendered"
-    rendered = SyntheticSource(train=count, val=0, test=0, size=112)
+    target = out / f"prepared-with-rendered-{size}"
+    rendered = SyntheticSource(train=count, val=0, test=0, size=size * 14 // 9)  # a crop shows a part of it
     with FileLock(out / ".lock"):
-        prepare(WithRendered(_photographs(out, True), rendered), target, detector="none", size=72)
+        prepare(WithRendered(_photographs(out, True), rendered), target, detector="none", size=size)
     return target
 
 

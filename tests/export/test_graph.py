@@ -71,8 +71,9 @@ def test_the_head_s_own_maps_are_the_way_out():
     assert graph_of(tiny("gradcam", head="max"), "cam").readout == "cam"
 
 
-def test_torch_export_of_the_graph_takes_any_batch():
-    graph = graph_of(tiny("acol"))
+@pytest.mark.parametrize("options", [{"method": "acol"}, {"mirror": True}], ids=["two branches", "mirror"])
+def test_torch_export_of_the_graph_takes_any_batch(options: dict[str, Any]):
+    graph = graph_of(tiny(**options))
     program = export_program(graph).module()
     for batch in (1, 5):
         pixels = crops(batch)

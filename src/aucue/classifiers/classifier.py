@@ -232,11 +232,11 @@ class Classifier(nn.Module):
             InputError: the images have another shape.
         """
         normal = self._normalize(images)
-        final, maps = forward_features(self.backbone, normal)
         if self.config["mirror"] and not self.training:
-            mirrored, others = forward_features(self.backbone, normal.flip(3))
-            final = (final + mirrored.flip(3)) / 2
-            maps = [(its + other.flip(3)) / 2 for its, other in zip(maps, others, strict=True)]
+            both = forward_features(self.backbone, torch.cat([normal, normal.flip(3)]))
+            final, *maps = (_unmirrored_mean(found) for found in (both[0], *both[1]))
+        else:
+            final, maps = forward_features(self.backbone, normal)
         features = dict(
             zip(self.layers, maps, strict=False)
         )  # "final", if there is one, is not among the maps
@@ -300,6 +300,12 @@ class Classifier(nn.Module):
         if self.config["grey"]:
             unit = (unit * unit.new_tensor(_BRIGHTNESS).view(3, 1, 1)).sum(1, keepdim=True)
         return (unit - self.mean) / self.std
+
+
+def _unmirrored_mean(features: Tensor) -> Tensor:
+    """Mean (B, C, h, w) of the features (2B, C, h, w) of faces and, mirrored back, of their mirror images."""
+    count = features.shape[0] // 2  # not len(), which torch.export takes for a constant
+    return (features[:count] + features[count:].flip(3)) / 2
 
 
 def _checked_head(method: Method, head: str | None) -> str:
