@@ -2,10 +2,10 @@
 
     python benchmarks/box_figures.py [--model FILE] --out runs/box-figures [--card]
 
-Prepares the test part of FER+, all of `london` and all of `sfhq` with dlib (no landmarks given), evaluates
-the model once on each, with evidence on FER+, and times prediction with attention and class map. None of this
-selects anything. The folder then holds figures.md and the evaluations; --card brings the tables to
-MODEL_CARD.md.
+Prepares the test parts of FER+ and `london`, both parts of `london` together (the training part chose one
+bias of the model), and `sfhq` with dlib (no landmarks given), evaluates the model once on each, with evidence
+on FER+, and times prediction with attention and class map. None of this selects anything. The folder then
+holds figures.md and the evaluations; --card brings the tables to MODEL_CARD.md.
 """
 
 import argparse
@@ -32,7 +32,8 @@ from evidence_tables import paste, table, with_interval
 from ferplus_set import DATA
 
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
-SETS = ("ferplus", "london", "sfhq")
+SETS = {"ferplus": "ferplus", "london": "london", "london-all": "london", "sfhq": "sfhq"}
+"""Folder of photographs by name of a set; its test part, unless the name says all."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def measure(model: Path, name: str, out: Path) -> Measured:
     folder, path = out / name, out / "sets" / name
     if not (folder / "evaluation.json").exists():
         out.mkdir(parents=True, exist_ok=True)
-        source = CsvSource(DATA / name, test_rows(name, out), DATA / name / "images", name=name)
+        photographs = DATA / SETS[name]
+        source = CsvSource(photographs, test_rows(name, out), photographs / "images", name=name)
         prepare(source, path, size=96)
         evaluate(model, path, "test", workers=0, out=folder, evidence=name == "ferplus")
     rows = list(csv.DictReader((folder / "per_image.csv").open(newline="")))
@@ -95,9 +97,9 @@ def measure(model: Path, name: str, out: Path) -> Measured:
 
 
 def test_rows(name: str, out: Path) -> Path:
-    """A table of the test faces: the test part of FER+, and all of a set that was never trained on."""
-    rows = list(csv.DictReader((DATA / name / "labels.csv").open(newline="")))
-    chosen = [row for row in rows if name != "ferplus" or row["split"] == "test"]
+    """A table of the faces that are looked at."""
+    rows = list(csv.DictReader((DATA / SETS[name] / "labels.csv").open(newline="")))
+    chosen = [row for row in rows if name.endswith("-all") or row["split"] == "test"]
     path = out / f"{name}.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
