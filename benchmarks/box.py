@@ -4,7 +4,7 @@
 
 Trains on FER+ votes, strongly augmented, nine tenths of the training part, in the `STAGES` below: first small
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
-`aucue`, then with rendered faces among the photographs, which are sharp, coloured, and show faint smiles,
+`aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
 fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
 each face with its mirror image, and its biases are set on the last tenth and on the training part of
 `london`: OUT/aucue-fer.safetensors. Nothing here looks at a test part; `benchmarks/box_figures.py` does that,
@@ -12,7 +12,6 @@ once. Everything resumes.
 """
 
 import argparse
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,11 +21,11 @@ import torch
 
 from aucue.classifiers import Classifier, load_model, save_model
 from aucue.classifiers.heads import WeightedGAP
-from aucue.data import CsvSource, PreparedSet, eval_transform, make_loader, open_prepared, prepare
+from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared, prepare
 from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
-from ferplus_set import DATA, Continued, prepared, prepared_with_rendered
+from ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
 """Of stages with the recipe: of 0, .25, .5, .75 and 1, the one that after the first stage gave the best
@@ -54,6 +53,7 @@ class Stage:
         recipe: Whether the recipe `aucue` guides, and frequencies are half compensated; or else the attention
             alone is aligned.
         rendered: Whether rendered faces are among the photographs.
+        stored: Side of the faces in the set with rendered ones.
     """
 
     size: int
@@ -61,6 +61,7 @@ class Stage:
     lr: float
     recipe: bool = True
     rendered: bool = True
+    stored: int = 72
 
     def settings(self, path: Path, out: Path) -> TrainConfig:
         """Settings of the training on a prepared set."""
@@ -85,7 +86,7 @@ STAGES = (
     Stage(48, 14, lr=3e-3, recipe=False, rendered=False),
     Stage(64, 18, lr=2e-3, rendered=False),
     Stage(64, 24, lr=2e-3),
-    Stage(80, 15, lr=1.5e-3),
+    Stage(80, 15, lr=1.5e-3, stored=96),
 )
 
 
@@ -131,23 +132,16 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     rare = -log_frequency(open_prepared(photographs))
     happiness = torch.tensor([float(name == "happiness") for name in classifier.classes])
     small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
-    shifts = {shift: figures(*small, shift * rare) for shift in SHIFTS}
-    print_figures("shift", shifts)
+    shifts = compensated(*small, rare)
     most = max(found["capped"] for found in shifts.values())
-    shift = max(
-        (s for s, found in shifts.items() if found["capped"] >= most - 0.005),
-        key=lambda s: shifts[s]["balanced_accuracy"],
-    )
+    shift = best(shifts, "balanced_accuracy", capped=most - 0.005)
     biases = {smile: shift * rare + smile * happiness for smile in SMILES}
     smiles = {
         smile: {**figures(*small, bias), "studio": figures(*large, bias)["accuracy"]}
         for smile, bias in biases.items()
     }
     print_figures("smile", smiles)
-    smile = max(
-        (s for s, found in smiles.items() if found["capped"] >= most - 0.01),
-        key=lambda s: smiles[s]["studio"],
-    )
+    smile = best(smiles, "studio", capped=most - 0.01)
     print(f"chosen: shift {shift}, smile {smile}")
     assert isinstance(classifier.head, WeightedGAP)
     with torch.no_grad():
@@ -184,17 +178,19 @@ def print_figures(what: str, found: Mapping[float, Mapping[str, float]]) -> None
         print(f"{what} {value:+.2f}: " + ", ".join(f"{name} {v:.3f}" for name, v in its.items()))
 
 
-def prepared_studio(out: Path) -> Path:
-    """The training part of `london`, faces found by our detector; its test part is not looked at."""
-    table, target = (out / "studio.csv").resolve(), out / "prepared-studio"
-    rows = list(csv.DictReader((DATA / "london" / "labels.csv").open(newline="")))
-    with table.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "label", "split"])
-        writer.writerows([row["file"], row["label"], "val"] for row in rows if row["split"] == "train")
-    source = CsvSource(DATA / "london", table, DATA / "london" / "images", name="studio")
-    prepare(source, target, size=96)
-    return target
+def compensated(
+    logits: torch.Tensor, labels: torch.Tensor, rare: torch.Tensor
+) -> dict[float, dict[str, float]]:
+    """Figures for every one of `SHIFTS` times the rarity (K,) of the classes, printed too."""
+    found = {shift: figures(logits, labels, shift * rare) for shift in SHIFTS}
+    print_figures("shift", found)
+    return found
+
+
+def best(found: Mapping[float, Mapping[str, float]], name: str, capped: float) -> float:
+    """Of the values that leave this capped accuracy at least, the one with the largest figure of a name."""
+    kept = [value for value, its in found.items() if its["capped"] >= capped]
+    return max(kept, key=lambda value: found[value][name])
 
 
 def log_frequency(faces: PreparedSet) -> torch.Tensor:
@@ -211,25 +207,26 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--stages", type=int, nargs="+", default=[1, 2, 3, 4], choices=[1, 2, 3, 4])
+    numbers = range(1, len(STAGES) + 1)
+    parser.add_argument("--stages", type=int, nargs="+", default=[*numbers], choices=numbers)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out: Path = arguments.out
     photographs = arguments.data or prepared(out)
-    trained = [out / f"stage-{number}" / "model.safetensors" for number, _ in enumerate(STAGES, start=1)]
+    trained = [out / f"stage-{number}" / "model.safetensors" for number in numbers]
     for number in arguments.stages:
         stage, model = STAGES[number - 1], trained[number - 1]
-        stored = 72 if stage.size <= 64 else 96
-        path = prepared_with_rendered(out, RENDERED, stored) if stage.rendered else photographs
+        path = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
         module = partial(
             Continuing, start=trained[number - 2] if number > 1 else None, photographs=photographs
         )
         fit(stage.settings(path, model.parent), progress=False, module=module)
         if number == 1:  # BALANCE is chosen by these
             faces = open_prepared(photographs)
-            small, rare = outputs(load_model(model)[0], faces), -log_frequency(faces)
-            print_figures("shift", {shift: figures(*small, shift * rare) for shift in SHIFTS})
-    finish(photographs, prepared_studio(out), trained[-1], out / "aucue-fer.safetensors")
+            compensated(*outputs(load_model(model)[0], faces), -log_frequency(faces))
+    studio = out / "prepared-studio"
+    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, size=96)
+    finish(photographs, studio, trained[-1], out / "aucue-fer.safetensors")
 
 
 if __name__ == "__main__":

@@ -23,17 +23,22 @@ from numpy.typing import NDArray
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import boxed_model, load_model
-from aucue.data import CsvSource, open_prepared, prepare
+from aucue.data import open_prepared, prepare
 from aucue.evaluation import Evaluation, evaluate
 from aucue.evaluation.evidence_measures import cards
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
 from evidence_tables import paste, table, with_interval
-from ferplus_set import DATA
+from ferplus_set import undetected
 
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
-SETS = {"ferplus": "ferplus", "london": "london", "london-all": "london", "sfhq": "sfhq"}
-"""Folder of photographs by name of a set; its test part, unless the name says all."""
+SETS = {
+    "ferplus": ("ferplus", "test"),
+    "london": ("london", "test"),
+    "london-all": ("london", None),
+    "sfhq": ("sfhq", "test"),
+}
+"""Folder of photographs and the part that is looked at (None: all), by name of a set."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,8 @@ def measure(model: Path, name: str, out: Path) -> Measured:
     folder, path = out / name, out / "sets" / name
     if not (folder / "evaluation.json").exists():
         out.mkdir(parents=True, exist_ok=True)
-        photographs = DATA / SETS[name]
-        source = CsvSource(photographs, test_rows(name, out), photographs / "images", name=name)
-        prepare(source, path, size=96)
+        folder_of_set, part = SETS[name]
+        prepare(undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, size=96)
         evaluate(model, path, "test", workers=0, out=folder, evidence=name == "ferplus")
     rows = list(csv.DictReader((folder / "per_image.csv").open(newline="")))
     return Measured(
@@ -94,18 +98,6 @@ def measure(model: Path, name: str, out: Path) -> Measured:
         np.array([row["prediction"] for row in rows]),
         open_prepared(path).dataset("test").landmarks_valid,
     )
-
-
-def test_rows(name: str, out: Path) -> Path:
-    """A table of the faces that are looked at."""
-    rows = list(csv.DictReader((DATA / SETS[name] / "labels.csv").open(newline="")))
-    chosen = [row for row in rows if name.endswith("-all") or row["split"] == "test"]
-    path = out / f"{name}.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "label", "split"])
-        writer.writerows([row["file"], row["label"], "test"] for row in chosen)
-    return path.resolve()
 
 
 def sets_table(sets: dict[str, Measured]) -> str:

@@ -127,6 +127,23 @@ class WithRendered:
         return replace(face, key=f"rendered/{face.key}", probabilities=certain, attributes={})
 
 
+def undetected(folder: str, part: str | None, table: Path, split: str) -> CsvSource:
+    """Photographs of `DATA` without landmarks, so that our own detector has to find the faces.
+
+    Args:
+        folder: Of a set.
+        part: Its part; None takes all.
+        table: Where their labels are written; its name is that of the source.
+        split: What the part becomes.
+    """
+    rows = list(csv.DictReader((DATA / folder / "labels.csv").open(newline="")))
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "split"])
+        writer.writerows([row["file"], row["label"], split] for row in rows if part in (None, row["split"]))
+    return CsvSource(DATA / folder, table.resolve(), DATA / folder / "images", name=table.stem)
+
+
 def _photographs(out: Path, soft: bool) -> CsvSource:
     folder = DATA / "ferplus"
     labels, landmarks = out / ("labels.csv" if soft else "labels-hard.csv"), out / "landmarks.csv"

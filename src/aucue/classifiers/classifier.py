@@ -232,11 +232,12 @@ class Classifier(nn.Module):
             InputError: the images have another shape.
         """
         normal = self._normalize(images)
-        if self.config["mirror"] and not self.training:
-            both = forward_features(self.backbone, torch.cat([normal, normal.flip(3)]))
-            final, *maps = (_unmirrored_mean(found) for found in (both[0], *both[1]))
-        else:
-            final, maps = forward_features(self.backbone, normal)
+        mirror = self.config["mirror"] and not self.training
+        if mirror:
+            normal = torch.cat([normal, normal.flip(3)])
+        final, maps = forward_features(self.backbone, normal)
+        if mirror:
+            final, *maps = map(_unmirrored_mean, (final, *maps))
         features = dict(
             zip(self.layers, maps, strict=False)
         )  # "final", if there is one, is not among the maps
