@@ -5,10 +5,10 @@
 Trains on FER+ votes, strongly augmented, nine tenths of the training part, in the `STAGES` below: first small
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
 `aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
-fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
-each face with its mirror image, and its biases are set on the last tenth and on the training part of
-`london`: OUT/aucue-fer.safetensors. Nothing here looks at a test part; `benchmarks/box_figures.py` does that,
-once. Everything resumes.
+fear and disgust, of which FER+ has few, then at 80 x 80 pixels, maps of 10 x 10, at last twice at 96 x 96,
+maps of 12 x 12, of which the weights are averaged. The network then averages each face with its mirror image,
+and its biases are set on the last tenth and on the training part of `london`: OUT/aucue-fer.safetensors.
+Nothing here looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
 """
 
 import argparse
@@ -18,13 +18,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import update_bn
 
 from aucue.classifiers import Classifier, load_model, save_model
 from aucue.classifiers.heads import WeightedGAP
-from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared, prepare
+from aucue.data import STRONG, FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared, prepare
 from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
+from aucue.training.module import Batch
+from faint_smiles import with_faint_smiles
 from ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
@@ -54,6 +57,8 @@ class Stage:
             alone is aligned.
         rendered: Whether rendered faces are among the photographs.
         stored: Side of the faces in the set with rendered ones.
+        seeds: Of trainings that go on from the same weights; theirs are averaged.
+        smiling: Share of the neutral faces that a warp makes smile faintly.
     """
 
     size: int
@@ -62,9 +67,11 @@ class Stage:
     recipe: bool = True
     rendered: bool = True
     stored: int = 72
+    seeds: tuple[int, ...] = (0,)
+    smiling: float = 0.0
 
-    def settings(self, path: Path, out: Path) -> TrainConfig:
-        """Settings of the training on a prepared set."""
+    def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
+        """Settings of the training of one seed on a prepared set."""
         config = TrainConfig(
             out=str(out),
             data=DataSettings(str(path), augment="strong", workers=0),
@@ -78,6 +85,7 @@ class Stage:
             optimizer=OptimizerSettings(lr=self.lr),
             epochs=self.epochs,
             select="last",  # the schedule ends there; 9 held-out faces of disgust could not choose
+            seed=seed,
         )
         return replace(with_recipe(config, "aucue"), balance=BALANCE) if self.recipe else config
 
@@ -87,29 +95,87 @@ STAGES = (
     Stage(64, 18, lr=2e-3, rendered=False),
     Stage(64, 24, lr=2e-3),
     Stage(80, 15, lr=1.5e-3, stored=96),
+    Stage(96, 11, lr=1e-3, stored=112, seeds=(0, 1)),
+    Stage(96, 6, lr=7e-4, stored=112, seeds=(0, 1), smiling=0.3),
 )
 
 
 class Continuing(Continued):
-    """Compensates the frequencies of the photographs alone, where rendered faces are among them.
+    """Compensates the frequencies of the photographs alone, and lets neutral faces smile.
 
     Args:
         classifier: The network.
         config: Its settings.
         start: Model file whose weights it starts from; None starts at random.
         photographs: Prepared set of the photographs alone.
+        smiling: Share of the neutral faces that smile faintly instead.
     """
 
     def __init__(
-        self, classifier: Classifier, config: TrainConfig, start: Path | None, photographs: Path
+        self,
+        classifier: Classifier,
+        config: TrainConfig,
+        start: Path | None,
+        photographs: Path,
+        smiling: float,
     ) -> None:
         super().__init__(classifier, config, start)
-        self.photographs = photographs
+        self.photographs, self.smiling = photographs, smiling
 
     def on_fit_start(self) -> None:
         """Rendered faces are as frequent as we chose: that says nothing of photographs to come."""
         if self.config.balance:
             self.log_frequency = self.config.balance * log_frequency(open_prepared(self.photographs))
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Some neutral faces smile, then all are augmented."""
+        if self.smiling and self.trainer.training:
+            neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
+            batch = with_faint_smiles(batch, neutral, happiness, self.smiling)
+        return super().on_after_batch_transfer(batch, dataloader_idx)
+
+
+def train(stage: Stage, faces: Path, model: Path, start: Path | None, photographs: Path) -> None:
+    """Train one stage for each of its seeds, then average the weights.
+
+    Args:
+        stage: What is trained.
+        faces: Prepared set.
+        model: Model file to write; beside it lie the trainings.
+        start: Model file to start from; None starts at random.
+        photographs: Prepared set of the photographs alone.
+    """
+    module = partial(Continuing, start=start, photographs=photographs, smiling=stage.smiling)
+    several = len(stage.seeds) > 1
+    folders = [model.parent / f"seed-{seed}" if several else model.parent for seed in stage.seeds]
+    trained = [
+        fit(stage.settings(faces, folder, seed), progress=False, module=module)
+        for folder, seed in zip(folders, stage.seeds, strict=True)
+    ]
+    if several and not model.exists():
+        average(trained, open_prepared(faces).dataset("train"), model)
+
+
+def average(trained: list[Path], faces: FaceDataset, out: Path) -> None:
+    """Average weights of trainings that went on from the same ones (Wortsman et al., ICML 2022).
+
+    Means and variances of the batch normalisation belong to no average: they are taken anew.
+
+    Args:
+        trained: Model files.
+        faces: Training faces.
+        out: Model file to write.
+    """
+    torch.manual_seed(0)
+    loaded = [load_model(path) for path in trained]
+    classifier, info = loaded[0]
+    weights = [dict(each.named_parameters()) for each, _ in loaded]
+    with torch.no_grad():
+        for name, weight in classifier.named_parameters():
+            weight.copy_(torch.stack([each[name] for each in weights]).mean(0))
+    batches = make_loader(faces, 64, shuffle=True, workers=0)
+    update_bn((STRONG(batch, classifier.input_size)["image"] for batch in batches), classifier)
+    save_model(out, classifier, info)
 
 
 def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
@@ -216,14 +282,11 @@ def main() -> None:
     trained = [out / f"stage-{number}" / "model.safetensors" for number in numbers]
     for number in arguments.stages:
         stage, model = STAGES[number - 1], trained[number - 1]
-        path = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
-        module = partial(
-            Continuing, start=trained[number - 2] if number > 1 else None, photographs=photographs
-        )
-        fit(stage.settings(path, model.parent), progress=False, module=module)
+        faces = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
+        train(stage, faces, model, trained[number - 2] if number > 1 else None, photographs)
         if number == 1:  # BALANCE is chosen by these
-            faces = open_prepared(photographs)
-            compensated(*outputs(load_model(model)[0], faces), -log_frequency(faces))
+            held = open_prepared(photographs)
+            compensated(*outputs(load_model(model)[0], held), -log_frequency(held))
     studio = out / "prepared-studio"
     prepare(undetected("london", "train", out / "studio.csv", "val"), studio, size=96)
     finish(photographs, studio, trained[-1], out / "aucue-fer.safetensors")
