@@ -27,7 +27,7 @@ from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
 from aucue.training.module import Batch
-from faint_smiles import with_faint_smiles
+from faint_expressions import with_faint_expressions
 from ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
@@ -58,7 +58,8 @@ class Stage:
         rendered: Whether rendered faces are among the photographs.
         stored: Side of the faces in the set with rendered ones.
         seeds: Of trainings that go on from the same weights; theirs are averaged.
-        smiling: Share of the neutral faces that a warp makes smile faintly.
+        faint: Expressions that a warp makes some neutral faces show; a name twice is twice as frequent.
+        faint_share: Share of the neutral faces that show one.
     """
 
     size: int
@@ -68,7 +69,8 @@ class Stage:
     rendered: bool = True
     stored: int = 72
     seeds: tuple[int, ...] = (0,)
-    smiling: float = 0.0
+    faint: tuple[str, ...] = ()
+    faint_share: float = 0.3
 
     def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training of one seed on a prepared set."""
@@ -96,19 +98,28 @@ STAGES = (
     Stage(64, 24, lr=2e-3),
     Stage(80, 15, lr=1.5e-3, stored=96),
     Stage(96, 11, lr=1e-3, stored=112, seeds=(0, 1)),
-    Stage(96, 6, lr=7e-4, stored=112, seeds=(0, 1), smiling=0.3),
+    Stage(96, 6, lr=7e-4, stored=112, seeds=(0, 1), faint=("happiness",)),
+    Stage(
+        96,
+        5,
+        lr=5e-4,
+        stored=112,
+        seeds=(0, 1),
+        faint=("happiness", "happiness", "sadness", "anger"),
+        faint_share=0.4,
+    ),
 )
 
 
 class Continuing(Continued):
-    """Compensates the frequencies of the photographs alone, and lets neutral faces smile.
+    """Compensates the frequencies of the photographs alone, and lets neutral faces show a little.
 
     Args:
         classifier: The network.
         config: Its settings.
         start: Model file whose weights it starts from; None starts at random.
         photographs: Prepared set of the photographs alone.
-        smiling: Share of the neutral faces that smile faintly instead.
+        stage: What is trained.
     """
 
     def __init__(
@@ -117,10 +128,10 @@ class Continuing(Continued):
         config: TrainConfig,
         start: Path | None,
         photographs: Path,
-        smiling: float,
+        stage: Stage,
     ) -> None:
         super().__init__(classifier, config, start)
-        self.photographs, self.smiling = photographs, smiling
+        self.photographs, self.stage = photographs, stage
 
     def on_fit_start(self) -> None:
         """Rendered faces are as frequent as we chose: that says nothing of photographs to come."""
@@ -128,10 +139,11 @@ class Continuing(Continued):
             self.log_frequency = self.config.balance * log_frequency(open_prepared(self.photographs))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Some neutral faces smile, then all are augmented."""
-        if self.smiling and self.trainer.training:
-            neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
-            batch = with_faint_smiles(batch, neutral, happiness, self.smiling)
+        """Some neutral faces show a faint expression, then all are augmented."""
+        if self.stage.faint and self.trainer.training:
+            batch = with_faint_expressions(
+                batch, self.classifier.classes, self.stage.faint, self.stage.faint_share
+            )
         return super().on_after_batch_transfer(batch, dataloader_idx)
 
 
@@ -145,7 +157,7 @@ def train(stage: Stage, faces: Path, model: Path, start: Path | None, photograph
         start: Model file to start from; None starts at random.
         photographs: Prepared set of the photographs alone.
     """
-    module = partial(Continuing, start=start, photographs=photographs, smiling=stage.smiling)
+    module = partial(Continuing, start=start, photographs=photographs, stage=stage)
     several = len(stage.seeds) > 1
     folders = [model.parent / f"seed-{seed}" if several else model.parent for seed in stage.seeds]
     trained = [
