@@ -5,10 +5,10 @@
 Trains on FER+ votes, strongly augmented, nine tenths of the training part, in the `STAGES` below: first small
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
 `aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
-fear and disgust, of which FER+ has few, then at 80 x 80 pixels, maps of 10 x 10, at last twice at 96 x 96,
-maps of 12 x 12, of which the weights are averaged. The network then averages each face with its mirror image,
-and its biases are set on the last tenth and on the training part of `london`: OUT/aucue-fer.safetensors.
-Nothing here looks at a test part; `benchmarks/box_figures.py` does that, once. Everything resumes.
+fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
+each face with its mirror image, and its biases are set on the last tenth and on the training part of
+`london`: OUT/aucue-fer.safetensors. Nothing here looks at a test part; `benchmarks/box_figures.py` does that,
+once. Everything resumes.
 """
 
 import argparse
@@ -18,16 +18,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import update_bn
 
-from aucue.classifiers import Classifier, load_model, save_model
+from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
 from aucue.classifiers.heads import WeightedGAP
-from aucue.data import STRONG, FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared, prepare
+from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared, prepare
 from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
-from aucue.training.module import Batch
-from faint_expressions import with_faint_expressions
 from ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
@@ -45,6 +42,10 @@ SMILES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Preferences for happiness (logits) that are tried on held-out faces."""
 
 
+Outputs = tuple[torch.Tensor, torch.Tensor]
+"""Logits (N, K) and labels (N,)."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A training that goes on from the weights of the one before.
@@ -57,9 +58,6 @@ class Stage:
             alone is aligned.
         rendered: Whether rendered faces are among the photographs.
         stored: Side of the faces in the set with rendered ones.
-        seeds: Of trainings that go on from the same weights; theirs are averaged.
-        faint: Expressions that a warp makes some neutral faces show; a name twice is twice as frequent.
-        faint_share: Share of the neutral faces that show one.
     """
 
     size: int
@@ -68,12 +66,9 @@ class Stage:
     recipe: bool = True
     rendered: bool = True
     stored: int = 72
-    seeds: tuple[int, ...] = (0,)
-    faint: tuple[str, ...] = ()
-    faint_share: float = 0.3
 
-    def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
-        """Settings of the training of one seed on a prepared set."""
+    def settings(self, path: Path, out: Path) -> TrainConfig:
+        """Settings of the training on a prepared set."""
         config = TrainConfig(
             out=str(out),
             data=DataSettings(str(path), augment="strong", workers=0),
@@ -87,7 +82,6 @@ class Stage:
             optimizer=OptimizerSettings(lr=self.lr),
             epochs=self.epochs,
             select="last",  # the schedule ends there; 9 held-out faces of disgust could not choose
-            seed=seed,
         )
         return replace(with_recipe(config, "aucue"), balance=BALANCE) if self.recipe else config
 
@@ -97,106 +91,80 @@ STAGES = (
     Stage(64, 18, lr=2e-3, rendered=False),
     Stage(64, 24, lr=2e-3),
     Stage(80, 15, lr=1.5e-3, stored=96),
-    Stage(96, 11, lr=1e-3, stored=112, seeds=(0, 1)),
-    Stage(96, 6, lr=7e-4, stored=112, seeds=(0, 1), faint=("happiness",)),
-    Stage(
-        96,
-        5,
-        lr=5e-4,
-        stored=112,
-        seeds=(0, 1),
-        faint=("happiness", "happiness", "sadness", "anger"),
-        faint_share=0.4,
-    ),
 )
 
 
 class Continuing(Continued):
-    """Compensates the frequencies of the photographs alone, and lets neutral faces show a little.
+    """Compensates the frequencies of the photographs alone, where rendered faces are among them.
 
     Args:
         classifier: The network.
         config: Its settings.
         start: Model file whose weights it starts from; None starts at random.
         photographs: Prepared set of the photographs alone.
-        stage: What is trained.
     """
 
     def __init__(
-        self,
-        classifier: Classifier,
-        config: TrainConfig,
-        start: Path | None,
-        photographs: Path,
-        stage: Stage,
+        self, classifier: Classifier, config: TrainConfig, start: Path | None, photographs: Path
     ) -> None:
         super().__init__(classifier, config, start)
-        self.photographs, self.stage = photographs, stage
+        self.photographs = photographs
 
     def on_fit_start(self) -> None:
         """Rendered faces are as frequent as we chose: that says nothing of photographs to come."""
         if self.config.balance:
             self.log_frequency = self.config.balance * log_frequency(open_prepared(self.photographs))
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Some neutral faces show a faint expression, then all are augmented."""
-        if self.stage.faint and self.trainer.training:
-            batch = with_faint_expressions(
-                batch, self.classifier.classes, self.stage.faint, self.stage.faint_share
-            )
-        return super().on_after_batch_transfer(batch, dataloader_idx)
 
+@dataclass(frozen=True)
+class Choice:
+    """The biases that held-out faces chose, and what else was tried.
 
-def train(stage: Stage, faces: Path, model: Path, start: Path | None, photographs: Path) -> None:
-    """Train one stage for each of its seeds, then average the weights.
-
-    Args:
-        stage: What is trained.
-        faces: Prepared set.
-        model: Model file to write; beside it lie the trainings.
-        start: Model file to start from; None starts at random.
-        photographs: Prepared set of the photographs alone.
+    Attributes:
+        shifts: Figures for every one of `SHIFTS`.
+        smiles: Figures for every one of `SMILES` beside the chosen shift, and `studio`: the accuracy there.
+        shift: The chosen one.
+        smile: The chosen one.
+        bias: What the logits get (K,).
     """
-    module = partial(Continuing, start=start, photographs=photographs, stage=stage)
-    several = len(stage.seeds) > 1
-    folders = [model.parent / f"seed-{seed}" if several else model.parent for seed in stage.seeds]
-    trained = [
-        fit(stage.settings(faces, folder, seed), progress=False, module=module)
-        for folder, seed in zip(folders, stage.seeds, strict=True)
-    ]
-    if several and not model.exists():
-        average(trained, open_prepared(faces).dataset("train"), model)
+
+    shifts: Mapping[float, Mapping[str, float]]
+    smiles: Mapping[float, Mapping[str, float]]
+    shift: float
+    smile: float
+    bias: torch.Tensor
 
 
-def average(trained: list[Path], faces: FaceDataset, out: Path) -> None:
-    """Average weights of trainings that went on from the same ones (Wortsman et al., ICML 2022).
-
-    Means and variances of the batch normalisation belong to no average: they are taken anew.
-
-    Args:
-        trained: Model files.
-        faces: Training faces.
-        out: Model file to write.
-    """
-    torch.manual_seed(0)
-    loaded = [load_model(path) for path in trained]
-    classifier, info = loaded[0]
-    weights = [dict(each.named_parameters()) for each, _ in loaded]
-    with torch.no_grad():
-        for name, weight in classifier.named_parameters():
-            weight.copy_(torch.stack([each[name] for each in weights]).mean(0))
-    batches = make_loader(faces, 64, shuffle=True, workers=0)
-    update_bn((STRONG(batch, classifier.input_size)["image"] for batch in batches), classifier)
-    save_model(out, classifier, info)
-
-
-def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
-    """Average face and mirror image, and set the head's biases on held-out faces.
+def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int) -> Choice:
+    """Choose the head's biases on held-out faces.
 
     One of `SHIFTS` times the log frequency of each class is taken away, for the best mean recall that costs
     at most half a point of capped accuracy. Faint smiles on large photographs look neutral to a network that
-    has seen small ones: happiness then gets the one of `SMILES` that finds most on `studio` and costs at most
+    has seen small ones: happiness then gets the one of `SMILES` that finds most of them and costs at most
     half a point more.
+
+    Args:
+        small: Logits and labels of photographs as in training.
+        large: Those of neutral and smiling faces on large photographs.
+        rare: Rarity of the classes (K,).
+        happiness: Its class.
+    """
+    shifts = compensated(small, rare)
+    most = max(found["capped"] for found in shifts.values())
+    shift = best(shifts, "balanced_accuracy", capped=most - 0.005)
+    smiling = torch.zeros_like(rare)
+    smiling[happiness] = 1
+    biases = {smile: shift * rare + smile * smiling for smile in SMILES}
+    smiles = {
+        smile: {**figures(*small, bias), "studio": figures(*large, bias)["accuracy"]}
+        for smile, bias in biases.items()
+    }
+    smile = best(smiles, "studio", capped=most - 0.01)
+    return Choice(shifts, smiles, shift, smile, biases[smile])
+
+
+def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
+    """Average face and mirror image, and set the head's biases on held-out faces, see `choose`.
 
     Args:
         photographs: Prepared set, of which the held-out faces count.
@@ -204,32 +172,32 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
         trained: Model file.
         out: Model file to write.
     """
+    classifier, info = mirroring(trained)
+    small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
+    rare = -log_frequency(open_prepared(photographs))
+    choice = choose(small, large, rare, classifier.classes.index("happiness"))
+    print_figures("shift", choice.shifts)
+    print_figures("smile", choice.smiles)
+    print(f"chosen: shift {choice.shift}, smile {choice.smile}")
+    assert isinstance(classifier.head, WeightedGAP)
+    with torch.no_grad():
+        classifier.head.fc.bias.add_(choice.bias)
+    held_out = {**choice.smiles[choice.smile], "shift": choice.shift, "smile": choice.smile}
+    save_model(
+        out, classifier, without_folders(replace(info, metrics={"held_out": held_out})), overwrite=True
+    )
+
+
+def mirroring(trained: Path) -> tuple[Classifier, ModelInfo]:
+    """The network of a model file, made to average face and mirror image."""
     plain, info = load_model(trained)
     classifier = Classifier(**{**plain.config, "mirror": True}).eval()
     classifier.load_state_dict(plain.state_dict())
-    rare = -log_frequency(open_prepared(photographs))
-    happiness = torch.tensor([float(name == "happiness") for name in classifier.classes])
-    small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
-    shifts = compensated(*small, rare)
-    most = max(found["capped"] for found in shifts.values())
-    shift = best(shifts, "balanced_accuracy", capped=most - 0.005)
-    biases = {smile: shift * rare + smile * happiness for smile in SMILES}
-    smiles = {
-        smile: {**figures(*small, bias), "studio": figures(*large, bias)["accuracy"]}
-        for smile, bias in biases.items()
-    }
-    print_figures("smile", smiles)
-    smile = best(smiles, "studio", capped=most - 0.01)
-    print(f"chosen: shift {shift}, smile {smile}")
-    assert isinstance(classifier.head, WeightedGAP)
-    with torch.no_grad():
-        classifier.head.fc.bias.add_(biases[smile])
-    metrics = {"held_out": {**smiles[smile], "shift": shift, "smile": smile}}
-    save_model(out, classifier, without_folders(replace(info, metrics=metrics)), overwrite=True)
+    return classifier, info
 
 
 @torch.inference_mode()
-def outputs(classifier: Classifier, faces: PreparedSet) -> tuple[torch.Tensor, torch.Tensor]:
+def outputs(classifier: Classifier, faces: PreparedSet) -> Outputs:
     """Logits (N, K) and labels (N,) of the held-out faces."""
     held_out = make_loader(faces.dataset("val", eval_transform(classifier.input_size)), 64, workers=0)
     batches = [(classifier(batch["image"]).logits, batch["label"]) for batch in held_out]
@@ -256,19 +224,22 @@ def print_figures(what: str, found: Mapping[float, Mapping[str, float]]) -> None
         print(f"{what} {value:+.2f}: " + ", ".join(f"{name} {v:.3f}" for name, v in its.items()))
 
 
-def compensated(
-    logits: torch.Tensor, labels: torch.Tensor, rare: torch.Tensor
-) -> dict[float, dict[str, float]]:
-    """Figures for every one of `SHIFTS` times the rarity (K,) of the classes, printed too."""
-    found = {shift: figures(logits, labels, shift * rare) for shift in SHIFTS}
-    print_figures("shift", found)
-    return found
+def compensated(small: Outputs, rare: torch.Tensor) -> dict[float, dict[str, float]]:
+    """Figures for every one of `SHIFTS` times the rarity (K,) of the classes."""
+    return {shift: figures(*small, shift * rare) for shift in SHIFTS}
 
 
 def best(found: Mapping[float, Mapping[str, float]], name: str, capped: float) -> float:
     """Of the values that leave this capped accuracy at least, the one with the largest figure of a name."""
     kept = [value for value, its in found.items() if its["capped"] >= capped]
     return max(kept, key=lambda value: found[value][name])
+
+
+def studio_faces(out: Path) -> Path:
+    """The training part of `london`, its faces found by dlib, as a validation part; made once."""
+    studio = out / "prepared-studio"
+    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, size=96)
+    return studio
 
 
 def log_frequency(faces: PreparedSet) -> torch.Tensor:
@@ -294,13 +265,16 @@ def main() -> None:
     trained = [out / f"stage-{number}" / "model.safetensors" for number in numbers]
     for number in arguments.stages:
         stage, model = STAGES[number - 1], trained[number - 1]
-        faces = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
-        train(stage, faces, model, trained[number - 2] if number > 1 else None, photographs)
+        path = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
+        module = partial(
+            Continuing, start=trained[number - 2] if number > 1 else None, photographs=photographs
+        )
+        fit(stage.settings(path, model.parent), progress=False, module=module)
         if number == 1:  # BALANCE is chosen by these
-            held = open_prepared(photographs)
-            compensated(*outputs(load_model(model)[0], held), -log_frequency(held))
-    studio = out / "prepared-studio"
-    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, size=96)
+            faces = open_prepared(photographs)
+            small = outputs(load_model(model)[0], faces)
+            print_figures("shift", compensated(small, -log_frequency(faces)))
+    studio = studio_faces(out)
     finish(photographs, studio, trained[-1], out / "aucue-fer.safetensors")
 
 

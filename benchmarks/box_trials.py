@@ -1,0 +1,229 @@
+"""What else was tried for the model in the box: larger inputs, averaged weights, faint smiles made by a warp.
+
+    python benchmarks/box_trials.py --out runs/box [--only NAME ...]
+
+needs OUT/stage-4 of `box.py`, from which `TRIALS` go on. Every network is then measured on held-out faces
+alone, as `box.py` does it: FER+'s last tenth, and the training part of `london`. OUT/trials/figures.md holds
+the table. Everything resumes.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch.optim.swa_utils import update_bn
+from torchmetrics.functional.classification import binary_auroc
+
+from aucue.classifiers import load_model, save_model
+from aucue.data import STRONG, FaceDataset, make_loader, open_prepared
+from aucue.training import fit
+from aucue.training.module import Batch
+from box import (
+    RENDERED,
+    Continuing,
+    Outputs,
+    Stage,
+    choose,
+    figures,
+    log_frequency,
+    mirroring,
+    outputs,
+    studio_faces,
+)
+from evidence_tables import table
+from faint_smiles import with_faint_smiles
+from ferplus_set import prepared, prepared_with_rendered
+
+BOX = "stage-4"
+"""The last stage of `box.py`: what is in the box, but for its biases."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Trainings that go on from one network; with several seeds, their weights are averaged.
+
+    Attributes:
+        start: Name of the network it goes on from.
+        stage: How it is trained.
+        seeds: One training each.
+        smiling: Share of the neutral faces that a warp makes smile.
+    """
+
+    start: str
+    stage: Stage
+    seeds: tuple[int, ...] = (0,)
+    smiling: float = 0.0
+
+
+TRIALS = {
+    "larger": Trial(BOX, Stage(96, 11, lr=1e-3, stored=112), (0, 1)),
+    "larger-smiles": Trial("larger", Stage(96, 6, lr=7e-4, stored=112), (0, 1), smiling=0.3),
+    "longer": Trial(BOX, Stage(80, 5, lr=5e-4, stored=96)),
+    "smiles": Trial(BOX, Stage(80, 5, lr=5e-4, stored=96), smiling=0.2),
+}
+
+
+class Smiling(Continuing):
+    """Lets some neutral faces smile faintly, see `with_faint_smiles`.
+
+    Args:
+        *arguments: Of `Continuing`.
+        share: Of the neutral faces.
+        **others: Of `Continuing`.
+    """
+
+    def __init__(self, *arguments, share: float, **others) -> None:
+        super().__init__(*arguments, **others)
+        self.share = share
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Some neutral faces smile, then all are augmented."""
+        if self.share and self.trainer.training:
+            neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
+            batch = with_faint_smiles(batch, neutral, happiness, self.share)
+        return super().on_after_batch_transfer(batch, dataloader_idx)
+
+
+def train(trial: Trial, start: Path, out: Path, photographs: Path) -> dict[str, Path]:
+    """Train for all seeds and average.
+
+    Args:
+        trial: What is trained.
+        start: Model file to start from.
+        out: Folder of the trial.
+        photographs: Prepared set of the photographs alone.
+
+    Returns:
+        Model files by the end of their name: one per seed, and the average if there are several.
+    """
+    faces = prepared_with_rendered(out.parents[1], RENDERED, trial.stage.stored)
+    module = partial(Smiling, start=start, photographs=photographs, share=trial.smiling)
+    models = {}
+    for seed in trial.seeds:
+        config = replace(trial.stage.settings(faces, out / f"seed-{seed}"), seed=seed)
+        models[f", seed {seed}"] = fit(config, progress=False, module=module)
+    averaged = out / "model.safetensors"
+    if not averaged.exists():
+        average([*models.values()], open_prepared(faces).dataset("train"), averaged)
+    return {**models, ", averaged": averaged} if len(models) > 1 else models
+
+
+def average(trained: Sequence[Path], faces: FaceDataset, out: Path) -> None:
+    """Average weights of trainings that went on from the same ones (Wortsman et al., ICML 2022).
+
+    Means and variances of the batch normalisation belong to no average: they are taken anew.
+
+    Args:
+        trained: Model files.
+        faces: Training faces.
+        out: Model file to write.
+    """
+    torch.manual_seed(0)
+    loaded = [load_model(path) for path in trained]
+    classifier, info = loaded[0]
+    weights = [dict(each.named_parameters()) for each, _ in loaded]
+    if len(trained) > 1:
+        with torch.no_grad():
+            for name, weight in classifier.named_parameters():
+                weight.copy_(torch.stack([each[name] for each in weights]).mean(0))
+        batches = make_loader(faces, 64, shuffle=True, workers=0)
+        update_bn((STRONG(batch, classifier.input_size)["image"] for batch in batches), classifier)
+    save_model(out, classifier, info)
+
+
+def row(name: str, small: Outputs, large: Outputs, rare: torch.Tensor, classes: Sequence[str]) -> list[str]:
+    """Figures of a network: without biases; with those of `choose`; and crossed.
+
+    Crossed: the biases are chosen on one half of the held-out faces and measured on the other, mean of four
+    random divisions, both ways. The other figures flatter, since the faces that chose are those that measure.
+    """
+    neutral, happiness = (classes.index(label) for label in ("neutral", "happiness"))
+    score = large[0][:, happiness] - large[0][:, neutral]
+    smiles = (large[1] == happiness).long()
+    choice = choose(small, large, rare, happiness)
+    crossed = torch.tensor([*_crossed(small, large, rare, happiness)]).mean(0)
+    return [
+        name,
+        f"{figures(*small, torch.zeros_like(rare))['capped']:.3f}",
+        f"{float(binary_auroc(score, smiles)):.3f}",
+        f"{max(float(((score > cut) == smiles).float().mean()) for cut in score):.3f}",
+        " / ".join(f"{value:.3f}" for value in _three(small, large, choice.bias)),
+        " / ".join(f"{value:.3f}" for value in crossed.tolist()),
+    ]
+
+
+def _three(small: Outputs, large: Outputs, bias: torch.Tensor) -> tuple[float, float, float]:
+    """Capped accuracy and mean recall on FER+, accuracy on `london`."""
+    found = figures(*small, bias)
+    return found["capped"], found["balanced_accuracy"], figures(*large, bias)["accuracy"]
+
+
+def _crossed(
+    small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int
+) -> Iterator[tuple[float, float, float]]:
+    for seed in range(4):
+        generator = torch.Generator().manual_seed(seed)
+        first = [_halves(labels, generator) for _, labels in (small, large)]
+        for halves in (first, [~half for half in first]):
+            chosen = [
+                (part[0][half], part[1][half]) for part, half in zip((small, large), halves, strict=True)
+            ]
+            others = [
+                (part[0][~half], part[1][~half]) for part, half in zip((small, large), halves, strict=True)
+            ]
+            yield _three(*others, choose(*chosen, rare, happiness).bias)
+
+
+def _halves(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Which faces (N,) are in the first half, class by class."""
+    first = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        places = (labels == label).nonzero()[:, 0]
+        order = torch.randperm(len(places), generator=generator)
+        first[places[order[: len(places) // 2]]] = True
+    return first
+
+
+def main() -> None:
+    """Train all trials, tabulate."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/box"))
+    parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
+    parser.add_argument("--only", nargs="+", default=[*TRIALS], choices=TRIALS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    photographs, studio = arguments.data or prepared(out), studio_faces(out)
+    models = {"in the box": out / BOX / "model.safetensors"}
+    for name in arguments.only:
+        trial = TRIALS[name]
+        start = out / BOX if trial.start == BOX else out / "trials" / trial.start
+        found = train(trial, start / "model.safetensors", out / "trials" / name, photographs)
+        models |= {name + end: path for end, path in found.items()}
+    rare = -log_frequency(open_prepared(photographs))
+    rows, together = [], []
+    for name, path in models.items():
+        classifier, _ = mirroring(path)
+        small, large = (outputs(classifier, open_prepared(faces)) for faces in (photographs, studio))
+        rows.append(row(name, small, large, rare, classifier.classes))
+        together.append((small, large))
+    if len(models) > 1:
+        merged = [
+            (torch.stack([pair[k][0].log_softmax(1) for pair in together]).mean(0), together[0][k][1])
+            for k in range(2)
+        ]
+        rows.append(row("all of them, probabilities averaged", *merged, rare, classifier.classes))
+    heads = ["network", "FER+", "AUC", "best cut", "with biases", "crossed"]
+    text = table(heads, rows)
+    (out / "trials").mkdir(exist_ok=True)
+    (out / "trials" / "figures.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
