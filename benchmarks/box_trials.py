@@ -1,10 +1,10 @@
 """What else was tried for the model in the box: larger inputs, averaged weights, faint smiles made by a warp.
 
-    python benchmarks/box_trials.py --out runs/box [--only NAME ...]
+    python benchmarks/box_trials.py --out runs/box [--only NAME ...] [--docs]
 
 needs OUT/stage-4 of `box.py`, from which `TRIALS` go on. Every network is then measured on held-out faces
 alone, as `box.py` does it: FER+'s last tenth, and the training part of `london`. OUT/trials/figures.md holds
-the table. Everything resumes.
+the table, --docs brings it to docs/recipe.md. Everything resumes.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import update_bn
-from torchmetrics.functional.classification import binary_auroc
 
 from aucue.classifiers import load_model, save_model
 from aucue.data import STRONG, FaceDataset, make_loader, open_prepared
@@ -33,9 +33,11 @@ from box import (
     outputs,
     studio_faces,
 )
-from evidence_tables import table
+from evidence_tables import paste, table
 from faint_smiles import with_faint_smiles
 from ferplus_set import prepared, prepared_with_rendered
+
+PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 
 BOX = "stage-4"
 """The last stage of `box.py`: what is in the box, but for its biases."""
@@ -138,7 +140,7 @@ def row(name: str, small: Outputs, large: Outputs, rare: torch.Tensor, classes: 
     """Figures of a network: without biases; with those of `choose`; and crossed.
 
     Crossed: the biases are chosen on one half of the held-out faces and measured on the other, mean of four
-    random divisions, both ways. The other figures flatter, since the faces that chose are those that measure.
+    random divisions, both ways. Those with biases flatter: the faces that chose are those that measure.
     """
     neutral, happiness = (classes.index(label) for label in ("neutral", "happiness"))
     score = large[0][:, happiness] - large[0][:, neutral]
@@ -148,7 +150,7 @@ def row(name: str, small: Outputs, large: Outputs, rare: torch.Tensor, classes: 
     return [
         name,
         f"{figures(*small, torch.zeros_like(rare))['capped']:.3f}",
-        f"{float(binary_auroc(score, smiles)):.3f}",
+        f"{roc_auc_score(smiles, score):.3f}",
         f"{max(float(((score > cut) == smiles).float().mean()) for cut in score):.3f}",
         " / ".join(f"{value:.3f}" for value in _three(small, large, choice.bias)),
         " / ".join(f"{value:.3f}" for value in crossed.tolist()),
@@ -167,14 +169,15 @@ def _crossed(
     for seed in range(4):
         generator = torch.Generator().manual_seed(seed)
         first = [_halves(labels, generator) for _, labels in (small, large)]
-        for halves in (first, [~half for half in first]):
-            chosen = [
-                (part[0][half], part[1][half]) for part, half in zip((small, large), halves, strict=True)
-            ]
-            others = [
-                (part[0][~half], part[1][~half]) for part, half in zip((small, large), halves, strict=True)
-            ]
-            yield _three(*others, choose(*chosen, rare, happiness).bias)
+        second = [~half for half in first]
+        for here, there in ((first, second), (second, first)):
+            chosen = choose(_part(small, here[0]), _part(large, here[1]), rare, happiness)
+            yield _three(_part(small, there[0]), _part(large, there[1]), chosen.bias)
+
+
+def _part(faces: Outputs, kept: torch.Tensor) -> Outputs:
+    logits, labels = faces
+    return logits[kept], labels[kept]
 
 
 def _halves(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -187,6 +190,11 @@ def _halves(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return first
 
 
+def together(several: Sequence[Outputs]) -> Outputs:
+    """What networks say together: the mean of their log probabilities."""
+    return torch.stack([logits.log_softmax(1) for logits, _ in several]).mean(0), several[0][1]
+
+
 def main() -> None:
     """Train all trials, tabulate."""
     parser = argparse.ArgumentParser(
@@ -195,6 +203,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
     parser.add_argument("--only", nargs="+", default=[*TRIALS], choices=TRIALS)
+    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out: Path = arguments.out
@@ -206,23 +215,21 @@ def main() -> None:
         found = train(trial, start / "model.safetensors", out / "trials" / name, photographs)
         models |= {name + end: path for end, path in found.items()}
     rare = -log_frequency(open_prepared(photographs))
-    rows, together = [], []
+    rows, smalls, larges = [], [], []
+    classes = open_prepared(photographs).classes
     for name, path in models.items():
         classifier, _ = mirroring(path)
-        small, large = (outputs(classifier, open_prepared(faces)) for faces in (photographs, studio))
-        rows.append(row(name, small, large, rare, classifier.classes))
-        together.append((small, large))
-    if len(models) > 1:
-        merged = [
-            (torch.stack([pair[k][0].log_softmax(1) for pair in together]).mean(0), together[0][k][1])
-            for k in range(2)
-        ]
-        rows.append(row("all of them, probabilities averaged", *merged, rare, classifier.classes))
+        smalls.append(outputs(classifier, open_prepared(photographs)))
+        larges.append(outputs(classifier, open_prepared(studio)))
+        rows.append(row(name, smalls[-1], larges[-1], rare, classes))
+    rows.append(row("all of these together", together(smalls), together(larges), rare, classes))
     heads = ["network", "FER+", "AUC", "best cut", "with biases", "crossed"]
     text = table(heads, rows)
     (out / "trials").mkdir(exist_ok=True)
     (out / "trials" / "figures.md").write_text(text + "\n", encoding="utf-8")
     print(text)
+    if arguments.docs:
+        paste(PAGE, {"box-trials": f"<!-- box-trials -->\n{text}\n<!-- /box-trials -->"})
 
 
 if __name__ == "__main__":
