@@ -135,7 +135,7 @@ class Choice:
     bias: torch.Tensor
 
 
-def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int) -> Choice:
+def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int, cap: int = CAP) -> Choice:
     """Choose the head's biases on held-out faces.
 
     One of `SHIFTS` times the log frequency of each class is taken away, for the best mean recall that costs
@@ -148,15 +148,16 @@ def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int) -
         large: Those of neutral and smiling faces on large photographs.
         rare: Rarity of the classes (K,).
         happiness: Its class.
+        cap: As in `figures`.
     """
-    shifts = compensated(small, rare)
+    shifts = compensated(small, rare, cap)
     most = max(found["capped"] for found in shifts.values())
     shift = best(shifts, "balanced_accuracy", capped=most - 0.005)
     smiling = torch.zeros_like(rare)
     smiling[happiness] = 1
     biases = {smile: shift * rare + smile * smiling for smile in SMILES}
     smiles = {
-        smile: {**figures(*small, bias), "studio": figures(*large, bias)["accuracy"]}
+        smile: {**figures(*small, bias, cap), "studio": figures(*large, bias)["accuracy"]}
         for smile, bias in biases.items()
     }
     smile = best(smiles, "studio", capped=most - 0.01)
@@ -205,14 +206,16 @@ def outputs(classifier: Classifier, faces: PreparedSet) -> Outputs:
     return logits, labels
 
 
-def figures(logits: torch.Tensor, labels: torch.Tensor, bias: torch.Tensor) -> dict[str, float]:
+def figures(
+    logits: torch.Tensor, labels: torch.Tensor, bias: torch.Tensor, cap: int = CAP
+) -> dict[str, float]:
     """Figures with a bias (K,) added to the logits.
 
-    `accuracy`, `balanced_accuracy` (mean recall), and `capped`: the accuracy with at most `CAP` faces of each
+    `accuracy`, `balanced_accuracy` (mean recall), and `capped`: the accuracy with at most `cap` faces of each
     class counting.
     """
     report = classification_report(confusion_counts((logits + bias).argmax(1), labels, logits.shape[1]))
-    weights = report["support"].clamp(max=CAP)
+    weights = report["support"].clamp(max=cap)
     capped = (report["recall"] * weights).nansum() / weights.sum()
     found = {"capped": capped, **{name: report[name] for name in ("accuracy", "balanced_accuracy")}}
     return {name: float(value) for name, value in found.items()}
@@ -224,9 +227,9 @@ def print_figures(what: str, found: Mapping[float, Mapping[str, float]]) -> None
         print(f"{what} {value:+.2f}: " + ", ".join(f"{name} {v:.3f}" for name, v in its.items()))
 
 
-def compensated(small: Outputs, rare: torch.Tensor) -> dict[float, dict[str, float]]:
+def compensated(small: Outputs, rare: torch.Tensor, cap: int = CAP) -> dict[float, dict[str, float]]:
     """Figures for every one of `SHIFTS` times the rarity (K,) of the classes."""
-    return {shift: figures(*small, shift * rare) for shift in SHIFTS}
+    return {shift: figures(*small, shift * rare, cap) for shift in SHIFTS}
 
 
 def best(found: Mapping[float, Mapping[str, float]], name: str, capped: float) -> float:
