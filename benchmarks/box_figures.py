@@ -28,7 +28,7 @@ from aucue.evaluation import Evaluation, evaluate
 from aucue.evaluation.evidence_measures import cards
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
-from evidence_tables import paste, table, with_interval
+from evidence_tables import block, paste, table, with_interval
 from ferplus_set import undetected
 
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -76,7 +76,7 @@ def main() -> None:
         "evidence": evidence_table(sets["ferplus"].evaluation),
         "speed": speed_table(model),
     }
-    blocks = {name: f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in texts.items()}
+    blocks = {name: block(name, text) for name, text in texts.items()}
     (arguments.out / "figures.md").write_text("\n\n".join(blocks.values()) + "\n", encoding="utf-8")
     print("\n\n".join(texts.values()))
     if arguments.card:

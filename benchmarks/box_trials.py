@@ -34,7 +34,7 @@ from box import (
     outputs,
     studio_faces,
 )
-from evidence_tables import paste, table
+from evidence_tables import block, paste, table
 from faint_smiles import with_faint_smiles
 from ferplus_set import prepared, prepared_with_rendered
 
@@ -49,7 +49,7 @@ class Trial:
     """Trainings that go on from one network; with several seeds, their weights are averaged.
 
     Attributes:
-        start: Name of the network it goes on from.
+        start: Folder of the network it goes on from, in that of all trainings.
         stage: How it is trained.
         seeds: One training each.
         smiling: Share of the neutral faces that a warp makes smile.
@@ -63,7 +63,7 @@ class Trial:
 
 TRIALS = {
     "larger": Trial(BOX, Stage(96, 11, lr=1e-3, stored=112), (0, 1)),
-    "larger-smiles": Trial("larger", Stage(96, 6, lr=7e-4, stored=112), (0, 1), smiling=0.3),
+    "larger-smiles": Trial("trials/larger", Stage(96, 6, lr=7e-4, stored=112), (0, 1), smiling=0.3),
     "longer": Trial(BOX, Stage(80, 5, lr=5e-4, stored=96)),
     "smiles": Trial(BOX, Stage(80, 5, lr=5e-4, stored=96), smiling=0.2),
 }
@@ -108,10 +108,12 @@ def train(trial: Trial, start: Path, out: Path, photographs: Path) -> dict[str, 
     for seed in trial.seeds:
         config = replace(trial.stage.settings(faces, out / f"seed-{seed}"), seed=seed)
         models[f", seed {seed}"] = fit(config, progress=False, module=module)
+    if len(models) == 1:
+        return models
     averaged = out / "model.safetensors"
     if not averaged.exists():
         average([*models.values()], open_prepared(faces).dataset("train"), averaged)
-    return {**models, ", averaged": averaged} if len(models) > 1 else models
+    return {**models, ", averaged": averaged}
 
 
 def average(trained: Sequence[Path], faces: FaceDataset, out: Path) -> None:
@@ -128,12 +130,11 @@ def average(trained: Sequence[Path], faces: FaceDataset, out: Path) -> None:
     loaded = [load_model(path) for path in trained]
     classifier, info = loaded[0]
     weights = [dict(each.named_parameters()) for each, _ in loaded]
-    if len(trained) > 1:
-        with torch.no_grad():
-            for name, weight in classifier.named_parameters():
-                weight.copy_(torch.stack([each[name] for each in weights]).mean(0))
-        batches = make_loader(faces, 64, shuffle=True, workers=0)
-        update_bn((STRONG(batch, classifier.input_size)["image"] for batch in batches), classifier)
+    with torch.no_grad():
+        for name, weight in classifier.named_parameters():
+            weight.copy_(torch.stack([each[name] for each in weights]).mean(0))
+    batches = make_loader(faces, 64, shuffle=True, workers=0)
+    update_bn((STRONG(batch, classifier.input_size)["image"] for batch in batches), classifier)
     save_model(out, classifier, info)
 
 
@@ -211,26 +212,25 @@ def main() -> None:
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
     models = {"in the box": out / BOX / "model.safetensors"}
     for name in arguments.only:
-        trial = TRIALS[name]
-        start = out / BOX if trial.start == BOX else out / "trials" / trial.start
-        found = train(trial, start / "model.safetensors", out / "trials" / name, photographs)
+        start = out / TRIALS[name].start / "model.safetensors"
+        found = train(TRIALS[name], start, out / "trials" / name, photographs)
         models |= {name + end: path for end, path in found.items()}
-    rare = -log_frequency(open_prepared(photographs))
+    faces, faint = open_prepared(photographs), open_prepared(studio)
+    rare = -log_frequency(faces)
     rows, smalls, larges = [], [], []
-    classes = open_prepared(photographs).classes
     for name, path in models.items():
         classifier, _ = mirroring(path)
-        smalls.append(outputs(classifier, open_prepared(photographs)))
-        larges.append(outputs(classifier, open_prepared(studio)))
-        rows.append(row(name, smalls[-1], larges[-1], rare, classes))
-    rows.append(row("all of these together", together(smalls), together(larges), rare, classes))
+        smalls.append(outputs(classifier, faces))
+        larges.append(outputs(classifier, faint))
+        rows.append(row(name, smalls[-1], larges[-1], rare, faces.classes))
+    rows.append(row("all of these together", together(smalls), together(larges), rare, faces.classes))
     heads = ["network", "FER+", "AUC", "best cut", "with biases", "crossed"]
     text = table(heads, rows)
     (out / "trials").mkdir(exist_ok=True)
     (out / "trials" / "figures.md").write_text(text + "\n", encoding="utf-8")
     print(text)
     if arguments.docs:
-        paste(PAGE, {"box-trials": f"<!-- box-trials -->\n{text}\n<!-- /box-trials -->"})
+        paste(PAGE, {"box-trials": block("box-trials", text)})
 
 
 if __name__ == "__main__":

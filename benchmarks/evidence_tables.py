@@ -155,7 +155,12 @@ def blocks(cells: Mapping[str, Sequence[Path]], path: Path) -> dict[str, str]:
         "expressions": expressions_table(results),
         "seeds": seeds_table(cells),
     }
-    return {name: f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in found.items()}
+    return {name: block(name, text) for name, text in found.items()}
+
+
+def block(name: str, text: str) -> str:
+    """A table between the marks by which `paste` finds its place."""
+    return f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
 
 
 def paste(page: Path, texts: Mapping[str, str]) -> None:
@@ -165,8 +170,8 @@ def paste(page: Path, texts: Mapping[str, str]) -> None:
         SystemExit: The page has no such place.
     """
     text = page.read_text(encoding="utf-8")
-    for name, block in texts.items():
-        text, places = re.subn(rf"(?s)<!-- {name} -->.*?<!-- /{name} -->", lambda _, b=block: b, text)
+    for name, new in texts.items():
+        text, places = re.subn(rf"(?s)<!-- {name} -->.*?<!-- /{name} -->", lambda _, new=new: new, text)
         if places != 1:
             raise SystemExit(f"{page} has {places} places for the table '{name}', not one")
     page.write_text(text, encoding="utf-8")

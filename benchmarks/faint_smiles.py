@@ -12,6 +12,12 @@ from torch import Tensor
 
 _EYES = (36, 45)
 _CORNERS = (48, 54)
+_UP = (0.04, 0.09)
+"""Smallest and largest way of a lip corner upwards, in distances of the outer eye corners."""
+_OUT = (0.02, 0.06)
+"""The same, away from the other lip corner."""
+_CERTAINTY = 0.7
+"""Share of the votes for neutral that go to happiness."""
 _REACH = 0.17
 """Standard deviation of the Gaussian around a lip corner that follows it, in distances of the outer eye
 corners: the cheek beside it comes along, the nose does not."""
@@ -21,10 +27,7 @@ def with_faint_smiles(
     batch: Mapping[str, Tensor],
     neutral: int,
     happiness: int,
-    share: float = 0.3,
-    up: tuple[float, float] = (0.04, 0.09),
-    out: tuple[float, float] = (0.02, 0.06),
-    certainty: float = 0.7,
+    share: float,
 ) -> dict[str, Tensor]:
     """Let some neutral faces of a batch smile faintly.
 
@@ -34,9 +37,6 @@ def with_faint_smiles(
         neutral: Class of the faces that may be changed.
         happiness: Class that they get.
         share: Of the neutral faces with landmarks, how many smile.
-        up: Smallest and largest way of a lip corner upwards, in distances of the outer eye corners.
-        out: The same, away from the other lip corner.
-        certainty: Share of the votes for neutral that go to happiness.
 
     Returns:
         The batch with changed faces, landmarks, labels and votes.
@@ -49,8 +49,8 @@ def with_faint_smiles(
     across = points[:, _EYES[1]] - points[:, _EYES[0]]
     down = torch.stack([-across[:, 1], across[:, 0]], 1)  # as long as the eyes are apart
     amount = torch.rand(2, count, 1, device=device)
-    rise = (up[0] + (up[1] - up[0]) * amount[0]) * chosen[:, None]
-    spread = (out[0] + (out[1] - out[0]) * amount[1]) * chosen[:, None]
+    rise = (_UP[0] + (_UP[1] - _UP[0]) * amount[0]) * chosen[:, None]
+    spread = (_OUT[0] + (_OUT[1] - _OUT[0]) * amount[1]) * chosen[:, None]
     moves = torch.stack([-rise * down - spread * across, -rise * down + spread * across], 1)  # (B, 2, 2)
     centres = points[:, list(_CORNERS)]
     reach = _REACH * across.norm(dim=1).clamp(min=1e-6)
@@ -61,14 +61,15 @@ def with_faint_smiles(
     grid = ((2 * source + 1) / size - 1).view(count, size, size, 2)
     warped = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
     votes = batch["probabilities"].clone()
-    moved = votes[:, neutral] * certainty * chosen
+    moved = votes[:, neutral] * _CERTAINTY * chosen
     votes[:, neutral] -= moved
     votes[:, happiness] += moved
-    keep = ~chosen[:, None, None]
     return {
         **batch,
-        "image": torch.where(keep[..., None], images, warped.round().clamp(0, 255).to(images.dtype)),
-        "landmarks": torch.where(keep, landmarks, landmarks + _shift(points, centres, moves, reach)),
+        "image": torch.where(
+            chosen[:, None, None, None], warped.round().clamp(0, 255).to(images.dtype), images
+        ),
+        "landmarks": landmarks + _shift(points, centres, moves, reach),
         "label": torch.where(chosen, happiness, batch["label"]),
         "probabilities": votes,
     }

@@ -33,7 +33,7 @@ from aucue.metrics import FILLS
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.fit import fit
 from aucue.training.module import Batch
-from evidence_tables import paste
+from evidence_tables import block, paste, table
 from ferplus_set import Continued, prepared, small_network
 
 CONTINUED = OptimizerSettings(lr=1e-3, warmup_epochs=0.1)
@@ -271,18 +271,17 @@ def write(out: Path, docs: bool = False) -> None:
     trials: dict[str, list[dict[str, Any]]] = {name: [] for name in (*STARTS, *TRIALS)}
     for row in rows:
         trials[row["trial"]].append(row)
-    lines = ["| trial | seeds | " + " | ".join(COLUMNS.values()) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(COLUMNS) + 1))
-    for trial, seeds in trials.items():
-        if seeds:
-            cells = [_mean_and_deviation([row.get(name) for row in seeds]) for name in COLUMNS]
-            lines.append(f"| {trial} | {len(seeds)} | " + " | ".join(cells) + " |")
-    text = "\n".join(lines)
+    lines = [
+        [trial, str(len(seeds)), *(_mean_and_deviation([row.get(name) for row in seeds]) for name in COLUMNS)]
+        for trial, seeds in trials.items()
+        if seeds
+    ]
+    text = table(["trial", "seeds", *COLUMNS.values()], lines)
     (out / "results.md").write_text(text + "\n")
     (out / "results.json").write_text(json.dumps(rows, indent=1))
     print(text)
     if docs:
-        paste(PAGE, {"trials": f"<!-- trials -->\n{text}\n<!-- /trials -->"})
+        paste(PAGE, {"trials": block("trials", text)})
 
 
 def _parts(folder: str) -> dict[str, Any]:
