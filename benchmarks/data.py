@@ -44,9 +44,9 @@ from aucue.data import (
     prepare,
     train_transform,
 )
-from aucue.data.engines import LocalEngine
 from aucue.data.shards import Job
 from aucue.faces import TEMPLATES
+from aucue.work.engines import LocalEngine
 
 SIDE = 224
 DRAWN = 112

@@ -24,11 +24,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from aucue.classifiers import Classifier, ModelInfo, save_model
-from aucue.data.synthetic import FaceParameters, Identity, View, render
 from aucue.explanation import Explainer
 from aucue.explanation.film import FilmReader, FilmWriter
 from aucue.faces import FaceReader, PrecomputedDetector
 from aucue.facs import Codebook
+from aucue.rendering import FaceParameters, Identity, View, render
 
 BROKEN = {"empty": b"", "letter": b"Dear reader", "cut": None, "zeros": bytes(2000), "page": b"<html></html>"}
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.cues import AUCue, Cue
-from aucue.data.synthetic import SyntheticSource
+from aucue.data import SyntheticSource
 from aucue.guidance import Guidance
 
 SIZE, GRID, LAYER = (224, 224), (28, 28), "layer4"

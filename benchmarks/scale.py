@@ -31,7 +31,7 @@ import datasets
 import torch
 
 import aucue
-from aucue.data import SyntheticSource, available_cores, open_prepared, prepare
+from aucue.data import SyntheticSource, open_prepared, prepare
 from aucue.evaluation import Evaluation, evaluate
 from aucue.training import (
     ClassifierSettings,
@@ -41,6 +41,7 @@ from aucue.training import (
     TrainerSettings,
     fit,
 )
+from aucue.work import available_cores
 
 SIDE = 64
 BATCH = 64

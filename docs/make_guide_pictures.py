@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from aucue import AUCue
-from aucue.data.synthetic import FaceParameters, Identity, Rendering, render
 from aucue.facs import ACTION_UNITS
 from aucue.pictures import draw_landmarks, overlay, panel
+from aucue.rendering import FaceParameters, Identity, Rendering, render
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = 240

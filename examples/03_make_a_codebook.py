@@ -15,9 +15,9 @@ import torch
 import yaml
 
 from aucue import AUCue, Codebook
-from aucue.data.synthetic import FaceParameters, Identity, render
 from aucue.metrics import map_cosine
 from aucue.pictures import overlay, panel
+from aucue.rendering import FaceParameters, Identity, render
 
 CLINIC = """
 name: clinic

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import aucue
-from aucue.data.synthetic import FaceParameters, Identity, render
 from aucue.faces import Detection
+from aucue.rendering import FaceParameters, Identity, render
 
 
 def rendered() -> aucue.Face:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import aucue  # noqa: F401  (first: makes torchvision importable beside a CPU build of torch)
-from aucue.data.engines import Engine, open_engine
+from aucue.work.engines import Engine, open_engine
 
 ROOT = Path(__file__).parent.parent
 

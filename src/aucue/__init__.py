@@ -33,6 +33,7 @@ _HOME = {
     "Face": "faces",
 }
 _ROOMS = (
+    "work",
     "facs",
     "faces",
     "cues",
@@ -41,6 +42,7 @@ _ROOMS = (
     "classifiers",
     "data",
     "metrics",
+    "rendering",
     "training",
     "evaluation",
     "explanation",

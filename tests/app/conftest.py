@@ -16,7 +16,7 @@ from PIL import Image
 
 from aucue.app import Sittings, Studio
 from aucue.classifiers import Classifier, ModelInfo
-from aucue.data.synthetic import SyntheticSource
+from aucue.data import SyntheticSource
 from aucue.faces import Detection
 from aucue.facs import EXPRESSIONS, Codebook
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from aucue.classifiers import Classifier, ModelInfo, save_model
 from aucue.cli.main import main
-from aucue.data.synthetic import SyntheticSource
+from aucue.data import SyntheticSource
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 
 from aucue.cli.main import main
 from aucue.data import open_prepared
-from aucue.data.sources import SOURCES
+from aucue.data.sources.registry import SOURCES
 
 
 def _collection(root: Path) -> Path:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from aucue.data import EpochSampler, FaceDataset, Rank, make_loader, open_prepared, prepare, train_transform
+from aucue.data import EpochSampler, FaceDataset, make_loader, open_prepared, prepare, train_transform
 from aucue.data.loading import part_of_batches, whole_batches
+from aucue.work import Rank
 
 from .conftest import write_collection
 

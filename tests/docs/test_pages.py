@@ -11,7 +11,7 @@ import pytest
 from aucue.cli.arguments import Parser, add_parameters, parse
 from aucue.cli.prepare import make_parser
 from aucue.cli.train import run as train
-from aucue.data.sources import SOURCES
+from aucue.data.sources.registry import SOURCES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))

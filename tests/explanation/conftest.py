@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aucue.classifiers import Classifier, ModelInfo
-from aucue.data.synthetic import SyntheticSource
+from aucue.data import SyntheticSource
 from aucue.faces import Detection
 from aucue.facs import EXPRESSIONS, Codebook
 

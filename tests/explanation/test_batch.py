@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from aucue.classifiers import files, save_model
-from aucue.data.engines import Engine
-from aucue.data.synthetic import SyntheticSource
+from aucue.data import SyntheticSource
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation import Explainer, ExplainReport, Explanation, batch, explain_files, load
 from aucue.explanation.explainer import reading_size
 from aucue.explanation.inputs import find_inputs
 from aucue.faces import FaceReader, PrecomputedDetector
+from aucue.work.engines import Engine
 
 Explain = Callable[..., ExplainReport]
 

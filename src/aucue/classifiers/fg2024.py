@@ -22,7 +22,7 @@ from aucue.classifiers.transformers.ir50 import own_name
 from aucue.classifiers.weights import read_torch
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.facs.tables import kind
+from aucue.work.tables import kind
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Normalisation of the published code, for all of its networks."""

@@ -75,7 +75,7 @@ def command(
 def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Grid":
     """The grid of a file, or an experiment of the paper, varied as asked for."""
     from aucue.evaluation.benchmark import PAPER_GRIDS, Grid, paper_grid
-    from aucue.facs.tables import did_you_mean, read_mapping
+    from aucue.work.tables import did_you_mean, read_mapping
 
     if name in PAPER_GRIDS:
         _check(varied.get("backbones", []), varied.get("codebooks", []))

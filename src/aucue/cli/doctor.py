@@ -73,7 +73,7 @@ def _machine() -> dict[str, str]:
     try:
         import torch
 
-        from aucue.data import available_cores
+        from aucue.work import available_cores
     except (
         Exception
     ) as error:  # whatever a broken installation raises: finding it is what this command is for

@@ -53,11 +53,11 @@ def command(
     """
     from rich.console import Console
 
-    from aucue.data import is_first_rank
     from aucue.evaluation import compare, evaluate, write_comparison
     from aucue.evaluation.evidence_measures import evidence_table
     from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps
     from aucue.evaluation.results import check_free
+    from aucue.work import is_first_rank
 
     models = _named([model, *(against or [])])
     folders = {name: out / name for name in models} if against else dict.fromkeys(models, out)

@@ -26,7 +26,7 @@ def command(
     """
     from aucue.classifiers import save_model
     from aucue.classifiers.fg2024 import import_checkpoint
-    from aucue.data.folds import read_class_ids
+    from aucue.data.sources.folds import read_class_ids
     from aucue.errors import OutputExistsError
     from aucue.facs import EXPRESSIONS
 

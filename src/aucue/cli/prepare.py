@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aucue.cli.arguments import Parser, add_parameters, arguments_of, describe, parse
-from aucue.data.source import Source
+from aucue.data.sources.source import Source
 from aucue.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(argv: Sequence[str]) -> int:
     Returns:
         Exit status: 1 if a picture could not be used, or if the source found something missing or odd.
     """
-    from aucue.data.sources import SOURCES
+    from aucue.data.sources.registry import SOURCES
 
     if not argv or argv[0] in ("-h", "--help"):
         lines = [f"  {name:<11}{describe(source)[0].splitlines()[0]}" for name, source in SOURCES.items()]

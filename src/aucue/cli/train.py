@@ -28,8 +28,8 @@ def run(argv: list[str]) -> int:
     names = TrainConfig.__dataclass_fields__
     config = TrainConfig(**{name: settings[name] for name in names})
 
-    from aucue.data import is_first_rank
     from aucue.training.fit import fit
+    from aucue.work import is_first_rank
 
     if settings.recipe and is_first_rank():
         for name, (value, of_recipe) in changes_of_recipe(config, settings.recipe).items():

@@ -13,7 +13,7 @@ from torch import Tensor
 from aucue.cues.grids import pixels
 from aucue.errors import InputError
 from aucue.faces import LEFT_EYE, MIRROR, NUM_LANDMARKS, RIGHT_EYE
-from aucue.facs.tables import check_keys, kind, read_mapping
+from aucue.work.tables import check_keys, kind, read_mapping
 
 _TABLE = Path(__file__).with_name("anatomical.yaml")
 

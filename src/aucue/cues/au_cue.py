@@ -13,7 +13,7 @@ from aucue.cues.fg2024 import PublishedRegions
 from aucue.cues.regions import RegionModel
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.facs.tables import did_you_mean
+from aucue.work.tables import did_you_mean
 
 REGION_MODELS: Mapping[str, Callable[[], RegionModel]] = {
     "anatomical": AnatomicalRegions,

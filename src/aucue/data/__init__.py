@@ -8,23 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aucue.data.affectnet import AffectNetSource
     from aucue.data.batched import GEOMETRIC, STRONG, BatchAugmentation
-    from aucue.data.cores import available_cores, default_workers
-    from aucue.data.csv_table import CsvSource
-    from aucue.data.expected import Finding, count_findings
-    from aucue.data.fer import FER2013Source, FERPlusSource
-    from aucue.data.folder import FolderSource
-    from aucue.data.folds import FoldsSource
     from aucue.data.holdout import split_holdout
-    from aucue.data.hugging_face import HuggingFaceSource
     from aucue.data.loading import EpochSampler, make_loader
     from aucue.data.preparation import PrepareReport, prepare
     from aucue.data.prepared import FaceDataset, FaceSample, PreparedSet, open_prepared
-    from aucue.data.raf_db import RAFDBSource
-    from aucue.data.ranks import ALONE, Rank, is_first_rank, on_ranks
-    from aucue.data.source import SPLITS, Sample, Source
-    from aucue.data.synthetic import SyntheticSource
+    from aucue.data.sources.affectnet import AffectNetSource
+    from aucue.data.sources.csv_table import CsvSource
+    from aucue.data.sources.expected import Finding, count_findings
+    from aucue.data.sources.fer import FER2013Source, FERPlusSource
+    from aucue.data.sources.folder import FolderSource
+    from aucue.data.sources.folds import FoldsSource
+    from aucue.data.sources.hugging_face import HuggingFaceSource
+    from aucue.data.sources.raf_db import RAFDBSource
+    from aucue.data.sources.source import SPLITS, Sample, Source
+    from aucue.data.sources.synthetic import SyntheticSource
     from aucue.data.transforms import (
         FaceTransform,
         RandomMirror,
@@ -34,16 +32,16 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "source": ("SPLITS", "Sample", "Source"),
-    "expected": ("Finding", "count_findings"),
-    "folder": ("FolderSource",),
-    "csv_table": ("CsvSource",),
-    "folds": ("FoldsSource",),
-    "raf_db": ("RAFDBSource",),
-    "affectnet": ("AffectNetSource",),
-    "fer": ("FER2013Source", "FERPlusSource"),
-    "hugging_face": ("HuggingFaceSource",),
-    "synthetic": ("SyntheticSource",),
+    "sources.source": ("SPLITS", "Sample", "Source"),
+    "sources.expected": ("Finding", "count_findings"),
+    "sources.folder": ("FolderSource",),
+    "sources.csv_table": ("CsvSource",),
+    "sources.folds": ("FoldsSource",),
+    "sources.raf_db": ("RAFDBSource",),
+    "sources.affectnet": ("AffectNetSource",),
+    "sources.fer": ("FER2013Source", "FERPlusSource"),
+    "sources.hugging_face": ("HuggingFaceSource",),
+    "sources.synthetic": ("SyntheticSource",),
     "preparation": ("prepare", "PrepareReport"),
     "prepared": ("open_prepared", "PreparedSet", "FaceDataset", "FaceSample"),
     "transforms": (
@@ -56,8 +54,6 @@ _HOME = {
     "batched": ("BatchAugmentation", "GEOMETRIC", "STRONG"),
     "holdout": ("split_holdout",),
     "loading": ("EpochSampler", "make_loader"),
-    "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
-    "cores": ("available_cores", "default_workers"),
 }
 
 __all__ = [
@@ -92,12 +88,6 @@ __all__ = [
     "split_holdout",
     "EpochSampler",
     "make_loader",
-    "Rank",
-    "ALONE",
-    "on_ranks",
-    "is_first_rank",
-    "available_cores",
-    "default_workers",
 ]
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from aucue.data.source import Sample
+from aucue.data.sources.source import Sample
 from aucue.errors import InputError
 from aucue.faces import (
     NUM_LANDMARKS,

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from aucue.data.cores import default_workers
 from aucue.data.prepared import FaceDataset, FaceSample
-from aucue.data.ranks import ALONE, Rank
+from aucue.work.cores import default_workers
+from aucue.work.ranks import ALONE, Rank
 
 
 class EpochSampler(Sampler[int]):

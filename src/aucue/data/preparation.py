@@ -23,18 +23,18 @@ from aucue.data.description import (
     FINDINGS_FILE,
     FORMAT,
     PROBLEMS_FILE,
+    REMEDY,
     UNFINISHED_FOLDER,
-    read_json,
-    write_json,
 )
-from aucue.data.engines import Engine, open_engine
-from aucue.data.expected import Finding
-from aucue.data.progress import progress_bar
 from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
-from aucue.data.source import Source
+from aucue.data.sources.expected import Finding
+from aucue.data.sources.source import Source
 from aucue.data.store import write_dataset
 from aucue.errors import InputError, OutputExistsError
 from aucue.faces import FaceReader, LandmarkDetector, Template
+from aucue.work.engines import Engine, open_engine
+from aucue.work.files import read_json, write_json
+from aucue.work.progress import progress_bar
 
 DETECTORS = ("dlib", "dlib-full-frame", "none")
 _MANIFEST = "manifest.json"
@@ -172,7 +172,7 @@ def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
     if ours and overwrite:
         _clear(out)
     elif ours:
-        found = read_json(complete)["settings"] if complete.exists() else read_json(manifest)
+        found = read_json(complete, REMEDY)["settings"] if complete.exists() else read_json(manifest, REMEDY)
         differing = [name for name in settings if found.get(name) != settings[name]]
         if differing:
             raise OutputExistsError(
@@ -197,7 +197,7 @@ def _clear(out: Path) -> None:
 def _remove_dataset(out: Path) -> None:
     index = out / "dataset_dict.json"
     if index.exists():
-        for split in read_json(index)["splits"]:
+        for split in read_json(index, REMEDY)["splits"]:
             shutil.rmtree(out / split, ignore_errors=True)
         index.unlink()
 
@@ -288,7 +288,7 @@ def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def _report(out: Path) -> PrepareReport:
-    description = read_json(out / DESCRIPTION_FILE)
+    description = read_json(out / DESCRIPTION_FILE, REMEDY)
     names = {field.name for field in fields(PrepareReport)} - {"path", "findings", "notes"}
     return PrepareReport(
         path=out,

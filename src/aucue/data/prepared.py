@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
-from aucue.data.description import DESCRIPTION_FILE, FORMAT, UNFINISHED_FOLDER, read_json
+from aucue.data.description import DESCRIPTION_FILE, FORMAT, REMEDY, UNFINISHED_FOLDER
 from aucue.data.transforms import Transform, keypoints
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS
+from aucue.work.files import read_json
 
 
 class FaceSample(TypedDict):
@@ -116,7 +117,7 @@ def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
         raise InputError(
             f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare"
         )
-    description = read_json(file)
+    description = read_json(file, REMEDY)
     if description.get("format") != FORMAT:
         raise InputError(
             f"{file}: format {description.get('format')} instead of {FORMAT}; prepare the set again"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from aucue.data.crops import FaceCropper
-from aucue.data.source import SPLITS, Sample, Source
+from aucue.data.sources.source import SPLITS, Sample, Source
 from aucue.errors import InputError, MissingExtraError
 from aucue.faces import Face, LandmarkDetector, Template, read_image
 

@@ -10,7 +10,7 @@ from datasets.arrow_writer import ArrowWriter
 from pyarrow import compute as pc
 
 from aucue.data.shards import PROBABILITIES, read_rows
-from aucue.data.source import SPLITS
+from aucue.data.sources.source import SPLITS
 from aucue.faces import NUM_LANDMARKS
 
 

@@ -66,7 +66,7 @@ def evaluate(
     with the codebook and the region model the classifier was trained with.
 
     Over several devices every process looks at whole batches in turn and gets the evaluation of all faces;
-    the first one writes. See `aucue.data.on_ranks` for where the processes come from.
+    the first one writes. See `aucue.work.on_ranks` for where the processes come from.
 
     Args:
         model: Model file, or a classifier with its information.

@@ -11,8 +11,6 @@ from typing import Any, Literal
 from rich.progress import Progress, TaskID
 
 from aucue.classifiers import boxed_model, local_file
-from aucue.data.engines import Engine, open_engine
-from aucue.data.progress import progress_bar
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
 from aucue.explanation.explanation import Explanation
@@ -24,6 +22,8 @@ from aucue.explanation.log import ExplanationLog
 from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoFiles, VideoLog, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
+from aucue.work.engines import Engine, open_engine
+from aucue.work.progress import progress_bar
 
 _CHUNK = 16
 """Photographs whose faces are searched in one go, and explained together."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from aucue.facs.tables import read_mapping
+from aucue.work.tables import read_mapping
 
 NEUTRAL = "neutral"
 """The expression without action units: it has no cue and takes no part in guidance."""

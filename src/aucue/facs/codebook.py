@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from aucue.errors import InputError
 from aucue.facs.action_units import ACTION_UNITS, EXPRESSIONS, NEUTRAL, ActionUnit
-from aucue.facs.tables import check_keys, did_you_mean, kind, read_mapping
+from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
 _FOLDER = Path(__file__).with_name("codebooks")
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from aucue.errors import InputError
-from aucue.facs.tables import did_you_mean
 from aucue.training.config import GuidanceSettings, TrainConfig
+from aucue.work.tables import did_you_mean
 
 _FOLDER = Path(__file__).with_name("recipes")
 

@@ -17,8 +17,8 @@ import yaml
 
 from aucue.classifiers.methods import METHODS, method_named, readout_for
 from aucue.errors import InputError
-from aucue.facs.tables import check_keys, did_you_mean, kind, read_mapping
 from aucue.training import ClassifierSettings, TrainConfig
+from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
 Protocol = Literal["holdout", "fg2024"]
 

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aucue.facs.tables import read_mapping
+from aucue.work.tables import read_mapping
 
 Measures = Mapping[str, float]
 """Measure ("CL", "CAM-COS", "ATT-COS") -> published value in [0, 1]; empty where nothing was published."""

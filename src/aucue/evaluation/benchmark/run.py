@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aucue.data import available_cores
 from aucue.errors import AucueError, InputError
 from aucue.evaluation.benchmark.grid import Cell, Grid
 from aucue.evaluation.run import evaluate
 from aucue.training import fit
 from aucue.training.fit import MODEL_NAME
+from aucue.work import available_cores
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,196 @@
+"""Source: a CSV table of files and labels."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from aucue.data.sources.expected import Finding
+from aucue.data.sources.labels import check_classes, check_split, find_class, find_split, unknown_label
+from aucue.data.sources.source import Sample
+from aucue.errors import InputError
+from aucue.faces import NUM_LANDMARKS, PrecomputedDetector
+from aucue.facs import EXPRESSIONS
+
+_POINTS = {f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"}
+_TEXT = ("file", "label", "split", "person")
+
+
+class CsvSource:
+    """Photographs named by a CSV table with the columns `file` and `label`.
+
+    Optional columns: `split` (train, val, test), `person`, and the landmarks `x0, y0, ..., x67, y67`
+    (iBUG-68, pixels of the upright picture), and soft labels `p neutral`, `p happiness`, ... with a column
+    for each class: shares or votes, scaled to the sum 1. Every other column is kept as an attribute. Whether
+    a file exists shows when it is prepared.
+
+    Args:
+        root: Folder of the collection.
+        labels: The table, relative to the root.
+        images: Folder the files are relative to, itself relative to the root; by default `images/` beside the
+            table, or else the table's folder.
+        landmarks: Table of landmarks (`file, x0, y0, ..., x67, y67`; CSV or Parquet) if the first has none,
+            relative to the root. Of several faces in a picture, the largest counts; a row with missing or
+            infinite values does not.
+        classes: Class names in the order of their ids; the table may use synonyms ("happy").
+        split: Split of all samples where the table has no such column.
+        name: Name of the set; by default that of the table's folder.
+
+    Raises:
+        InputError: The table cannot be read, lacks a column, names a file twice, or has a label or split that
+            is not known, or soft labels that are none.
+    """
+
+    findings: tuple[Finding, ...] = ()
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        labels: str | os.PathLike[str] = "labels.csv",
+        images: str | os.PathLike[str] | None = None,
+        landmarks: str | os.PathLike[str] | None = None,
+        classes: Sequence[str] = EXPRESSIONS,
+        split: str = "train",
+        name: str | None = None,
+    ) -> None:
+        self.path = Path(root, labels)
+        self.classes = check_classes(classes)
+        self.name = name or self.path.resolve().parent.name
+        table = _read(self.path)
+        self.images = _images(self.path, Path(root, images) if images else None)
+        self._files = table["file"].to_pylist()
+        self._check_files()
+        self._labels = self._resolve_labels(table["label"].to_pylist())
+        self._splits = self._resolve_splits(table, check_split(split, "split"))
+        self._persons = table["person"].to_pylist() if "person" in table.column_names else None
+        has_points = "x0" in table.column_names
+        self._landmarks_path = Path(root, landmarks) if landmarks else self.path if has_points else None
+        self._landmarks = self._landmarks_path and PrecomputedDetector(self._landmarks_path)
+        self._probabilities = self._read_probabilities(table)
+        known = _POINTS.union(_TEXT, map(_soft_column, self.classes))
+        self._attributes = {name: table[name] for name in table.column_names if name not in known}
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """The tables with digests of their content, and the name of the images' folder."""
+        tables = {"table": self.path, "landmarks": self._landmarks_path}
+        digests = {
+            role: {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for role, path in tables.items()
+            if path is not None
+        }
+        return {"kind": "csv", "images": self.images.resolve().name, **digests}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> Sample:
+        file = self._files[index]
+        return Sample(
+            key=PurePosixPath(file).as_posix(),
+            label=self._labels[index],
+            split=self._splits[index],
+            image=self.images / file,
+            landmarks=self._find_landmarks(file),
+            person=(self._persons[index] or None) if self._persons else None,
+            attributes={name: values[index].as_py() for name, values in self._attributes.items()},
+            probabilities=None if self._probabilities is None else self._probabilities[index],
+        )
+
+    def _find_landmarks(self, file: str) -> np.ndarray | None:
+        if self._landmarks is None:
+            return None
+        faces = self._landmarks(np.empty((0, 0, 3), np.uint8), file)
+        return max(faces, key=lambda face: face.area).landmarks if faces else None
+
+    def _check_files(self) -> None:
+        first: dict[str | None, int] = {}
+        for row, file in enumerate(self._files):
+            if not file:
+                raise InputError(f"{self.path}, line {row + 2}: no file is named")
+            if first.setdefault(file, row) != row:
+                raise InputError(
+                    f"{self.path}, line {row + 2}: {file} was named before, in line {first[file] + 2}; "
+                    "name each picture once"
+                )
+
+    def _resolve_labels(self, labels: list[str | None]) -> list[str]:
+        found = {label: find_class(label, self.classes) for label in set(labels)}
+        resolved = []
+        for row, label in enumerate(labels):
+            name = found[label]
+            if name is None:
+                raise unknown_label(self._where(row), label, self.classes)
+            resolved.append(name)
+        return resolved
+
+    def _read_probabilities(self, table: pa.Table) -> np.ndarray | None:
+        """Soft labels (N, K); None if the table has none."""
+        columns = [_soft_column(name) for name in self.classes]
+        missing = [name for name in columns if name not in table.column_names]
+        if len(missing) == len(columns):
+            return None
+        if missing:
+            raise InputError(
+                f'{self.path}: "{missing[0]}" is missing; soft labels need a column for each class'
+            )
+        try:
+            shares = np.stack([table[name].cast(pa.float64()).to_numpy() for name in columns], axis=1)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{self.path}: soft labels must be numbers: {error}") from error
+        sums = shares.sum(axis=1, keepdims=True)
+        wrong = np.flatnonzero(~((shares >= 0).all(axis=1) & (sums[:, 0] > 0) & np.isfinite(sums[:, 0])))
+        if len(wrong):
+            raise InputError(
+                f"{self._where(wrong[0])}: a soft label holds no negative number, and one above 0"
+            )
+        return shares / sums
+
+    def _resolve_splits(self, table: pa.Table, default: str) -> list[str]:
+        if "split" not in table.column_names:
+            return [default] * len(self._files)
+        names = [name or "" for name in table["split"].to_pylist()]
+        found = {name: find_split(name) for name in set(names)}
+        return [found[name] or check_split(name, self._where(row)) for row, name in enumerate(names)]
+
+    def _where(self, row: int) -> str:
+        return f'{self.path}, line {row + 2} ("{self._files[row]}")'
+
+
+def _soft_column(label: str) -> str:
+    return f"p {label}"
+
+
+def _read(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise InputError(f"{path}: no such table; give a CSV file with the columns file and label")
+    # Names of files, labels and persons are text even where they look like numbers ("007").
+    convert = arrow_csv.ConvertOptions(
+        column_types={name: pa.string() for name in _TEXT}, strings_can_be_null=False
+    )
+    try:
+        table = arrow_csv.read_csv(path, convert_options=convert)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table that can be read: {error}") from error
+    missing = [name for name in ("file", "label") if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f'{path}: the column "{missing[0]}" is missing; it has {", ".join(table.column_names)[:200]}'
+        )
+    if not len(table):
+        raise InputError(f"{path}: the table has no rows")
+    return table
+
+
+def _images(table: Path, images: Path | None) -> Path:
+    if images is None:
+        beside = table.parent / "images"
+        return beside if beside.is_dir() else table.parent
+    if not images.is_dir():
+        raise InputError(f"{images} is not a folder; give the folder that the table's files are relative to")
+    return images

@@ -1,0 +1,229 @@
+"""Source: a data set of the Hugging Face hub, or one stored in its format."""
+
+import os
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from aucue.data.sources.expected import Finding
+from aucue.data.sources.labels import check_classes, check_split, find_class, find_split
+from aucue.data.sources.source import SPLITS, Sample
+from aucue.errors import InputError
+from aucue.faces import NUM_LANDMARKS
+from aucue.facs import EXPRESSIONS
+
+if TYPE_CHECKING:  # imported where it is used: listing the sources should not take seconds
+    import datasets
+
+_SAVED = ("dataset_dict.json", "state.json")
+
+
+class HuggingFaceSource:
+    """Pictures and labels in columns of a data set of the Hugging Face hub, or of one on this machine.
+
+    Splits are known by their names ("validation" is val); others are left out, and so are pictures whose
+    label is no class: both are findings. A sample's key is its split's name and row ("test/000017"). The
+    column "person", if there is one, says who is seen; other columns with one value per picture are kept as
+    attributes. Code that a data set brings along is never run.
+
+    Args:
+        root: Name on the hub ("owner/name"), or folder: of a saved data set, or of Parquet files or pictures
+            laid out as the hub's are.
+        image: Column of the pictures.
+        label: Column of the labels: names, or numbers with names.
+        landmarks: Column of landmarks, (68, 2) or flat, iBUG-68 in pixels of the picture.
+        label_names: Names of labels that are numbers without names, in the order of these numbers.
+        classes: Class names in the order of their ids; labels may use synonyms ("happy").
+        split: Split of all samples where the data set has no splits.
+        config: Which of the data set's configurations, where it has several.
+        revision: Commit or tag on the hub.
+        name: Name of the set; by default the last part of the root.
+
+    Raises:
+        InputError: The data set cannot be loaded, lacks a column, or no picture has a label that is a class.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        image: str = "image",
+        label: str = "label",
+        landmarks: str | None = None,
+        label_names: Sequence[str] | None = None,
+        classes: Sequence[str] = EXPRESSIONS,
+        split: str = "train",
+        config: str | None = None,
+        revision: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.root = os.fspath(root)
+        self.image, self.label, self.landmarks = image, label, landmarks
+        self.config, self.revision = config, revision
+        self.classes = check_classes(classes)
+        self.name = name or Path(self.root).resolve().name
+        self._label_names = label_names
+        self._findings: list[Finding] = []
+        loaded = _load(self.root, config, revision)
+        splits = loaded if isinstance(loaded, Mapping) else {check_split(split, "split"): loaded}
+        self._parts = self._sort(splits)
+        self._stops = np.cumsum([len(part.rows) for part in self._parts])
+        if not len(self):
+            reasons = ", ".join(f"{where}: {what}" for where, what in self._findings) or "it is empty"
+            raise InputError(f"{self.root}: no picture can be used ({reasons})")
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Splits and labels that mean nothing to us, and how many pictures they cost."""
+        return tuple(self._findings)
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Name, version and fingerprints of the data set, the columns read, and its licence if it says so."""
+        licence = self._parts[0].table.info.license
+        return {
+            "kind": "huggingface",
+            "root": Path(self.root).resolve().name if Path(self.root).exists() else self.root,
+            "config": self.config,
+            "revision": self.revision,
+            "columns": [self.image, self.label, self.landmarks],
+            "labels": None if self._label_names is None else list(self._label_names),
+            # What `datasets` itself knows a version of the content by.
+            "fingerprints": {part.name: part.table._fingerprint for part in self._parts},
+            **({"licence": licence} if licence else {}),
+        }
+
+    def __len__(self) -> int:
+        return int(self._stops[-1]) if len(self._stops) else 0
+
+    def __getitem__(self, index: int) -> Sample:
+        number = int(np.searchsorted(self._stops, index, side="right"))
+        part = self._parts[number]
+        place = index - (int(self._stops[number - 1]) if number else 0)
+        row = int(part.rows[place])
+        values = part.table[row]
+        picture = values[self.image] or {}
+        path = picture.get("path")
+        person = values.get("person")
+        return Sample(
+            key=f"{part.name}/{row:06d}",
+            label=self.classes[part.labels[place]],
+            split=part.split,
+            image=Path(path) if path and picture["bytes"] is None else picture.get("bytes") or b"",
+            landmarks=_points(values[self.landmarks]) if self.landmarks else None,
+            person=None if person is None else str(person),
+            attributes={name: _value(values[name], part.table.features[name]) for name in part.attributes},
+        )
+
+    def _sort(self, loaded: Mapping[Any, "datasets.Dataset"]) -> list["_Part"]:
+        """The splits we know, in our order."""
+        parts = []
+        for name, table in loaded.items():
+            split = find_split(str(name))
+            if split is None:
+                self._findings.append(
+                    Finding(
+                        str(name), f"{len(table):,} samples in a split that is none of {', '.join(SPLITS)}"
+                    )
+                )
+            else:
+                parts.append(self._part(str(name), split, table))
+        return sorted(parts, key=lambda part: SPLITS.index(part.split))
+
+    def _part(self, name: str, split: str, table: "datasets.Dataset") -> "_Part":
+        import datasets
+
+        for column in filter(None, (self.image, self.label, self.landmarks)):
+            if column not in table.features:
+                raise InputError(
+                    f'{self.root}: there is no column "{column}"; it has {", ".join(table.features)}'
+                )
+        if not isinstance(table.features[self.image], datasets.Image):
+            raise InputError(f'{self.root}: the column "{self.image}" does not hold pictures')
+        labels = self._labels(name, table)
+        special = {self.image, self.label, self.landmarks, "person"}
+        attributes = tuple(
+            column
+            for column, feature in table.features.items()
+            if column not in special and isinstance(feature, datasets.Value | datasets.ClassLabel)
+        )
+        wanted = [column for column in table.features if column in special or column in attributes]
+        table = table.select_columns(wanted).cast_column(self.image, datasets.Image(decode=False))
+        rows = np.flatnonzero(labels >= 0)
+        return _Part(name, split, table, rows, labels[rows], attributes)
+
+    def _labels(self, name: str, table: "datasets.Dataset") -> np.ndarray:
+        """Class ids of all rows, -1 where a label is no class."""
+        values: list[Hashable] = list(table[self.label])
+        names = self._names(table, set(values))
+        ids = {
+            value: -1 if (known := find_class(text, self.classes)) is None else self.classes.index(known)
+            for value, text in names.items()
+        }
+        for value, count in Counter(values).items():
+            if ids[value] < 0:
+                what = f"{count:,} samples whose label is no class; left out"
+                self._findings.append(Finding(f"{name}/{names[value] or 'no label'}", what))
+        return np.array([ids[value] for value in values], dtype=np.int64)
+
+    def _names(self, table: "datasets.Dataset", values: set[Hashable]) -> dict[Hashable, str]:
+        """What the labels are called."""
+        names = getattr(table.features[self.label], "names", self._label_names)
+        if names is None and not all(isinstance(value, str) for value in values - {None}):
+            raise InputError(
+                f'{self.root}: the column "{self.label}" holds numbers without names; give the names of the '
+                "labels in the order of these numbers"
+            )
+        if names is None:
+            return {value: str(value or "") for value in values}
+        return {
+            value: names[value] if isinstance(value, int) and 0 <= value < len(names) else ""
+            for value in values
+        }
+
+
+class _Part(NamedTuple):
+    """One split: its name on the hub and ours, its rows that have a class, with the ids of these classes."""
+
+    name: str
+    split: str
+    table: "datasets.Dataset"
+    rows: np.ndarray
+    labels: np.ndarray
+    attributes: tuple[str, ...]
+
+
+def _load(root: str, config: str | None, revision: str | None) -> Any:
+    """A data set, or several by the names of splits."""
+    import datasets
+
+    try:
+        if any(Path(root, name).is_file() for name in _SAVED):
+            return datasets.load_from_disk(root)
+        return datasets.load_dataset(root, config, revision=revision)
+    except (
+        Exception
+    ) as error:  # of whatever library is at work: the hub's client, Arrow, a reader of pictures
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{root} cannot be loaded, neither as a folder nor from the hub: {reason}"
+        ) from error
+
+
+def _value(value: Any, feature: Any) -> Any:
+    """A value of a column, by name where it is a class."""
+    names = getattr(feature, "names", None)
+    return names[value] if names and isinstance(value, int) and value >= 0 else value
+
+
+def _points(values: Any) -> np.ndarray | None:
+    """Landmarks (68, 2) float32; what has another shape keeps it, so that it is listed as bad."""
+    if values is None:
+        return None
+    try:
+        points = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError):  # ragged, or no numbers
+        return np.empty((0, 2), np.float32)
+    return points.reshape(NUM_LANDMARKS, 2) if points.size == 2 * NUM_LANDMARKS else points

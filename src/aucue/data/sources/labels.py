@@ -1,0 +1,64 @@
+"""Names as people write them -> the names aucue uses."""
+
+from collections.abc import Iterable, Sequence
+
+from aucue.data.sources.source import SPLITS
+from aucue.errors import InputError
+from aucue.work.tables import did_you_mean
+
+SYNONYMS = {
+    "happy": "happiness",
+    "sad": "sadness",
+    "angry": "anger",
+    "surprised": "surprise",
+    "fearful": "fear",
+    "disgusted": "disgust",
+}
+_SPLIT_NAMES = {name: name for name in SPLITS} | {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
+
+
+def find_class(label: str | None, classes: Sequence[str]) -> str | None:
+    """The class a label means, by name (whatever the case) or common synonym; None if there is none."""
+    word = (label or "").strip().casefold()
+    known = {name.casefold(): name for name in classes}
+    return known.get(word) or known.get(SYNONYMS.get(word, ""))
+
+
+def unknown_label(where: str, label: str | None, classes: Sequence[str]) -> InputError:
+    """An error that names the place, the label and the labels that would have been understood."""
+    hint = did_you_mean(label, [name.casefold() for name in classes])
+    return InputError(f'{where}: unknown label "{label or ""}"; known labels: {", ".join(classes)}.{hint}')
+
+
+def find_split(name: str) -> str | None:
+    """The split a name means ("validation" is "val", ...); None if it means none."""
+    return _SPLIT_NAMES.get(name.strip().casefold())
+
+
+def check_split(name: str, where: str) -> str:
+    """Like `find_split`.
+
+    Raises:
+        InputError: The name means no split.
+    """
+    split = find_split(name)
+    if split is None:
+        raise InputError(f'{where}: unknown split "{name}"; known splits: {", ".join(SPLITS)}')
+    return split
+
+
+def check_classes(classes: Iterable[str]) -> tuple[str, ...]:
+    """Class names as a tuple.
+
+    Raises:
+        InputError: There are fewer than two, or one occurs twice (whatever the case).
+    """
+    names = tuple(classes)
+    if len(names) < 2 or len({name.casefold() for name in names}) < len(names):
+        raise InputError(f"expected two or more different classes, got {', '.join(names) or 'none'}")
+    return names

@@ -1,0 +1,95 @@
+"""What data sets ship beside their photographs: lists and many small files, read without trust."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from aucue.data.sources.expected import Finding
+from aucue.errors import InputError
+
+LISTED = 1000
+"""No more findings of one kind are listed one by one."""
+
+_READERS, _CHUNK = 16, 256
+_Item = TypeVar("_Item")
+_Read = TypeVar("_Read")
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, stripped, with their numbers from 1.
+
+    Any line end will do, and a byte-order mark; bytes that are no UTF-8 are replaced.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def names_in(folder: Path) -> dict[str, str]:
+    """Files of a folder (not those of its sub-folders): name in lower case -> name.
+
+    One look at the folder, instead of one per file a list names. A folder that is not there is empty.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name.casefold(): entry.name for entry in entries if not entry.name.startswith(".")}
+    except OSError:
+        return {}
+
+
+def find_files(folder: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Which files are there, whatever the case of their names.
+
+    Args:
+        folder: Where the paths begin.
+        paths: Relative paths with "/"; each folder among them is looked at once.
+
+    Returns:
+        Of the paths that are there: the path -> the path with the name that the file has.
+    """
+    names: dict[str, dict[str, str]] = {}
+    found = {}
+    for path in paths:
+        parent, slash, name = path.rpartition("/")
+        if parent not in names:
+            names[parent] = names_in(folder / parent)
+        if name.casefold() in names[parent]:
+            found[path] = f"{parent}{slash}{names[parent][name.casefold()]}"
+    return found
+
+
+def read_each(read: Callable[[_Item], _Read], items: Sequence[_Item]) -> list[_Read]:
+    """Read many small files, several at a time: a slow disk makes one after the other wait."""
+    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
+    with ThreadPoolExecutor(_READERS) as pool:
+        return [value for values in pool.map(lambda chunk: [*map(read, chunk)], chunks) for value in values]
+
+
+def list_findings(places: Sequence[str], of: int, things: str, state: str, where: Path) -> list[Finding]:
+    """Findings of one kind: their number, then each by its name.
+
+    Args:
+        places: What is concerned, such as names of files.
+        of: How many there are of the things in all; if all are concerned, none is named.
+        things: Their name in the plural ("photographs").
+        state: What is the matter with each ("missing").
+        where: The folder or file that they belong to.
+    """
+    if len(places) > 1 and len(places) == of:
+        return [Finding(str(where), f"all {of:,} {things} are {state}")]
+    each = [Finding(str(where / place), state) for place in places[:LISTED]]
+    total = Finding(str(where), f"{len(places):,} of {of:,} {things} are {state}")
+    return [total, *each] if len(places) > 1 else each
+
+
+def shorten(findings: Sequence[Finding], where: Path) -> list[Finding]:
+    """Findings of one kind, cut where they become too many to read, with the number of the others."""
+    rest = len(findings) - LISTED
+    return [*findings[:LISTED], *[Finding(str(where), f"{rest:,} more of the same kind")] * (rest > 0)]

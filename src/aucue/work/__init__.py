@@ -1,0 +1,48 @@
+"""How work is done, nothing of faces: engines, ranks, cores, progress, files and tables.
+
+The names below are imported when they are first used: a process that only counts cores needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aucue.work.cores import available_cores, default_workers
+    from aucue.work.engines import Engine, open_engine
+    from aucue.work.files import appearing, cell, claimed, inside, printable, read_json, write_json
+    from aucue.work.progress import progress_bar
+    from aucue.work.ranks import ALONE, Rank, is_first_rank, on_ranks
+
+_HOME = {
+    "cores": ("available_cores", "default_workers"),
+    "engines": ("Engine", "open_engine"),
+    "files": ("appearing", "cell", "claimed", "inside", "printable", "read_json", "write_json"),
+    "progress": ("progress_bar",),
+    "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
+}
+
+__all__ = [
+    "available_cores",
+    "default_workers",
+    "Engine",
+    "open_engine",
+    "appearing",
+    "cell",
+    "claimed",
+    "inside",
+    "printable",
+    "read_json",
+    "write_json",
+    "progress_bar",
+    "Rank",
+    "ALONE",
+    "on_ranks",
+    "is_first_rank",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"aucue.work.{module}"), name)
+    raise AttributeError(f"module 'aucue.work' has no attribute {name!r}")

@@ -1,0 +1,132 @@
+"""Files: written whole or not at all, by one process at a time; names that some content gives stay inside."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from aucue.errors import InputError
+
+LOCK_FILE = ".aucue.lock"
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Write a file under another name beside it; it takes its place when all of it is there.
+
+    After an error, or a kill, what stood at the path before is still there, whole.
+
+    Args:
+        path: The file. Its folder must exist.
+
+    Yields:
+        Where to write.
+    """
+    unfinished = path.with_name(f".{os.getpid()}.unfinished{path.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        path: The file.
+        remedy: What to do if it is damaged, for the error.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({error}); {remedy}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} does not hold a JSON object; {remedy}.")
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object, whole or not at all."""
+    with appearing(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def inside(folder: Path, name: object, where: str) -> Path:
+    """The file or folder that some content names, which has to lie below a folder.
+
+    The one place that decides whether a name read from a file may be opened, written or removed.
+
+    Args:
+        folder: What it must not leave, by `..`, an absolute path, a drive or a link.
+        name: What the content says; `/` separates folders.
+        where: File (and line) that says it, for the error.
+
+    Returns:
+        `folder / name`.
+
+    Raises:
+        InputError: It is no text, names the folder itself, or leads out of it.
+    """
+    parts = name.split("/") if isinstance(name, str) else []
+    plain = bool(parts) and all(part not in ("", ".", "..") for part in parts)
+    if not plain or any(ord(letter) < 32 or letter in "\\:" for letter in str(name)):
+        raise InputError(f"{where}: {printable(repr(name))} is no name of a file in {folder}.")
+    path = folder / str(name)
+    try:
+        stays = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a link that names itself, a name that no system has
+        stays = False
+    if not stays:
+        raise InputError(f"{where}: {printable(repr(name))} leads out of {folder}.")
+    return path
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Let no second process write into a folder at the same time. A killed process claims nothing.
+
+    Args:
+        folder: Made if it does not exist.
+
+    Raises:
+        InputError: Another process is at it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"Another process is writing to {folder}: wait until it has ended, or choose another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def printable(text: object) -> str:
+    """A name as it may be shown on a terminal or in a page: control characters and broken letters escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
+        for letter in str(text)
+    )
+
+
+def cell(value: object) -> object:
+    """A value as it may stand in a CSV file: text that a spreadsheet would run as a formula is quoted.
+
+    Args:
+        value: Numbers stay as they are, text too unless it begins with = + - @ or white space before these.
+    """
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if value.lstrip().startswith(("=", "+", "-", "@")) else value

@@ -1,0 +1,91 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aucue.errors import InputError
+from aucue.work import appearing, cell, claimed, inside, printable, read_json, write_json
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(KeyError), appearing(path) as unfinished:
+        unfinished.write_text("half")
+        raise KeyError
+    assert read_json(path, "write it again") == {"a": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_damaged_json_is_one_sentence_that_names_the_file(tmp_path: Path, content: bytes):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json .*; write it again\.$"):
+        read_json(tmp_path / "a.json", "write it again")
+
+
+@pytest.mark.parametrize("name", ["a.png", "sub/a.png", "..a", "a b", "ä.jpg", "link-within/a"])
+def test_names_that_stay_inside(tmp_path: Path, name: str):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link-within").symlink_to(tmp_path / "sub")
+    assert inside(tmp_path, name, "list.jsonl") == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../a",
+        "sub/../../a",
+        "/etc/hostname",
+        "a//b",
+        "C:\\a",
+        "..\\a",
+        "a\0",
+        "link/a",
+        5,
+        None,
+        ["a"],
+    ],
+)
+def test_names_that_lead_out(tmp_path: Path, name: object):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"^list\.jsonl: "):
+        inside(folder, name, "list.jsonl")
+
+
+def test_a_folder_is_claimed_by_one_process(tmp_path: Path):
+    script = (
+        "from pathlib import Path\nfrom aucue.work import claimed\nimport sys\n"
+        "with claimed(Path(sys.argv[1])): pass"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with claimed(tmp_path):
+        second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert "Another process is writing to" in second.stderr
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_control_characters_are_shown_not_sent():
+    assert printable("a\x1b[31mb\n\udcff\u202eß") == "a\\x1b[31mb\\n\\udcff\\u202eß"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@a", "'@a"),
+        ("-x.jpg", "'-x.jpg"),
+        ("\t=a", "'\t=a"),
+        ("a=1", "a=1"),
+        (-1.5, -1.5),
+    ],
+)
+def test_cells_are_no_formulas(value: object, expected: object):
+    assert cell(value) == expected
