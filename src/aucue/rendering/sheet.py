@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.rendering.painter import render
 from aucue.rendering.parameters import FaceParameters, Identity, View
-from aucue.rendering.render import render
 from aucue.rendering.showing import draw_action_units
 
 PEOPLE = (80, 89, 26, 79, 85)

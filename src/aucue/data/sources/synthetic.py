@@ -12,8 +12,8 @@ from aucue.data.sources.expected import Finding
 from aucue.data.sources.source import SPLITS, Sample
 from aucue.errors import InputError
 from aucue.facs import ACTION_UNITS, EXPRESSIONS, Codebook
+from aucue.rendering.painter import render
 from aucue.rendering.parameters import FaceParameters, Identity, Mark, View
-from aucue.rendering.render import render
 from aucue.rendering.showing import draw_action_units
 
 IMAGES_PER_PERSON = (3, 7)
