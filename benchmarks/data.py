@@ -35,17 +35,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import aucue
-from aucue.data import (
-    CsvSource,
-    SyntheticSource,
-    available_cores,
-    make_loader,
-    open_prepared,
-    prepare,
-    train_transform,
-)
+from aucue.data import CsvSource, SyntheticSource, make_loader, open_prepared, prepare, train_transform
 from aucue.data.shards import Job
 from aucue.faces import TEMPLATES
+from aucue.work import available_cores
 from aucue.work.engines import LocalEngine
 
 SIDE = 224

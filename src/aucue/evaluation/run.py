@@ -18,22 +18,14 @@ from torch import Tensor
 from aucue.classifiers import Classifier, ModelInfo, load_model
 from aucue.classifiers.methods import name_of_readout, readout_for
 from aucue.cues import AUCue
-from aucue.data import (
-    FaceDataset,
-    PreparedSet,
-    Rank,
-    eval_transform,
-    is_first_rank,
-    make_loader,
-    on_ranks,
-    open_prepared,
-)
+from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.errors import InputError
 from aucue.evaluation.evidence import CHUNK, FACES, Evidence, chosen_faces, with_evidence
 from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
 from aucue.evaluation.observer import Observer, Seen, expressions, summarise
 from aucue.evaluation.results import FILES, Evaluation, check_free
 from aucue.facs import Codebook
+from aucue.work import Rank, is_first_rank, on_ranks
 
 Model = str | os.PathLike[str] | tuple[Classifier, ModelInfo]
 Data = str | os.PathLike[str] | PreparedSet

@@ -30,10 +30,8 @@ from aucue.data import (
     FaceSample,
     FaceTransform,
     PreparedSet,
-    Rank,
     eval_transform,
     make_loader,
-    on_ranks,
     open_prepared,
     split_holdout,
     train_transform,
@@ -42,6 +40,7 @@ from aucue.errors import InputError, OutputExistsError
 from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of
+from aucue.work import Rank, on_ranks
 
 MODEL_NAME = "model.safetensors"
 _HINTS = (
