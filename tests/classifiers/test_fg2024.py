@@ -191,7 +191,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["import-fg2024", str(model), str(config), "--out", str(out)]
     assert main([*arguments, "--classes", str(tmp_path / "ids.yaml")]) == 0
     printed = capsys.readouterr().out
-    assert "cam on resnet18, 64 x 64 images, guided at layer4 with weight 4" in printed
+    assert "cam on resnet18, 64 x 64 images, guided: attention of layer4 (weight 4)" in printed
     assert main(arguments) == 2
     assert "pass --overwrite" in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 0

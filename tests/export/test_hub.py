@@ -1,5 +1,6 @@
 """What is written for a model hub, and what is sent: to a hub of the tests' own, without a network."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_the_card_says_what_matters(model: Model):
         'aucue.load("hf:jane/fer")',
         "An expression is not an emotion",
         "- Data: drawn faces (train 30, test 20 faces).",
-        "weight 4 at stages.0",
+        "attention of stages.0 (weight 4)",
         "| happiness | AU6 Cheek Raiser, AU12 Lip Corner Puller, AU25 Lips Part |",
         "| held out accuracy | 0.7123 |",
         "Licence of the weights: cc-by-nc-4.0.",
@@ -173,3 +174,12 @@ def test_what_goes_wrong_is_one_sentence(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with pytest.raises(HubError, match=sentence):
         push(tmp_path, "jane/fer")
+
+
+def test_the_card_says_how_it_was_guided(model: Model):
+    classifier, info = model
+    by_map = replace(info, guidance={"weight": 0.0, "class_map": 2.0, "layers": ["stages.0"]})
+    assert "guided: attention of stages.0 (weight 4)" in model_card(classifier, info, "jane/fer")
+    assert "guided: class map (weight 2)" in model_card(classifier, by_map, "jane/fer")
+    unguided = replace(info, guidance={"weight": 0.0, "layers": ["stages.0"]})
+    assert "Not guided: nothing told it where to look" in model_card(classifier, unguided, "jane/fer")

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from aucue.classifiers import guided
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.hub import local_file
 from aucue.classifiers.weights import is_safetensors
@@ -56,6 +57,29 @@ class ModelInfo:
             value = getattr(self, name)
             if not isinstance(value, kind) and not (name in kinds and value is None):
                 raise InputError(f"model information: '{name}' cannot be {value!r}.")
+
+    @property
+    def guided(self) -> bool:
+        """Whether any term of the guidance had a weight."""
+        return guided.is_guided(self.guidance)
+
+    @property
+    def guided_layers(self) -> tuple[str, ...]:
+        """The layers whose attention was guided; none where the class map alone was."""
+        return guided.guided_layers(self.guidance)
+
+    @property
+    def how_guided(self) -> str:
+        """How it was guided, in words: "guided: attention of layer4 (weight 4)", or "not guided"."""
+        return guided.how_guided(self.guidance)
+
+    def layer_shown(self, layers: Sequence[str]) -> str:
+        """The layer whose attention is shown: the deepest one that the guidance names, else the last.
+
+        Args:
+            layers: all layers of the network, shallow to deep (`Classifier.layers`).
+        """
+        return guided.layer_shown(self.guidance, layers)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a model file stores them."""

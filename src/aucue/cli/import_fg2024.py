@@ -35,12 +35,9 @@ def command(
     names = EXPRESSIONS if classes is None else read_class_ids(classes)
     classifier, info = import_checkpoint(model, config, names)
     save_model(out, classifier, info, overwrite)
-    guidance = info.guidance or {}
-    guided = f"guided at {', '.join(guidance['layers'])} with weight {guidance['weight']:g}"
     print(
         f"{out}: {info.method} on {classifier.config['backbone']}, "
-        f"{classifier.input_size} x {classifier.input_size} images, "
-        f"{guided if guidance['weight'] else 'not guided'}"
+        f"{classifier.input_size} x {classifier.input_size} images, {info.how_guided}"
     )
     print(f"Next: aucue explain PHOTO --model {out}")
     return 0

@@ -101,7 +101,7 @@ def evaluate(
     if len(dataset) == 0:
         raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
     attributes = read_attributes(dataset.column("attributes"), groups)
-    draw, layer = _cue(info, classifier.classes), _shown_layer(classifier, info)
+    draw, layer = _cue(info, classifier.classes), info.layer_shown(classifier.layers)
     ids, scale = _label_ids(prepared.classes, classifier.classes), classifier.input_size / prepared.size
     looks = (classifier, draw, layer, readout_for(classifier.method, method), ids, dataset)
     observer = partial(Observer, *looks, scale, examples)
@@ -177,12 +177,6 @@ def _cue(info: ModelInfo, classes: Sequence[str]) -> AUCue:
     """Draws AU maps with the codebook and the region model of the training."""
     codebook = Codebook.load("facs") if info.codebook is None else Codebook.from_dict(info.codebook)
     return AUCue(codebook, classes, info.regions or "anatomical")
-
-
-def _shown_layer(classifier: Classifier, info: ModelInfo) -> str:
-    """The deepest guided layer; without guidance the final one."""
-    guided = (info.guidance or {}).get("layers") or []
-    return next((layer for layer in reversed(classifier.layers) if layer in guided), classifier.final_layer)
 
 
 def _open_model(model: Model, name: str | None) -> tuple[Classifier, ModelInfo, str]:

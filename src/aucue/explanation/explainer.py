@@ -69,9 +69,8 @@ class Explainer:
 
     @property
     def layer(self) -> str:
-        """The layer whose attention is shown: the last guided one, or the last of the network."""
-        guided = (self.info.guidance or {}).get("layers") or [self.classifier.final_layer]
-        return guided[-1] if guided[-1] in self.classifier.layers else self.classifier.final_layer
+        """The layer whose attention is shown (`ModelInfo.layer_shown`)."""
+        return self.info.layer_shown(self.classifier.layers)
 
     def __call__(self, photo: Photograph | Face, key: str | None = None) -> list[Explanation]:
         """Explain every face of a photograph, or one face.
