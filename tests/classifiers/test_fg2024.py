@@ -68,10 +68,10 @@ def test_read_config(goldens: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: !munch.Munch 3", "stands before something that is no mapping"),
+        ("a: !munch.Munch 3", "a tag of a mapping stands before something else"),
         ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
         ("- 3", "must hold a mapping"),
-        ("a: [", "is no published configuration"),
+        ("a: [", r"config\.yaml, line 1"),
     ],
 )
 def test_only_plain_values_are_read(tmp_path: Path, text: str, message: str) -> None:

@@ -1,10 +1,11 @@
 import copy
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 
-from aucue.cues import REGION_MODELS, AUCue, Cue
+from aucue.cues import REGION_MODELS, AUCue, Cue, bundled_region_model
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
 
@@ -137,6 +138,15 @@ def test_action_unit_must_be_drawable(regions):
     data = {"name": "mine", "expressions": {"anger": [4, 28]}, "adds": {"action_units": {28: "Lip Suck"}}}
     with pytest.raises(InputError, match=f"Region model {regions} cannot draw AU28 Lip Suck, .* gives anger"):
         AUCue(Codebook.from_dict(data), ["anger"], regions)
+
+
+def test_a_file_names_only_bundled_region_models(tmp_path: Path):
+    assert bundled_region_model("fg2024-224", "model").name == "fg2024-224"
+    table = tmp_path / "table.yaml"
+    table.write_text("name: mine")
+    for name in (str(table), "anatomicl", None, ["fg2024"]):
+        with pytest.raises(InputError, match=r"there is no region model .* may name anatomical, fg2024"):
+            bundled_region_model(name, "model")
 
 
 def test_unknown_region_model():

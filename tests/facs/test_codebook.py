@@ -180,3 +180,30 @@ def test_unknown_expression_is_named():
 def test_from_dict_wants_a_mapping():
     with pytest.raises(InputError, match="not a list"):
         Codebook.from_dict([])  # type: ignore[arg-type]
+
+
+def test_a_long_chain_of_codebooks(tmp_path):
+    for number in range(1500):
+        text = f"{{name: n{number}, extends: {number + 1}.yaml, expressions: {{}}}}"
+        write(tmp_path, text, f"{number}.yaml")
+    with pytest.raises(InputError, match=r"15\.yaml: more than 16 codebooks extend one another"):
+        Codebook.load(tmp_path / "0.yaml")
+
+
+@pytest.mark.parametrize("name", ["zero\0.yaml", "\ud800.yaml"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(InputError, match=r"cannot be a codebook|cannot be read"):
+        Codebook.load(name)
+
+
+def test_content_of_a_file_reads_no_other_file(tmp_path):
+    whole = Codebook.load("contempt")
+    assert Codebook.from_content(json.loads(json.dumps(whole.to_dict())), "model") == whole
+    other = write(tmp_path, "{name: other, expressions: {fear: [1]}}")
+    for extends in (str(other), "facs"):
+        with pytest.raises(InputError, match="model: its codebook extends another one"):
+            Codebook.from_content(book(extends=extends), "model")
+    with pytest.raises(InputError, match="model: its codebook must be a mapping, not a list"):
+        Codebook.from_content([], "model")
+    with pytest.raises(InputError, match="model, codebook, expression happiness: unknown action unit 28"):
+        Codebook.from_content(book(expressions={"happiness": [28]}), "model")

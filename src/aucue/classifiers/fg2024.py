@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from aucue.classifiers.classifier import Classifier
@@ -22,7 +21,7 @@ from aucue.classifiers.transformers.ir50 import own_name
 from aucue.classifiers.weights import read_torch
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.work.tables import kind
+from aucue.work.tables import kind, read_mapping
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Normalisation of the published code, for all of its networks."""
@@ -75,38 +74,13 @@ _KEPT = (
 )
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe loader that reads the foreign tag of the published files as the mapping it stands before."""
-
-
-_Loader.add_constructor(
-    "!munch.Munch", lambda loader, node: loader.construct_mapping(_as_mapping(node), deep=True)
-)
-
-
-def _as_mapping(node: yaml.Node) -> yaml.MappingNode:
-    if not isinstance(node, yaml.MappingNode):
-        raise yaml.constructor.ConstructorError(
-            problem="!munch.Munch stands before something that is no mapping", problem_mark=node.start_mark
-        )
-    return node
-
-
 def read_config(path: str | Path) -> dict[str, Any]:
     """Read a published `config_model.yaml`.
 
     Raises:
         InputError: it cannot be read, is no mapping, or has tags beside `!munch.Munch`.
     """
-    try:
-        config = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is no published configuration: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold a mapping (`key: value` lines), not {kind(config)}.")
-    return config
+    return read_mapping(path, mapping_tags=("!munch.Munch",))
 
 
 def import_checkpoint(

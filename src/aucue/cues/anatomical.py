@@ -17,6 +17,7 @@ from aucue.work.tables import check_keys, kind, read_mapping
 
 _TABLE = Path(__file__).with_name("anatomical.yaml")
 
+_FARTHEST = 1e4  # a number of a table beyond this, or below its inverse, is a slip, and soon no float32
 _SMALLEST_FACE = 1.0  # inter-ocular distance in pixels below which there is nothing to draw
 
 
@@ -247,4 +248,6 @@ def _number(value: object, what: str, positive: bool = False) -> float:
         raise InputError(f"{what} must be a number, not {kind(value)}.")
     if positive and value <= 0:
         raise InputError(f"{what} must be greater than zero, not {value:g}.")
+    if abs(value) > _FARTHEST or (positive and value < 1 / _FARTHEST):
+        raise InputError(f"{what} is out of proportion to a face: {value:g}.")
     return float(value)

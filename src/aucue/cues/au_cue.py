@@ -46,6 +46,24 @@ def region_model(regions: "str | Path | RegionModel") -> RegionModel:
     )
 
 
+def bundled_region_model(name: object, where: str) -> RegionModel:
+    """Return the region model that a file names (a model file). It is never read from another file.
+
+    Args:
+        name: What the file says.
+        where: The file, for the error.
+
+    Raises:
+        InputError: It is none of `REGION_MODELS`.
+    """
+    if not isinstance(name, str) or name not in REGION_MODELS:
+        raise InputError(
+            f"{where}: there is no region model {name!r}; a file may name {', '.join(REGION_MODELS)}."
+            f"{did_you_mean(name, REGION_MODELS)}"
+        )
+    return REGION_MODELS[name]()
+
+
 class AUCue:
     """Draws, for each face, the regions of the action units of its expression.
 

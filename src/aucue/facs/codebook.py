@@ -10,6 +10,7 @@ from aucue.facs.action_units import ACTION_UNITS, EXPRESSIONS, NEUTRAL, ActionUn
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
 _FOLDER = Path(__file__).with_name("codebooks")
+_LONGEST_CHAIN = 16  # codebooks that extend one another
 
 BUNDLED_CODEBOOKS = tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 """Names that `Codebook.load` accepts besides a path."""
@@ -53,7 +54,14 @@ class Codebook:
         Raises:
             InputError: No such codebook, or an entry in it is wrong; the message names the entry.
         """
-        return codebook if isinstance(codebook, Codebook) else cls._load(codebook, Path(), ())
+        if isinstance(codebook, Codebook):
+            return codebook
+        try:
+            return cls._load(codebook, Path(), ())
+        except ValueError as error:  # a name that no file can have
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{str(codebook)!r} cannot be a codebook: {error}.") from error
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Codebook":
@@ -71,6 +79,26 @@ class Codebook:
         if not isinstance(data, Mapping):
             raise InputError(f"A codebook must be a mapping with `name` and `expressions`, not {kind(data)}.")
         return cls._parse(data, f"codebook {data.get('name', '(without name)')}", Path(), ())
+
+    @classmethod
+    def from_content(cls, data: object, where: str) -> "Codebook":
+        """Build a codebook that a file carries within itself (a model file). No other file is ever read.
+
+        Args:
+            data: What the file says: keys `name`, `expressions` and optionally `adds`.
+            where: The file, for errors.
+
+        Returns:
+            The codebook.
+
+        Raises:
+            InputError: An entry is wrong, or it extends another codebook.
+        """
+        if not isinstance(data, Mapping):
+            raise InputError(f"{where}: its codebook must be a mapping, not {kind(data)}.")
+        if data.get("extends") is not None:
+            raise InputError(f"{where}: its codebook extends another one; it must be complete in itself.")
+        return cls._parse(data, f"{where}, codebook", Path(), ())
 
     def to_dict(self) -> dict:
         """Return plain values (for YAML or JSON) from which `from_dict` rebuilds this codebook."""
@@ -112,6 +140,8 @@ class Codebook:
                 )
         if path.resolve() in chain:
             raise InputError(f"Codebook {path} extends itself.")
+        if len(chain) == _LONGEST_CHAIN:
+            raise InputError(f"{chain[-1]}: more than {_LONGEST_CHAIN} codebooks extend one another.")
         return cls._parse(read_mapping(path), str(path), path.parent, (*chain, path.resolve()))
 
     @classmethod
