@@ -31,7 +31,7 @@ from aucue.evaluation import Evaluation, evaluate
 from aucue.guidance import alignment, attention, contrast
 from aucue.metrics import FILLS
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
-from aucue.training.fit import fit
+from aucue.training.fitting import fit
 from aucue.training.module import Batch
 from evidence_tables import block, paste, table
 from ferplus_set import Continued, prepared, small_network
@@ -125,17 +125,25 @@ class TrialModule(Continued):
     def __init__(self, classifier: Classifier, config: TrainConfig, trial: Trial, start: Path | None):
         super().__init__(classifier, config, start)
         self.trial = trial
-        self.with_cue = [i for i, label in enumerate(classifier.classes) if self.cue.codebook[label]]
+        self.with_cue = [
+            i for i, label in enumerate(classifier.classes) if self.objective.cue.codebook[label]
+        ]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells of the guided layer."""
+        _, height, width = self.classifier.shapes[self.objective.layers[-1]]
+        return height, width
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy plus the trial's terms."""
         trial = self.trial
-        target = batch["probabilities"] if trial.soft else self.one_hot(batch["label"])
+        target = batch["probabilities"] if trial.soft else self.objective.one_hot(batch["label"])
         images = batch["image"]
         if trial.occlude:
             images, target = self.occluded(batch, target)
         out = self.classifier(images)
-        loss = self.classification_loss(out, target)
+        loss = self.classifier.loss(out, target)
         self.log("train/cross_entropy", loss, on_step=False, on_epoch=True)
         terms = self.terms(batch, images, out)
         done = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
@@ -147,12 +155,14 @@ class TrialModule(Continued):
         trial, terms = self.trial, []
         labels = batch["label"]
         cues, known = self.all_cues(batch)  # (B, K, h, w), (B,)
-        mixed = (batch["probabilities"] if trial.soft_cues else self.one_hot(labels))[:, self.with_cue]
+        mixed = (batch["probabilities"] if trial.soft_cues else self.objective.one_hot(labels))[
+            :, self.with_cue
+        ]
         valid = known & (mixed.sum(1) > 0.5)
         cue = torch.einsum("be,behw->bhw", mixed, cues)[:, None]
         cue = cue / cue.amax((2, 3), keepdim=True).clamp(min=1e-6)
         if trial.attention:
-            aligned = [alignment(attention(out.features[name]), cue, valid) for name in self.guided_layers]
+            aligned = [alignment(attention(out.features[name]), cue, valid) for name in self.objective.layers]
             terms.append(trial.attention * torch.stack(aligned).mean())
         map_ = normalize_cam(self.classifier.class_map(out, labels))
         if trial.class_map:
@@ -170,22 +180,22 @@ class TrialModule(Continued):
 
     def all_cues(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """AU maps (B, E, h, w) of every expression on each face, and which faces have landmarks (B,)."""
-        landmarks, grid = batch["landmarks"], self.cue_grid(self.guided_layers[-1])
+        landmarks, grid = batch["landmarks"], self.grid
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         faces, count = len(landmarks), len(self.with_cue)
         ids = torch.tensor(self.with_cue).repeat(faces)
-        cue = self.cue(landmarks.repeat_interleave(count, 0), ids, size, grid)
+        cue = self.objective.cue(landmarks.repeat_interleave(count, 0), ids, size, grid)
         return cue.map.view(faces, count, *cue.map.shape[2:]), cue.valid.view(faces, count).all(1)
 
     def unit_alignment(self, batch: Batch, out: ClassifierOutput) -> Tensor:
         """1 - cosine of channel k with the map of action unit k, over those of the expression."""
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
-        grid = self.cue_grid(self.guided_layers[-1])
-        maps, valid = self.cue.single(batch["landmarks"], size, grid)
-        units, book = self.cue.action_units, self.cue.codebook
+        grid = self.grid
+        maps, valid = self.objective.cue.single(batch["landmarks"], size, grid)
+        units, book = self.objective.cue.action_units, self.objective.cue.codebook
         active = torch.tensor([[u in book[label] for u in units] for label in self.classifier.classes])
         chosen = valid & active[batch["label"]]  # (B, n)
-        channels = out.features[self.guided_layers[-1]][:, : len(units)].float()
+        channels = out.features[self.objective.layers[-1]][:, : len(units)].float()
         cosines = F.cosine_similarity(channels.flatten(2), maps.flatten(2), dim=2)
         return torch.where(chosen, 1 - cosines, 0.0).sum() / chosen.sum().clamp(min=1)
 
@@ -194,7 +204,7 @@ class TrialModule(Continued):
         images, labels = batch["image"].float(), batch["label"]
         size = (images.shape[-2], images.shape[-1])
         drawn = torch.tensor(self.with_cue)[torch.randint(len(self.with_cue), (len(labels),))]
-        cue = self.cue(batch["landmarks"], drawn, size)
+        cue = self.objective.cue(batch["landmarks"], drawn, size)
         chosen = cue.valid & (torch.rand(len(labels)) < self.trial.occlude)
         blurred = F.interpolate(F.avg_pool2d(images, 8), scale_factor=8, mode="bilinear")
         hidden = cue.map * chosen[:, None, None, None]

@@ -12,7 +12,7 @@ from aucue.data import make_loader, open_prepared
 from aucue.errors import InputError
 from aucue.guidance import alignment, attention
 from aucue.training import GuidanceSettings, GuidedModule, TrainConfig
-from aucue.training.module import guided_layers
+from aucue.training.objective import guided_layers
 
 MakeSettings = Callable[..., TrainConfig]
 
@@ -151,13 +151,14 @@ def test_cue_is_drawn_on_the_grid_of_the_attention(settings: MakeSettings, class
     config = settings()
     batch = batch_of(config)
     module = module_of(classifier, config)
-    drawn = module.draw(batch, module.cue_grid("layer4"))
+    drawn = module.objective.draw(batch, "layer4")
     assert drawn.map.shape == (16, 1, 6, 6)
     features = drawn.map.expand(-1, 8, -1, -1)
-    assert module.misalignment(features, drawn).item() == pytest.approx(0, abs=1e-6)
-    published = module_of(classifier, settings(guidance=GuidanceSettings(cue_size="input")))
-    assert published.cue_grid("layer4") is None
-    assert published.misalignment(features, published.draw(batch)).item() > 0.01
+    assert module.objective.misalignment(features, drawn).item() == pytest.approx(0, abs=1e-6)
+    published = module_of(classifier, settings(guidance=GuidanceSettings(cue_size="input"))).objective
+    drawn = published.draw(batch, "layer4")
+    assert drawn.map.shape == (16, 1, 48, 48)
+    assert published.misalignment(features, drawn).item() > 0.01
 
 
 def test_cutmix_pastes_faces_labels_and_cues_and_aligns_the_layer_before_the_last(
@@ -167,13 +168,13 @@ def test_cutmix_pastes_faces_labels_and_cues_and_aligns_the_layer_before_the_las
     config = settings(guidance=GuidanceSettings(weight=3.0))
     batch = batch_of(config)
     module = module_of(classifier, config)
-    assert module.guided_layers == ("layer3",)
+    assert module.objective.layers == ("layer3",)
     torch.manual_seed(7)
     loss = module.training_step(batch, 0)
 
     torch.manual_seed(7)
     targets = torch.nn.functional.one_hot(batch["label"], 7).float()
-    mixed = cutmix(batch["image"], targets, module.draw(batch, module.cue_grid("layer3")))
+    mixed = cutmix(batch["image"], targets, module.objective.draw(batch, "layer3"))
     assert mixed.cue is not None
     out = classifier(mixed.images)
     aligned = alignment(attention(out.features["layer3"]), *mixed.cue)

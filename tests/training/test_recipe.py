@@ -1,6 +1,5 @@
 """What recipes set, that they set nothing else, and that a model file says which one it is of."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,16 @@ import pytest
 from aucue.classifiers import load_model
 from aucue.cli.main import main
 from aucue.errors import InputError
-from aucue.training import RECIPES, DataSettings, GuidanceSettings, TrainConfig, fit, recipe_of, with_recipe
+from aucue.training import (
+    RECIPES,
+    DataSettings,
+    GuidanceSettings,
+    TrainConfig,
+    fit,
+    fitting,
+    recipe_of,
+    with_recipe,
+)
 from aucue.training.recipe import changes_of_recipe, recipe_description, recipe_settings
 
 MakeSettings = Callable[..., TrainConfig]
@@ -79,7 +87,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
         found.append(config)
         return Path("model.safetensors")
 
-    monkeypatch.setattr(sys.modules["aucue.training.fit"], "fit", record)
+    monkeypatch.setattr(fitting, "fit", record)
     return found
 
 

@@ -28,7 +28,7 @@ def run(argv: list[str]) -> int:
     names = TrainConfig.__dataclass_fields__
     config = TrainConfig(**{name: settings[name] for name in names})
 
-    from aucue.training.fit import fit
+    from aucue.training.fitting import fit
     from aucue.work import is_first_rank
 
     if settings.recipe and is_first_rank():

@@ -1,21 +1,48 @@
-"""From settings to a trained model file: `fit(TrainConfig(...))`."""
+"""A prepared set and settings -> a trained model file: `fit(TrainConfig(...))`; `Objective` is its loss.
 
-from aucue.training.config import (
-    ClassifierSettings,
-    DataSettings,
-    GuidanceSettings,
-    OptimizerSettings,
-    TrainConfig,
-    TrainerSettings,
-)
-from aucue.training.fit import fit
-from aucue.training.module import GuidedModule
-from aucue.training.recipe import RECIPES, recipe_of, with_recipe
+The names below are imported when they are first used: a loop of one's own needs no Lightning.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aucue.training.config import (
+        ClassifierSettings,
+        DataSettings,
+        GuidanceSettings,
+        OptimizerSettings,
+        TrainConfig,
+        TrainerSettings,
+    )
+    from aucue.training.fitting import fit
+    from aucue.training.module import GuidedModule
+    from aucue.training.objective import Objective, Term, total
+    from aucue.training.recipe import RECIPES, guidance_of, recipe_of, with_recipe
+
+_HOME = {
+    "fitting": ("fit",),
+    "objective": ("Objective", "Term", "total"),
+    "module": ("GuidedModule",),
+    "recipe": ("RECIPES", "guidance_of", "recipe_of", "with_recipe"),
+    "config": (
+        "TrainConfig",
+        "DataSettings",
+        "ClassifierSettings",
+        "GuidanceSettings",
+        "OptimizerSettings",
+        "TrainerSettings",
+    ),
+}
 
 __all__ = [
     "fit",
+    "Objective",
+    "Term",
+    "total",
     "GuidedModule",
     "RECIPES",
+    "guidance_of",
     "recipe_of",
     "with_recipe",
     "TrainConfig",
@@ -25,3 +52,14 @@ __all__ = [
     "OptimizerSettings",
     "TrainerSettings",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            value = getattr(import_module(f"aucue.training.{module}"), name)
+            globals()[name] = (
+                value  # the module `fit` would hide the function of that name once it is imported
+            )
+            return value
+    raise AttributeError(f"module 'aucue.training' has no attribute {name!r}")

@@ -55,6 +55,15 @@ def with_recipe(config: TrainConfig, name: str) -> TrainConfig:
     return replace(config, guidance=replace(config.guidance, **table["guidance"]), balance=table["balance"])
 
 
+def guidance_of(name: str) -> GuidanceSettings:
+    """The guidance of a recipe, for an `Objective` in a loop of one's own.
+
+    Raises:
+        InputError: There is no such recipe.
+    """
+    return GuidanceSettings(**_table(name)["guidance"])
+
+
 def recipe_of(config: TrainConfig) -> str | None:
     """Name of the recipe whose settings these are, however they were arrived at; None if they are others."""
     return next((name for name in RECIPES if with_recipe(config, name) == config), None)

@@ -12,7 +12,7 @@ from aucue.data import open_prepared
 from aucue.evaluation.benchmark.grid import Cell, Grid
 from aucue.evaluation.benchmark.run import SECONDS_FILE, is_finished
 from aucue.training import ClassifierSettings, TrainConfig
-from aucue.training.fit import build_classifier
+from aucue.training.fitting import build_classifier
 
 _REPEATS = 3
 _CPU_BATCH = 8  # images; enough to measure the speed of a large network in seconds

@@ -23,7 +23,7 @@ from aucue.errors import AucueError, InputError
 from aucue.evaluation.benchmark.grid import Cell, Grid
 from aucue.evaluation.run import evaluate
 from aucue.training import fit
-from aucue.training.fit import MODEL_NAME
+from aucue.training.fitting import MODEL_NAME
 from aucue.work import available_cores
 
 logger = logging.getLogger(__name__)

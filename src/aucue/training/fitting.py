@@ -24,7 +24,6 @@ from torch.utils.data import DataLoader
 
 from aucue.classifiers import Classifier, ModelInfo, save_model
 from aucue.classifiers.methods import method_named
-from aucue.cues import AUCue
 from aucue.data import (
     FaceDataset,
     FaceSample,
@@ -301,7 +300,7 @@ def _info(
     module: GuidedModule, prepared: PreparedSet, config: TrainConfig, chosen: dict[str, Any]
 ) -> ModelInfo:
     """What a user of the model file has to know, beside its weights."""
-    cue: AUCue = module.cue
+    cue = module.objective.cue
     return ModelInfo(
         classes=module.classifier.classes,
         template=prepared.template,
@@ -311,7 +310,7 @@ def _info(
             "weight": config.guidance.weight,
             "class_map": config.guidance.class_map,
             "contrast": config.guidance.contrast,
-            "layers": list(module.guided_layers),
+            "layers": list(module.objective.layers),
             "loss": config.guidance.loss,
             "attention": config.guidance.attention,
         },

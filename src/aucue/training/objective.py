@@ -1,0 +1,198 @@
+"""The training objective, in plain torch: be right, and look where the cue lies (Belharbi et al., eq. 4)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from aucue.cams import normalize_cam
+from aucue.classifiers import Classifier, ClassifierOutput
+from aucue.classifiers.regularisers import cutmix
+from aucue.cues import AUCue, Cue
+from aucue.errors import InputError
+from aucue.guidance import alignment, attention, contrast
+from aucue.training.config import GuidanceSettings
+
+Batch = Mapping[str, Tensor]
+"""image (B, 3, S, S), label (B,) long, landmarks (B, 68, 2) in pixels of the image, NaN where unknown; and,
+where labels are soft, probabilities (B, K)."""
+
+WITHOUT_CLASS_MAP = {
+    "cutmix": "mixes faces, so no class map belongs to one face",
+    "apvit": "has one map for all classes",
+}
+"""Methods whose class maps cannot be guided, and why."""
+
+
+class Term(NamedTuple):
+    """One summand of the loss.
+
+    Attributes:
+        name: "cross_entropy", "alignment", "class_map" or "contrast".
+        weight: Its factor.
+        value: A scalar with a graph.
+    """
+
+    name: str
+    weight: float
+    value: Tensor
+
+
+class Objective:
+    """Cross-entropy, plus lambda times the alignment of attention and action-unit map.
+
+    Beyond the paper there may be weighted terms on the class map of the label: its alignment, and its
+    contrast. Faces without a valid cue (neutral, no landmarks) take part in the cross-entropy only. Soft
+    labels, where a batch has them, are what the cross-entropy aims at; the cue stays that of the label.
+
+    A training loop of one's own needs no more than this:
+
+    ```
+    objective = Objective(classifier, guidance_of("aucue"))
+    for batch in loader:
+        loss = total(objective(batch))
+        loss.backward()
+    ```
+
+    Args:
+        classifier: The network; its method says what the cross-entropy is taken of, and whether faces are
+            mixed.
+        settings: Weights and kinds of the terms.
+
+    Attributes:
+        layers: The aligned layers.
+        cue: Draws the action-unit maps.
+        log_prior: (K,) added to the logits in the cross-entropy alone, so that frequent classes get a head
+            start that the network need not learn; None adds nothing.
+
+    Raises:
+        InputError: The network has no such layer, or its class maps cannot be guided.
+    """
+
+    def __init__(self, classifier: Classifier, settings: GuidanceSettings) -> None:
+        self.classifier, self.settings = classifier, settings
+        self.layers = guided_layers(classifier, settings)
+        self.cue = AUCue(settings.codebook, classifier.classes, settings.regions)
+        self.log_prior: Tensor | None = None
+        method = classifier.method.name
+        if (settings.class_map or settings.contrast) and method in WITHOUT_CLASS_MAP:
+            raise InputError(
+                f"guidance: {method} {WITHOUT_CLASS_MAP[method]}; set class_map and contrast to 0."
+            )
+        self._expressions = [i for i, name in enumerate(classifier.classes) if self.cue.codebook[name]]
+
+    def __call__(self, batch: Batch) -> Iterator[Term]:
+        """The terms of a batch, those without a weight left out."""
+        settings = self.settings
+        images, target, mixed = batch["image"], batch.get("probabilities", batch["label"]), None
+        if self.classifier.method.regulariser == "cutmix":
+            cue = self.draw(batch, self.layers[-1]) if self.is_guided else None
+            images, target, mixed = cutmix(images, self.one_hot(target), cue)
+
+        out = self.classifier(images)
+        yield Term("cross_entropy", 1.0, self._cross_entropy(out, target))
+        if settings.weight:
+            aligned = [
+                self.misalignment(out.features[layer], mixed or self.draw(batch, layer))
+                for layer in self.layers
+            ]
+            yield Term("alignment", settings.weight, torch.stack(aligned).mean())
+        if settings.class_map or settings.contrast:
+            yield from self._of_class_map(batch, out)
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether any term of the guidance has a weight."""
+        return any((self.settings.weight, self.settings.class_map, self.settings.contrast))
+
+    def misalignment(self, features: Tensor, cue: Cue) -> Tensor:
+        """1 - cos(T, A), or another alignment loss, of one layer's features (B, C, h, w)."""
+        attended = attention(features, self.settings.attention)
+        return alignment(attended, cue.map, cue.valid, self.settings.loss, across_ranks=True)
+
+    def draw(self, batch: Batch, layer: str, expression: Tensor | None = None) -> Cue:
+        """Action-unit maps (B, 1, h, w) of a batch, drawn on its device, for a layer.
+
+        Args:
+            batch: The faces.
+            layer: On whose grid they are drawn, unless the settings ask for the input's.
+            expression: (B,) ids to draw instead of the labels.
+        """
+        size = (batch["image"].shape[-2], batch["image"].shape[-1])
+        grid = None if self.settings.cue_size == "input" else self.classifier.shapes[layer][1:]
+        labels = batch["label"] if expression is None else expression
+        return self.cue(batch["landmarks"], labels, size, grid)
+
+    def one_hot(self, target: Tensor) -> Tensor:
+        """Labels (B,) as probabilities (B, K); soft labels stay what they are."""
+        return target if target.ndim == 2 else one_hot(target, len(self.classifier.classes)).float()
+
+    def _cross_entropy(self, out: ClassifierOutput, target: Tensor) -> Tensor:
+        if self.log_prior is not None:
+            out = out._replace(logits=out.logits + self.log_prior)
+        return self.classifier.loss(out, target) * _share_of_ranks(len(target), out.logits.device)
+
+    def _of_class_map(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
+        settings, layer = self.settings, self.classifier.final_layer
+        map_ = normalize_cam(self.classifier.class_map(out, batch["label"], "cam"))
+        cue = self.draw(batch, layer)
+        if settings.class_map:
+            value = alignment(map_, cue.map, cue.valid, settings.loss, across_ranks=True)
+            yield Term("class_map", settings.class_map, value)
+        if settings.contrast:
+            cues, target = self._draw_all(batch, layer)
+            value = contrast(map_, cues, target, cue.valid, across_ranks=True)
+            yield Term("contrast", settings.contrast, value)
+
+    def _draw_all(self, batch: Batch, layer: str) -> tuple[Tensor, Tensor]:
+        """Maps (B, E, h, w) of all expressions that have one on each face, and which is the label's (B,).
+
+        That of a label without action units is 0.
+        """
+        labels = batch["label"]
+        index = torch.zeros(len(self.classifier.classes), dtype=torch.long, device=labels.device)
+        index[self._expressions] = torch.arange(len(self._expressions), device=labels.device)
+        drawn = [self.draw(batch, layer, torch.full_like(labels, id)).map for id in self._expressions]
+        return torch.cat(drawn, dim=1), index[labels]
+
+
+def total(terms: Iterable[Term]) -> Tensor:
+    """The loss: the sum of the weighted terms."""
+    first, *rest = (term.weight * term.value for term in terms)
+    return sum(rest, first)
+
+
+def guided_layers(classifier: Classifier, settings: GuidanceSettings) -> tuple[str, ...]:
+    """The aligned layers: those asked for, or the method's.
+
+    Raises:
+        InputError: A layer is not one of the classifier's.
+    """
+    layers = tuple(settings.layers or (classifier.layers[classifier.method.layer],))
+    for layer in layers:
+        if layer not in classifier.layers:
+            raise InputError(
+                f"guidance.layers: '{layer}' is no layer of {classifier.config['backbone']}; "
+                f"choose from {', '.join(classifier.layers)}."
+            )
+    return layers
+
+
+def faces_of_step(faces: int, device: torch.device) -> Tensor:
+    """Number of faces in the batches of all ranks."""
+    count = torch.tensor(float(faces), device=device)
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(count)
+    return count
+
+
+def _share_of_ranks(faces: int, device: torch.device) -> Tensor | float:
+    """The factor on a mean over the faces of this rank that makes the mean over ranks (which is what
+    DistributedDataParallel makes of gradients) the mean over all faces.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return 1.0
+    return faces * dist.get_world_size() / faces_of_step(faces, device)
