@@ -1,13 +1,19 @@
 """`aucue train`: settings in, one model file out."""
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
 
-from jsonargparse import Namespace
+from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPrivateImportUsage]
 
 from aucue.classifiers.methods import METHODS
 from aucue.cli.arguments import Parser
+from aucue.errors import InputError
 from aucue.training.config import TrainConfig
 from aucue.training.recipe import RECIPES, changes_of_recipe, recipe_description, recipe_settings
+from aucue.work.files import printable
+from aucue.work.tables import check_keys, kind, read_mapping
 
 DESCRIPTION = """Train an expression classifier, guided by action units or not.
 
@@ -20,11 +26,13 @@ configuration: --guidance.weight 0 --out ANOTHER."""
 def run(argv: list[str]) -> int:
     """Parse settings, train, say where the model is."""
     parser = Parser(prog="aucue train", description=f"{DESCRIPTION}\n\n{_recipes()}\n\n{_methods()}")
-    parser.add_argument("--config", action="config", help="YAML file with any of the settings below.")
+    parser.add_argument("--config", action=_ConfigFile, help="YAML file with any of the settings below.")
     parser.add_argument("--recipe", type=Literal[RECIPES], help="Recipe that sets guidance and balance.")
     parser.add_argument("--overwrite", action="store_true", help="Start anew even if --out holds a training.")
     parser.add_class_arguments(TrainConfig)
     settings = parser.instantiate(_parse(parser, argv))
+    if not isinstance(settings.overwrite, bool):
+        raise InputError(f"overwrite: true or false is needed, not {settings.overwrite!r}.")
     names = TrainConfig.__dataclass_fields__
     config = TrainConfig(**{name: settings[name] for name in names})
 
@@ -38,8 +46,49 @@ def run(argv: list[str]) -> int:
     if not is_first_rank():
         return 0
     print(f"Model: {model}")
-    print(f"Next:  aucue evaluate {model} --data {config.data.path} --out {config.out}/evaluation")
+    if (split := _split_to_evaluate(config)) is not None:
+        data = f"--data {config.data.path}{split}"
+        print(f"Next:  aucue evaluate {model} {data} --out {config.out}/evaluation")
     return 0
+
+
+class _ConfigFile(ActionConfigFile):
+    """A file of settings, read once with errors that name it, before its values are parsed."""
+
+    def __call__(self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None) -> None:
+        """Take the settings of the file `values`."""
+        settings = read_mapping(values)
+        if not Path(values).is_file():  # a pipe: the parser reads it again, and would find nothing
+            raise InputError(f"{printable(values)} is no file; save the settings in one.")
+        _check_names(settings, TrainConfig, printable(values), ("recipe", "overwrite"))
+        super().__call__(parser, cfg, values, option_string)
+
+
+def _check_names(settings: Mapping[str, Any], group: type, where: str, more: tuple[str, ...] = ()) -> None:
+    """Refuse settings that no one knows, and groups of them that hold none."""
+    check_keys(settings, (*(entry.name for entry in fields(group)), *more), where)
+    hints = get_type_hints(group)
+    for name, value in settings.items():
+        if not is_dataclass(hint := hints.get(name)):
+            continue
+        if not isinstance(value, Mapping):
+            raise InputError(
+                f"{where}: `{name}:` needs settings below it, not {kind(value)}; give some or leave it out."
+            )
+        _check_names(value, hint, f"{where}, {name}")  # pyright: ignore[reportArgumentType]
+
+
+def _split_to_evaluate(config: TrainConfig) -> str | None:
+    """What names the faces that the next command can measure: nothing for `test`; None if there are none."""
+    from aucue.data import open_prepared
+
+    try:
+        splits = open_prepared(config.data.path).splits
+    except InputError:  # the model was there already, its faces are not
+        return None
+    if "test" in splits:
+        return ""
+    return " --split val" if "val" in splits else None
 
 
 def _parse(parser: Parser, argv: list[str]) -> Namespace:

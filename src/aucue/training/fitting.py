@@ -1,11 +1,10 @@
 """One training from settings to a model file: resumable, reproducible, never overwriting unasked."""
 
 import logging
-import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -14,10 +13,9 @@ from typing import Any
 
 import lightning as L
 import torch
-import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch.utils.data import DataLoader
@@ -35,13 +33,16 @@ from aucue.data import (
     split_holdout,
     train_transform,
 )
-from aucue.errors import InputError, OutputExistsError
+from aucue.errors import InputError
+from aucue.training.checkpoints import LAST, Describe, WholeCheckpointIO, read_checkpoint
+from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, TrainConfig
+from aucue.training.folder import MODEL_NAME, is_finished, take
 from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of
+from aucue.training.share import GuidedShare, guided_share
 from aucue.work import Rank, on_ranks
 
-MODEL_NAME = "model.safetensors"
 _HINTS = (
     "does not have many workers",
     "isinstance.treespec",
@@ -74,8 +75,11 @@ def fit(
 
     Raises:
         OutputExistsError: `out` holds a training with other settings.
-        InputError: the prepared set or a setting cannot be used.
+        InputError: the prepared set or a setting cannot be used, no face can be guided, or another process
+            trains in `out`. Nothing has been written then.
+        AucueError: the training diverged.
     """
+    check_settings(config)
     settings = config.trainer
     work = partial(_fit, config, overwrite, progress, module)
     return on_ranks(work, _accelerator(settings.accelerator), settings.devices, settings.num_nodes)
@@ -88,39 +92,42 @@ def _fit(
     make_module: Callable[[Classifier, TrainConfig], GuidedModule],
     rank: Rank,
 ) -> Path:
-    """Train in this process, together with the others if there are several. The first one alone writes."""
+    """Train in this process, together with the others if there are several. The first one alone writes.
+
+    Nothing is written before all that can be wrong with the settings and the faces has been looked for.
+    """
     out = Path(config.out)
-    model, last = out / MODEL_NAME, out / "checkpoints" / "last.ckpt"
-
-    def claim() -> tuple[bool, bool]:
-        _claim(out, config, overwrite)
-        return model.exists(), last.exists()
-
-    finished, started = rank.first(claim)
-    if finished:
+    model = out / MODEL_NAME
+    if rank.first(partial(is_finished, out, config, overwrite)):
         return model
     prepared = open_prepared(config.data.path)
     training, held_out = _datasets(prepared, config, rank.count)
     torch.manual_seed(config.seed)
     module = make_module(build_classifier(config.classifier, prepared.classes), config)
-    with _quiet():
+    objective = module.objective
+    share = guided_share(objective, training, prepared.size) if objective.is_guided else None
+    if share and rank.is_first:
+        share.warn()
+    with _quiet(), ExitStack() as claim:
         trainer, checkpoint = _trainer(config, out, progress, rank)
+        start = rank.first(partial(take, claim, out, config, overwrite, module))
         if rank.count > 1 and trainer.strategy.root_device.type == "cuda":
             convert_sync_batchnorm(module.classifier)  # timm's: torch's own loses activations
         with _interruptible(trainer):
             trainer.fit(
                 module,
                 *_loaders(training, held_out, config, rank),
-                ckpt_path=last if started else None,
+                ckpt_path=start,
                 weights_only=True,
             )
 
-    def save() -> None:
-        chosen = torch.load(checkpoint.best_model_path or last, map_location="cpu", weights_only=True)
-        module.load_state_dict(chosen["state_dict"])
-        save_model(model, module.classifier, _info(module, prepared, config, chosen), overwrite=True)
+        def save() -> None:
+            chosen = read_checkpoint(Path(checkpoint.best_model_path or out / "checkpoints" / LAST))
+            module.load_state_dict(chosen["state_dict"])
+            info = _info(module, prepared, config, chosen, share)
+            save_model(model, module.classifier, info, overwrite=True)
 
-    rank.first(save)
+        rank.first(save)
     return model
 
 
@@ -150,52 +157,6 @@ def _interruptible(trainer: L.Trainer) -> Iterator[None]:
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
-
-
-class _AtomicCheckpointIO(TorchCheckpointIO):
-    """A checkpoint appears whole or not at all, so that a kill while writing costs one epoch, not the run."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        """Write beside the target, then rename."""
-        unfinished = f"{path}.unfinished"
-        super().save_checkpoint(checkpoint, unfinished, storage_options)
-        os.replace(unfinished, path)
-
-
-class _RecordFigures(L.Callback):
-    """Keep the held-out figures of an epoch inside its checkpoint."""
-
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add `figures` to the checkpoint."""
-        checkpoint["figures"] = {
-            name.removeprefix("val/"): float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith("val/")
-        }
-
-
-def _claim(out: Path, config: TrainConfig, overwrite: bool) -> None:
-    """Make `out` the folder of exactly these settings."""
-    settings = yaml.safe_dump(config.to_dict(), sort_keys=False)
-    file = out / "config.yaml"
-    if overwrite:
-        for stale in (out / MODEL_NAME, *(out / "checkpoints").glob("*.ckpt")):
-            stale.unlink(missing_ok=True)
-    elif file.exists() and yaml.safe_load(file.read_text()) != yaml.safe_load(settings):
-        raise OutputExistsError(
-            f"{out} holds a training with other settings (see {file}); "
-            "choose another --out or pass --overwrite."
-        )
-    elif not file.exists() and (out / MODEL_NAME).exists():
-        raise OutputExistsError(
-            f"{out / MODEL_NAME} exists already; choose another --out or pass --overwrite."
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    file.write_text(settings)
 
 
 def _datasets(prepared: PreparedSet, config: TrainConfig, ranks: int) -> tuple[FaceDataset, FaceDataset]:
@@ -271,7 +232,17 @@ def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> tupl
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    trainer = L.Trainer(
+    try:
+        trainer = _lightning_trainer(config, logs, start, checkpoint, progress, rank)
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise InputError(f"trainer: {' '.join(str(error).split())}") from error
+    return trainer, checkpoint
+
+
+def _lightning_trainer(
+    config: TrainConfig, logs: Path, start: str, checkpoint: ModelCheckpoint, progress: bool, rank: Rank
+) -> L.Trainer:
+    return L.Trainer(
         accelerator=_accelerator(config.trainer.accelerator),
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
@@ -281,14 +252,13 @@ def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> tupl
         precision=config.trainer.precision,
         max_epochs=config.epochs,
         logger=[CSVLogger(logs, name="", version=start), TensorBoardLogger(logs, name="", version=start)],
-        callbacks=[checkpoint, _RecordFigures()],
-        plugins=[_AtomicCheckpointIO()],
+        callbacks=[checkpoint, Describe(config)],
+        plugins=[WholeCheckpointIO()],
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
-    return trainer, checkpoint
 
 
 def _accelerator(wanted: str) -> str:
@@ -297,7 +267,11 @@ def _accelerator(wanted: str) -> str:
 
 
 def _info(
-    module: GuidedModule, prepared: PreparedSet, config: TrainConfig, chosen: dict[str, Any]
+    module: GuidedModule,
+    prepared: PreparedSet,
+    config: TrainConfig,
+    chosen: dict[str, Any],
+    share: GuidedShare | None,
 ) -> ModelInfo:
     """What a user of the model file has to know, beside its weights."""
     cue = module.objective.cue
@@ -323,6 +297,7 @@ def _info(
             "trained_on": prepared.provenance,
             "settings": config.to_dict(),
             "recipe": recipe_of(config),
+            "guided_faces": share and share._asdict(),
             "date": date.today().isoformat(),
             "versions": {name: version(name) for name in ("aucue", "torch", "timm", "lightning")},
         },

@@ -1,5 +1,6 @@
 """Lightning's side of a training: `objective.py` has the loss."""
 
+import math
 from typing import Any
 
 import lightning as L
@@ -12,6 +13,7 @@ from aucue.data import GEOMETRIC, STRONG
 from aucue.errors import InputError
 from aucue.guidance import attention
 from aucue.metrics import ATTCOS, CAMCOS, ClassificationReport
+from aucue.training.checkpoints import diverged
 from aucue.training.config import OptimizerSettings, TrainConfig
 from aucue.training.objective import Batch, Objective, faces_of_step, total
 from aucue.training.schedule import learning_rate_factor
@@ -78,7 +80,11 @@ class GuidedModule(L.LightningModule):
         terms = list(self.objective(batch))
         for term in terms:
             self.log_mean(f"train/{term.name}", term.value, faces)
-        return total(terms)
+        loss = total(terms)
+        if not loss.isfinite():
+            step = f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}"
+            raise diverged(step, self.config, self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
 
     def log_mean(self, name: str, value: torch.Tensor, faces: Any) -> None:
         """Log the mean over the faces of an epoch.
@@ -104,6 +110,9 @@ class GuidedModule(L.LightningModule):
         out = self.classifier(batch["image"])
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         cue = self.objective.cue(batch["landmarks"], expression, size)
+        if not out.logits.isfinite().all():
+            where = f"its figures on held-out faces are no numbers after epoch {self.current_epoch + 1}"
+            raise diverged(where, self.config)
         self.classification.update(out.logits, expression)
         attended = attention(out.features[self.objective.layers[-1]])
         self.att_cos.update(attended, cue.map, expression, cue.valid)
@@ -119,6 +128,11 @@ class GuidedModule(L.LightningModule):
             "val/att_cos": self.att_cos.compute()["macro"],
             "val/cam_cos": self.cam_cos.compute()["macro"],
         }
+        chosen = figures.get(f"val/{self.config.select}", 0.0)
+        if not math.isfinite(chosen):
+            raise InputError(
+                f"select: {self.config.select} cannot be measured on the held-out faces; choose another one."
+            )
         for name, value in figures.items():
             shown = name == "val/accuracy"  # more than one crowds the bar
             self.log(name, float(value), prog_bar=shown, sync_dist=True)

@@ -1,0 +1,135 @@
+"""Settings of a training are checked all at once, before anything is read or written."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from aucue.errors import InputError
+from aucue.training.config import TrainConfig
+from aucue.work.files import printable
+from aucue.work.tables import did_you_mean
+
+
+class _Range(NamedTuple):
+    """Numbers that a setting may be.
+
+    Attributes:
+        low: the lowest.
+        high: the highest.
+        above: `low` itself is too low.
+        below: `high` itself is too high.
+    """
+
+    low: float
+    high: float
+    above: bool = False
+    below: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a number lies in it; NaN and infinity never do."""
+        high_enough = value > self.low if self.above else value >= self.low
+        return high_enough and (value < self.high if self.below else value <= self.high)
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.above else 'from'} {self.low:g}"
+        return f"{low} {'and below' if self.below else 'and at most' if self.above else 'to'} {self.high:,}"
+
+
+_COUNT = _Range(1, 1_000_000)
+_SIDE = _Range(1, 1024)
+_WEIGHT = _Range(0, 1_000_000)
+_SHARE = _Range(0, 1, above=True, below=True)
+
+RANGES = {
+    "data.holdout": _SHARE,
+    "data.batch_size": _COUNT,
+    "data.workers": _Range(0, 1024),
+    "classifier.input_size": _SIDE,
+    "classifier.final_stride": _SIDE,
+    "guidance.weight": _WEIGHT,
+    "guidance.class_map": _WEIGHT,
+    "guidance.contrast": _WEIGHT,
+    "optimizer.lr": _Range(0, 1_000_000, above=True),
+    "optimizer.weight_decay": _WEIGHT,
+    "optimizer.momentum": _Range(0, 1, below=True),
+    "optimizer.warmup_epochs": _WEIGHT,
+    "optimizer.step_epochs": _COUNT,
+    "optimizer.step_factor": _Range(0, 1, above=True),
+    "trainer.devices": _COUNT,
+    "trainer.num_nodes": _COUNT,
+    "epochs": _COUNT,
+    "balance": _WEIGHT,
+    "seed": _Range(0, 2**32 - 1),
+}
+"""Numbers that settings may be, by dotted name."""
+
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list of names",
+    dict: "a mapping",
+}
+
+
+def check_settings(config: TrainConfig) -> None:
+    """Refuse settings that no training can have.
+
+    Raises:
+        InputError: A setting is of a wrong kind, out of its range or no known name; the error says which and
+            what it may be.
+    """
+    for name, hint, value in _settings(config):
+        _check(name, hint, value)
+    for name, folder in (("out", config.out), ("data.path", config.data.path)):
+        if not folder.strip() or "\0" in folder:
+            raise InputError(f"{name}: the name of a folder is needed, not {_shown(folder)}.")
+
+
+def _settings(group: Any, before: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted name, type and value of every setting."""
+    hints = get_type_hints(type(group))
+    for entry in fields(group):
+        name, hint, value = f"{before}{entry.name}", hints[entry.name], getattr(group, entry.name)
+        if not is_dataclass(hint):
+            yield name, hint, value
+        elif isinstance(value, hint):  # pyright: ignore[reportArgumentType]
+            yield from _settings(value, f"{name}.")
+        else:
+            raise InputError(f"{name}: settings are needed, not {_shown(value)}.")
+
+
+def _check(name: str, hint: Any, value: Any) -> None:
+    """Refuse a value of one setting."""
+    members = get_args(hint) if get_origin(hint) is not Literal and type(None) in get_args(hint) else (hint,)
+    if value is None and type(None) in members:
+        return
+    wanted = members[0]
+    if get_origin(wanted) is Literal:
+        if value not in get_args(wanted):
+            raise InputError(
+                f"{name}: {_shown(value)} is none of {', '.join(get_args(wanted))}."
+                f"{did_you_mean(value, get_args(wanted))}"
+            )
+        return
+    kind: Any = get_origin(wanted) or wanted
+    if not _is_of(value, kind) or (kind is list and not all(isinstance(entry, str) for entry in value)):
+        raise InputError(f"{name}: {_KINDS[kind]} is needed, not {_shown(value)}.")
+    if name in RANGES and not RANGES[name].holds(value):
+        raise InputError(f"{name}: {_KINDS[kind]} {RANGES[name]} is needed, not {_shown(value)}.")
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    """Whether a value is of a kind; whole numbers are numbers, true and false are none."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = printable(repr(value))
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list nested as deep
+        text = f"this {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:60]}..."

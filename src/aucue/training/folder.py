@@ -1,0 +1,114 @@
+"""The folder of a training: whose settings it holds, whether it is finished, and who may write to it."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import nn
+
+from aucue.classifiers import load_model
+from aucue.errors import InputError, OutputExistsError
+from aucue.training.checkpoints import LAST, read_checkpoint
+from aucue.training.config import TrainConfig
+from aucue.work.files import appearing, claimed
+from aucue.work.tables import read_mapping
+
+MODEL_NAME = "model.safetensors"
+CONFIG_NAME = "config.yaml"
+
+
+def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool:
+    """Whether a folder holds the model of these settings.
+
+    Args:
+        out: The folder, which need not exist.
+        config: The settings.
+        overwrite: Whatever it holds is to be replaced.
+
+    Raises:
+        OutputExistsError: It holds a training with other settings.
+        InputError: It is a file, or what it holds is damaged.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out needs a folder.")
+    model, last = out / MODEL_NAME, out / "checkpoints" / LAST
+    if overwrite or not (model.exists() or last.exists()):
+        return False  # whatever else is there came from a start that failed: nothing of it is lost
+    if _settings_of(out) != _plain(config):
+        told = next(file for file in (out / CONFIG_NAME, model, last) if file.exists())
+        raise OutputExistsError(
+            f"{out} holds a training with other settings (see {told}); "
+            "choose another --out or pass --overwrite."
+        )
+    return model.exists()
+
+
+def take(
+    claim: ExitStack, out: Path, config: TrainConfig, overwrite: bool, network: nn.Module
+) -> Path | None:
+    """Make a folder that of these settings, and of this process alone.
+
+    Args:
+        claim: What gives the folder back when it is closed.
+        out: The folder.
+        config: The settings.
+        overwrite: Remove what another training left there.
+        network: What the checkpoint has to fit.
+
+    Returns:
+        The checkpoint to go on from; None for a new training.
+
+    Raises:
+        OutputExistsError: The folder holds a training with other settings.
+        InputError: Another process writes there, or what is there is damaged.
+    """
+    claim.enter_context(claimed(out))
+    last = out / "checkpoints" / LAST
+    if overwrite:
+        for stale in (out / MODEL_NAME, *(out / "checkpoints").glob("*.ckpt")):
+            stale.unlink(missing_ok=True)
+    is_finished(out, config)  # once more: another process may have written since
+    if last.exists():
+        _check_fits(last, config, network)
+    with appearing(out / CONFIG_NAME) as unfinished:
+        unfinished.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), encoding="utf-8")
+    return last if last.exists() else None
+
+
+def _settings_of(out: Path) -> Any:
+    """Settings of the training that a folder holds: as its config.yaml says, without one as stored inside the
+    model or the checkpoint.
+    """
+    file = out / CONFIG_NAME
+    if not file.exists():
+        if (out / MODEL_NAME).exists():
+            return load_model(out / MODEL_NAME)[1].provenance.get("settings")
+        return _as_yaml(read_checkpoint(out / "checkpoints" / LAST)["settings"])
+    try:
+        return read_mapping(file)
+    except InputError as error:
+        raise InputError(
+            f"{str(error).removesuffix('.')}; remove this file and run the same again: model and checkpoints "
+            "hold the settings, too, and the training goes on."
+        ) from error
+
+
+def _check_fits(last: Path, config: TrainConfig, network: nn.Module) -> None:
+    checkpoint = read_checkpoint(last)
+    try:
+        network.load_state_dict(checkpoint["state_dict"])
+        fits = _as_yaml(checkpoint["settings"]) == _plain(config)
+    except (RuntimeError, TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise InputError(f"{last} is of another training; choose another --out, which loses nothing.")
+
+
+def _plain(config: TrainConfig) -> Any:
+    """Settings as they are read again."""
+    return _as_yaml(config.to_dict())
+
+
+def _as_yaml(settings: Any) -> Any:
+    return yaml.safe_load(yaml.safe_dump(settings))
