@@ -81,7 +81,9 @@ def check_settings(config: TrainConfig) -> None:
             what it may be.
     """
     for name, hint, value in _settings(config):
-        _check(name, hint, value)
+        optional = get_origin(hint) is not Literal and type(None) in get_args(hint)
+        if not (optional and value is None):
+            _check(name, get_args(hint)[0] if optional else hint, value)
     for name, folder in (("out", config.out), ("data.path", config.data.path)):
         if not folder.strip() or "\0" in folder:
             raise InputError(f"{name}: the name of a folder is needed, not {_shown(folder)}.")
@@ -100,12 +102,8 @@ def _settings(group: Any, before: str = "") -> Iterator[tuple[str, Any, Any]]:
             raise InputError(f"{name}: settings are needed, not {_shown(value)}.")
 
 
-def _check(name: str, hint: Any, value: Any) -> None:
+def _check(name: str, wanted: Any, value: Any) -> None:
     """Refuse a value of one setting."""
-    members = get_args(hint) if get_origin(hint) is not Literal and type(None) in get_args(hint) else (hint,)
-    if value is None and type(None) in members:
-        return
-    wanted = members[0]
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
             raise InputError(
