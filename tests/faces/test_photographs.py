@@ -1,13 +1,16 @@
+import importlib.util
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import aucue
 from aucue.errors import InputError
-from aucue.faces import read_image
+from aucue.faces import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES, read_image
 
 
 def pixels_of(photo):
@@ -105,8 +108,61 @@ def test_sixteen_bit_grey_keeps_its_range(kind):
 def test_thirty_two_bit_grey():
     values = np.array([[0, 257 * 50, 65535]], dtype=np.int32)
     np.testing.assert_array_equal(pixels_of(Image.fromarray(values))[0, :, 0], [0, 50, 255])
-    with pytest.raises(InputError, match="integers outside 0-65535"):
-        read_image(Image.fromarray(values - 1))
+    own_range = Image.fromarray(np.array([[-1000, 0, 1000]], dtype=np.int32))
+    np.testing.assert_array_equal(pixels_of(encode(own_range, "TIFF"))[0, :, 0], [0, 128, 255])
+    small = Image.fromarray(np.array([[0, 7, 200]], dtype=np.int32))
+    np.testing.assert_array_equal(pixels_of(encode(small, "TIFF"))[0, :, 0], [0, 7, 200])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 0.5, 1], [0, 128, 255]),
+        ([0, 7, 200], [0, 7, 200]),
+        ([0, 257 * 50, 65535], [0, 50, 255]),
+        ([-1, 0, 1], [0, 128, 255]),
+        ([0, np.nan, 0.5], [0, 0, 128]),
+        ([3e9, 3e9, 3e9], [0, 0, 0]),
+    ],
+)
+def test_float_files(values, expected):
+    content = encode(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF")
+    np.testing.assert_array_equal(pixels_of(content)[0, :, 0], expected)
+
+
+def test_a_float_file_without_a_finite_pixel():
+    content = encode(Image.fromarray(np.full((2, 2), np.nan, np.float32)), "TIFF")
+    with pytest.raises(InputError, match="holds no finite pixel"):
+        read_image(content)
+
+
+def test_postscript_is_never_opened_whatever_its_name(tmp_path, monkeypatch):
+    """Pillow would start Ghostscript for it."""
+    from PIL import EpsImagePlugin
+
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **options: started.append(args))
+    path = tmp_path / "face.jpg"
+    Image.new("RGB", (8, 8)).save(path, "EPS")
+    with Image.open(path) as image:
+        assert image.format == "EPS"  # what happens without a list of formats
+    with pytest.raises(InputError, match=r"face.jpg is not an image in a known format"):
+        read_image(path)
+    assert started == []
+
+
+def test_pictures_are_opened_in_one_place():
+    source = Path(aucue.__file__).parent
+    opening = [path.name for path in source.rglob("*.py") if "Image.open(" in path.read_text("utf-8")]
+    assert opening == ["photographs.py"]
+
+
+def test_every_ending_is_read_or_named():
+    assert {".jfif", ".avif", ".jpe", ".jp2", ".mpo", ".tif", ".pgm"} < set(PHOTO_SUFFIXES)
+    assert {".dng", ".cr2", ".nef", ".arw"} < set(UNREADABLE_SUFFIXES)
+    assert not set(PHOTO_SUFFIXES) & set(UNREADABLE_SUFFIXES)
+    assert (".heic" in PHOTO_SUFFIXES) == (importlib.util.find_spec("pillow_heif") is not None)
+    assert (".heic" in PHOTO_SUFFIXES) != (".heic" in UNREADABLE_SUFFIXES)
 
 
 def png16(pixels):
@@ -188,15 +244,17 @@ def png_that_claims(width, height):
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_too_large_is_said_before_decoding(tmp_path):
     path = tmp_path / "huge.png"
-    path.write_bytes(png_that_claims(12_000, 9_000))
-    with pytest.raises(InputError, match=r"huge.png is too large: 12000 x 9000 = 108,000,000 .* 100,000,000"):
+    path.write_bytes(png_that_claims(16_000, 10_000))
+    with pytest.raises(
+        InputError, match=r"huge.png is too large: 16000 x 10000 = 160,000,000 .* 150,"
+    ):
         read_image(path)
     with pytest.raises(InputError, match="broken or truncated"):
-        read_image(path, max_pixels=108_000_000)
+        read_image(path, max_pixels=160_000_000)
 
 
 def test_decompression_bomb():
-    with pytest.raises(InputError, match=r"too large: .*2500000000 pixels.* the limit here is 100,000,000"):
+    with pytest.raises(InputError, match=r"too large: .*2500000000 pixels.* the limit here is 150,000,000"):
         read_image(png_that_claims(50_000, 50_000))
 
 

@@ -1,21 +1,17 @@
 """What a browser sends -> a picture, or one sentence why not."""
 
 import io
-from functools import cache
 
 from PIL import Image
 
 from aucue.errors import InputError
-from aucue.faces import read_image
+from aucue.faces import open_picture, read_image
 
 MAX_BYTES = 20 * 2**20
 """Size of an uploaded file in bytes."""
 
 MAX_PIXELS = 60_000_000
 """Width times height of an uploaded picture: those of telephones have 12 to 50 million pixels."""
-
-# Decoders that live in Pillow itself. Others call programs (EPS) or read what no camera writes.
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 
 
 def read_upload(data: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -35,7 +31,7 @@ def read_upload(data: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_P
     if len(data) > max_bytes:
         raise InputError(f"This file is too large: at most {max_bytes / 2**20:g} MB are taken.")
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+        with open_picture(io.BytesIO(data)) as image:
             width, height = image.size
     except Image.DecompressionBombError:
         raise InputError(_too_many_pixels(max_pixels)) from None
@@ -49,12 +45,6 @@ def read_upload(data: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_P
         return read_image(data, max_pixels)
     except InputError as error:
         raise InputError("This photograph is damaged or cut short; copy or save it again.") from error
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)  # a Pillow may lack one
 
 
 def _too_many_pixels(most: int) -> str:

@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional
 from aucue.data.description import DESCRIPTION_FILE, FORMAT, REMEDY, UNFINISHED_FOLDER
 from aucue.data.transforms import Transform, keypoints
 from aucue.errors import InputError
-from aucue.faces import NUM_LANDMARKS
+from aucue.faces import NUM_LANDMARKS, open_picture
 from aucue.work.files import read_json
 
 
@@ -171,7 +171,7 @@ class Columns:
         """Decode the crop of one row."""
         chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
         content = self._images[chunk][row - int(self._starts[chunk])].as_buffer()
-        return Image.open(io.BytesIO(content))
+        return open_picture(io.BytesIO(content))
 
 
 class FaceDataset(Dataset[FaceSample]):

@@ -34,7 +34,13 @@ from aucue.faces.landmarks import (
     eye_centres,
     inter_ocular_distance,
 )
-from aucue.faces.photographs import Photograph, read_image
+from aucue.faces.photographs import (
+    PHOTO_SUFFIXES,
+    UNREADABLE_SUFFIXES,
+    Photograph,
+    open_picture,
+    read_image,
+)
 from aucue.faces.precomputed import PrecomputedDetector
 from aucue.faces.reader import Face, FaceReader
 
@@ -47,7 +53,10 @@ __all__ = [
     "DlibDetector",
     "PrecomputedDetector",
     "Photograph",
+    "open_picture",
     "read_image",
+    "PHOTO_SUFFIXES",
+    "UNREADABLE_SUFFIXES",
     "Template",
     "TEMPLATES",
     "similarity",

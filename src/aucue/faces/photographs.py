@@ -2,6 +2,8 @@
 
 import io
 import os
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,69 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from aucue.errors import InputError
 
 Photograph = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 150_000_000
+"""Width times height that is decoded: telephones take pictures of up to 108 million pixels."""
 BACKGROUND = (255, 255, 255)
+
+# Decoders that live in the process. Others call programs (EPS calls Ghostscript) or read no photographs.
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "HEIF")
+_HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+
+
+def _reads_heif() -> bool:
+    """Whether pillow-heif is installed; it is made known to Pillow."""
+    with suppress(ImportError):
+        import pillow_heif  # pyright: ignore[reportMissingImports]
+
+        pillow_heif.register_heif_opener()
+        return True
+    return False
+
+
+_HEIF = _reads_heif()
+
+PHOTO_SUFFIXES: tuple[str, ...] = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".jp2", ".ppm", ".pgm"),
+    *(_HEIF_SUFFIXES if _HEIF else ()),
+)
+"""Endings, in small letters, of files that are read as photographs."""
+
+UNREADABLE_SUFFIXES: tuple[str, ...] = (
+    *(() if _HEIF else _HEIF_SUFFIXES),
+    *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef"),
+    *(".srw", ".x3f", ".3fr", ".iiq", ".jxl", ".psd"),
+)
+"""Endings, in small letters, of photographs that cannot be read here: they are counted and named."""
+
+
+def open_picture(file: io.IOBase) -> Image.Image:
+    """Open an encoded picture; nothing is decoded yet. The one place that does so.
+
+    Only formats whose decoders run no other program are tried, whatever the file is called.
+
+    Args:
+        file: Open for reading bytes.
+
+    Raises:
+        Exception: Pillow's own, of nearly any kind, as a decoder may stumble over a broken header.
+    """
+    return Image.open(file, formats=_formats())  # pyright: ignore[reportArgumentType]
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)  # a Pillow may lack one
 
 
 def read_image(photo: Photograph, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read a photograph as an upright RGB image.
 
     The EXIF orientation is applied. Grey, palette, CMYK and 16-bit pictures are converted (16 bits by their
-    full range, so 65535 becomes 255); transparent pictures are laid on white, as a viewer shows them. Of an
-    animation or a multi-page file the first picture is taken.
+    full range, so 65535 becomes 255; 32-bit and float files by the smallest of the ranges 0-1, 0-255, 0-65535
+    that holds them, or else by their own); transparent pictures are laid on white, as a viewer shows them. Of
+    an animation or a multi-page file the first picture is taken.
 
     Args:
         photo: Path, encoded bytes, PIL image, or array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA;
@@ -62,7 +117,7 @@ def _read_file(path: Path, max_pixels: int) -> Image.Image:
 
 def _open(file: io.IOBase, where: str, max_pixels: int) -> Image.Image:
     try:
-        image = Image.open(file)  # pyright: ignore[reportArgumentType]
+        image = open_picture(file)
     except UnidentifiedImageError:
         raise InputError(f"{where} is not an image in a known format (JPEG, PNG, TIFF, WebP, ...)") from None
     except Image.DecompressionBombError as error:
@@ -91,7 +146,7 @@ def _check_size(size: tuple[int, ...], max_pixels: int, where: str) -> None:
     if width * height > max_pixels:
         raise InputError(
             f"{where} is too large: {width} x {height} = {width * height:,} pixels, the limit is "
-            f"{max_pixels:,}; shrink it or raise max_pixels"
+            f"{max_pixels:,}; save it smaller"
         )
 
 
@@ -119,10 +174,8 @@ def _to_uint8(array: np.ndarray, where: str) -> np.ndarray:
 def _to_rgb(image: Image.Image, where: str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy()
-    if image.mode == "F":
-        image = Image.fromarray(_to_uint8(np.asarray(image), where))
-    elif image.mode.startswith("I"):
-        image = Image.fromarray(_to_uint8(_sixteen_bits(image, where), where))
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = Image.fromarray(_grey_levels(image, where))
     try:
         if not image.has_transparency_data:
             return image.convert("RGB")
@@ -133,9 +186,21 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
     return Image.alpha_composite(canvas, layer).convert("RGB")
 
 
-def _sixteen_bits(image: Image.Image, where: str) -> np.ndarray:
-    """Pixels of the integer modes "I;16" and "I", in which Pillow keeps 16-bit grey."""
+def _grey_levels(image: Image.Image, where: str) -> np.ndarray:
+    """Pixels of a grey picture with more than 8 bits as 0-255.
+
+    16 bits by the range of their type, 32 bits and floats by the smallest usual range that holds them, or
+    else by their own.
+    """
     values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise InputError(f"{where} holds integers outside 0-65535; save it with 8 or 16 bits")
-    return values.astype(np.uint16)
+    if values.dtype == np.uint16:
+        return _to_uint8(values, where)
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise InputError(f"{where} holds no finite pixel; save it with 8 or 16 bits")
+    low, high = float(values[finite].min()), float(values[finite].max())
+    usual = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+    tops = [top for top in usual if low >= 0 and high <= top]
+    bottom, top = (0.0, float(tops[0])) if tops else (low, high)
+    scaled = (np.where(finite, values, bottom).astype(np.float64) - bottom) / max(top - bottom, 1e-300)
+    return np.rint(scaled * 255).astype(np.uint8)
