@@ -245,9 +245,7 @@ def png_that_claims(width, height):
 def test_too_large_is_said_before_decoding(tmp_path):
     path = tmp_path / "huge.png"
     path.write_bytes(png_that_claims(16_000, 10_000))
-    with pytest.raises(
-        InputError, match=r"huge.png is too large: 16000 x 10000 = 160,000,000 .* 150,"
-    ):
+    with pytest.raises(InputError, match=r"huge.png is too large: 16000 x 10000 = 160,000,000 .* 150,"):
         read_image(path)
     with pytest.raises(InputError, match="broken or truncated"):
         read_image(path, max_pixels=160_000_000)

@@ -11,11 +11,12 @@ from aucue.data.sources.expected import Finding
 from aucue.data.sources.labels import check_classes, check_split, find_class, find_split, unknown_label
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
+from aucue.faces import PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+SUFFIXES = PHOTO_SUFFIXES
 
 
 class FolderSource:
