@@ -200,3 +200,47 @@ def test_its_help_says_so(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         run_command(command_with_a_choice, ["--help"], prog="aucue test")
     assert "[PHOTO]" in capsys.readouterr().out
+
+
+DAMAGED = {
+    "a date that is none": "2001-13-45",
+    "a tag": "!!timestamp x",
+    "digits": "9" * 5000,
+    "lists": "[" * 1000,
+    "aliases": "{a: &a [x, x], b: &b [*a, *a]" + ", c: [*b, *b, *b, *b]" * 100 + "}",
+    "zero byte": "a\0b",
+    "escape": "\x1b[31mred",
+    "broken letter": "a\udcff",
+}
+
+
+@pytest.mark.parametrize("value", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("option", ["--n", "--x", "--names", "--choice"])
+def test_whatever_a_value_is_the_complaint_is_one_short_line(option, value, capsys):
+    def command(
+        *, n: int = 1, x: float = 1.0, names: list[int] | None = None, choice: Literal["a", "b"] = "a"
+    ) -> int:
+        """Do nothing."""
+        return 0
+
+    with pytest.raises(SystemExit) as leave:
+        run_command(command, [option, value], "aucue x")
+    complaint = capsys.readouterr().err
+    assert leave.value.code == 2
+    assert complaint.startswith("aucue x: ")
+    assert complaint.endswith("\n")
+    assert complaint[:-1].isprintable()
+    assert len(complaint) < 400
+
+
+def test_a_text_is_taken_as_it_is():
+    taken = []
+
+    def command(photo: Path, *, name: str | None = None) -> int:
+        """Do nothing."""
+        taken.append((photo, name))
+        return 0
+
+    for value in (*DAMAGED.values(), "a" * 300, "[x", "a: b", "*a"):
+        assert run_command(command, [value, "--name", value], "aucue x") == 0
+        assert taken.pop() == (Path(value), value)

@@ -14,7 +14,31 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import jsonargparse
+import yaml
 from docstring_parser import parse as parse_docstring
+
+from aucue.errors import AucueError
+from aucue.work.files import printable
+from aucue.work.tables import check_bounds
+
+_load_yaml = jsonargparse.get_loader("yaml")
+
+
+def _load(text: str) -> Any:
+    """Values and configuration files as jsonargparse reads them, whatever they are.
+
+    Raises:
+        yaml.YAMLError: They are no YAML, or would grow beyond measure.
+    """
+    check_bounds(text)
+    try:
+        return _load_yaml(text)
+    except _STUMBLES as error:
+        raise yaml.YAMLError(f"a value cannot be what its tag says ({error})") from error
+
+
+_STUMBLES = (ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
+jsonargparse.set_loader("yaml", _load, exceptions=(yaml.YAMLError,))
 
 
 class HelpFormatter(jsonargparse.DefaultHelpFormatter):
@@ -51,12 +75,24 @@ class Parser(jsonargparse.ArgumentParser):
         options.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **options)
 
+    def parse_args(self, *args: Any, **options: Any) -> Any:
+        """Parse; what jsonargparse stumbles over (`!!timestamp x`) is a mistake like any other."""
+        try:
+            return super().parse_args(*args, **options)
+        except AucueError:
+            raise
+        except _STUMBLES as error:
+            self.error(f"a value cannot be read: {type(error).__name__}: {error}")
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line on stderr and exit with status 2."""
         self.exit(2, f"{self.prog}: {self._in_one_line(message)} (help: {self.prog} --help)\n")
 
     def _in_one_line(self, message: str) -> str:
         # argparse and jsonargparse phrase the same mistakes in many ways, some over several lines.
+        return printable(_shortened(self._told(message)))
+
+    def _told(self, message: str) -> str:
         if unknown := re.search(r"[Uu]nrecognized arguments?: (\S+)", message):
             return self._unknown(unknown[1])
         if missing := re.search(r"required: (.+)", message):
@@ -85,6 +121,11 @@ class Parser(jsonargparse.ArgumentParser):
         return destination
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 300  # letters of a complaint: values that are shown may be anything
 _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 

@@ -1,11 +1,18 @@
 """`aucue COMMAND ...`: finds the command, runs it, and turns deliberate errors into one line and a status."""
 
 import difflib
+import errno
+import io
+import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from aucue.errors import AucueError
+from aucue.work.files import printable
+from aucue.work.processes import end_with_parent
 
 COMMANDS = {
     "demo": "draw faces, train with and without guidance, compare and explain: needs no photographs",
@@ -45,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _survive_broken_letters()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_USAGE.format(commands="\n".join(f"  {name:<15}{text}" for name, text in COMMANDS.items())))
         return 0 if arguments else 2
@@ -53,26 +61,86 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"aucue {__version__}")
         return 0
+    end_with_parent()  # where another command started this one
     try:
-        return _run(arguments[0], arguments[1:])
-    except AucueError as error:
-        print(f"aucue {arguments[0]}: {error}", file=sys.stderr)
-        return 2
-    except (PermissionError, NotADirectoryError, IsADirectoryError) as error:  # of a path the user chose
-        print(f"aucue {arguments[0]}: {error.strerror}: {error.filename}", file=sys.stderr)
-        return 2
+        status = _run(arguments[0], arguments[1:])
+        sys.stdout.flush()  # what cannot be printed is said below, not by Python at its end
+        return status
     except KeyboardInterrupt:
-        print("\naucue: interrupted", file=sys.stderr)
+        _complain("\naucue: interrupted")
         return 130
     except SystemExit as leave:  # a parser's --help or complaint; `main` itself always returns
         return leave.code if isinstance(leave.code, int) else 0 if leave.code is None else 1
+    except Exception as error:
+        message = _in_one_line(error)
+        if message is None:
+            raise
+        _drop_what_cannot_be_printed()
+        _complain(f"aucue {arguments[0]}: {message}")
+        return 2
+
+
+def _in_one_line(error: BaseException) -> str | None:
+    """What the user is told of an error; None if it is a bug, whose traceback is wanted."""
+    if isinstance(error, AucueError):
+        return str(error)
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+        return "There is not enough memory; take smaller batches or photographs, or fewer workers."
+    cause: BaseException | None = error
+    while cause is not None:  # libraries wrap what the system said into errors of their own
+        if isinstance(cause, OSError) and (cause is error or cause.errno in _REMEDIES):
+            return _system_error(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+_OUT_OF_MEMORY = re.compile(r"^OutOfMemoryError|^RuntimeError:.*can't allocate memory", re.DOTALL)  # of torch
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space and run the same again",
+    errno.EDQUOT: "free some space and run the same again",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "close programs, or raise the limit (ulimit -n)",
+    errno.EPIPE: "whatever was to read the output has ended",
+}
+
+
+def _system_error(error: OSError) -> str:
+    """What the system says about a path that the user chose, and what to do."""
+    files = " -> ".join(str(file) for file in (error.filename, error.filename2) if file is not None)
+    said = f"{error.strerror}: {files}" if files else str(error.strerror or error)
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{said}; {remedy}." if remedy else said
+
+
+def _complain(message: str) -> None:
+    """Print an error, the only place that does; names in it may hold anything."""
+    with suppress(OSError, ValueError):  # nobody listens
+        print("\n".join(printable(line) for line in message.split("\n")), file=sys.stderr)
+
+
+def _survive_broken_letters() -> None:
+    """Let a name that is no Unicode, or has letters the terminal lacks, be printed with escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_what_cannot_be_printed() -> None:
+    """Where stdout is full or closed, keep Python from trying once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(name: str, argv: list[str]) -> int:
     if name not in COMMANDS:
         nearest = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"choose {', '.join(COMMANDS)}"
-        print(f"aucue: unknown command {name}; {hint}", file=sys.stderr)
+        _complain(f"aucue: unknown command {name}; {hint}")
         return 2
     module = import_module(f"aucue.cli.{name.replace('-', '_')}")
     if hasattr(module, "run"):

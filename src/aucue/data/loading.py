@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from aucue.data.prepared import FaceDataset, FaceSample
 from aucue.work.cores import default_workers
+from aucue.work.processes import end_with_parent
 from aucue.work.ranks import ALONE, Rank
 
 
@@ -110,6 +111,7 @@ def make_loader(
         batch_size,
         sampler=sampler,
         num_workers=workers,
+        worker_init_fn=end_with_parent,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
         drop_last=drop_last,

@@ -24,6 +24,7 @@ import numpy as np
 
 from aucue.errors import AucueError, InputError, MissingExtraError
 from aucue.work.cores import available_cores
+from aucue.work.processes import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -116,6 +117,7 @@ class _Process:
     @classmethod
     def start(cls, function: Callable[[Any], Any]) -> None:
         """Remember the function."""
+        end_with_parent()
         _be_quiet()
         cls.function = staticmethod(function)
 

@@ -16,6 +16,7 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessException, start_
 
 from aucue.errors import AucueError, InputError
 from aucue.work.cores import available_cores
+from aucue.work.processes import end_with_parent
 
 T = TypeVar("T")
 
@@ -172,6 +173,7 @@ def _start(work: Callable[[Rank], T], accelerator: str, devices: int, num_nodes:
 
 def _process(local_rank: int, work: bytes, accelerator: str, devices: int, port: int, answers: Any) -> None:
     """One of the started processes, in the surroundings that torchrun would give it."""
+    end_with_parent()
     here = {"LOCAL_RANK": local_rank, "LOCAL_WORLD_SIZE": devices, "NODE_RANK": 0}
     there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in (here | there).items()})

@@ -25,6 +25,7 @@ from aucue.evaluation.run import evaluate
 from aucue.training import fit
 from aucue.training.fitting import MODEL_NAME
 from aucue.work import available_cores
+from aucue.work.processes import starter_environment
 
 logger = logging.getLogger(__name__)
 
@@ -174,8 +175,9 @@ def _run_apart(
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "aucue.cli.main", "benchmark", str(grid_file)]
     command += ["--out", str(out), "--cell", str(number)]
+    environment = os.environ | _device(slot) | starter_environment()
     with (folder / LOG_FILE).open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | _device(slot))
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         _give_share_of_cores(process.pid, slot, jobs)
         status = process.wait()
     if status == 0:
