@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from aucue.data import CsvSource, engines, prepare
+from aucue.data import CsvSource, prepare
 from aucue.data.shards import Job
 from aucue.errors import AucueError, InputError, MissingExtraError
+from aucue.work import engines
 from aucue.work.engines import Engine, LocalEngine, open_engine
 
 from ..data.test_preparation import contents
