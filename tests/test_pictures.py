@@ -171,14 +171,46 @@ def test_panel_errors():
         pictures.panel([GREY], theme="pink")  # pyright: ignore
 
 
-def test_text_is_wrapped_shortened_and_printable():
+@pytest.mark.parametrize("text", ["Привет", "ώρα", "Déjà 3×4 – 5°·", "Łódź", "Việt"])
+def test_letters_of_other_scripts_are_drawn(text):
+    face = pictures.font(20)
+    box = bytes(face.getmask("\uffff"))
+    assert any(box)
+    assert pictures.drawable(text) == text
+    masks = [bytes(face.getmask(letter)) for letter in text if letter != " "]
+    assert box not in masks
+    assert len(set(masks)) == len(set(text) - {" "})
+    picture = np.asarray(pictures.blank((60, 200), text))
+    unknown = np.asarray(pictures.blank((60, 200), "\uffff" * len(text)))
+    assert not np.array_equal(picture, unknown)
+
+
+def test_letters_that_no_font_has_are_question_marks_and_accents_join_their_letters():
+    assert pictures.drawable("中文 a") == "?? a"
+    assert pictures.drawable("De\u0301ja\u0300") == "Déjà"  # a name from a Mac
+
+
+def test_without_matplotlib_pillows_font_draws(monkeypatch):
+    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    caches = (pictures.font, pictures._font_path, pictures._has_glyph)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        assert pictures.font(20).getname()[0] != "DejaVu Sans"
+        assert pictures.drawable("Déjà 3×4 λ–·°") == "Deja 3x4 ?-·°"
+    finally:
+        for cached in caches:
+            cached.cache_clear()
+
+
+def test_text_is_wrapped_shortened_and_drawable():
     face = pictures.font(20)
     lines = pictures.wrap("one two three four five six", face, 90)
     assert len(lines) > 1
     assert " ".join(lines) == "one two three four five six"
     assert all(face.getlength(line) <= 90 for line in lines)
     assert face.getlength(pictures.shorten("a very long title indeed", face, 100)) <= 100
-    assert pictures.printable("Déjà 3×4 λ") == "Deja 3x4 ?"
+    assert pictures.drawable("a\x1b[31m\tb\n") == "a?[31m b\n"
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg"])

@@ -12,12 +12,14 @@ import io
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from aucue.errors import InputError
 
@@ -265,7 +267,7 @@ def draw_boxes(
     for i, (x0, y0, x1, y1) in enumerate(np.rint(rectangles).tolist()):
         draw.rounded_rectangle((x0, y0, x1, y1), 2 * width, outline=inks[i], width=width)
         if labels is not None:
-            text = printable(labels[i])
+            text = drawable(labels[i])
             tag = face.getlength(text) + face.size * 0.8, face.size * 1.5
             x = max(0.0, min(x0, picture.width - tag[0]))
             y = y0 - tag[1] if y0 >= tag[1] else max(0.0, y0)
@@ -300,7 +302,7 @@ def probability_bars(
     height, width = size
     row = height / len(probabilities)
     face = font(min(row * 0.55, width / 17))
-    names = max(face.getlength(printable(name)) for name in probabilities)
+    names = max(face.getlength(drawable(name)) for name in probabilities)
     figures = face.getlength("100 %")
     gap = face.size * 0.6
     left, right = names + gap, width - figures - gap
@@ -311,7 +313,7 @@ def probability_bars(
     for i, (name, probability) in enumerate(probabilities.items()):
         y = (i + 0.5) * row
         ink, fill = (colors.text, colors.accent) if name == highlight else (colors.faint, colors.bar)
-        draw.text((0, y), printable(name), ink, face, "lm")
+        draw.text((0, y), drawable(name), ink, face, "lm")
         draw.text((width, y), f"{100 * probability:.0f} %", ink, face, "rm")
         if right > left:
             radius = thickness / 5
@@ -358,7 +360,7 @@ def ratio_bars(
     draw = ImageDraw.Draw(picture)
     for i, group in enumerate(values):
         middle, y = (i + 0.25) * row, (i + 0.48) * row
-        figure = printable(figures[i])
+        figure = drawable(figures[i])
         draw.text((width, middle), figure, colors.text, face, "rm")
         name = shorten(names[i], face, width - face.getlength(figure) - face.size)
         draw.text((0, middle), name, colors.text, face, "lm")
@@ -515,10 +517,13 @@ def theme_of(name: str) -> Theme:
     return THEMES[name]
 
 
-@cache
+@lru_cache(maxsize=64)
 def font(size: float) -> ImageFont.FreeTypeFont:
-    """Pillow's own scalable font, so that pictures look the same on every machine."""
-    face = ImageFont.load_default(size=max(size, 6.0))
+    """DejaVu, which has Latin, Greek, Cyrillic and more, as matplotlib ships it: pictures look the same on
+    every machine. Without it, Pillow's own font.
+    """
+    size, path = max(size, 6.0), _font_path()
+    face = ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
     if not isinstance(face, ImageFont.FreeTypeFont):
         raise InputError(
             "this Pillow was built without FreeType, which text in pictures needs; reinstall pillow"
@@ -526,17 +531,43 @@ def font(size: float) -> ImageFont.FreeTypeFont:
     return face
 
 
-def printable(text: str) -> str:
-    """The text in letters that the bundled font has: accents dropped, unknown signs as question marks."""
-    decomposed = unicodedata.normalize("NFKD", text.replace("–", "-").replace("×", "x"))
-    plain = (letter for letter in decomposed if not unicodedata.combining(letter))
-    return "".join(letter if letter.isascii() or letter in "·°" else "?" for letter in plain)
+@cache
+def _font_path() -> str | None:
+    spec = find_spec("matplotlib")  # not imported: that takes a while, and may complain of its own settings
+    if spec is None or spec.origin is None or not features.check("freetype2"):
+        return None
+    path = Path(spec.origin).with_name("mpl-data") / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return str(path) if path.is_file() else None
+
+
+def drawable(text: str) -> str:
+    """The text in letters that the font has: others without their accents, or else as question marks."""
+    return "".join(
+        letter if letter == "\n" or _has_glyph(letter) else _replacement(letter)
+        for letter in unicodedata.normalize("NFC", text)
+    )
+
+
+def _replacement(letter: str) -> str:
+    plain = {"–": "-", "×": "x", "\t": " "}.get(letter) or unicodedata.normalize("NFKD", letter)
+    return "".join(part if _has_glyph(part) else "?" for part in plain if not unicodedata.combining(part))
+
+
+@lru_cache(maxsize=4096)
+def _has_glyph(letter: str) -> bool:
+    if not letter.isprintable():
+        return False
+    face = font(20)
+    return letter == " " or bytes(face.getmask(letter)) != bytes(face.getmask(_NO_LETTER))
+
+
+_NO_LETTER = "\uffff"  # is drawn as the box that stands for a missing glyph
 
 
 def wrap(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
     """Break text at spaces into lines no wider than `width` pixels; a newline always breaks."""
     lines: list[str] = []
-    for paragraph in printable(text).splitlines():
+    for paragraph in drawable(text).splitlines():
         current = ""
         for word in paragraph.split():
             longer = f"{current} {word}".strip()
@@ -550,7 +581,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
 
 def shorten(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
     """Cut text that is wider than `width` pixels and end it with three dots."""
-    text = printable(text)
+    text = drawable(text)
     if face.getlength(text) <= width:
         return text
     while text and face.getlength(text + "...") > width:

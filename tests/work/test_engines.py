@@ -15,6 +15,7 @@ from aucue.errors import AucueError, InputError, MissingExtraError
 from aucue.work import engines
 from aucue.work.engines import Engine, LocalEngine, open_engine
 
+from ..data.conftest import collection  # noqa: F401
 from ..data.test_preparation import contents
 
 DIE = "__import__('os')._exit(3)"
