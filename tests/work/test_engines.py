@@ -3,19 +3,18 @@
 import logging
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aucue.data import CsvSource, prepare
+from aucue.data import prepare
 from aucue.data.shards import Job
 from aucue.errors import AucueError, InputError, MissingExtraError
 from aucue.work import engines
 from aucue.work.engines import Engine, LocalEngine, open_engine
 
-from ..data.conftest import collection  # noqa: F401
+from ..data.conftest import write_collection
 from ..data.test_preparation import contents
 
 DIE = "__import__('os')._exit(3)"
@@ -116,11 +115,10 @@ def test_where_ray_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.xdist_group("ray")
 def test_both_engines_prepare_the_same(
     ray_engine: Engine,
-    collection: Callable[[int], CsvSource],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source = collection(70)  # chunks of 16
+    source = write_collection(tmp_path / "collection", 70)  # chunks of 16
     prepare(source, tmp_path / "local", size=32, workers=1, progress=False)
     prepare(source, tmp_path / "ray", size=32, workers=2, progress=False, engine="ray")
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
