@@ -1,5 +1,7 @@
 """`aucue cue` on a grey picture whose landmarks are known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,3 +65,25 @@ def test_no_face(photo, capsys):
     Image.new("RGB", (64, 64)).save("other.png")
     assert main(["cue", "other.png", *photo[2:]]) == 2
     assert "other.png" in capsys.readouterr().err
+
+
+def test_the_picture_appears_whole_or_not_at_all(photo, monkeypatch, capsys):
+    assert main([*photo, "--expression", "fear"]) == 0
+    before = Path("cue.png").read_bytes()
+
+    def full(self, path, *_):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert main([*photo, "--expression", "anger", "--overwrite"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert Path("cue.png").read_bytes() == before
+    assert sorted(path.name for path in Path().iterdir()) == ["cue.png", "landmarks.csv", "photo.png"]
+
+
+def test_a_name_that_is_no_unicode_and_one_that_is_too_long(photo, capsys):
+    assert main([*photo, "--expression", "fear", "--out", "a\udcff.png"]) == 0
+    assert capsys.readouterr().out == "a\\udcff.png: fear on 1 face\n"
+    assert main([*photo, "--expression", "fear", "--out", "a" * 300 + ".png"]) == 2
+    assert "File name too long" in capsys.readouterr().err

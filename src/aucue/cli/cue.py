@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aucue.errors import InputError, OutputExistsError
+from aucue.work.files import appearing, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +57,10 @@ def command(
     columns = 5 if all else min(3, len(cue.classes))
     picture = _picture(drawings, columns, f"Codebook {cue.codebook.name}, regions {cue.regions.name}.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(out)
+    with appearing(out) as unfinished:
+        picture.save(unfinished)
     what = f"{len(cue.action_units)} action units" if all else ", ".join(cue.classes)
-    print(f"{out}: {what} on {len(faces)} face{'s' * (len(faces) > 1)}")
+    print(f"{printable(out)}: {what} on {len(faces)} face{'s' * (len(faces) > 1)}")
     return 0
 
 

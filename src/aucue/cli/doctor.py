@@ -3,9 +3,12 @@
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 LIBRARIES = (
     "torch",
@@ -18,13 +21,15 @@ LIBRARIES = (
     "numpy",
     "pillow",
 )
-# extra -> what it is for, and the modules it brings
-EXTRAS = {
-    "dlib": ("faces and landmarks in photographs", ("dlib", "face_recognition_models")),
-    "app": ("web page", ("gradio",)),
-    "export": ("other runtimes", ("onnx", "onnxruntime", "onnxscript")),
-    "distributed": ("preparing on several machines", ("ray",)),
+PURPOSES = {
+    "dlib": "faces and landmarks in photographs",
+    "app": "web page",
+    "video": "films",
+    "export": "other runtimes",
+    "distributed": "preparing on several machines",
 }
+_OF_DEVELOPERS = ("dev", "docs")
+_SAME = {"dlib-bin": "dlib"}  # another package that brings the same
 PREDICTOR = "models/shape_predictor_68_face_landmarks.dat"
 
 
@@ -41,10 +46,14 @@ def command(*, network: bool = False) -> int:
             "aucue": _version("aucue"),
             "Python": f"{platform.python_version()} ({platform.platform(terse=True)})",
         },
-        "Libraries": {name: _version(name) for name in LIBRARIES},
-        "Extras": {name: _extra(name) for name in EXTRAS},
+        "Libraries": {name: _version(name) for name in LIBRARIES} | {"torch, torchvision": _fit()},
+        "Extras": _extras(),
         "Machine": _machine(),
-        "Files": {"dlib's landmark model": _landmark_model(), "pretrained weights": _weights(network)},
+        "Files": {
+            "model in the box": _boxed_model(),
+            "dlib's landmark model": _landmark_model(),
+            "pretrained weights": _weights(network),
+        },
     }
     # Without a terminal nothing is wrapped, so that a report can be searched and pasted.
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -62,11 +71,54 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _extra(name: str) -> str:
-    purpose, modules = EXTRAS[name]
-    if missing := [module for module in modules if find_spec(module) is None]:
-        return f"no: {', '.join(missing)} not installed ({purpose}); pip install 'aucue[{name}]'"
-    return f"yes ({purpose})"
+def _fit() -> str:
+    """Whether torchvision was made for the torch that is installed."""
+    try:
+        needed = [entry for entry in map(Requirement, requires("torchvision") or ()) if entry.name == "torch"]
+        torch = version("torch")
+    except PackageNotFoundError as error:
+        return f"{error.name} is not installed"
+    for entry in needed:
+        if not entry.specifier.contains(torch, prereleases=True):
+            return (
+                f"do not fit: torchvision {version('torchvision')} is made for torch{entry.specifier}, not "
+                f"for {torch}; pip install --upgrade torch torchvision"
+            )
+    return "fit each other"
+
+
+def _extras() -> dict[str, str]:
+    """What the package's own metadata says that it can be extended by."""
+    try:
+        extras = metadata("aucue").get_all("Provides-Extra") or []
+    except PackageNotFoundError:
+        return {"problem": "aucue is not installed (its source is), so its extras are not known"}
+    return {name: _extra(name) for name in sorted(extras) if name not in _OF_DEVELOPERS}
+
+
+def _extra(extra: str) -> str:
+    purpose = f" ({PURPOSES[extra]})" if extra in PURPOSES else ""
+    needed = [
+        entry
+        for entry in map(Requirement, requires("aucue") or ())
+        if entry.marker is not None
+        and entry.marker.evaluate({"extra": extra})
+        and not entry.marker.evaluate({"extra": ""})
+    ]
+    problems = [problem for entry in needed if (problem := _problem_with(entry))]
+    if problems:
+        return f"no: {', '.join(problems)}{purpose}; pip install 'aucue[{extra}]'"
+    return f"yes{purpose}"
+
+
+def _problem_with(entry: Requirement) -> str | None:
+    for name in (entry.name, _SAME.get(entry.name)):
+        with suppress(PackageNotFoundError):
+            if name and entry.specifier.contains(found := version(name), prereleases=True):
+                return None
+            if name:
+                return f"{name} {found} where {entry.specifier} is needed"
+    return f"{entry.name} not installed"
 
 
 def _machine() -> dict[str, str]:
@@ -92,6 +144,16 @@ def _machine() -> dict[str, str]:
     if not torch.accelerator.is_available():
         entries["accelerator"] = "none; everything runs on the processor"
     return entries
+
+
+def _boxed_model() -> str:
+    try:
+        from aucue.classifiers import boxed_model
+
+        path = boxed_model()
+    except Exception as error:  # as above
+        return f"cannot be used: {error}"
+    return f"{path} ({path.stat().st_size / 2**20:.1f} MiB)"
 
 
 def _landmark_model() -> str:
