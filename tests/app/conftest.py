@@ -110,6 +110,10 @@ class Running:
     client: "httpx.Client"
     sittings: Sittings
 
+    def files(self) -> list[Path]:
+        """What it has written, beside the lock of its folder."""
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.name != ".lock"]
+
 
 @pytest.fixture(scope="session")
 def running(models, drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

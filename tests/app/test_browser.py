@@ -114,7 +114,7 @@ def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_pa
         page.get_by_role("button", name="Save picture").click()
     picture.value.save_as(tmp_path / "picture.png")
     assert np.asarray(Image.open(tmp_path / "picture.png")).std() > 20
-    assert [path for path in running.folder.rglob("*") if path.is_file()] == []
+    assert running.files() == []
 
 
 def test_opacity_is_changed_at_once(page: Page, photo):

@@ -52,7 +52,7 @@ def test_too_many_requests_are_told_when_to_come_back():
     assert refused.status_code == 429
     assert refused.json()["error"] == "Too many requests: 2 a minute are answered; try again in 30 s."
     assert refused.headers["retry-after"] == "30"
-    assert asking.get("/").status_code == 200  # looking is free
+    assert [asking.get("/").status_code for _ in range(41)] == [200] * 40 + [429]  # looking is cheap
 
 
 def test_large_files_are_refused_before_they_are_read():
@@ -63,12 +63,6 @@ def test_large_files_are_refused_before_they_are_read():
     assert "too large: at most" in refused.json()["error"]
     streamed = asking.post("/", content=iter([b"x"]))  # without a length
     assert streamed.status_code == 411
-
-
-def test_other_sites_cannot_make_the_browser_ask():
-    refused = client().post("/", headers={"Sec-Fetch-Site": "cross-site"})
-    assert refused.status_code == 403
-    assert client().post("/", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
 
 
 def test_the_browser_is_told_to_load_nothing_from_elsewhere():

@@ -93,7 +93,7 @@ def test_nothing_is_written(running: Running, photo):
     running.client.post("/api/explain", content=encoded(photo()))
     upload = running.client.post("/gradio_api/upload", files={"files": ("x.png", encoded(photo()))})
     assert upload.status_code == 200
-    assert [path for path in running.folder.rglob("*") if path.is_file()] == []
+    assert running.files() == []
 
 
 def test_the_page_itself_comes_without_links_elsewhere(running: Running):

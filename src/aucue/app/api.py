@@ -82,10 +82,13 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["api"])
     turns = anyio.CapacityLimiter(AT_ONCE)
 
-    async def in_turn(answer: Callable[[], T]) -> T:
+    async def in_turn(request: Request, answer: Callable[[bytes], T]) -> T:
+        """Receive what was sent when its turn has come, not before, and answer."""
         if turns.statistics().tasks_waiting >= WAITING:
             raise HTTPException(503, BUSY)
-        return await anyio.to_thread.run_sync(answer, limiter=turns)
+        async with turns:
+            data = await request.body()
+            return await anyio.to_thread.run_sync(answer, data)
 
     @router.get("/models")
     def models() -> dict[str, Any]:
@@ -109,14 +112,13 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
         maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
     ) -> dict[str, Any]:
         """What a model says about each face of a photograph, largest face first."""
-        data = await request.body()
 
-        def answer() -> dict[str, Any]:
+        def answer(data: bytes) -> dict[str, Any]:
             sitting = studio.sit(read_upload(data, max_bytes))
             reading = studio.read(sitting, model or studio.models[0], method)
             return views.record(reading, maps) | {"faces_left_out": sitting.left_out}
 
-        return await in_turn(answer)
+        return await in_turn(request, answer)
 
     @router.post("/picture", openapi_extra=_PHOTO, response_class=Response)
     async def picture(
@@ -129,9 +131,8 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
         theme: Literal["light", "dark"] = "light",
     ) -> Response:
         """One face with its maps and probabilities, as a PNG."""
-        data = await request.body()
 
-        def answer() -> bytes:
+        def answer(data: bytes) -> bytes:
             sitting = studio.sit(read_upload(data, max_bytes))
             sitting.look_at(face=face - 1, expression=expression)
             view = studio.view(sitting, model or studio.models[0], method)
@@ -140,6 +141,6 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
             views.picture([view], opacity, theme).save(buffer, "PNG")
             return buffer.getvalue()
 
-        return Response(await in_turn(answer), media_type="image/png")
+        return Response(await in_turn(request, answer), media_type="image/png")
 
     return router

@@ -1,12 +1,18 @@
-"""What every request passes: how much, how often, from where, and what the browser may load."""
+"""What every request passes: how much, how often, how slowly, and what the browser may load."""
 
+import asyncio
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aucue.app.door import error
+
+LOOKS = 20
+"""Requests that only look, for each that may send something: a page loads some sixty files."""
 
 _MULTIPART = 64 * 2**10  # a browser's form adds this much at most around one file
 
@@ -62,57 +68,91 @@ class Rate:
 class Limits:
     """Guards an application: ASGI middleware.
 
-    Requests that send something are limited in size and number, and refused when another site's page makes
-    the browser send them. Every answer tells the browser to load nothing from elsewhere.
+    Requests are limited in number, what they send in size and time. Every answer tells the browser to load
+    nothing from elsewhere.
 
     Args:
         app: What is guarded.
         max_bytes: Largest file that may be sent.
-        per_minute: Sending requests per client and minute.
+        per_minute: Sending requests per client and minute; `LOOKS` times as many that only look.
+        patience: Seconds that a body may take, and once more for every megabyte.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, per_minute: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, per_minute: int, patience: float = 10) -> None:
         self.app = app
-        self.max_bytes = max_bytes
-        self.rate = Rate(per_minute)
+        self.max_bytes, self.patience = max_bytes, patience
+        self.sends, self.looks = Rate(per_minute), Rate(LOOKS * per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it with a sentence as JSON: {"error": ...}."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        started = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope) if scope["method"] == "POST" else None
-        if refusal:
+        if refusal := self._refusal(scope):
             await refusal(scope, receive, send_with_headers)
             return
-        await self.app(scope, receive, send_with_headers)
+        body = _Body(receive, self.patience, self.max_bytes + _MULTIPART)
+        try:
+            await self.app(scope, body, send_with_headers)
+        except ClientDisconnect:
+            if body.refusal and not started:
+                await body.refusal(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        headers = Headers(scope=scope)
-        if headers.get("sec-fetch-site") == "cross-site":
-            return _error(403, "Requests from other sites are refused.")
-        if "transfer-encoding" in headers:  # the server holds a body to the length it tells
-            return _error(411, "Tell the size of what you send (Content-Length).")
-        if int(headers.get("content-length", "0")) > self.max_bytes + _MULTIPART:
-            return _error(413, f"This file is too large: at most {self.max_bytes / 2**20:g} MB are taken.")
+        headers, sends = Headers(scope=scope), scope["method"] not in ("GET", "HEAD")
+        if sends and "transfer-encoding" in headers:
+            return error(411, "Tell the size of what you send (Content-Length).")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self.max_bytes + _MULTIPART:
+            return error(413, f"This file is too large: at most {self.max_bytes / 2**20:g} MB are taken.")
+        rate = self.sends if sends else self.looks
         client = scope["client"][0] if scope.get("client") else ""
-        if seconds := self.rate.wait(client):
+        if seconds := rate.wait(client):
             rounded = max(1, round(seconds))
-            return _error(
+            return error(
                 429,
-                f"Too many requests: {self.rate.per_minute} a minute are answered; try again in {rounded} s.",
+                f"Too many requests: {rate.per_minute} a minute are answered; try again in {rounded} s.",
                 {"Retry-After": str(rounded)},
             )
         return None
 
 
-def _error(status: int, sentence: str, headers: dict[str, Any] | None = None) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status, headers)
+class _Body:
+    """Reads what a request sends, within its limits; from the first byte that is asked for the clock runs.
+
+    Attributes:
+        refusal: Why reading ended early; the application sees a client that has gone.
+    """
+
+    def __init__(self, receive: Receive, patience: float, most: int) -> None:
+        self._receive, self._patience, self._most = receive, patience, most
+        self._read, self._since, self._whole = 0, 0.0, False
+        self.refusal: JSONResponse | None = None
+
+    async def __call__(self) -> Message:
+        if self._whole:  # what comes now is that the client has gone, however late
+            return await self._receive()
+        self._since = self._since or time.monotonic()
+        left = self._since + self._patience * (1 + self._read / 2**20) - time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0, left))
+        except TimeoutError:
+            self.refusal = error(408, "The request took too long to arrive; try again.")
+            return {"type": "http.disconnect"}
+        self._read += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._read > self._most:
+            self.refusal = error(413, "The request is larger than it said.")
+            return {"type": "http.disconnect"}
+        return message

@@ -6,9 +6,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+import anyio
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+
+READ_AT_ONCE = 4
+"""Uploads that are received at the same time."""
 
 _NAME = "photograph"
 
@@ -54,6 +58,10 @@ class Uploads:
         self.sweep()
         return self._held.get(path, (0, None))[1]
 
+    def holds(self, path: str) -> bool:
+        """Whether a path is that of an upload that is still kept."""
+        return self.get(path) is not None
+
     def sweep(self) -> None:
         """Forget what is old, and the oldest of too much."""
         with self._lock:
@@ -75,8 +83,14 @@ def new_router(uploads: Uploads, max_bytes: int) -> APIRouter:
     """
     router = APIRouter(prefix="/gradio_api", include_in_schema=False)
 
+    reading = anyio.CapacityLimiter(READ_AT_ONCE)
+
     @router.post("/upload")
     async def upload(request: Request) -> list[str]:
+        async with reading:  # until then nothing of it is in memory
+            return await receive(request)
+
+    async def receive(request: Request) -> list[str]:
         parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=1)
         parser.spool_max_size = 2 * max_bytes  # beyond it a file would go to disk
         try:

@@ -30,6 +30,7 @@ _ACCENT = themes.Color(
 )
 _NONE = "none"
 GONE = "This photograph is no longer kept; choose it again."
+UNKNOWN = "This choice is none of the page's; reload it."
 
 _HEAD = """
 <div class="aq aq-head">
@@ -155,6 +156,7 @@ def new_page(
         page.unload(leave)
     page.queue(max_size=WAITING, api_open=False)
     page.state_session_capacity = 4 * WAITING
+    page.has_launched = True  # only then does Gradio check the paths of files; mounting never says so
     return page
 
 
@@ -174,6 +176,7 @@ class _Desk:
         self, studio: Studio, sittings: Sittings, uploads: Uploads, start: str, max_bytes: int
     ) -> None:
         self._studio = studio
+        self._classes = tuple(name for model in studio.models for name in studio.classifier(model).classes)
         self._sittings = sittings
         self._uploads = uploads
         self._start = start
@@ -187,7 +190,7 @@ class _Desk:
         self._sittings.drop(session)
         if not file:
             return _nothing(self._start)
-        data = self._uploads.get(str(file.get("path")))
+        data = self._uploads.get(str(file.get("path"))) if isinstance(file, dict) else None
         try:
             if data is None:
                 raise InputError("This photograph did not arrive; choose it again.")
@@ -204,13 +207,21 @@ class _Desk:
 
     def choose(self, model: str, other: str, method: str, event: gr.EventData, request: gr.Request) -> Any:
         """A face or an expression was chosen in the results."""
-        chosen = event._data
-        face = int(chosen["face"]) if "face" in chosen else None
-        return self._look(model, other, method, request, lambda sitting: (face, chosen.get("expression")))
+        chosen = event._data if isinstance(event._data, dict) else {}
+        face, expression = chosen.get("face"), chosen.get("expression")
+        if not (face is None or str(face).isdecimal()) or not (
+            expression is None or expression in self._classes
+        ):
+            raise gr.Error(UNKNOWN, print_exception=False)
+        index = None if face is None else int(face)
+        return self._look(model, other, method, request, lambda sitting: (index, expression))
 
-    def click(self, model: str, other: str, method: str, event: gr.SelectData, request: gr.Request) -> Any:
+    def click(self, model: str, other: str, method: str, event: gr.EventData, request: gr.Request) -> Any:
         """A point of the photograph was chosen."""
-        x, y = event.index
+        try:
+            x, y = (float(value) for value in event._data["index"])
+        except (TypeError, ValueError, KeyError):
+            raise gr.Error(UNKNOWN, print_exception=False) from None
         return self._look(model, other, method, request, lambda sitting: (sitting.face_at(x, y), None))
 
     def picture(self, model: str, other: str, method: str, opacity: float, request: gr.Request) -> str:
@@ -220,7 +231,7 @@ class _Desk:
             other,
             method,
             request,
-            lambda shown: ("aucue.png", to_data_uri(views.picture(shown, opacity / 100))),
+            lambda shown: ("aucue.png", to_data_uri(views.picture(shown, _share(opacity)))),
         )
 
     def numbers(self, model: str, other: str, method: str, request: gr.Request) -> str:
@@ -244,9 +255,13 @@ class _Desk:
         if sitting is None:
             return _nothing(views.message(GONE))
         before = sitting.face
-        sitting.look_at(*choice(sitting))
+        try:
+            sitting.look_at(*choice(sitting))
+            results = self._results(sitting, model, other, method)
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from None
         marked = gr.skip() if sitting.face == before else _inline(views.marked(sitting))
-        return marked, self._results(sitting, model, other, method), gr.skip()
+        return marked, results, gr.skip()
 
     def _saved(
         self,
@@ -259,13 +274,18 @@ class _Desk:
         sitting = self._sittings.get(_session(request))
         if sitting is None:
             raise gr.Error(GONE, print_exception=False)
-        name, uri = file(self._views(sitting, model, other, method))
+        try:
+            name, uri = file(self._views(sitting, model, other, method))
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from None
         return json.dumps({"name": name, "uri": uri})
 
     def _results(self, sitting: Sitting, model: str, other: str, method: str) -> str:
         return views.results(sitting, self._views(sitting, model, other, method))
 
     def _views(self, sitting: Sitting, model: str, other: str, method: str) -> list[View]:
+        if not all(isinstance(each, str) for each in (model, other, method)):
+            raise InputError(UNKNOWN)
         names = dict.fromkeys(name for name in (model, other) if name != _NONE)
         return [self._studio.view(sitting, name, method or None) for name in names]
 
@@ -278,6 +298,12 @@ def _nothing(results: str) -> tuple[None, str, gr.Column]:
 def _inline(picture: Image.Image) -> dict[str, Any]:
     """A picture for Gradio that travels inside the answer, so that no file is written."""
     return ImageData(url=to_data_uri(picture, "jpeg"), orig_name="photograph.jpg").model_dump()
+
+
+def _share(percent: object) -> float:
+    if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
+        raise InputError(UNKNOWN)
+    return percent / 100
 
 
 def _session(request: gr.Request) -> str:

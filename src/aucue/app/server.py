@@ -5,8 +5,7 @@ import contextlib
 import importlib.util
 import os
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 LOCAL = "127.0.0.1"
 _SWEEP = 15  # seconds
+_CONNECTIONS = 512  # at once; an open page holds one or two
 
 
 def require_gradio() -> None:
@@ -32,13 +32,19 @@ def require_gradio() -> None:
 
 
 def new_server(
-    studio: Studio, address: str, *, max_bytes: int = MAX_BYTES, per_minute: int = 120
+    studio: Studio,
+    address: str,
+    *,
+    names: Sequence[str] = (),
+    max_bytes: int = MAX_BYTES,
+    per_minute: int = 120,
 ) -> "FastAPI":
     """The application that a server runs: page at /, interface for programs at /api.
 
     Args:
         studio: Who explains.
         address: Where it will be found, such as http://127.0.0.1:7860.
+        names: Names that people may ask for it by, beside localhost and the address they connect to.
         max_bytes: Largest photograph.
         per_minute: Requests with something in them (photographs, choices) per client and minute.
 
@@ -50,18 +56,26 @@ def new_server(
     import gradio
     from gradio.utils import get_upload_folder
 
-    from aucue.app import api, memory, page
+    from aucue.app import api, door, memory, page
     from aucue.app.limits import Limits
+    from aucue.app.temporary import Allocator
 
     sittings, uploads = Sittings(), memory.Uploads(get_upload_folder())
-    application = api.new_application(_sweeping(sittings, uploads))
+    built = page.new_page(studio, sittings, uploads, address, max_bytes)
+    inputs = {number: len(event.inputs) for number, event in built.fns.items()}
+
+    def check(body: bytes, host: str) -> None:
+        door.check_event(body, host, inputs, uploads.holds)
+
+    application = api.new_application(_sweeping(sittings, uploads, Allocator()))
     application.state.sittings = sittings
     application.include_router(api.new_router(studio, max_bytes))
     application.include_router(memory.new_router(uploads, max_bytes))  # before Gradio's own
-    application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)
+    application.add_middleware(door.Door, names=names, check=check)
+    application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)  # around the door
     return gradio.mount_gradio_app(
         application,
-        page.new_page(studio, sittings, uploads, address, max_bytes),
+        built,
         path="/",
         footer_links=[],
         run_history=False,
@@ -88,7 +102,8 @@ def serve(
 
     Args:
         studio: Who explains.
-        host: Address to listen at; the default is reached from this machine alone.
+        host: Address or name to listen at; the default is reached from this machine alone. The page answers
+            under this name, under localhost, and under the address that somebody connects to, no other.
         port: Port; 0 takes a free one.
         max_bytes: Largest photograph.
         per_minute: Requests per client and minute.
@@ -102,6 +117,9 @@ def serve(
     import uvicorn
     from starlette.routing import Mount
 
+    from aucue.app.connections import ImpatientProtocol
+    from aucue.app.temporary import own_folder
+
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Let go of open pages first: each holds a connection that only Gradio can end."""
@@ -113,12 +131,19 @@ def serve(
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"
-    with listening, tempfile.TemporaryDirectory(prefix="aucue-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # should Gradio ever write a file, it goes with the server
-        server = new_server(studio, address, max_bytes=max_bytes, per_minute=per_minute)
+    with listening, own_folder() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # what Gradio may write goes with the server
+        server = new_server(studio, address, names=[shown], max_bytes=max_bytes, per_minute=per_minute)
         tell(address)
         config = uvicorn.Config(
-            server, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
+            server,
+            http=ImpatientProtocol,
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=2,
         )
         Server(config).run(sockets=[listening])
 
