@@ -10,8 +10,9 @@ import safetensors.torch
 import timm
 import torch
 from safetensors import safe_open
+from torch import nn
 
-from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
+from aucue.classifiers import Classifier, ModelInfo, files, load_model, save_model
 from aucue.errors import InputError, OutputExistsError
 from aucue.facs import Codebook
 
@@ -20,6 +21,10 @@ CLASSES = ("neutral", "happiness", "fear")
 
 @pytest.fixture
 def info() -> ModelInfo:
+    return _info()
+
+
+def _info() -> ModelInfo:
     return ModelInfo(
         classes=CLASSES,
         template="aucue",
@@ -31,9 +36,17 @@ def info() -> ModelInfo:
     )
 
 
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    resnet = Classifier.create("test_resnet", CLASSES, input_size=64)
+    return save_model(tmp_path_factory.mktemp("model") / "m.safetensors", resnet, _info()).read_bytes()
+
+
 @pytest.fixture
-def file(tmp_path: Path, resnet: Classifier, info: ModelInfo) -> Path:
-    return save_model(tmp_path / "model.safetensors", resnet, info)
+def file(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    return path
 
 
 def rewrite(file: Path, change: Any) -> None:
@@ -225,21 +238,38 @@ def _configure(**values: Any) -> Any:
     return lambda record, _: record["config"].update(values)
 
 
+def _inform(**values: Any) -> Any:
+    return lambda record, _: record["info"].update(values)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_drop("format"), "description cannot be read"),
-        (_drop("config"), "description lacks 'config'"),
-        (_drop("info"), "description lacks 'info'"),
+        (_drop("format"), "'format' is missing"),
+        (_drop("config"), "'config' is missing"),
+        (_drop("info"), "'info' is missing"),
         (_configure(backbone="resnet19"), "cannot be rebuilt: 'resnet19' is not a model"),
         (_configure(backbone="hf-hub:someone/network"), "cannot be rebuilt: .* is not a model"),
+        (_configure(backbone="local-dir:/etc"), "cannot be rebuilt: .* is not a model"),
         (_configure(backbone_options={"checkpoint_path": "/etc/passwd"}), "'checkpoint_path' cannot be set"),
-        (_configure(colour="blue"), "cannot be rebuilt: .*colour"),
+        (_configure(backbone_options={"a": {"pretrained_cfg": {}}}), "'pretrained_cfg' cannot be set"),
+        (_configure(backbone_options={"act_layer": "/etc/passwd"}), "only plain words .* '/etc/passwd'"),
+        (_configure(backbone_options={"act_layer": "os.system"}), "only plain words .* 'os.system'"),
+        (_configure(backbone_options={"stem_chs": 10**7}), "a number up to 65536 is needed"),
+        (_configure(colour="blue"), "unknown entry 'config.colour'"),
         (_configure(classes=["a", "b", "c"]), "contradicts itself about the classes"),
-        (_configure(classes=["a", "b"]), "weights do not fit the network it describes: .*head.fc.weight"),
-        (lambda record, _: record["info"].update(colour="blue"), "unknown entry 'colour'"),
-        (lambda record, _: record["info"].pop("classes"), "'classes' is missing"),
-        (lambda _, state: state.pop("head.fc.bias"), 'weights do not fit .* Missing key.* "head.fc.bias"'),
+        (lambda record, _: record["info"].update(colour="blue"), "unknown entry 'info.colour'"),
+        (lambda record, _: record["info"].pop("classes"), "'info.classes' is missing"),
+        (lambda _, state: state.pop("head.fc.bias"), "weights do not fit .*: 'head.fc.bias' is missing"),
+        (lambda _, state: state.update(x=torch.zeros(1)), "weights do not fit .*: 'x' is no part of it"),
+        (
+            lambda _, state: state.update({"head.fc.bias": torch.zeros(3, dtype=torch.int64)}),
+            "'head.fc.bias' holds numbers of the type I64",
+        ),
+        (
+            lambda _, state: state.update({"head.fc.bias": torch.zeros(2)}),
+            r"'head.fc.bias' is \(2,\) instead of \(3,\)",
+        ),
     ],
 )
 def test_contradictory_files_are_refused(file: Path, change: Any, message: str) -> None:
@@ -248,12 +278,175 @@ def test_contradictory_files_are_refused(file: Path, change: Any, message: str) 
         load_model(file)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "new"}'])
+def _acol(**options: Any) -> Any:
+    return _configure(method="acol", head="acol", head_options=options)
+
+
+LONG = "x" * 201
+WRONG: list[tuple[Any, str]] = [
+    *((lambda r, _, v=v: r.update(info=v), "'info' must be a mapping") for v in ([1], "x", None, 5)),
+    (lambda r, _: r.update(config=[]), "'config' must be a mapping"),
+    *((lambda r, _, v=v: r.update(format=v), "'format' must be") for v in ("1", 0, -1, 1.5, True, None)),
+    *(
+        (_configure(mean=v), "'config.mean' must be")
+        for v in (["x", "y", "z"], "xyz", 5, [0.1, 0.2], [[]] * 3)
+    ),
+    *((_configure(std=v), "'config.std' must be") for v in ([0, 1, 1], [1, 1, -1], {"a": 1}, [True] * 3)),
+    *((_configure(backbone=v), "'config.backbone' must be") for v in (5, None, [], "", LONG, "a\x1b[2J")),
+    *((_configure(backbone_options=v), "'config.backbone_options' must be") for v in ([1], ["x"], "x", None)),
+    (_configure(backbone_options={"block": "x"}), "cannot be rebuilt: "),
+    (_configure(backbone_options={"no_such": 1}), "cannot be rebuilt: "),
+    *((_configure(head=v), "'config.head' must be one of") for v in (None, 5, [], {}, "x")),
+    *((_configure(input_size=v), "'config.input_size' must be") for v in (20000, 0, -1, 64.0, "64", True)),
+    *((_configure(final_stride=v), "'config.final_stride' must be") for v in (0, 2048, "8", [8])),
+    *((_configure(method=v), "'config.method' must be one of") for v in (None, 5, [], "x")),
+    *((_configure(head_options=v), "'config.head_options' must be") for v in (None, 5, [], "x")),
+    (_configure(head_options={"sharpness": 1}), "head_options: wgap does not take"),
+    *((_acol(threshold=v), "head_options: 'threshold' of acol cannot be") for v in ("x", None, [1], True)),
+    (_acol(hidden="x"), "head_options: 'hidden' of acol cannot be"),
+    (_acol(hidden=-1), "head_options: acol does not take"),
+    (_acol(variant="x"), "head_options: 'variant' of acol cannot be"),
+    *((_configure(grey=v), "'config.grey' must be true or false") for v in (None, 1, "yes")),
+    *((_configure(mirror=v), "'config.mirror' must be true or false") for v in (None, 0, [])),
+    *(
+        (_configure(classes=v), "'config.classes' must be")
+        for v in (
+            "abc",
+            ["a"],
+            [1, 2],
+            ["", "b"],
+            ["a\n", "b"],
+            [LONG, "b"],
+            {"a": 1},
+            [str(n) for n in range(1001)],
+        )
+    ),
+    *((_inform(classes=v), "'info.classes' must be") for v in ("abc", None, [1, 2, 3])),
+    *((_inform(template=v), "'info.template' must be") for v in (5, [], "", LONG)),
+    *((_inform(codebook=v), "'info.codebook' must be") for v in (5, [], "facs")),
+    (_inform(codebook={}), "`name` must be a text"),
+    (_inform(codebook={"name": "x", "expressions": {"happiness": ["a"]}}), "not an action-unit number"),
+    (
+        _inform(codebook={"name": "x", "extends": "/tmp/book.yaml"}),
+        "extends '/tmp/book.yaml'; a model file can",
+    ),
+    (_inform(codebook={"name": "x", "extends": "book.yaml"}), "extends 'book.yaml'; a model file can"),
+    (_inform(codebook={"name": "x", "extends": [1]}), "extends"),
+    *((_inform(regions=v), "'info.regions' must be one of anatomical") for v in ("/tmp/r.yaml", 5, [], "")),
+    *((_inform(guidance=v), "'info.guidance' must be a mapping") for v in (5, [1], "x")),
+    *((_inform(guidance={"layers": v}), "'info.guidance.layers' must be") for v in (5, {"a": 1}, "x", [1])),
+    *((_inform(guidance={"weight": v}), "'info.guidance.weight' must be") for v in (-1, "4", None, 1e7, [4])),
+    (_inform(guidance={"class_map": "x"}), "'info.guidance.class_map' must be"),
+    (_inform(guidance={"loss": 5}), "'info.guidance.loss' must be"),
+    *((_inform(method=v), "'info.method' must be one of") for v in (None, 5, "x")),
+    *((_inform(metrics=v), "'info.metrics' must be a mapping") for v in (None, 5, [1])),
+    (_inform(metrics={"a": 10**400}), "a number in it is not finite or far too large|it is no JSON"),
+    *((_inform(provenance=v), "'info.provenance' must be a mapping") for v in (None, 5, [1])),
+    *((_inform(provenance={"trained_on": v}), "trained_on' must be") for v in (5, [1], "x")),
+    (_inform(provenance={"trained_on": {"samples": [1]}}), "samples' must be a mapping"),
+    (_inform(provenance={"trained_on": {"notes": 5}}), "notes' must be a list"),
+    (_inform(provenance={"trained_on": {"licence": {}}}), "licence' must be a text"),
+    (_inform(provenance={"date": [1]}), "date' must be a text"),
+    (_inform(provenance={"x": "\ud800"}), "cannot be written as UTF-8"),
+    (_inform(provenance={"x": "x" * 100_001}), "a text in it has 100001 letters"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG, ids=[str(n) for n in range(len(WRONG))])
+def test_entries_of_a_wrong_kind_or_size_are_one_sentence(file: Path, change: Any, message: str) -> None:
+    rewrite(file, change)
+    with pytest.raises(InputError, match=f"^{file}: .*({message})") as raised:
+        load_model(file)
+    assert "\n" not in str(raised.value)
+    assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"format": "new"}',
+        '{"format": 1e999}',
+        '{"format": NaN}',
+        '{"format": ' + "9" * 5000 + "}",
+        "[" * 100_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"a":' * 200 + "1" + "}" * 200,
+    ],
+    ids=range(11),
+)
 def test_unreadable_descriptions_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "m.safetensors"
     safetensors.torch.save_file({"x": torch.zeros(1)}, path, {"aucue": text})
-    with pytest.raises(InputError, match="description cannot be read"):
+    with pytest.raises(InputError, match=f"^{path}: its description cannot be read"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"backbone": "vit_giant_patch14_224", "input_size": 224}, "weights do not fit"),
+        ({"backbone": "resnet18", "backbone_options": {"layers": [60_000] * 4}}, "has more than .* parts"),
+        ({"backbone": "resnet50", "backbone_options": {"base_width": 60_000}}, "weights do not fit"),
+        ({"head": "acol", "method": "acol", "head_options": {"hidden": 60_000}}, "weights do not fit"),
+        ({"backbone": "test_vit", "input_size": 1024, "backbone_options": {"patch_size": 1}}, "GiB for one"),
+    ],
+)
+def test_a_small_file_builds_no_large_network(
+    file: Path, config: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(file, _configure(**config))
+    monkeypatch.setattr(nn.init, "xavier_uniform_", _on_meta_alone)
+    with pytest.raises(InputError, match=f"^{file}: .*{message}"):
+        load_model(file)
+
+
+def _on_meta_alone(tensor: torch.Tensor) -> None:
+    assert tensor.is_meta
+
+
+def test_tables_that_no_file_holds_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"window_size": 4, "embed_dim": 24, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
+    swin = Classifier("swin_tiny_patch4_window7_224", CLASSES, input_size=64, backbone_options=options)
+    path = save_model(tmp_path / "m.safetensors", swin, ModelInfo(CLASSES))
+    load_model(path)
+    monkeypatch.setattr(files, "_MAX_TABLES", 100)
+    with pytest.raises(InputError, match="its network computes tables of more than"):
+        load_model(path)
+
+
+def test_a_header_as_large_as_the_memory_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
+    with pytest.raises(InputError, match=f"its header has {2**40} bytes"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_neither_saved_nor_read(
+    tmp_path: Path, file: Path, resnet: Classifier, info: ModelInfo, value: float
+) -> None:
+    rewrite(file, lambda _, state: state["head.fc.weight"].fill_(value))
+    with pytest.raises(InputError, match=f"^{file}: 'head.fc.weight' holds values that are no numbers"):
+        load_model(file)
+    with torch.no_grad():
+        next(resnet.backbone.parameters()).view(-1)[0] = value
+    new = tmp_path / "new.safetensors"
+    with pytest.raises(
+        InputError, match=r"new.safetensors was not written: 'backbone\..*' holds values that are no"
+    ):
+        save_model(new, resnet, info)
+    assert not new.exists()
+
+
+def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path, resnet: Classifier) -> None:
+    with pytest.raises(InputError, match=r"was not written: .*'info.regions' must be one of"):
+        save_model(tmp_path / "m.safetensors", resnet, ModelInfo(CLASSES, regions="my.yaml"))
+    path = save_model(tmp_path / "m.safetensors", resnet, ModelInfo(CLASSES, provenance={"of": "a\udcff"}))
+    assert load_model(path)[1].provenance["of"] == "a\\udcff"  # a folder's name that is not UTF-8
 
 
 def test_files_obey_the_umask(file: Path) -> None:

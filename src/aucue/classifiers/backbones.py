@@ -6,15 +6,20 @@ network, so that classifiers can be copied, pickled, compiled, exported and trai
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
+from threading import get_ident
 from typing import Any, cast
 
 import timm
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aucue.errors import InputError
 from aucue.guidance import to_nchw
@@ -39,6 +44,11 @@ RESERVED_OPTIONS = frozenset(
         "pruned",
     ]
 )
+
+
+_PLAIN_WORD = re.compile(r"\w[\w+-]{0,40}", re.ASCII)
+_MAX_OPTION, _MAX_OPTIONS = 2**16, 1000
+_MAX_TENSOR = 2**30  # bytes of one step for one image
 
 
 @dataclass(frozen=True)
@@ -86,15 +96,39 @@ def check_options(
         reserved: names that may not be there.
 
     Raises:
-        InputError: an option is set by the classifier itself, or cannot be stored as JSON.
+        InputError: an option is set by the classifier itself, cannot be stored as JSON, or could name a file,
+            an address or code.
     """
     options = dict(options or {})
-    if taken := sorted(options.keys() & reserved):
+    if taken := sorted(_names_in(options) & set(reserved)):
         raise InputError(f"{where}: '{taken[0]}' cannot be set there; use the classifier's own arguments.")
     try:
-        return json.loads(json.dumps(options))
-    except TypeError as error:
+        plain = json.loads(json.dumps(options))
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{where}: only plain values can be stored in a model file ({error}).") from error
+    for name, value in plain.items():
+        _check_option(f"{where}: '{name}'", value)
+    return plain
+
+
+def _names_in(value: Any, depth: int = 8) -> set[str]:
+    """All names of options, of those within options too."""
+    if not isinstance(value, Mapping) or depth == 0:
+        return set()
+    return {str(name) for name in value}.union(*(_names_in(entry, depth - 1) for entry in value.values()))
+
+
+def _check_option(where: str, value: Any, depth: int = 4) -> None:
+    """Refuse what could name a file, an address or code, and numbers out of proportion."""
+    if isinstance(value, Mapping | list):
+        if depth == 0 or len(value) > _MAX_OPTIONS:
+            raise InputError(f"{where} is nested too deep or too long.")
+        for entry in (*value, *value.values()) if isinstance(value, Mapping) else value:
+            _check_option(where, entry, depth - 1)
+    elif isinstance(value, str) and not _PLAIN_WORD.fullmatch(value):
+        raise InputError(f"{where}: only plain words can be set there, not {value[:60]!r}.")
+    elif isinstance(value, int | float) and not abs(value) <= _MAX_OPTION:
+        raise InputError(f"{where}: a number up to {_MAX_OPTION} is needed.")
 
 
 def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> nn.Module:
@@ -110,10 +144,49 @@ def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> n
     """
     try:
         return timm.create_model(name, **_arguments(name, input_size, options))
-    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # each network has its own way to refuse options
         raise InputError(
-            f"timm cannot build {name} for input_size={input_size} and options {dict(options)}: {error}"
+            f"timm cannot build {name} for input_size={input_size} and options {dict(options)}: "
+            f"{_reason(error)}"
         ) from error
+
+
+@contextmanager
+def bounded_modules(most: int) -> Iterator[None]:
+    """Stop the building of a network that has more parts than its weights can account for.
+
+    Args:
+        most: number of modules that this thread may build.
+
+    Raises:
+        InputError: it is exceeded.
+    """
+    thread, count = get_ident(), 0
+
+    def counted(*_: Any) -> None:
+        nonlocal count
+        count += get_ident() == thread
+        if count > most:
+            raise InputError(f"it has more than {most} parts, far more than the weights are for.")
+
+    handle = register_module_module_registration_hook(counted)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+class _Bounded(TorchDispatchMode):
+    """Refuses a forward pass that would take unreasonable memory; on the meta device, where it takes none."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor) and tensor.nbytes > _MAX_TENSOR:
+                raise InputError(f"a step of it takes {tensor.nbytes / 2**30:.1f} GiB for one image")
+        return out
 
 
 def load_weights(
@@ -209,13 +282,16 @@ def _meta_copy(backbone: nn.Module) -> nn.Module:
 
 def _dummy_pass(copy: nn.Module, name: str, input_size: int) -> tuple[Tensor, list[Tensor]]:
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), _Bounded():
             return forward_features(copy, torch.empty(1, 3, input_size, input_size, device="meta"))
     except Exception as error:  # each family has its own way to refuse
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{name} does not work on {input_size} x {input_size} images: {reason[:300]}"
+            f"{name} does not work on {input_size} x {input_size} images: {_reason(error)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _ancestors(output: Tensor) -> set[int]:

@@ -1,8 +1,10 @@
 """The classifier: normalisation, a timm backbone and a head; named feature maps from one forward pass."""
 
+import math
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from aucue.classifiers.backbones import (
     pretrained_cfg,
     study,
 )
+from aucue.classifiers.description import MAX_CLASSES, MAX_NAME, MAX_SIDE
 from aucue.classifiers.heads import Head
 from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
 from aucue.classifiers.regularisers import ADL, adl_blocks
@@ -105,10 +108,10 @@ class Classifier(nn.Module):
         options = check_options(backbone_options, reserved=RESERVED_OPTIONS)
         cfg = pretrained_cfg(backbone)
         self.classes = _checked_classes(classes)
-        self.input_size = _checked_integer("input_size", input_size)
+        self.input_size = _checked_side("input_size", input_size)
         self.backbone = create_backbone(backbone, input_size, options)
         if final_stride is not None:
-            _checked_integer("final_stride", final_stride)
+            _checked_side("final_stride", final_stride)
             enlarge_final_maps(self.backbone, backbone, input_size, final_stride)
         if self.method.regulariser == "adl":
             ADL().attach(self.backbone, adl_blocks(self.backbone))
@@ -327,31 +330,58 @@ def _build_head(
             "ts-cam: needs a backbone that tells what its class token attends to (ts_cam_deit_*)."
         )
     *_, final = shapes.values()
+    kinds = get_type_hints(HEADS[name].__init__)
+    for option, value in options.items():
+        if option in kinds and not _is_of(value, kinds[option]):
+            raise InputError(f"head_options: '{option}' of {name} cannot be {value!r:.60}.")
     try:
-        return HEADS[name].for_features(final, classes, **options)
-    except TypeError as error:
-        raise InputError(f"head_options: {name} does not take {dict(options)} ({error}).") from error
+        head = HEADS[name].for_features(final, classes, **options)
+        deepcopy(head).to("meta").eval()(torch.empty(1, *final, device="meta"))
+    except InputError:
+        raise
+    except Exception as error:  # a number out of its range shows in any way
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"head_options: {name} does not take {dict(options)} ({reason}).") from error
+    return head
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    kinds = get_args(kind) or (kind,)
+    if isinstance(value, bool):
+        return bool in kinds
+    return isinstance(value, (*kinds, int) if float in kinds else kinds)
 
 
 def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
     names = () if isinstance(classes, str) else tuple(classes)
-    if len(names) < 2 or not all(isinstance(name, str) and name for name in names):
-        raise InputError(f"classes: at least two names are needed, not {classes!r}.")
+    if not 2 <= len(names) <= MAX_CLASSES:
+        raise InputError(f"classes: 2 to {MAX_CLASSES} names are needed, not {len(names)}.")
+    for name in names:
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise InputError(
+                f"classes: a name has 1 to {MAX_NAME} printable letters, which {name!r:.60} has not."
+            )
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"classes: '{twice[0]}' is there twice.")
     return names
 
 
-def _checked_integer(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name}: a positive whole number is needed, not {value!r}.")
+def _checked_side(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
+        raise InputError(f"{name}: a whole number from 1 to {MAX_SIDE} is needed, not {value!r}.")
     return value
 
 
 def _checked_colour(name: str, values: Sequence[float]) -> list[float]:
-    numbers = [float(value) for value in values]
-    if len(numbers) != 3 or (name == "std" and min(numbers) <= 0):
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError):
+        numbers = []
+    lowest = 0 if name == "std" else -math.inf
+    if len(numbers) != 3 or not all(lowest < number < math.inf for number in numbers):
         raise InputError(
-            f"{name}: three{' positive' if name == 'std' else ''} numbers are needed, not {numbers}."
+            f"{name}: three{' positive' if name == 'std' else ''} numbers are needed, not {values!r:.60}."
         )
     return numbers

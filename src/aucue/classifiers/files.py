@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -16,14 +15,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from aucue.classifiers import guided
+from aucue.classifiers.backbones import bounded_modules
 from aucue.classifiers.classifier import Classifier
+from aucue.classifiers.description import check_record, read_description
 from aucue.classifiers.hub import local_file
 from aucue.classifiers.weights import is_safetensors
 from aucue.errors import InputError, OutputExistsError
+from aucue.work.files import appearing
 
 BOXED = Path(__file__).parent / "models" / "aucue-fer.safetensors"
 FORMAT = 1  # of the metadata; raised when an older aucue could no longer read it
 _KEY = "aucue"
+_FLOATS, _INTEGERS = ("F16", "BF16", "F32", "F64"), ("I64", "I32", "I16", "I8", "U8", "BOOL")
+_MAX_HEADER = 2**24  # bytes
+_MAX_TABLES = 2**29  # bytes that a network computes when it is built and no file holds
+_MODULES_PER_TENSOR = 8  # no network of timm has more than 4
 
 
 @dataclass
@@ -113,13 +119,13 @@ def save_model(path: str | Path, classifier: Classifier, info: ModelInfo, overwr
 
     Raises:
         OutputExistsError: the file exists and `overwrite` is not set.
-        InputError: wrong ending, `info` names other classes, or it holds what JSON cannot.
+        InputError: wrong ending, `info` names other classes, it holds what a description cannot, or a weight
+            is no number.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise InputError(f"{path}: a model file must end in .safetensors.")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists; choose another name or ask to overwrite it.")
+    refuse_existing(path, overwrite)
     if not isinstance(classifier, Classifier):
         raise TypeError(
             f"save_model takes the Classifier itself, not a {type(classifier).__name__} around it"
@@ -131,8 +137,16 @@ def save_model(path: str | Path, classifier: Classifier, info: ModelInfo, overwr
     described = info.to_dict()
     described["provenance"] = {"written_by": _versions(), **described["provenance"]}
     record = {"format": FORMAT, "config": classifier.config, "info": described}
-    metadata = {_KEY: json.dumps(record), "format": "pt"}
-    write_atomically(path, safetensors.torch.save(_own_tensors(classifier), metadata))
+    try:
+        check_record(record)
+    except InputError as error:
+        raise InputError(
+            f"{path} was not written: its description would not be read again: {error}"
+        ) from error
+    state = _own_tensors(classifier)
+    _check_finite(state, f"{path} was not written")
+    content = safetensors.torch.save(state, {_KEY: json.dumps(record), "format": "pt"})
+    write_whole(path, content, overwrite)
     return path
 
 
@@ -146,32 +160,33 @@ def load_model(path: str | Path) -> tuple[Classifier, ModelInfo]:
         The classifier, on the CPU in evaluation mode, and what belongs to it.
 
     Raises:
-        InputError: the file is missing, cut short, of another kind, or of a newer format. Nothing is
-            unpickled, and nothing is fetched but what was asked of a hub.
+        InputError: the file is missing, cut short, of another kind or of a newer format, an entry of its
+            description is wrong, or a weight is no number. Nothing is unpickled, nothing is fetched but what
+            was asked of a hub, no other file is read, and a file cannot make the network larger than itself.
         HubError: the hub does not give it.
     """
     path = local_file(path)
-    record, state = _read(path)
-    try:
-        info = ModelInfo.from_dict(record["info"])
-        classifier = Classifier(**record["config"])
-        # assign, because a copy would turn the file's number types into those of a new network
-        classifier.load_state_dict(state, assign=True)
-    except KeyError as error:
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file.")
+    if not is_safetensors(path):
         raise InputError(
-            f"{path}: its description lacks {error}; the file was not written by aucue."
-        ) from error
-    except (TypeError, InputError) as error:
-        raise InputError(f"{path}: its network cannot be rebuilt: {error}") from error
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{path}: its weights do not fit the network it describes: {reason}") from error
-    if info.classes != classifier.classes:
-        raise InputError(f"{path}: its description contradicts itself about the classes.")
+            f"{path}: not a model file of aucue (.safetensors); pickles and archives are never opened."
+        )
+    _check_header(path)
+    try:
+        with safe_open(path, "pt") as file:
+            record = _record(path, (file.metadata() or {}).get(_KEY))
+            classifier = _built(path, record["config"], _Header(file))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged or cut short ({error}); copy or train it again.") from error
+    _check_finite(state, str(path))
+    # assign, because a copy would turn the file's number types into those of a new network
+    classifier.load_state_dict(state, assign=True)
     # images meet the head's number type; the normalisation is no part of the file
     number = next(classifier.head.parameters()).dtype
     classifier.mean, classifier.std = classifier.mean.to(number), classifier.std.to(number)
-    return classifier.eval(), info
+    return classifier.eval(), ModelInfo.from_dict(record["info"])
 
 
 def boxed_model() -> Path:
@@ -185,39 +200,85 @@ def boxed_model() -> Path:
     return BOXED
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Description and tensors of a model file."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such model file.")
-    if not is_safetensors(path):
+class _Header:
+    """Names, shapes and number types of the tensors of a model file."""
+
+    def __init__(self, file: Any) -> None:
+        self.slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+
+    def differences(self, wanted: Mapping[str, Tensor]) -> list[str]:
+        """Where the file's tensors are not those of a network, in words."""
+        told = [f"'{name}' is missing" for name in wanted if name not in self.slices]
+        told += [f"'{name}' is no part of it" for name in self.slices if name not in wanted]
+        for name in wanted.keys() & self.slices.keys():
+            shape, number = tuple(self.slices[name].get_shape()), self.slices[name].get_dtype()
+            if shape != tuple(wanted[name].shape):
+                told.append(f"'{name}' is {shape} instead of {tuple(wanted[name].shape)}")
+            elif number not in (_FLOATS if wanted[name].is_floating_point() else _INTEGERS):
+                told.append(f"'{name}' holds numbers of the type {number}")
+        return sorted(told)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a header that alone would fill the memory."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _MAX_HEADER:
+        raise InputError(f"{path}: damaged or no model file of aucue: its header has {size} bytes.")
+
+
+def _built(path: Path, config: Mapping[str, Any], header: _Header) -> Classifier:
+    """The network that a file describes, with random weights; built only if the file's tensors fit it.
+
+    It is built without memory first: a small file may name a network of any size.
+    """
+    with torch.device("meta"), bounded_modules(_MODULES_PER_TENSOR * len(header.slices) + 1000):
+        sketch = _network(path, config)
+    if different := header.differences(sketch.state_dict()):
+        more = f" and {len(different) - 3} more" if len(different) > 3 else ""
         raise InputError(
-            f"{path}: not a model file of aucue (.safetensors); pickles and archives are never opened."
+            f"{path}: its weights do not fit the network it describes: {'; '.join(different[:3])}{more}."
         )
+    computed = dict(sketch.named_buffers()).keys() - sketch.state_dict().keys()
+    if sum(sketch.get_buffer(name).nbytes for name in computed) > _MAX_TABLES:
+        raise InputError(f"{path}: its network computes tables of more than {_MAX_TABLES >> 20} MiB.")
+    return _network(path, config)
+
+
+def _network(path: Path, config: Mapping[str, Any]) -> Classifier:
     try:
-        with safe_open(path, "pt") as file:
-            record = _record(path, (file.metadata() or {}).get(_KEY))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except SafetensorError as error:
-        raise InputError(f"{path}: damaged or cut short ({error}); copy or train it again.") from error
-    return record, state
+        return Classifier(**config)
+    except InputError as error:
+        raise InputError(f"{path}: its network cannot be rebuilt: {error}") from error
+
+
+def _check_finite(state: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights of a training that diverged."""
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(
+                f"{where}: '{name}' holds values that are no numbers (NaN or infinite), as after a training "
+                "that diverged; train again with a lower learning rate."
+            )
 
 
 def _record(path: Path, text: str | None) -> dict[str, Any]:
+    """The description in a file, with every entry checked."""
     if text is None:
         raise InputError(
             f"{path}: holds tensors but is no model file of aucue; train with it as weights={path.name}."
         )
     try:
-        record = json.loads(text)
-        number = int(record["format"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{path}: its description cannot be read; the file was not written by aucue."
-        ) from error
-    if number > FORMAT:
-        raise InputError(
-            f"{path}: written in format {number} by a newer aucue; this one reads up to {FORMAT}: upgrade."
-        )
+        record = read_description(text)
+        number = record.get("format")
+        if isinstance(number, int) and number > FORMAT:
+            raise InputError(
+                f"it was written in format {number} by a newer aucue; this one reads up to {FORMAT}: upgrade"
+            )
+        check_record(record)
+    except InputError as error:
+        reason = str(error).removesuffix(".")
+        raise InputError(f"{path}: its description cannot be read: {reason}.") from error
     return record
 
 
@@ -229,15 +290,31 @@ def _own_tensors(classifier: Classifier) -> dict[str, Tensor]:
     }
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all, and the folders above it."""
+def write_whole(path: Path, content: bytes, overwrite: bool = False) -> None:
+    """Write a file that appears whole or not at all, and the folders above it.
+
+    Args:
+        path: The file.
+        content: What it holds.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputExistsError: The file exists and `overwrite` is not set.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with appearing(path) as unfinished:
+        unfinished.write_bytes(content)
+        refuse_existing(path, overwrite)  # it may have come while this one was made
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file unasked.
+
+    Raises:
+        OutputExistsError: it exists.
+    """
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; choose another name or ask to overwrite it.")
 
 
 def _versions() -> dict[str, str]:
@@ -255,6 +332,8 @@ def _plain(value: Any, where: str) -> Any:
         return [_plain(entry, where) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str):  # a name of a file need not be text
+        return value.encode("utf-8", "backslashreplace").decode()
+    if value is None or isinstance(value, bool | int | float):
         return value
     raise InputError(f"model information: '{where}' is a {type(value).__name__}, which JSON cannot hold.")

@@ -9,7 +9,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
-from aucue.classifiers.files import write_atomically
+from aucue.classifiers.files import write_whole
 from aucue.classifiers.hub import MODEL_FILE, hub_errors
 from aucue.errors import InputError, OutputExistsError
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
@@ -56,7 +56,7 @@ def write_repository(
     if not same:
         save_model(file, classifier, info, overwrite)
     if not (same and card.exists()):
-        write_atomically(card, model_card(classifier, info, repository, license).encode())
+        write_whole(card, model_card(classifier, info, repository, license).encode(), overwrite=True)
     return file, card
 
 

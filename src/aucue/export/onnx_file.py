@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from aucue.classifiers import Classifier, ModelInfo
-from aucue.classifiers.files import write_atomically
+from aucue.classifiers.files import refuse_existing, write_whole
 from aucue.classifiers.methods import name_of_readout
-from aucue.errors import AucueError, InputError, MissingExtraError, OutputExistsError
+from aucue.errors import AucueError, InputError, MissingExtraError
 from aucue.explanation import Explainer
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
 from aucue.export.graph import CropClassifier, CropOutput, export_program
@@ -70,8 +70,7 @@ def export_onnx(
     out = Path(out)
     if out.suffix != ".onnx":
         raise InputError(f"{out}: an ONNX file must end in .onnx.")
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another name or ask to overwrite it.")
+    refuse_existing(out, overwrite)
     _require_extra()
     explainer = Explainer(model, method=method)
     graph = CropClassifier(explainer)
@@ -82,7 +81,7 @@ def export_onnx(
         raise AucueError(
             f"{out} was not written: onnxruntime and torch differ by more than {TOLERANCE:g} ({told})."
         )
-    write_atomically(out, content)
+    write_whole(out, content, overwrite)
     return OnnxExport(out, differences, sum(_BATCHES))
 
 
