@@ -200,7 +200,8 @@ def test_vision_transformer(method, options):
     layer = "blocks.1.norm1"  # after the last attention, the patches do not reach a class token
     tokens, gradient = whole_backward(network, layer, images, 1)
     fold = {"layout": "tokens", "prefix_tokens": network.num_prefix_tokens}
-    expected = FORMULAS[method](to_nchw(tokens, **fold), to_nchw(gradient, **fold))
+    tokens, gradient = (to_nchw(values, (48, 48), **fold) for values in (tokens, gradient))
+    expected = FORMULAS[method](tokens, gradient)
     maps = ClassMap(network, layer, method)(images, 1)
     assert maps.shape == (2, 1, 6, 6)
     torch.testing.assert_close(maps, expected)
@@ -331,3 +332,67 @@ def test_errors():
         ClassMap(nn.Sequential(network, Calls(lambda logits: {"x": logits})), "0.body")(images)
     with pytest.raises(InputError, match="do not depend on these features"):
         ClassMap(nn.Sequential(network, Calls(torch.detach)), "0.body")(images)
+
+
+@pytest.mark.parametrize("network", ["test_resnet", "vit", "swin"])
+def test_a_layer_that_works_where_none_is_named(network):
+    options = {
+        "vit": {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3},
+        "swin": {
+            "img_size": 32,
+            "patch_size": 2,
+            "window_size": 4,
+            "embed_dim": 24,
+            "depths": (1, 1),
+            "num_heads": (1, 2),
+        },
+    }
+    names = {"vit": "vit_tiny_patch16_224", "swin": "swin_tiny_patch4_window7_224"}
+    built: Any = timm.create_model(
+        names.get(network, network), num_classes=CLASSES, **options.get(network, {})
+    )
+    maps = ClassMap(built.eval(), method="layercam")(torch.rand(2, 3, 32, 32))
+    assert maps.shape[:2] == (2, 1)
+    assert maps.shape[2:] == {"test_resnet": (1, 1), "vit": (4, 4), "swin": (8, 8)}[network]
+    assert maps.flatten(1).any(1).all()
+
+
+def test_patches_that_nobody_reads_are_told():
+    network = vision_transformer()
+    with pytest.raises(InputError, match=r"is zero for every patch, .* name the layer before, 'blocks.0'"):
+        ClassMap(network, "blocks.1")(torch.rand(2, 3, 48, 48))
+    with pytest.raises(InputError, match=r"is zero for every patch, .* name the layer before, 'blocks.0'"):
+        ClassMap(network, "norm")(torch.rand(2, 3, 48, 48))
+
+
+def test_logits_in_a_dictionary_are_found():
+    network: Any = timm.create_model("test_resnet", num_classes=CLASSES).eval()
+
+    class Dictionary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, images):
+            return {"features": images, "logits": self.network(images)}
+
+    images = torch.rand(2, 3, 64, 64)
+    maps = ClassMap(Dictionary(), "network.layer4")(images)
+    torch.testing.assert_close(maps, ClassMap(network, "layer4")(images))
+
+
+def test_a_network_that_switches_gradients_off_is_told_what_works():
+    class Frozen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(4, CLASSES)
+
+        def forward(self, images):
+            with torch.no_grad():
+                features = self.body(images)
+            return self.head(features.mean((2, 3)))
+
+    images = torch.rand(2, 3, 16, 16)
+    with pytest.raises(InputError, match=r"runs 'body' under torch.no_grad\(\).*linear layer"):
+        ClassMap(Frozen(), "body")(images)
+    assert ClassMap(Frozen(), "body", linear="head")(images).shape == (2, 1, 8, 8)

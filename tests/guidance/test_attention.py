@@ -18,6 +18,7 @@ def features() -> torch.Tensor:
         ("first-half", 1.0, 3 / 2),  # channels 1, 2
         ("second-half", 1.0, 28 / 3),  # channels 4, 8, 16
         ("first-share", 0.6, 7 / 3),  # channels 1, 2, 4
+        ("first-share", 0.7, 7 / 3),  # 3.5 channels are 3, as published
         ("first-share", 0.01, 1.0),  # never none
         ("random-share", 1.0, 31 / 5),
     ],

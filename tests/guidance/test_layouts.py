@@ -36,9 +36,12 @@ def test_the_hint_does_not_overrule_shapes():
     assert torch.equal(to_nchw(maps, (64, 64), hint="NHWC"), maps)
 
 
-def test_a_network_that_changes_the_aspect_ratio_is_channels_first_unless_told():
+def test_a_network_that_changes_the_aspect_ratio_has_to_be_told():
     maps = positions(4, 20, 12)
-    assert torch.equal(to_nchw(maps, (64, 64)), maps)
+    for wrong in (maps, torch.zeros(2, 1, 196, 384), torch.zeros(2, 32, 4, 16)):  # as in NesT, MobileViTv2
+        with pytest.raises(InputError, match=r"no grid with the aspect ratio of the input \(64 x 64\)"):
+            to_nchw(wrong, (64, 64))
+    assert torch.equal(to_nchw(maps, (64, 64), layout="nchw"), maps)
     assert torch.equal(to_nchw(maps.permute(0, 2, 3, 1), (64, 64), layout="nhwc"), maps)
 
 
@@ -62,14 +65,26 @@ def test_the_grid_of_tokens_is_recovered(size, grid, prefix):
         assert torch.equal(to_nchw(row, size), maps)
 
 
-def test_an_unknown_input_is_read_as_square():
+def test_convolutions_without_padding_may_change_the_aspect_ratio_a_little():
+    maps = positions(35, 25, 60)  # as Inception has them
+    assert torch.equal(to_nchw(maps, (299, 224)), maps)
+
+
+def test_an_unknown_input_is_read_as_square_only_where_it_must_be():
     maps = positions(7, 7)
-    assert torch.equal(to_nchw(tokens(maps, 1)), maps)
+    assert torch.equal(to_nchw(tokens(maps, 1), declared_tokens=1), maps)
+    for maps, prefix in ((positions(8, 16), 1), (positions(4, 16), 0), (positions(6, 6), 1)):
+        with pytest.raises(InputError, match="the size of the input is not known: call the network itself"):
+            to_nchw(tokens(maps, prefix), declared_tokens=prefix)
 
 
-def test_a_declared_number_that_does_not_fit_is_not_believed():
-    maps = positions(14, 14)  # before the class token is added
-    assert torch.equal(to_nchw(tokens(maps, 0), (224, 224), declared_tokens=1), maps)
+def test_a_declared_number_is_believed_or_refused():
+    row = tokens(positions(14, 14), 0)  # before the class token is added
+    with pytest.raises(InputError, match=r"after 1 prefix tokens has .* \(so many the network declares\)"):
+        to_nchw(row, (224, 224), declared_tokens=1)
+    row = tokens(positions(8, 16), 1)  # 129: after 8 more, 11 x 11 would fit
+    with pytest.raises(InputError, match="after 1 prefix tokens"):
+        to_nchw(row, (224, 224), declared_tokens=1)
 
 
 def test_gradient_flows_to_the_tokens_of_the_grid_alone():

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from aucue.cams.readouts import READOUTS, GradientReadOut, PooledLinear, class_gradients
 from aucue.errors import InputError
-from aucue.guidance import FeatureTap, Layout, to_nchw
+from aucue.guidance import FeatureTap, Layout, default_layer, to_nchw
+from aucue.guidance.tap import first_tensor, remedy
 
 Classes = Tensor | int | Literal["predicted"] | None
 
@@ -42,8 +43,10 @@ class ClassMap:
     trains is left as it is: call `model.eval()` first, since dropout and batch statistics blur the maps.
 
     Args:
-        model: The network; it maps images to logits (B, K), or to an object that has `logits`.
-        layer: Name of the layer, as `model.named_modules()` has it.
+        model: The network; it maps images to logits (B, K), or to an object or a dictionary that has
+            `logits`.
+        layer: Name of the layer, as `model.named_modules()` has it; None takes the last one with a map that
+            the head reads (`aucue.guidance.default_layer`).
         method: A key of `READOUTS`.
         linear: Name of the linear layer (or 1 x 1 convolution), if the logits are its answer to the average
             of the layer's maps. All methods then have closed forms, without a backward pass; that they hold
@@ -58,7 +61,7 @@ class ClassMap:
     def __init__(
         self,
         model: nn.Module,
-        layer: str,
+        layer: str | None = None,
         method: str = "gradcam",
         *,
         linear: str | None = None,
@@ -73,7 +76,7 @@ class ClassMap:
                 "give it, or choose a gradient method, such as gradcam."
             )
         self.readout = READOUTS[method]
-        self.layer = layer
+        self.layer = layer = default_layer(model) if layer is None else layer
         self.linear = linear
         self.layout: Layout = layout
         self.prefix_tokens = prefix_tokens
@@ -136,10 +139,25 @@ class ClassMap:
             _GraphStart(module, differentiable) as start,
         ):
             logits = _logits(self.model(images))
+            cut = not torch.is_grad_enabled()  # the hook has switched them on, and the network off again
             features = tap.features[self.layer]
+        if cut and not logits.requires_grad:
+            raise InputError(
+                f"The network runs '{self.layer}' under torch.no_grad(), which cuts the gradients of what "
+                "follows: give the linear layer that makes the logits (linear), which takes none."
+            )
         gradients = class_gradients(logits, start.leaf, _ids(classes, logits), differentiable)
-        maps = [self.readout.maps(features, start.as_maps(gradient, features)) for gradient in gradients]
+        maps = [self._map(features, gradient, start) for gradient in gradients]
         return ClassMaps(torch.cat(maps, 1), logits if differentiable else logits.detach())
+
+    def _map(self, features: Tensor, gradient: Tensor, start: "_GraphStart") -> Tensor:
+        of_patches = start.as_maps(gradient, features)
+        if gradient.ndim == 3 and gradient.any() and not of_patches.any():
+            raise InputError(
+                f"Layer '{self.layer}': the gradient is zero for every patch, since the network reads the "
+                f"class token alone{remedy(self.model, self.layer)}"
+            )
+        return self.readout.maps(features, of_patches)
 
     def _head(self, linear: str, features: Tensor, logits: Tensor) -> PooledLinear:
         module: Any = self.model.get_submodule(linear)
@@ -172,7 +190,7 @@ class _GraphStart:
         self.handle = module.register_forward_hook(self)
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        first = _first_tensor(output)
+        first = first_tensor(output)
         if first is None:
             return output  # the tap will say so
         torch.set_grad_enabled(True)  # until the network has run: the caller restores it
@@ -195,16 +213,6 @@ class _GraphStart:
         self.handle.remove()
 
 
-def _first_tensor(output: Any) -> Tensor | None:
-    """The tensor that `FeatureTap` reads."""
-    if isinstance(output, Tensor):
-        return output
-    if not isinstance(output, Mapping | tuple | list):
-        return None
-    values = output.values() if isinstance(output, Mapping) else output
-    return next((tensor for tensor in map(_first_tensor, values) if tensor is not None), None)
-
-
 def _replace(output: Any, old: Tensor, new: Tensor) -> Any:
     """What a layer yields, with one tensor in it replaced."""
     if output is old:
@@ -222,6 +230,7 @@ def _replace(output: Any, old: Tensor, new: Tensor) -> Any:
 
 def _logits(output: Any) -> Tensor:
     logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    logits = output.get("logits") if isinstance(output, Mapping) else logits
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         shape = f" of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
         raise InputError(

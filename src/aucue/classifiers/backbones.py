@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from aucue.errors import InputError
 from aucue.guidance import to_nchw
+from aucue.guidance.tap import drops_patches
 
 # Set by the classifier itself, or able to fetch and read other files: not for a model file to choose.
 RESERVED_OPTIONS = frozenset(
@@ -143,7 +144,7 @@ def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> n
         InputError: timm knows no such model or refuses the options.
     """
     try:
-        return timm.create_model(name, **_arguments(name, input_size, options))
+        backbone = timm.create_model(name, **_arguments(name, input_size, options))
     except InputError:
         raise
     except Exception as error:  # each network has its own way to refuse options
@@ -151,6 +152,9 @@ def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> n
             f"timm cannot build {name} for input_size={input_size} and options {dict(options)}: "
             f"{_reason(error)}"
         ) from error
+    if drops_patches(backbone):
+        raise InputError(f"{name}: patch_drop_rate drops patches in training, and what is left is no map.")
+    return backbone
 
 
 @contextmanager

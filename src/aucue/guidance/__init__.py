@@ -9,11 +9,12 @@ from aucue.guidance.attention import AttentionKind, attention, draw_channels, me
 from aucue.guidance.contrast import contrast
 from aucue.guidance.guide import Guidance
 from aucue.guidance.layouts import Layout, to_nchw
-from aucue.guidance.tap import FeatureTap
+from aucue.guidance.tap import FeatureTap, default_layer
 
 __all__ = [
     "Guidance",
     "FeatureTap",
+    "default_layer",
     "attention",
     "alignment",
     "contrast",

@@ -21,7 +21,8 @@ def attention(
     Args:
         features: Feature maps, (B, C, h, w).
         kind: Which channels take part: all (`mean`), the `first-half` (C // 2 of them), the `second-half`
-            (the others), the `first-share` of them, or a `random-share` drawn anew for each sample and call.
+            (the others), the `first-share` of them (their number rounded down, as published), or a
+            `random-share` drawn anew for each sample and call.
         share: Share of the channels in (0, 1]; read by the two `-share` kinds alone.
         generator: Source of the draw for `random-share`, on the features' device; torch's own if None.
 
@@ -40,7 +41,7 @@ def attention(
     batch, channels = features.shape[:2]
     if kind == "random-share":
         return mean_of_channels(features, draw_channels(batch, channels, share, features.device, generator))
-    half, first = channels // 2, max(1, round(share * channels))
+    half, first = channels // 2, max(1, int(share * channels))
     taken = {
         "mean": slice(None),
         "first-half": slice(max(1, half)),

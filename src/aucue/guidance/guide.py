@@ -10,7 +10,7 @@ from aucue.errors import InputError
 from aucue.guidance.alignment import Grid, Loss, sample_alignment, usable_rows, valid_mean
 from aucue.guidance.attention import AttentionKind, attention
 from aucue.guidance.layouts import Layout
-from aucue.guidance.tap import FeatureTap
+from aucue.guidance.tap import FeatureTap, first_tensor, remedy
 
 
 class Guidance:
@@ -27,8 +27,9 @@ class Guidance:
 
     Args:
         model: The network.
-        layers: Names of the layers to guide, as `model.named_modules()` has them. Prefer layers with maps of
-            at least 14 x 14: coarser ones cannot follow a cue closely.
+        layers: Names of the layers to guide, as `model.named_modules()` has them; None takes the last one
+            with a map that the head reads (`default_layer`). Prefer layers with maps of at least 14 x 14:
+            coarser ones cannot follow a cue closely.
         weight: lambda, >= 0; may be set anew at any time. With 0 the network stays unguided, at no cost.
         loss: See `alignment`.
         attention: Which channels make the attention; see the function `attention`.
@@ -47,7 +48,7 @@ class Guidance:
     def __init__(
         self,
         model: nn.Module,
-        layers: str | Sequence[str],
+        layers: str | Sequence[str] | None = None,
         weight: float = 4.0,
         loss: Loss = "cosine",
         attention: AttentionKind = "mean",
@@ -71,6 +72,7 @@ class Guidance:
         self.softmax = softmax
         self.barrier = barrier
         self.generator = generator
+        self._unchecked = set(self.tap.layers)
 
     def __call__(self, cue: Tensor | tuple[Tensor, Tensor], valid: Tensor | None = None) -> Tensor:
         """The guidance term for the last forward pass.
@@ -100,6 +102,7 @@ class Guidance:
         if self.weight == 0:
             return torch.zeros((), device=first.device)
         self._check_graph(features)
+        self._check_read()
         rows = usable_rows(cue, valid)
         losses = [
             sample_alignment(
@@ -143,3 +146,33 @@ class Guidance:
                     f"Layer '{layer}' carries no gradient, so it cannot be guided: it is frozen, or it ran "
                     "under torch.no_grad() or in reentrant checkpointing (set use_reentrant=False)."
                 )
+
+    def _check_read(self) -> None:
+        """Once per layer: whether the network reads the patches at all, or its class token alone."""
+        result = self.tap.result
+        if not (self._unchecked and torch.is_grad_enabled() and self.tap.model.training):
+            return
+        layers, self._unchecked = self._unchecked, set()
+        for layer in layers:
+            tokens, maps = self.tap.tokens(layer), self.tap.features[layer]
+            if tokens is not None and tokens.requires_grad and _unread(result, tokens, maps):
+                raise InputError(
+                    f"Layer '{layer}': the gradient of the network's output is zero for every patch, since "
+                    f"it reads the class token alone{remedy(self.tap.model, layer)}"
+                )
+
+
+def _unread(result: object, tokens: Tensor, maps: Tensor) -> bool:
+    """Whether nothing that the network yields depends on those of the tokens (B, N, C) that make the grid."""
+    output = first_tensor(result)
+    if output is None or not output.requires_grad:
+        return False
+    try:
+        (gradient,) = torch.autograd.grad(
+            output.sum(), tokens, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+    except RuntimeError:  # compiled networks may keep no graph for a second backward pass
+        return False
+    prefix = tokens.shape[1] - maps.shape[2:].numel()
+    # a head that starts at zero reads nothing yet, not even its class token
+    return bool(gradient.any()) and not bool(gradient[:, prefix:].any())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class FeatureTap:
 
     Args:
         model: The network. A wrapper (`torch.compile`, `DistributedDataParallel`) is looked through.
-        layers: Names of submodules, as `model.named_modules()` has them.
+        layers: Names of submodules, as `model.named_modules()` has them; None takes `default_layer`.
         layout: See `to_nchw`; one for all layers.
         prefix_tokens: See `to_nchw`. None: what the network declares as `num_prefix_tokens`, else inferred.
 
@@ -47,17 +47,21 @@ class FeatureTap:
     def __init__(
         self,
         model: nn.Module,
-        layers: str | Sequence[str],
+        layers: str | Sequence[str] | None = None,
         layout: Layout = "auto",
         prefix_tokens: int | None = None,
     ) -> None:
         self.model = _unwrap(model)
+        layers = default_layer(self.model) if layers is None else layers
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.layout: Layout = layout
         self.prefix_tokens = prefix_tokens
         self._record = _Record()
         modules = _find(self.model, self.layers)
-        self._handles = [self.model.register_forward_pre_hook(_Opening(self._record), with_kwargs=True)]
+        self._handles = [
+            self.model.register_forward_pre_hook(_Opening(self._record), with_kwargs=True),
+            self.model.register_forward_hook(_Closing(self._record)),
+        ]
         for name, module in modules.items():
             self._handles.append(module.register_forward_hook(_Capture(self._record, name)))
 
@@ -69,6 +73,17 @@ class FeatureTap:
             InputError: A layer has not run, or what it yields is no grid of features.
         """
         return {layer: self._features(layer) for layer in self.layers}
+
+    @property
+    def result(self) -> Any:
+        """What the network itself yielded in the last forward pass; None if it has not run as a whole."""
+        return self._record.result
+
+    def tokens(self, layer: str) -> Tensor | None:
+        """What a layer yielded, if that are tokens (B, N, C) with more of them than the grid has."""
+        output = _first_tensor(self._record.outputs[layer], f"Layer '{layer}'")
+        more = output.ndim == 3 and output.shape[1] > self._features(layer).shape[2:].numel()
+        return output if more else None
 
     def close(self) -> None:
         """Remove the hooks and let go of the features."""
@@ -89,6 +104,11 @@ class FeatureTap:
     def _features(self, layer: str) -> Tensor:
         where, record = f"Layer '{layer}'", self._record
         if layer not in record.outputs:
+            if _is_traced(self.model):
+                raise InputError(
+                    f"{where} was not called: the network is traced (torch.jit or torch.fx), and hooks "
+                    "cannot see into it; tap the network from which it was traced."
+                )
             raise InputError(
                 f"{where} has not run: call the tapped network first (and tap before torch.compile runs it)."
             )
@@ -104,13 +124,19 @@ class FeatureTap:
                 f"{where} yields shape {tuple(output.shape)}, which does not begin with the batch size "
                 f"{record.batch}: choose a layer that keeps the batch."
             )
+        _check_order(self.model, layer, where)
+        if output.ndim == 3 and self.model.training and drops_patches(self.model):
+            raise InputError(
+                f"{where} yields tokens of which some are dropped in training (patch_drop_rate), so that "
+                "they lie on no grid: set patch_drop_rate to 0."
+            )
         return to_nchw(
             output,
             record.input_size,
             self.layout,
             self.prefix_tokens,
             hint=_declared(self.model, layer, "output_fmt", str),
-            declared_tokens=_declared(self.model, layer, "num_prefix_tokens", int),
+            declared_tokens=_prefix_tokens(self.model, layer),
             where=where,
         )
 
@@ -123,11 +149,13 @@ class _Record:
     versions: dict[str, int | None] = field(default_factory=dict)
     batch: int | None = None
     input_size: tuple[int, int] | None = None
+    running: bool = False
+    result: Any = None  # what the network itself yields
 
     def clear(self) -> None:
         self.outputs.clear()
         self.versions.clear()
-        self.batch = self.input_size = None
+        self.batch = self.input_size = self.result = None
 
 
 class _Hook:
@@ -147,11 +175,22 @@ class _Opening(_Hook):
         if self.record is None or _in_backward():
             return
         self.record.clear()
+        self.record.running = True
         for value in (*args, *kwargs.values()):
             if isinstance(value, Tensor) and value.ndim == 4:
                 self.record.batch, _, *size = value.shape  # images (B, C, H, W)
                 self.record.input_size = (size[0], size[1])
                 break
+
+
+class _Closing(_Hook):
+    """After the network has run: what layers yield from now on is of an input that nobody has seen."""
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if self.record is None or _in_backward():
+            return
+        self.record.running = False
+        self.record.result = output
 
 
 class _Capture(_Hook):
@@ -166,6 +205,8 @@ class _Capture(_Hook):
             return
         if getattr(module, "_is_replica", False):
             raise InputError("The replicas of nn.DataParallel cannot be tapped: use DistributedDataParallel.")
+        if not self.record.running:  # a part of the network was called, such as forward_features
+            self.record.batch = self.record.input_size = self.record.result = None
         self.record.outputs[self.layer] = output
         self.record.versions[self.layer] = _version(output)
 
@@ -185,8 +226,13 @@ def _version(output: Any) -> int | None:
     return None if tensor is None or tensor.is_inference() else tensor._version
 
 
+def first_tensor(output: Any) -> Tensor | None:
+    """The tensor that is read of what a module yields; None if there is none in it."""
+    return next(_tensors(output), None)
+
+
 def _first_tensor(output: Any, where: str) -> Tensor:
-    tensor = next(_tensors(output), None)
+    tensor = first_tensor(output)
     if tensor is None:
         raise InputError(
             f"{where} yields {type(output).__name__} without a tensor in it: choose another layer."
@@ -226,6 +272,99 @@ def _find(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Module]:
             near = near or [child for child, _ in model.named_children()]
             raise InputError(f"The network has no layer '{layer}'; there is {', '.join(near)}.")
     return {layer: modules[layer] for layer in layers}
+
+
+def _prefix_tokens(model: nn.Module, layer: str) -> int | None:
+    """Number of class and register tokens as the network declares it: none before they are added."""
+    declared = _declared(model, layer, "num_prefix_tokens", int)
+    return 0 if declared is not None and "patch_embed" in layer.split(".") else declared
+
+
+def _is_traced(model: nn.Module) -> bool:
+    kinds = torch.jit.ScriptModule, torch.fx.GraphModule
+    return any(isinstance(module, kinds) for module in model.modules())
+
+
+def drops_patches(model: nn.Module) -> bool:
+    """Whether some patches are taken away when the network trains (timm's PatchDropout)."""
+    drops = (module for module in model.modules() if type(module).__name__.startswith("PatchDropout"))
+    return any(getattr(module, "prob", 0) > 0 for module in drops)
+
+
+# Modules of timm of which one part works on patches in another order than that of the picture.
+_UNFOLDED = {
+    "MobileVitV2Block": "transformer",
+    "MobileVitBlock": "transformer",
+    "NestLevel": "transformer_encoder",
+}
+
+
+def _check_order(model: nn.Module, layer: str, where: str) -> None:
+    """Refuse layers whose patches are not in the order of the picture, though they may fill a grid.
+
+    Raises:
+        InputError: naming a layer that works.
+    """
+    parts = layer.split(".")
+    for end in range(len(parts)):
+        around, name = model.get_submodule(".".join(parts[:end])), ".".join(parts[:end])
+        works = None
+        if _UNFOLDED.get(type(around).__name__) == parts[end]:
+            works = name
+        elif type(around).__name__ == "Hiera" and parts[end] == "blocks" and end + 1 < len(parts):
+            schedule: Any = cast(Any, around).reroll.schedule  # by block: what is still to be put in order
+            if schedule[int(parts[end + 1])][0]:
+                works = ".".join([*parts[: end + 1], str(len(cast(Any, around).blocks) - 1)])
+        if works is not None:
+            raise InputError(
+                f"{where} yields patches in an order of its own, no map: name '{works}' instead."
+            )
+
+
+def _layer_before(model: nn.Module, layer: str) -> str | None:
+    """The layer before one in a numbered sequence ("blocks.10" of "blocks.11"), or the default one."""
+    head, _, last = layer.rpartition(".")
+    if last.isdecimal() and int(last) > 0:
+        return f"{head}.{int(last) - 1}" if head else f"{int(last) - 1}"
+    default = default_layer(model)
+    return default if default != layer else None
+
+
+def remedy(model: nn.Module, layer: str) -> str:
+    """The end of a sentence on a layer whose patches nobody reads."""
+    before = _layer_before(model, layer)
+    return f": name the layer before, '{before}'." if before else ": name an earlier layer."
+
+
+def default_layer(model: nn.Module) -> str:
+    """The layer that is guided or read where none is named: the last with a map that the head reads.
+
+    Args:
+        model: A network of timm, or one around it; or a convolutional one.
+
+    Raises:
+        InputError: It cannot be told.
+    """
+    model = _unwrap(model)
+    for name, module in model.named_modules():
+        info = getattr(module, "feature_info", None)
+        if isinstance(info, list) and info and isinstance(info[-1], Mapping) and "module" in info[-1]:
+            tokens = getattr(module, "num_prefix_tokens", 0)
+            by_token = isinstance(tokens, int) and tokens and getattr(module, "global_pool", "") == "token"
+            place = (
+                -2 if by_token and len(info) > 1 else -1
+            )  # after the last block only its class token is read
+            return ".".join(filter(None, (name, str(info[place]["module"]))))
+    convolutional = [
+        name
+        for name, child in model.named_children()
+        if any(isinstance(module, nn.Conv2d) for module in child.modules())
+    ]
+    if not convolutional or any(isinstance(module, nn.MultiheadAttention) for module in model.modules()):
+        raise InputError(
+            "Which layer to read cannot be told for this network: name one, by its layers' names."
+        )
+    return convolutional[-1]
 
 
 def _declared(model: nn.Module, layer: str, attribute: str, kind: type) -> Any:
