@@ -85,7 +85,8 @@ def test_patches_that_are_unfolded_are_no_map(name, side, options, layer, works,
 def test_hooks_cannot_see_into_traced_networks():
     network = timm.create_model("test_resnet", num_classes=3).eval()
     images = torch.rand(1, 3, 32, 32)
-    for traced in (torch.jit.trace(network, images), torch.fx.symbolic_trace(network)):
+    both: Any = (torch.jit.trace(network, images), torch.fx.symbolic_trace(network))
+    for traced in both:
         with FeatureTap(traced, "layer4") as tap:
             traced(images)
             with pytest.raises(InputError, match=r"'layer4' was not called: the network is traced"):

@@ -132,7 +132,6 @@ class ClassMap:
             return ClassMaps(maps, logits)
 
     def _by_autograd(self, images: Tensor, classes: Classes, differentiable: bool) -> ClassMaps:
-        assert isinstance(self.readout, GradientReadOut)  # CAM has its linear layer
         module = self.model.get_submodule(self.layer)
         with (
             FeatureTap(self.model, self.layer, self.layout, self.prefix_tokens) as tap,
@@ -157,6 +156,7 @@ class ClassMap:
                 f"Layer '{self.layer}': the gradient is zero for every patch, since the network reads the "
                 f"class token alone{remedy(self.model, self.layer)}"
             )
+        assert isinstance(self.readout, GradientReadOut)  # CAM has its linear layer
         return self.readout.maps(features, of_patches)
 
     def _head(self, linear: str, features: Tensor, logits: Tensor) -> PooledLinear:
