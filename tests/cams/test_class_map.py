@@ -349,7 +349,7 @@ def test_a_layer_that_works_where_none_is_named(network):
     }
     names: Any = {"vit": "vit_tiny_patch16_224", "swin": "swin_tiny_patch4_window7_224"}
     built: Any = timm.create_model(
-        names.get(network, network), num_classes=CLASSES, **options.get(network, {})
+        str(names.get(network, network)), num_classes=CLASSES, **options.get(network, {})
     )
     maps = ClassMap(built.eval(), method="layercam")(torch.rand(2, 3, 32, 32), None)
     assert maps.shape[:2] == (2, CLASSES)

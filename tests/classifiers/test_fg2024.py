@@ -72,6 +72,13 @@ def test_read_config(goldens: Path) -> None:
         ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
         ("- 3", "must hold a mapping"),
         ("a: [", r"config\.yaml, line 1"),
+        ("[" * 5000, r"config\.yaml"),
+        ("a: 2001-13-45", r"config\.yaml"),
+        ("a: !!int x", r"config\.yaml"),
+        (
+            "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9}]\n" for n in range(1, 9)),
+            r"config\.yaml",
+        ),
     ],
 )
 def test_only_plain_values_are_read(tmp_path: Path, text: str, message: str) -> None:
@@ -97,6 +104,8 @@ def test_weights_and_settings(tmp_path: Path) -> None:
         "attention": "mean",
         "cue": "action units",
     }
+    assert (info.codebook or {})["name"] == "fg2024"
+    assert info.regions == "fg2024-224"  # as drawn on the published crops
 
 
 @pytest.mark.parametrize(
@@ -195,3 +204,40 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "pass --overwrite" in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"crop_size": 10**6},
+        {"crop_size": -1},
+        {"method": "WILDCAT", "wc_modalities": 10**9, "wc_kmax": 0.5, "wc_kmin": 0.1, "wc_alpha": 0.6},
+        {"method": "WILDCAT", "wc_modalities": 5, "wc_kmax": -1, "wc_kmin": 0.1, "wc_alpha": 0.6},
+        {"method": "PRM", "prm_ks": -3},
+    ],
+)
+def test_networks_out_of_proportion_name_the_configuration(tmp_path: Path, changes: dict[str, Any]) -> None:
+    model, config = write(tmp_path, checkpoint(), **changes)
+    with pytest.raises(InputError, match=f"{config}"):
+        import_checkpoint(model, config)
+
+
+def test_damaged_checkpoints_are_one_sentence(tmp_path: Path) -> None:
+    model, config = write(tmp_path, checkpoint())
+    whole = model.read_bytes()
+    for content in (b"", whole[:1000], whole[: len(whole) // 2], whole[500:], b"\x80\x04" + whole):
+        model.write_bytes(content)
+        with pytest.raises(InputError, match=rf"{model}: neither safetensors nor a PyTorch file"):
+            import_checkpoint(model, config)
+    config.write_bytes(b"method: \xff\xfe")
+    with pytest.raises(InputError, match=f"{config}.*UTF-8"):
+        read_config(config)
+
+
+def test_a_checkpoint_with_weights_that_are_no_numbers_is_not_imported(tmp_path: Path) -> None:
+    content = checkpoint()
+    content["classification_head"]["fc.bias"].fill_(float("nan"))
+    model, config = write(tmp_path, content)
+    out = tmp_path / "m.safetensors"
+    assert main(["import-fg2024", str(model), str(config), "--out", str(out)]) == 2
+    assert not out.exists()

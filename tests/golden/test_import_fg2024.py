@@ -119,7 +119,7 @@ def test_cam_with_large_maps(published: Published) -> None:
 
     assert classifier.classes == info.classes == EXPRESSIONS
     assert classifier.config["final_stride"] == 8
-    assert (info.method, info.regions, info.template) == ("cam", "fg2024", "fg2024")
+    assert (info.method, info.regions, info.template) == ("cam", "fg2024-224", "fg2024")
     assert info.codebook == Codebook.load("fg2024").to_dict()
     assert info.guidance == {
         "weight": 9.0,
@@ -188,6 +188,6 @@ def test_apvit(published: Published) -> None:
         maps = normalize_cam(classifier.class_map(output))[:, 0]
     torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(maps, expected["attn_map_norm"], atol=1e-4, rtol=0)
-    assert info.method == "apvit"
+    assert (info.method, info.regions) == ("apvit", "fg2024-224")
     assert info.guidance is not None
     assert info.guidance["layers"] == ["stages.2"]

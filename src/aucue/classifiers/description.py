@@ -8,7 +8,7 @@ from typing import Any
 from aucue.classifiers.methods import HEADS, METHODS
 from aucue.cues.au_cue import REGION_MODELS
 from aucue.errors import InputError
-from aucue.facs import BUNDLED_CODEBOOKS, Codebook
+from aucue.facs import Codebook
 
 MAX_SIDE = 1024
 """Largest side of the input, in pixels."""
@@ -72,15 +72,8 @@ def check_record(record: Mapping[str, Any]) -> None:
     config, info = record["config"], record["info"]
     if config.get("classes") != info["classes"]:
         raise InputError("it contradicts itself about the classes")
-    codebook = info.get("codebook")
-    if codebook is None:
-        return
-    if codebook.get("extends") not in (None, *BUNDLED_CODEBOOKS):
-        raise InputError(
-            f"its codebook extends {_short(codebook['extends'])}; a model file can extend "
-            f"{' or '.join(BUNDLED_CODEBOOKS)} alone"
-        )
-    Codebook.from_dict(codebook)
+    if info.get("codebook") is not None:
+        Codebook.from_content(info["codebook"], "model information")
 
 
 def _refuse_constant(name: str) -> None:

@@ -97,8 +97,8 @@ def import_checkpoint(
         classes: class names in the order of their published ids (`class_id.yaml`).
 
     Returns:
-        The classifier in evaluation mode, and what belongs to it: codebook and regions `fg2024`, the weight
-        and the layers of the guidance, and where all comes from.
+        The classifier in evaluation mode, and what belongs to it: codebook `fg2024`, regions `fg2024-224`,
+        the weight and the layers of the guidance, and where all comes from.
 
     Raises:
         InputError: a file cannot be read, the configuration asks for what we do not build, or the tensors are
@@ -108,8 +108,11 @@ def import_checkpoint(
     settings = _Settings(config)
     settings.check(classes)
     published = _tensors(model)
+    with torch.device("meta"):  # a configuration may ask for a network of any size
+        sketch = _build(settings, classes, published)
+    names = _fitting(sketch, published, settings, f"{model} does not fit {config}")
     classifier = _build(settings, classes, published)
-    _take_over(classifier, published, settings, f"{model} does not fit {config}")
+    classifier.load_state_dict({ours: published[name] for ours, name in names.items()})
     return classifier.eval(), _info(classifier, settings, model)
 
 
@@ -247,28 +250,32 @@ def _tensors(model: Path) -> dict[str, Tensor]:
 
 def _build(settings: _Settings, classes: Sequence[str], published: Mapping[str, Tensor]) -> Classifier:
     size = settings.get("crop_size", int)
+    large = settings.is_cnn and settings.get("model.large_maps", bool)
     if settings.method == "apvit":
         # its position embeddings decide the size of the images, whatever they are cropped to
         positions = published.get("vit.patch_pos_embed", torch.empty(1, 14 * 14, 0))
-        size = 8 * round(positions.shape[1] ** 0.5)
-    large = settings.is_cnn and settings.get("model.large_maps", bool)
-    return Classifier(
-        settings.backbone(),
-        classes,
-        head=settings.head,
-        input_size=size,
-        final_stride=8 if large else None,
-        mean=MEAN,
-        std=STD,
-        method=settings.method,
-        head_options=settings.head_options(),
-    )
+        size = 8 * round(positions.shape[1] ** 0.5) if positions.ndim == 3 else size
+    backbone, options = settings.backbone(), settings.head_options()
+    try:
+        return Classifier(
+            backbone,
+            classes,
+            head=settings.head,
+            input_size=size,
+            final_stride=8 if large else None,
+            mean=MEAN,
+            std=STD,
+            method=settings.method,
+            head_options=options,
+        )
+    except InputError as error:
+        raise InputError(f"{settings.path}: its network cannot be built: {error}") from error
 
 
-def _take_over(
+def _fitting(
     classifier: Classifier, published: Mapping[str, Tensor], settings: _Settings, what: str
-) -> None:
-    """Load all published tensors into the classifier, or name those that do not fit."""
+) -> dict[str, str]:
+    """The published name of each of our tensors; an error that names those that do not fit."""
     names = _names(published, settings)
     wanted = classifier.state_dict()
     theirs = {ours: name for name, ours in names.items()}
@@ -284,7 +291,7 @@ def _take_over(
     if any(problems.values()):
         listed = (f"{kind}: {', '.join(which)}" for kind, which in problems.items() if which)
         raise InputError(f"{what} (method {settings.get('method')}); {'; '.join(listed)}.")
-    classifier.load_state_dict({ours: published[name] for ours, name in theirs.items()})
+    return theirs
 
 
 def _names(published: Mapping[str, Tensor], settings: _Settings) -> dict[str, str]:
@@ -352,7 +359,7 @@ def _info(classifier: Classifier, settings: _Settings, model: Path) -> ModelInfo
         classes=classifier.classes,
         template="fg2024",
         codebook=Codebook.load("fg2024").to_dict(),
-        regions="fg2024",
+        regions="fg2024-224",  # the published code draws on crops of 224 pixels, which APViT sees at 112
         guidance=settings.guidance(classifier.layers),
         method=settings.method,
         provenance={

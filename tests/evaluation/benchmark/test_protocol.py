@@ -151,7 +151,7 @@ def test_fg2024_uses_what_was_published() -> None:
     for config in trainings("table1", "fg2024").values():
         guidance = config.guidance
         assert config.select_on == "test"
-        assert (guidance.codebook, guidance.regions, guidance.cue_size) == ("fg2024", "fg2024", "input")
+        assert (guidance.codebook, guidance.regions, guidance.cue_size) == ("fg2024", "fg2024-224", "input")
     options = {row.place["method"]: row.settings.get("classifier.head_options") for row in made.rows}
     assert {title for title, found in options.items() if found == {"variant": "fg2024"}} == {
         "WILDCAT",

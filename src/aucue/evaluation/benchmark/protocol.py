@@ -67,7 +67,7 @@ _GUIDANCE: Mapping[str, Mapping[str, Any]] = {
     },
     "fg2024": {
         "guidance.codebook": "fg2024",
-        "guidance.regions": "fg2024",
+        "guidance.regions": "fg2024-224",  # of the published crops, whatever size the network sees
         "guidance.cue_size": "input",
     },
 }
