@@ -19,9 +19,10 @@ MOUTH_CORNER, INNER_BROW = 48, 21  # landmarks
 
 def expected_at(view: View, landmark: int) -> float:
     """The expected map at a landmark of the face."""
-    assert view.expected is not None
-    x, y = np.rint(view.explanation.face.landmarks[landmark]).astype(int)
-    return float(view.expected[y, x])
+    assert view.explanation.cue is not None
+    scale = len(view.explanation.cue) / view.explanation.face.size
+    x, y = np.rint((view.explanation.face.landmarks[landmark] + 0.5) * scale - 0.5).astype(int)
+    return float(view.explanation.cue[y, x])
 
 
 def test_says_what_the_explainer_says(studio: Studio, detector, photo):
@@ -73,22 +74,22 @@ def test_of_a_crowd_the_largest_faces(studio: Studio, photo):
 def test_what_is_looked_at(studio: Studio, photo):
     sitting = studio.sit(photo(2))
     view = studio.view(sitting, "guided")
-    assert (view.expression, view.explanation.face.box[0]) == ("happiness", 16)
-    assert [unit.number for unit in view.action_units] == [6, 12, 25]
+    assert (view.explanation.expression, view.explanation.face.box[0]) == ("happiness", 16)
+    assert [unit.number for unit in view.explanation.action_units] == [6, 12, 25]
     assert expected_at(view, MOUTH_CORNER) > 0.5
     assert expected_at(view, INNER_BROW) < 0.1
     sitting.look_at(expression="fear")
     view = studio.view(sitting, "guided")
-    assert (view.expression, view.explanation.expression) == ("fear", "happiness")
-    assert 20 in [unit.number for unit in view.action_units]
+    assert (view.explanation.expression, view.explanation.answer) == ("fear", "happiness")
+    assert 20 in [unit.number for unit in view.explanation.action_units]
     assert expected_at(view, INNER_BROW) > 0.5
     sitting.look_at(expression="neutral")
     view = studio.view(sitting, "guided")
-    assert view.expected is None
-    assert "neutral face shows no action unit" in view.why_nothing_expected
+    assert view.explanation.cue is None
+    assert "neutral face shows no action unit" in view.explanation.why_no_cue
     sitting.look_at(face=1)  # begins with the answer again
     view = studio.view(sitting, "guided")
-    assert (view.expression, view.explanation.face.box[0]) == ("happiness", 144)
+    assert (view.explanation.expression, view.explanation.face.box[0]) == ("happiness", 144)
     with pytest.raises(InputError, match="There is no face 3: the photograph has 2"):
         sitting.look_at(face=2)
 

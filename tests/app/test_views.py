@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from aucue.app import Studio, views
+from aucue.explanation import Explainer
+from aucue.explanation.explanation import percent
 from aucue.facs import Codebook
 
 from .conftest import tiny_model
@@ -72,7 +74,8 @@ def test_another_expression_changes_class_map_and_expectation(studio: Studio, si
     assert expected != before[2]
     assert page.having("data-expression")["fear"]["aria-pressed"] == "true"
     assert "what in this face speaks for fear" in page.text
-    assert not page.having("class").keys() & {"agree"}  # agreement was measured for the answer
+    assert "Did it look where fear shows?" in page.text
+    assert "(the answer is happiness," in page.text.replace("\u00a0", " ")
     sitting.look_at(expression="neutral")
     page = shown(studio, sitting)
     assert len(heats(page)) == 2
@@ -137,7 +140,21 @@ def test_places_of_the_expression(studio: Studio, sitting):
         found = unit.class_map
         assert f"{unit.unit.place} {unit.unit} {100 * found.share:.0f} % {found.ratio:.1f}x" in text
     sitting.look_at(expression="fear")
-    assert "AU12 Lip Corner Puller" in shown(studio, sitting).text  # the table stays with the answer
+    text = shown(studio, sitting).text
+    assert "AU20 Lip Stretcher" in text
+    assert "AU12 Lip Corner Puller, no part of fear" in text or "AU12" not in text
+
+
+def test_a_saved_picture_is_of_one_expression(studio: Studio, sitting):
+    sitting.look_at(expression="fear")
+    view = studio.view(sitting, "guided")
+    (expected,) = Explainer(studio._named("guided")).faces([view.explanation.face], "fear")
+    assert view.explanation.sentence == expected.sentence
+    assert expected.sentence.startswith("Fear ")
+    assert [unit.unit.number for unit in expected.unit_evidence] == [1, 2, 4, 5, 20, 25, 26, 27]
+    heading = f"guided: fear, {percent(expected.probabilities['fear'])}"
+    assert np.array_equal(views.picture([view]), expected.picture(heading=heading))
+    assert json.loads(views.face_json([view]))["answer"] == "happiness"
 
 
 def test_numbers_as_a_file(studio: Studio, sitting):

@@ -9,18 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from aucue.cams import READOUTS
 from aucue.classifiers import Classifier, ModelInfo, load_model
-from aucue.cues import AUCue
 from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation
 from aucue.explanation.explainer import reading_size
-from aucue.explanation.explanation import Map
 from aucue.faces import DlibDetector, Face, FaceReader, LandmarkDetector
-from aucue.facs import NEUTRAL, ActionUnit, Codebook
+from aucue.facs import Codebook
 
 MAX_FACES = 20
 """Faces of a photograph that are explained, the largest first."""
@@ -53,35 +50,17 @@ class View:
     Attributes:
         model: Its name.
         method: Read-out of the class maps.
-        explanation: Of the face.
-        expression: The class whose map is looked at.
-        expected: The map (S, S) in [0, 1] that an expert would expect for that class, S the side of the crop;
-            None where there is none.
-        action_units: Those of that class.
+        explanation: Of the face, for that class.
     """
 
     model: str
     method: str
     explanation: Explanation
-    expression: str
-    expected: Map | None
-    action_units: tuple[ActionUnit, ...]
 
     @property
     def method_title(self) -> str:
         """Name of the read-out in print."""
         return READOUTS[self.method].title
-
-    @property
-    def why_nothing_expected(self) -> str:
-        """Why there is no expected map; empty where there is one."""
-        if self.expected is not None:
-            return ""
-        if self.expression == self.explanation.expression:
-            return self.explanation.why_no_cue
-        if self.expression == NEUTRAL:
-            return "A neutral face shows no action unit, so no map is expected."
-        return f"No map can be drawn for {self.expression} on this face."
 
 
 @dataclass(eq=False)
@@ -251,12 +230,11 @@ class Studio:
         """
         reading = self.read(sitting, model, method)
         explanation = reading.explanations[sitting.face]
-        chosen = sitting.expression or explanation.expression
-        expression = chosen if chosen in explanation.probabilities else explanation.expression
-        codebook, cue = self._explainer(model, method).codebook, self._explainer(model, method).cue
-        units = tuple(codebook.action_units[number] for number in codebook.entries.get(expression, ()))
-        expected = _expected(cue, explanation.face, expression)
-        return View(model, reading.method, explanation, expression, expected, units)
+        chosen = sitting.expression
+        if chosen in explanation.probabilities and chosen != explanation.expression:
+            with self._network:
+                (explanation,) = self._explainers[model, reading.method].faces([explanation.face], chosen)
+        return View(model, reading.method, explanation)
 
     def _frame(self, model: str) -> Frame:
         return reading_size(self.classifier(model)), self.info(model).template or "aucue"
@@ -278,18 +256,6 @@ class Studio:
 
     def _new_explainer(self, model: str, method: str | None) -> Explainer:
         return Explainer(self._models[model], device=self._device, method=method)
-
-
-def _expected(cue: AUCue, face: Face, expression: str) -> Map | None:
-    """The map that an expert would expect for an expression on a face."""
-    if expression not in cue.classes:
-        return None
-    landmarks, expressions = (
-        torch.from_numpy(face.landmarks)[None],
-        torch.tensor([cue.classes.index(expression)]),
-    )
-    map_, valid = cue(landmarks, expressions, (face.size, face.size))
-    return map_[0, 0].numpy() if valid[0] else None
 
 
 class Sittings:

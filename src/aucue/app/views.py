@@ -34,8 +34,8 @@ def results(sitting: Sitting, views: Sequence[View]) -> str:
         faces=_faces(sitting),
         left_out=sitting.left_out,
         cards=[_card(view) for view in views],
-        expression=first.expression,
-        predicted=all(view.expression == view.explanation.expression for view in views),
+        expression=first.explanation.expression,
+        predicted=all(view.explanation.expression == view.explanation.answer for view in views),
         caveat=CAVEAT,
     )
 
@@ -107,7 +107,6 @@ def picture(
     pictures = [
         view.explanation.picture(
             theme,
-            expression=view.expression,
             opacity=opacity,
             heading=f"{view.model}: {view.explanation.expression}, {percent(view.explanation.probability)}",
         )
@@ -165,16 +164,16 @@ def _faces(sitting: Sitting) -> list[dict[str, Any]]:
 
 def _card(view: View) -> dict[str, Any]:
     """What the template shows of one model, in plain values."""
-    explanation, expression = view.explanation, view.expression
-    measured = explanation.cue is not None and expression == explanation.expression
+    explanation, expression = view.explanation, view.explanation.expression
+    answer, measured = explanation.answer, explanation.cue is not None
     cosines = (explanation.attention_cosines.get(explanation.layer), explanation.class_map_cosine)
     attention = normalize(explanation.attention[explanation.layer])
     return {
         "model": view.model,
         "method": view.method_title,
-        "predicted": explanation.expression,
-        "percent": percent(explanation.probability),
-        "unsure": explanation.probability < 0.5,
+        "predicted": answer,
+        "percent": percent(explanation.probabilities[answer]),
+        "unsure": explanation.probabilities[answer] < 0.5,
         "finding": explanation.finding,
         "bars": [
             {
@@ -187,10 +186,10 @@ def _card(view: View) -> dict[str, Any]:
         ],
         "face": to_data_uri(explanation.face.crop, "jpeg"),
         "attention": _heat(attention),
-        "class_map": _heat(explanation.class_map(expression)),
-        "class_map_empty": not explanation.class_map(expression).any(),
-        "expected": None if view.expected is None else _heat(view.expected),
-        "why_nothing_expected": view.why_nothing_expected,
+        "class_map": _heat(explanation.class_map()),
+        "class_map_empty": not explanation.class_map().any(),
+        "expected": None if explanation.cue is None else _heat(explanation.cue),
+        "why_nothing_expected": explanation.why_no_cue,
         "shown": expression,
         "units": [_unit(unit) for unit in explanation.unit_evidence],
         "elsewhere": _elsewhere(explanation),

@@ -72,31 +72,42 @@ class Explainer:
         """The layer whose attention is shown (`ModelInfo.layer_shown`)."""
         return self.info.layer_shown(self.classifier.layers)
 
-    def __call__(self, photo: Photograph | Face, key: str | None = None) -> list[Explanation]:
+    def __call__(
+        self, photo: Photograph | Face, key: str | None = None, expression: str | None = None
+    ) -> list[Explanation]:
         """Explain every face of a photograph, or one face.
 
         Args:
             photo: Anything a `FaceReader` takes, or an aligned face.
             key: Name of the photograph for detectors that look it up.
+            expression: What is explained: why a face shows it, whatever the answer; default the answer.
 
         Returns:
             One explanation per face, largest face first; empty where no face is found.
 
         Raises:
-            InputError: The photograph cannot be read.
+            InputError: The photograph cannot be read, or the model has no such class.
         """
-        return self.faces([photo] if isinstance(photo, Face) else self.reader(photo, key))
+        return self.faces([photo] if isinstance(photo, Face) else self.reader(photo, key), expression)
 
     @torch.inference_mode()
-    def faces(self, faces: Sequence[Face]) -> list[Explanation]:
+    def faces(self, faces: Sequence[Face], expression: str | None = None) -> list[Explanation]:
         """Explain faces in one forward pass.
 
         Args:
             faces: Aligned faces; crops of another size than the model's input are resized.
+            expression: What is explained; default each face's most probable class.
 
         Returns:
             One explanation per face, in the same order.
+
+        Raises:
+            InputError: The model has no such class.
         """
+        if expression is not None and expression not in self.classifier.classes:
+            raise InputError(
+                f"the model has no class {expression!r}; it has {', '.join(self.classifier.classes)}"
+            )
         if not faces:
             return []
         size = self.classifier.input_size
@@ -104,14 +115,16 @@ class Explainer:
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (B, 3, S, S) uint8
         out = self.classifier(images.to(self.device))
         probabilities = out.logits.float().softmax(dim=1).cpu()  # (B, K)
-        predicted = probabilities.argmax(dim=1)
+        explained = probabilities.argmax(dim=1)
+        if expression is not None:
+            explained = torch.full_like(explained, self.classifier.classes.index(expression))
         maps = normalize_cam(self.classifier.class_map(out, readout=self.method)).float().cpu()
         attentions = {name: attention(features).float().cpu() for name, features in out.features.items()}
-        names = [self.classifier.classes[i] for i in predicted.tolist()]
+        names = [self.classifier.classes[i] for i in explained.tolist()]
         ids = torch.tensor([self._cued.index(name) if name in self._cued else -1 for name in names])
         points = torch.from_numpy(np.stack(landmarks))
         cue, valid = self.cue(points, ids, (size, size))
-        chosen = maps[torch.arange(len(faces)), predicted].unsqueeze(1)  # (B, 1, h, w)
+        chosen = maps[torch.arange(len(faces)), explained].unsqueeze(1)  # (B, 1, h, w)
         cosines = {name: attention_cosine(values, cue) for name, values in attentions.items()}
         units = [[unit.number for unit in self._action_units(name)] for name in names]
         evidence = measure_units(self.cue, points, size, units, attentions[self.layer], chosen)

@@ -37,17 +37,17 @@ class Explanation:
     """One face, explained.
 
     Attributes:
-        expression: The most probable class.
+        expression: What is explained: the most probable class (`answer`), unless another one was asked for.
         probabilities: Probability per class, in the model's order; they sum to 1.
         attention: Channel mean (h, w) of each feature layer, any range, shallow to deep.
         class_maps: Class map (h, w) in [0, 1] of each class at the resolution of the last layer.
         layer: The layer whose attention is shown: the last guided one, or the last of the network.
-        cue: The map (S, S) in [0, 1] that an expert would expect for the predicted expression on this face, S
+        cue: The map (S, S) in [0, 1] that an expert would expect for that expression on this face, S
             the model's input size; None where there is none (see `why_no_cue`).
-        action_units: Those that the codebook expects for the predicted expression.
+        action_units: Those that the codebook expects for the expression.
         codebook: Name of the codebook.
         attention_cosines: Agreement of each layer's attention with the cue (ATT-COS); empty without a cue.
-        class_map_cosine: Agreement of the predicted class's map with the cue (CAM-COS); None without a cue.
+        class_map_cosine: Agreement of the expression's class map with the cue (CAM-COS); None without a cue.
         uniform_cosine: What an even map, the same everywhere, scores; None without a cue.
         evidence: How much of attention and class map lies in the regions of action units.
         face: The aligned face.
@@ -68,15 +68,20 @@ class Explanation:
     face: Face
 
     @property
+    def answer(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
     def probability(self) -> float:
-        """Probability of the predicted expression."""
+        """Probability of the expression."""
         return self.probabilities[self.expression]
 
     def class_map(self, expression: str | None = None) -> Map:
         """Where the evidence for a class was seen.
 
         Args:
-            expression: A class of the model; default the predicted one.
+            expression: A class of the model; default the one that is explained.
 
         Returns:
             Map (h, w) in [0, 1], stretched to its own range.
@@ -106,7 +111,7 @@ class Explanation:
 
     @property
     def unit_evidence(self) -> tuple[UnitEvidence, ...]:
-        """How much of attention and class map lies in the region of each action unit of the predicted
+        """How much of attention and class map lies in the region of each action unit of the
         expression, by number; empty without a cue.
         """
         return self.evidence.expected
@@ -116,7 +121,9 @@ class Explanation:
         """What can be said about this face, in words."""
         said = [f"{self.expression} {percent(self.probability)}"]
         ranking = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
-        if self.probability < 0.5 and len(ranking) > 1:
+        if self.expression != self.answer:
+            said[0] += f" (the answer is {self.answer}, {percent(self.probabilities[self.answer])})"
+        elif self.probability < 0.5 and len(ranking) > 1:
             said[0] += f", unsure: {ranking[1]} {percent(self.probabilities[ranking[1]])}"
         if self.unit_evidence:
             said[0] += f"; {where_it_lies(self.evidence, self.expression, not self.class_map().any())}"
@@ -142,7 +149,6 @@ class Explanation:
         self,
         theme: Literal["light", "dark"] = "light",
         tile_size: int = 336,
-        expression: str | None = None,
         opacity: float = 0.5,
         heading: str | None = None,
     ) -> Image.Image:
@@ -151,17 +157,12 @@ class Explanation:
         Args:
             theme: Colours.
             tile_size: Side of each of the six tiles in pixels.
-            expression: Whose class map; default that of the predicted expression.
             opacity: Share of the maps' colours over the face, in [0, 1].
-            heading: Default the predicted expression with its probability.
+            heading: Default the expression with its probability.
 
         Returns:
             One picture.
-
-        Raises:
-            InputError: The model has no such class.
         """
-        expression = expression or self.expression
         crop, side = self.face.crop, (tile_size, tile_size)
         expected, units, agreement, class_agreement = [blank(side, "", theme)] * 2 + [""] * 2
         if self.cue is None:
@@ -170,8 +171,7 @@ class Explanation:
             expected = overlay(crop, self.cue, opacity)
             units = self._unit_bars(side, theme) if self.unit_evidence else units  # too small to be measured
             agreement = f"\nagreement {self.attention_cosines[self.layer]:.2f}"
-            if expression == self.expression:
-                class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
+            class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
         tiles = {
             "Face": (crop, FOUND.get(self.face.how, self.face.how)),
             "Attention": (
@@ -179,8 +179,8 @@ class Explanation:
                 f"activity of {self.layer}{agreement}",
             ),
             "Class map": (
-                overlay(crop, self.class_map(expression), opacity),
-                f"evidence for {expression}{class_agreement}",
+                overlay(crop, self.class_map(), opacity),
+                f"evidence for {self.expression}{class_agreement}",
             ),
             "Expected": (expected, ", ".join(map(str, self.action_units)) if self.cue is not None else ""),
             "Action units": (
@@ -219,6 +219,7 @@ class Explanation:
         face = self.face
         return {
             "expression": self.expression,
+            "answer": self.answer,
             "probabilities": dict(self.probabilities),
             "action_units": [{"number": unit.number, "name": unit.name} for unit in self.action_units],
             "codebook": self.codebook,
