@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from aucue.app import Sittings, Studio
 from aucue.classifiers import Classifier, ModelInfo
-from aucue.data import SyntheticSource
 from aucue.faces import Detection
-from aucue.facs import EXPRESSIONS, Codebook
+
+from ..builders import drawn_face, information, untrained
 
 if TYPE_CHECKING:
     import httpx
@@ -52,21 +51,13 @@ class TiledFaces:
 
 def tiny_model(seed: int, predicts: str) -> tuple[Classifier, ModelInfo]:
     """An untrained network with a bias towards one expression."""
-    torch.manual_seed(seed)
-    classifier = Classifier.create("test_resnet", EXPRESSIONS, input_size=64, final_stride=8)
-    with torch.no_grad():
-        classifier.head.fc.bias[EXPRESSIONS.index(predicts)] += 2  # pyright: ignore
-    info = ModelInfo(
-        classes=EXPRESSIONS, codebook=Codebook.load("facs").to_dict(), guidance={"layers": ["layer3"]}
-    )
-    return classifier.eval(), info
+    return untrained(seed, predicts=predicts, bias=2), information()
 
 
 @pytest.fixture(scope="session")
 def drawn() -> tuple[np.ndarray, np.ndarray]:
     """A rendered face (S, S, 3) and its landmarks (68, 2)."""
-    sample = SyntheticSource(train=1, val=0, test=0, size=SIDE)[0]
-    return np.asarray(sample.image), np.asarray(sample.landmarks, dtype=np.float32)
+    return drawn_face(SIDE)
 
 
 @pytest.fixture

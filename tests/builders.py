@@ -1,0 +1,50 @@
+"""Small things that many tests need, made in one place: untrained networks, what belongs to them, faces."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from aucue.classifiers import Classifier, ModelInfo
+from aucue.data import SyntheticSource
+from aucue.facs import EXPRESSIONS, Codebook
+
+SIDE = 64
+"""Input of the networks, in pixels."""
+
+
+def untrained(
+    seed: int = 0,
+    classes: Sequence[str] = EXPRESSIONS,
+    predicts: str | None = None,
+    bias: float = 20.0,
+) -> Classifier:
+    """A network of a few layers, made anew because tests change theirs.
+
+    Args:
+        seed: Of its weights.
+        classes: Its classes.
+        predicts: Class that a bias makes it predict.
+        bias: How much of a bias.
+    """
+    torch.manual_seed(seed)
+    classifier = Classifier.create("test_resnet", classes, input_size=SIDE, final_stride=8)
+    if predicts is not None:
+        with torch.no_grad():
+            classifier.head.fc.bias[list(classes).index(predicts)] += bias  # pyright: ignore
+    return classifier.eval()
+
+
+def information(classes: Sequence[str] = EXPRESSIONS, **changes: Any) -> ModelInfo:
+    """What the model file of a network guided at layer3 with the codebook facs tells, or something else."""
+    settings = {"codebook": Codebook.load("facs").to_dict(), "guidance": {"layers": ["layer3"]}}
+    return ModelInfo(classes=tuple(classes), **(settings | changes))
+
+
+@cache
+def drawn_face(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A drawn face (side, side, 3) uint8 and its landmarks (68, 2) float32."""
+    sample = SyntheticSource(train=1, val=0, test=0, size=side)[0]
+    return np.asarray(sample.image), np.asarray(sample.landmarks, dtype=np.float32)
