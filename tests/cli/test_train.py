@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from aucue.cli.main import main
+from aucue.data import SyntheticSource, prepare
+from aucue.training import fitting
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -42,3 +44,72 @@ def test_shipped_configurations_are_understood(
     nowhere = str(tmp_path / "nowhere")  # parsed and accepted, so that only the missing set is left to say
     assert main(["train", "--config", str(file), "--data.path", nowhere, "--out", str(tmp_path / "run")]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"select: \xff\n", "is not UTF-8 text"),
+        (b"optimizer:\n", "`optimizer:` needs settings below it, not nothing; give some or leave it out."),
+        (b"optimizer: [1]\n", "`optimizer:` needs settings below it, not a list"),
+        (b"seed: 2001-13-45\n", "line 1: '2001-13-45' cannot be read"),
+        (b"seed: !!int x\n", "line 1: 'x' cannot be read"),
+        (b"[" * 1000, "lists or mappings within one another"),
+        (b"gidance: {weight: 1}\n", "unknown entry 'gidance'"),
+        (b"guidance: {wieght: 1}\n", "guidance: unknown entry 'wieght'"),
+        (b"", "must hold a mapping"),
+    ],
+)
+def test_a_damaged_file_of_settings_is_a_sentence(
+    content: bytes, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(content)
+    assert main(["train", "--config", str(file), "--out", str(tmp_path / "run"), "--data.path", "set"]) == 2
+    error = capsys.readouterr().err
+    assert str(file) in error
+    assert told in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_aliases_that_double_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """410 bytes that would be 9 ** 8 words."""
+    lines = ["classifier: {options: {", f"  a0: &a0 [{','.join('x' * 9)}],"]
+    lines += [f"  a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]," for i in range(1, 9)]
+    file = tmp_path / "config.yaml"
+    file.write_text("\n".join([*lines, "}}"]))
+    assert main(["train", "--config", str(file), "--out", str(tmp_path / "run"), "--data.path", "set"]) == 2
+    assert f"{file}, line " in capsys.readouterr().err
+
+
+def test_settings_out_of_range_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "--out", str(tmp_path / "run"), "--data.path", "set"]
+    for option, told in (
+        ("--epochs=0", "epochs: a whole number from 1 to 1,000,000 is needed, not 0."),
+        ("--optimizer.lr=-1", "optimizer.lr: a number above 0"),
+        ("--seed=-1", "seed: a whole number from 0"),
+    ):
+        assert main([*arguments, option]) == 2
+        assert capsys.readouterr().err.startswith(f"aucue train: {told}")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("counts", "split"), [((7, 0, 7), ""), ((7, 7, 0), " --split val"), ((7, 0, 0), None), (None, None)]
+)
+def test_the_next_command_is_named_where_it_works(
+    counts: tuple[int, int, int] | None,
+    split: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    faces = tmp_path / "set"
+    if counts:
+        prepare(SyntheticSource(*counts, size=32), faces, size=32, detector="none", workers=1)
+    monkeypatch.setattr(fitting, "fit", lambda config, overwrite: Path("model.safetensors"))
+    assert main(["train", "--out", "run", "--data.path", str(faces)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    next_command = f"Next:  aucue evaluate model.safetensors --data {faces}{split} --out run/evaluation"
+    assert printed == ["Model: model.safetensors", *([next_command] if split is not None else [])]

@@ -23,20 +23,25 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def small_training(faces: Path, out: Path) -> TrainConfig:
+    """Settings of a guided training of three epochs, which takes a second."""
+    return TrainConfig(
+        out=str(out),
+        data=DataSettings(path=str(faces), batch_size=16, workers=0),
+        classifier=ClassifierSettings(backbone="test_resnet", input_size=48, final_stride=8),
+        guidance=GuidanceSettings(weight=4.0),
+        optimizer=OptimizerSettings(lr=2e-3),
+        epochs=3,
+        seed=5,
+    )
+
+
 @pytest.fixture
 def settings(rendered: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
     """Maker of settings; keyword arguments change single groups."""
 
     def make(out: str = "run", **changes: object) -> TrainConfig:
-        config = TrainConfig(
-            out=str(tmp_path / out),
-            data=DataSettings(path=str(rendered), batch_size=16, workers=0),
-            classifier=ClassifierSettings(backbone="test_resnet", input_size=48, final_stride=8),
-            guidance=GuidanceSettings(weight=4.0),
-            optimizer=OptimizerSettings(lr=2e-3),
-            epochs=3,
-            seed=5,
-        )
+        config = small_training(rendered, tmp_path / out)
         for name, value in changes.items():
             setattr(config, name, value)
         return config

@@ -1,15 +1,13 @@
 import csv
+import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from aucue.classifiers import Classifier, load_model
@@ -17,6 +15,8 @@ from aucue.data import open_prepared
 from aucue.errors import InputError, OutputExistsError
 from aucue.training import DataSettings, GuidanceSettings, TrainConfig, TrainerSettings, fit
 from aucue.training.module import Batch, GuidedModule
+
+from .conftest import small_training
 
 MakeSettings = Callable[..., TrainConfig]
 
@@ -26,9 +26,21 @@ def same_weights(first: Path, second: Path) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+@pytest.fixture(scope="module")
+def guided(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Settings of a guided training that has been run; only read by tests."""
+    config = small_training(rendered, tmp_path_factory.mktemp("guided") / "run")
+    fit(config, progress=False)
+    return config
+
+
+def model_of(config: TrainConfig) -> Path:
+    return Path(config.out) / "model.safetensors"
+
+
 def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
     config = settings(
-        guidance=GuidanceSettings(weight=2.0, codebook="fg2024", regions="fg2024", cue_size="input")
+        guidance=GuidanceSettings(weight=2.0, codebook="fg2024", regions="fg2024", cue_size="input"), epochs=1
     )
     classifier, info = load_model(fit(config, progress=False))
     assert tuple(info.classes) == classifier.classes == open_prepared(config.data.path).classes
@@ -43,10 +55,8 @@ def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
     assert not classifier.training
 
 
-def test_logs_hold_both_terms_and_the_held_out_figures(settings: MakeSettings) -> None:
-    config = settings()
-    fit(config, progress=False)
-    with (Path(config.out) / "logs" / "start_1" / "metrics.csv").open() as file:
+def test_logs_hold_both_terms_and_the_held_out_figures(guided: TrainConfig) -> None:
+    with (Path(guided.out) / "logs" / "start_1" / "metrics.csv").open() as file:
         columns = set(csv.DictReader(file).fieldnames or ())
     assert {"train/cross_entropy", "train/alignment", "val/accuracy", "val/att_cos", "val/cam_cos"} <= columns
 
@@ -92,27 +102,32 @@ def test_batches_are_augmented_whole_for_training_only(
             assert (moved > 0.1).mean() > 0.6 if split == "train" else moved.max() < 1e-3
 
 
-def test_same_seed_same_weights_whatever_the_workers(settings: MakeSettings, rendered: Path) -> None:
-    alone = fit(settings("alone"), progress=False)
+def test_same_seed_same_weights_whatever_the_workers(
+    settings: MakeSettings, rendered: Path, guided: TrainConfig
+) -> None:
     helped_config = settings("helped", data=DataSettings(path=str(rendered), batch_size=16, workers=2))
     helped = fit(helped_config, progress=False)
     other_seed = fit(settings("other", seed=6), progress=False)
-    assert same_weights(alone, helped)
-    assert not same_weights(alone, other_seed)
+    assert same_weights(model_of(guided), helped)
+    assert not same_weights(model_of(guided), other_seed)
 
 
-def test_guidance_changes_training_and_its_absence_is_the_twin(settings: MakeSettings) -> None:
-    guided = fit(settings("guided"), progress=False)
+def test_guidance_changes_training_and_its_absence_is_the_twin(
+    settings: MakeSettings, guided: TrainConfig
+) -> None:
     twin = fit(settings("twin", guidance=GuidanceSettings(weight=0.0)), progress=False)
-    assert not same_weights(guided, twin)
+    assert not same_weights(model_of(guided), twin)
+    _, info = load_model(twin)
+    assert not info.guided
+    assert info.provenance["guided_faces"] is None
 
 
 def test_a_finished_training_is_returned_and_another_refused(settings: MakeSettings) -> None:
-    config = settings()
+    config = settings(epochs=1)
     model = fit(config, progress=False)
     written = model.stat().st_mtime_ns
     assert fit(config, progress=False).stat().st_mtime_ns == written
-    changed = settings(epochs=4)
+    changed = settings(epochs=1, seed=6)
     with pytest.raises(OutputExistsError, match="other settings"):
         fit(changed, progress=False)
     fit(changed, overwrite=True, progress=False)
@@ -127,32 +142,41 @@ def test_unknown_layer_is_named(settings: MakeSettings) -> None:
 def test_without_val_split_a_part_of_train_is_held_out(settings: MakeSettings, tmp_path: Path) -> None:
     from aucue.data import SyntheticSource, prepare
 
-    prepare(SyntheticSource(train=70, val=0, test=7, seed=1, size=64), tmp_path / "set", size=48, workers=1)
-    config = settings(data=DataSettings(path=str(tmp_path / "set"), holdout=0.3, batch_size=16, workers=0))
+    prepare(SyntheticSource(train=42, val=0, test=0, seed=1, size=64), tmp_path / "set", size=48, workers=1)
+    data = DataSettings(path=str(tmp_path / "set"), holdout=0.3, batch_size=16, workers=0)
+    config = settings(data=data, epochs=1)
     _, info = load_model(fit(config, progress=False))
     assert info.metrics["held_out"]["accuracy"] >= 0
 
 
-def test_killed_training_resumes_to_the_same_weights(settings: MakeSettings, tmp_path: Path) -> None:
-    undisturbed = fit(settings("undisturbed", epochs=12), progress=False)
-    config = settings("killed", epochs=12)
-    file = tmp_path / "killed.yaml"
-    file.write_text(yaml.safe_dump(config.to_dict()))
-    command = [sys.executable, "-m", "aucue.cli.main", "train", "--config", str(file)]
-    training = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+class Killed(GuidedModule):
+    """Its process is killed in the second epoch."""
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if (self.current_epoch, batch_idx) == (1, 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_until_killed(config: TrainConfig) -> None:
+    torch.set_num_threads(1)  # threads of the process that this one was forked from are not there
+    fit(config, progress=False, module=Killed)
+
+
+def test_killed_training_resumes_to_the_same_weights(settings: MakeSettings, guided: TrainConfig) -> None:
+    config = settings("killed")
+    process = get_context("fork").Process(target=train_until_killed, args=(config,))
+    process.start()
+    process.join(120)
+    process.kill()
+    assert process.exitcode == -signal.SIGKILL
     checkpoint = Path(config.out) / "checkpoints" / "last.ckpt"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and training.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    time.sleep(0.15)  # into the next epoch
-    training.send_signal(signal.SIGKILL)
-    assert training.wait() == -signal.SIGKILL
-    assert not (Path(config.out) / "model.safetensors").exists()
-    assert same_weights(undisturbed, fit(config, progress=False))
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 0
+    assert not model_of(config).exists()
+    assert same_weights(model_of(guided), fit(config, progress=False))
 
 
 def test_mixed_precision_trains_finite_float32_weights(settings: MakeSettings) -> None:
-    config = settings(trainer=TrainerSettings(accelerator="cpu", precision="bf16-mixed"))
+    config = settings(trainer=TrainerSettings(accelerator="cpu", precision="bf16-mixed"), epochs=1)
     weights = load_file(fit(config, progress=False))
     floating = [tensor for tensor in weights.values() if tensor.is_floating_point()]
     assert floating

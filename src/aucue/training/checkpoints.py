@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from aucue.errors import AucueError, InputError
@@ -26,6 +27,21 @@ class WholeCheckpointIO(TorchCheckpointIO):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with appearing(Path(path)) as unfinished:
             super().save_checkpoint(checkpoint, unfinished, storage_options)
+
+
+class KeepBest(ModelCheckpoint):
+    """Keeps the last epoch and the one that selection prefers, in whatever place its folder is now."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the paths of this folder, not with those of the place it had before it was moved."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath), Path(path).name)) if path else ""
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {name: here(state_dict[name]) for name in paths}
+        models = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath, "best_k_models": models})
 
 
 class Describe(L.Callback):

@@ -14,7 +14,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
@@ -34,7 +33,7 @@ from aucue.data import (
     train_transform,
 )
 from aucue.errors import InputError
-from aucue.training.checkpoints import LAST, Describe, WholeCheckpointIO, read_checkpoint
+from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.folder import MODEL_NAME, is_finished, take
@@ -109,7 +108,7 @@ def _fit(
     if share and rank.is_first:
         share.warn()
     with _quiet(), ExitStack() as claim:
-        trainer, checkpoint = _trainer(config, out, progress, rank)
+        trainer = _trainer(config, out, progress, rank)
         start = rank.first(partial(take, claim, out, config, overwrite, module))
         if rank.count > 1 and trainer.strategy.root_device.type == "cuda":
             convert_sync_batchnorm(module.classifier)  # timm's: torch's own loses activations
@@ -122,7 +121,7 @@ def _fit(
             )
 
         def save() -> None:
-            chosen = read_checkpoint(Path(checkpoint.best_model_path or out / "checkpoints" / LAST))
+            chosen = read_checkpoint(out / "checkpoints" / BEST)
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
             save_model(model, module.classifier, info, overwrite=True)
@@ -219,11 +218,11 @@ def _loaders(
     return batches(training, batch_size, shuffle=True), batches(held_out, held_out_size)
 
 
-def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> tuple[L.Trainer, ModelCheckpoint]:
+def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> L.Trainer:
     """Trainer with logs, one `last` checkpoint per epoch and the one that selection prefers."""
     logs = out / "logs"
     start = f"start_{len(list(logs.glob('start_*'))) + 1}"
-    checkpoint = ModelCheckpoint(
+    checkpoint = KeepBest(
         dirpath=out / "checkpoints",
         filename="best",
         monitor=None if config.select == "last" else f"val/{config.select}",
@@ -233,14 +232,13 @@ def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> tupl
         enable_version_counter=False,
     )
     try:
-        trainer = _lightning_trainer(config, logs, start, checkpoint, progress, rank)
+        return _lightning_trainer(config, logs, start, checkpoint, progress, rank)
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise InputError(f"trainer: {' '.join(str(error).split())}") from error
-    return trainer, checkpoint
 
 
 def _lightning_trainer(
-    config: TrainConfig, logs: Path, start: str, checkpoint: ModelCheckpoint, progress: bool, rank: Rank
+    config: TrainConfig, logs: Path, start: str, checkpoint: KeepBest, progress: bool, rank: Rank
 ) -> L.Trainer:
     return L.Trainer(
         accelerator=_accelerator(config.trainer.accelerator),
