@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -557,8 +557,12 @@ def _replacement(letter: str) -> str:
 def _has_glyph(letter: str) -> bool:
     if not letter.isprintable():
         return False
-    face = font(20)
-    return letter == " " or bytes(face.getmask(letter)) != bytes(face.getmask(_NO_LETTER))
+    return letter == " " or _mask(letter) != _mask(_NO_LETTER)
+
+
+def _mask(letter: str) -> bytes:
+    mask: Any = font(20).getmask(letter)  # Pillow does not tell type checkers that this has bytes
+    return bytes(mask)
 
 
 _NO_LETTER = "\uffff"  # is drawn as the box that stands for a missing glyph
