@@ -112,12 +112,11 @@ def _extra(extra: str) -> str:
 
 
 def _problem_with(entry: Requirement) -> str | None:
-    for name in (entry.name, _SAME.get(entry.name)):
+    for name in (entry.name, _SAME.get(entry.name, entry.name)):
         with suppress(PackageNotFoundError):
-            if name and entry.specifier.contains(found := version(name), prereleases=True):
-                return None
-            if name:
-                return f"{name} {found} where {entry.specifier} is needed"
+            found = version(name)
+            fits = entry.specifier.contains(found, prereleases=True)
+            return None if fits else f"{name} {found} where {entry.specifier} is needed"
     return f"{entry.name} not installed"
 
 
