@@ -160,6 +160,22 @@ def test_a_failed_write_leaves_the_old_file(
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_a_file_that_came_meanwhile_is_kept(
+    tmp_path: Path, resnet: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, save = tmp_path / "m.safetensors", safetensors.torch.save
+
+    def slow(*arguments: Any) -> bytes:
+        path.write_bytes(b"of another process")
+        return save(*arguments)
+
+    monkeypatch.setattr(safetensors.torch, "save", slow)
+    with pytest.raises(OutputExistsError, match="exists"):
+        save_model(path, resnet, ModelInfo(CLASSES))
+    assert path.read_bytes() == b"of another process"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_save_refuses_what_does_not_belong_together(tmp_path: Path, resnet: Classifier) -> None:
     path = tmp_path / "m.safetensors"
     with pytest.raises(InputError, match=r"must end in \.safetensors"):

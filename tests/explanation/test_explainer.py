@@ -165,6 +165,7 @@ def test_layer_shown_is_the_guided_one(model):
     assert Explainer(model()).layer == "layer3"
     assert Explainer(model(guidance=None)).layer == "layer4"
     assert Explainer(model(guidance={"layers": ["gone"]})).layer == "layer4"
+    assert Explainer(model(guidance={"layers": ["layer3", "layer1"]})).layer == "layer3"  # the deepest
 
 
 def test_reader_follows_the_model(model):

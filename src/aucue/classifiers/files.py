@@ -271,14 +271,16 @@ def _record(path: Path, text: str | None) -> dict[str, Any]:
     try:
         record = read_description(text)
         number = record.get("format")
-        if isinstance(number, int) and number > FORMAT:
-            raise InputError(
-                f"it was written in format {number} by a newer aucue; this one reads up to {FORMAT}: upgrade"
-            )
-        check_record(record)
+        newer = isinstance(number, int) and number > FORMAT
+        if not newer:
+            check_record(record)
     except InputError as error:
         reason = str(error).removesuffix(".")
         raise InputError(f"{path}: its description cannot be read: {reason}.") from error
+    if newer:
+        raise InputError(
+            f"{path}: written in format {number} by a newer aucue; this one reads up to {FORMAT}: upgrade."
+        )
     return record
 
 
