@@ -3,6 +3,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
@@ -10,7 +11,7 @@ from scipy.stats import binomtest
 from aucue.data import PreparedSet
 from aucue.errors import InputError, OutputExistsError
 from aucue.evaluation import Evaluation, Mean, evaluate
-from aucue.evaluation.results import FILES, Estimate, wilson
+from aucue.evaluation.results import FILES, Estimate, check_free, wilson, write_csv
 from aucue.facs import EXPRESSIONS
 
 
@@ -85,3 +86,41 @@ def test_another_file_is_refused(content: str, tmp_path: Path):
     (tmp_path / "evaluation.json").write_text(content)
     with pytest.raises(InputError, match=r"evaluation"):
         Evaluation.load(tmp_path / "evaluation.json")
+
+
+def test_a_damaged_file_is_one_sentence_that_names_it(evaluation: Evaluation, tmp_path: Path) -> None:
+    """Values, entries and letters of a sound file are changed at random: it loads, or the error says why."""
+    random, path = np.random.default_rng(16), tmp_path / "evaluation.json"
+    sound, refusals = json.dumps(evaluation.to_dict()), []
+    others = [None, 5, "x", [], {}, float("inf"), True, [1, "a"]]
+    for _ in range(300):
+        figures = json.loads(sound)
+        place = figures
+        while isinstance(place, dict) and place:
+            name = str(random.choice(list(place)))
+            if not isinstance(place[name], dict) or random.random() < 0.3:
+                place[name] = others[random.integers(8)]
+                break
+            place = place[name]
+        letters = bytearray(json.dumps(figures).encode())
+        if random.random() < 0.2:
+            letters[random.integers(len(letters))] = random.integers(256)
+        path.write_bytes(letters)
+        try:
+            Evaluation.load(path).per_expression_rows()
+        except InputError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 150
+    assert all(refusal.startswith(str(path)) for refusal in refusals)
+
+
+def test_formulas_are_quoted_in_tables(tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", [{"key": "=1+1", "@x": -0.5, "label": "a"}])
+    assert (tmp_path / "rows.csv").read_text().splitlines() == ["key,'@x,label", "'=1+1,-0.5,a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match="out is a file, not a folder"):
+        check_free(tmp_path / "out", [], overwrite=True)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
+from aucue.classifiers import guided
 from aucue.errors import OutputExistsError
 from aucue.evaluation.comparison import Comparison, Row, by_data, compare, title_of
 from aucue.evaluation.evidence_measures import cards, side_by_side
@@ -19,6 +20,7 @@ from aucue.evaluation.groups import gap_sentence, largest_gaps
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
 from aucue.pictures import colormap, overlay, to_data_uri
+from aucue.work.files import appearing
 
 _TILE = 208  # pixels: sharp at the size shown, small enough for a page with dozens of faces
 
@@ -122,14 +124,14 @@ def write_page(path: str | os.PathLike[str], page: str) -> Path:
     """Write a page, replacing an earlier one; its folder is created if need be."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    with appearing(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
     return path
 
 
 def guided_layers(evaluation: Evaluation) -> list[str]:
-    """Layers that the network's training guided."""
-    guidance = evaluation.model["guidance"] or {}
-    return list(guidance.get("layers") or []) if guidance.get("weight") else []
+    """Layers whose attention the network's training guided."""
+    return list(guided.guided_layers(evaluation.model["guidance"]))
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
@@ -219,8 +221,7 @@ def _faces_side_by_side(members: Mapping[str, Evaluation]) -> list[dict[str, Any
 
 
 def _subtitle(evaluation: Evaluation) -> str:
-    guided = guided_layers(evaluation)
-    how = f"guided at {', '.join(guided)}" if guided else "not guided"
+    how = guided.how_guided(evaluation.model["guidance"])
     return f"{evaluation.model['backbone']}, {how}, on {title_of(evaluation)}"
 
 
@@ -239,10 +240,8 @@ def _without_cue(evaluation: Evaluation) -> str:
 
 def _fine_print(evaluation: Evaluation) -> str:
     model, data = evaluation.model, evaluation.data
-    guidance = model["guidance"] or {}
-    guided = f"weight {guidance['weight']:g}" if guided_layers(evaluation) else "none"
     return (
-        f"backbone {model['backbone']}, read-out {model['method']}, guidance {guided}; set {data['name']}, "
-        f"split {data['split']}, {data['faces']} faces, template {data['template']}, "
+        f"backbone {model['backbone']}, read-out {model['method']}, {guided.how_guided(model['guidance'])}; "
+        f"set {data['name']}, split {data['split']}, {data['faces']} faces, template {data['template']}, "
         f"codebook {data['codebook']}, regions {data['regions']}, {data['size']} x {data['size']} pixels."
     )

@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aucue.errors import InputError, OutputExistsError
+from aucue.evaluation.reading import built
+from aucue.metrics import CONTROLS
+from aucue.work.files import appearing, cell, read_json, write_json
 
 FILES = ("evaluation.json", "per_expression.csv", "per_image.csv", "confusion.csv", "report.html")
+MAPS = ("class map", "attention")  # that are compared with those of other expressions and faces
 GROUP_FILE = "per_group.csv"  # only where the set has attributes
 SMALL_GROUP = 30  # faces below which a group's figures are too uncertain to be compared
 
@@ -57,11 +61,6 @@ class Estimate(Mean):
     """
 
     interval: tuple[float, float] | None
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The figures back from plain values."""
-        return cls(**{**values, "interval": values["interval"] and tuple(values["interval"])})
 
 
 @dataclass(frozen=True)
@@ -155,12 +154,6 @@ class Group:
     def small(self) -> bool:
         """Whether there are too few faces to compare the group with others."""
         return self.faces < SMALL_GROUP
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The figures back from plain values."""
-        means = {name: GroupMean(**values[name]) for name in ("att_cos", "cam_cos")}
-        return cls(**{**values, "interval": tuple(values["interval"]), **means})
 
 
 @dataclass(frozen=True)
@@ -259,27 +252,30 @@ class Evaluation:
         Raises:
             InputError: The values are not those of an evaluation.
         """
-        try:
-            classification = dict(values["classification"])
-            interval = classification["interval"]
-            classification["interval"] = interval and tuple(interval)
-            nested = {
-                name: {key: Mean(**mean) for key, mean in values[name].items()}
-                for name in ("att_cos", "controls", "specificity", "own_face")
-            }
-            means = {name: Mean(**values[name]) for name in ("cam_cos", "cam_cos_predicted")}
-            lists = {name: tuple(values[name]) for name in ("classes", "expressions", "notes")}
-            groups = {
-                attribute: {value: Group.from_dict(group) for value, group in members.items()}
-                for attribute, members in values.get("groups", {}).items()
-            }
-            evidence = {k: Estimate.from_dict(v) for k, v in values.get("evidence", {}).items()}
-            changed = {"classification": Classification(**classification), "groups": groups}
-            changed |= {"evidence": evidence}
-            changed |= {**nested, **means, **lists}
-            return cls(**{**values, **changed})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"not the figures of an evaluation: {error}") from error
+        evaluation = built(cls, values, "figures")
+        evaluation._check()
+        return evaluation
+
+    def _check(self) -> None:
+        """Refuse figures that cannot belong together: a file that was damaged or written by hand."""
+        texts = {"model": ("name", "backbone", "method"), "data": ("name", "split", "fingerprint")}
+        texts["data"] += ("codebook", "regions")
+        for part, names in texts.items():
+            for name in names:
+                built(str, getattr(self, part).get(name), f"figures, {part}, {name}")
+        for name in ("faces", "size"):
+            built(int, self.data.get(name), f"figures, data, {name}")
+        built(dict[str, Any] | None, self.model.get("guidance"), "figures, model, guidance")
+        needed = {"specificity": MAPS, "own_face": MAPS, "att_cos": (self.attention_layer,)}
+        needed["without_cue"] = ("no action units", "no landmarks")
+        needed["controls"] = tuple(CONTROLS)
+        for part, names in needed.items():
+            for name in names:
+                if name not in getattr(self, part):
+                    raise InputError(f"figures, {part}: '{name}' is missing")
+        counts = self.classification.confusion
+        if [len(row) for row in counts] != [len(self.classes)] * len(self.classes):
+            raise InputError("figures, classification, confusion: not one row and column per class")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -288,10 +284,12 @@ class Evaluation:
         Raises:
             InputError: The file cannot be read or holds something else.
         """
+        remedy = "evaluate the model once more"
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {error}") from error
+            return cls.from_dict(read_json(Path(path), remedy))
+        except InputError as error:
+            already_named = str(error).startswith(str(path))
+            raise error if already_named else InputError(f"{path}: {error}; {remedy}.") from error
 
     def write(self, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
         """Write `evaluation.json`, `per_expression.csv`, `per_image.csv`, `confusion.csv` and `report.html`.
@@ -313,8 +311,6 @@ class Evaluation:
         folder = Path(folder)
         check_free(folder, (*FILES, GROUP_FILE), overwrite)
         folder.mkdir(parents=True, exist_ok=True)
-        figures = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        (folder / "evaluation.json").write_text(figures + "\n", encoding="utf-8")
         write_csv(folder / "per_expression.csv", self.per_expression_rows())
         write_csv(folder / "per_image.csv", self.images)
         confusion = [
@@ -325,7 +321,9 @@ class Evaluation:
         (folder / GROUP_FILE).unlink(missing_ok=True)  # of an earlier evaluation, of a set with attributes
         if self.groups:
             write_csv(folder / GROUP_FILE, self.per_group_rows())
-        return write_report(self, folder / "report.html")
+        page = write_report(self, folder / "report.html")
+        write_json(folder / "evaluation.json", self.to_dict())  # last: where it lies, all the others do
+        return page
 
     def per_expression_rows(self) -> list[dict[str, Any]]:
         """One row per class with every figure that is kept per expression, then the macro averages."""
@@ -402,17 +400,29 @@ def check_free(folder: Path, names: Iterable[str], overwrite: bool) -> None:
     """Refuse to replace files unasked.
 
     Raises:
+        InputError: There is a file in the folder's place.
         OutputExistsError: One of the files exists and `overwrite` is not set.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose another --out.")
     taken = [name for name in names if (folder / name).exists()]
     if taken and not overwrite:
         raise OutputExistsError(f"{folder / taken[0]} exists; choose another --out or pass --overwrite.")
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with equal keys as CSV; None becomes an empty field, floats keep six digits."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], digits: int | None = 6) -> None:
+    """Rows with equal keys as CSV, whole or not at all; None becomes an empty field.
+
+    Args:
+        path: The file.
+        rows: Text that a spreadsheet would run as a formula is quoted.
+        digits: How many a float keeps; None for all.
+    """
+
+    def field_of(value: Any) -> Any:
+        return f"{value:.{digits}g}" if digits and isinstance(value, float) else cell(value)
+
+    with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([cell(name) for name in rows[0]] if rows else [])
+        writer.writerows([field_of(value) for value in row.values()] for row in rows)

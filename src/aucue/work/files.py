@@ -90,17 +90,18 @@ def inside(folder: Path, name: object, where: str) -> Path:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """Let no second process write into a folder at the same time. A killed process claims nothing.
 
     Args:
         folder: Made if it does not exist.
+        lock_file: Name of the file in it that claims are made by.
 
     Raises:
         InputError: Another process is at it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_FILE, blocking=False)
+    lock = FileLock(folder / lock_file, blocking=False)
     try:
         lock.acquire()
     except Timeout:

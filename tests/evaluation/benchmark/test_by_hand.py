@@ -305,3 +305,26 @@ def test_times_are_kept_apart_from_results(tmp_path: Path):
         assert (tmp_path / "timed" / name).read_bytes() == (tmp_path / "tables" / name).read_bytes()
     (row,) = csv.DictReader((tmp_path / "timed" / "times.csv").open(encoding="utf-8"))
     assert row == {"cell": grid.cells[0].name, "seconds": "12.5", "machine": "an abacus"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("seconds.json", b"", "seconds.json cannot be read"),
+        ("seconds.json", b'{"train": "long"}', "seconds.json does not say what a training took"),
+        ("per_image.csv", b"key,label\n\xff,\xff\n", "per_image.csv: "),
+        ("per_image.csv", b"\xff,label\na,b\n", "per_image.csv: "),
+        ("per_image.csv", b"key,label\na,b\n", "per_image.csv: it has 1 rows for 6 faces"),
+        ("per_image.csv", b"key,key\na,b\n", "per_image.csv: its columns are not those"),
+        ("evaluation.json", b"\xff", "evaluation.json cannot be read"),
+        ("evaluation.json", b"[]", "evaluation.json does not hold a JSON object"),
+    ],
+)
+def test_damaged_files_of_a_cell_are_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    grid = Grid.from_dict(TABLE)
+    for row in grid.rows:
+        for seed in grid.seeds:
+            folder = put(grid, tmp_path, row.label, seed, make_evaluation(LABELS, WRONG, CAM))
+    (folder.parent / name if name == "seconds.json" else folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        collect(grid, tmp_path)

@@ -126,9 +126,22 @@ def test_shipped_grids_are_understood(file: Path) -> None:
         ({"more": [{"method": "CAM"}]}, "entry 1: guidance is missing"),
         ({"published": [{"method": "CAM", "CL": 1}]}, "published, entry 1: guidance is missing"),
         ({"figure": {"over": {}}}, "figure: x is missing"),
+        ({"published": [{"method": "CAM", "guidance": "guided", "CL": "x"}]}, "CL must be a number"),
+        ({"notes": 5}, "notes must be a list"),
+        ({"protocol": ["test"]}, "protocol must be holdout or fg2024"),
+        ({"settings": {"data.path": 5}}, "data.path is missing"),
+        ({"name": "../elsewhere"}, "is no name of a file"),
+        ({"name": "cells"}, "name cannot be 'cells'"),
         ({"figure": {"x": "epochs", "over": {"method": "ADL"}}}, "method: ADL is no name"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Grid.from_dict(table(**changes), "grid.yaml")
+
+
+def test_a_cell_is_named_by_letters_that_stay_inside() -> None:
+    changes = {"data.path": "set", "classifier.backbone": "../../resnet"}
+    names = [cell.name for cell in Grid.from_dict(table(settings=changes)).cells]
+    assert names
+    assert all(name.startswith("cam-.._.._resnet-lambda") for name in names)

@@ -1,6 +1,5 @@
 """From the evaluations of a grid to one result per row: averages over seeds, differences, controls."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ from pyarrow import csv
 from aucue.errors import InputError
 from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap
 from aucue.evaluation.benchmark.grid import Grid, Row
-from aucue.evaluation.benchmark.run import EVALUATED_FILE, SECONDS_FILE
+from aucue.evaluation.benchmark.run import EVALUATED_FILE, training_seconds
 from aucue.evaluation.comparison import title_of
 from aucue.evaluation.report import guided_layers
 from aucue.evaluation.results import Evaluation, Group
+from aucue.work.files import printable
 
 MEASURES = (
     "CL",
@@ -190,8 +190,13 @@ class _Evaluated:
             options = csv.ConvertOptions(column_types={"key": pa.string(), "label": pa.string()})
             try:
                 self._faces = csv.read_csv(path, None, csv.ParseOptions(newlines_in_values=True), options)
-            except (OSError, pa.ArrowException) as error:
-                raise InputError(f"{path}: {error}") from error
+                names, count = self._faces.column_names, self._faces.num_rows
+            except (OSError, ValueError, pa.ArrowException) as error:
+                raise _damaged(path, printable(str(error).splitlines()[0])) from error
+            if len(set(names)) < len(names) or not {"key", "label"} <= set(names):
+                raise _damaged(path, "its columns are not those of an evaluation")
+            if count != self.evaluation.data["faces"]:
+                raise _damaged(path, f"it has {count} rows for {self.evaluation.data['faces']} faces")
         return self._faces
 
     @property
@@ -207,8 +212,16 @@ class _Evaluated:
 
     def column(self, name: str) -> NDArray:
         """A column of numbers (N,), NaN where a face takes no part."""
-        values = pc.cast(self.faces[name], pa.float64()).to_numpy()
+        try:
+            values = pc.cast(self.faces[name], pa.float64()).to_numpy()
+        except pa.ArrowException as error:
+            path = self.folder / "per_image.csv"
+            raise _damaged(path, f"column '{printable(name)}' holds something else than numbers") from error
         return values.astype(np.float64)
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: {reason}; remove {path.parent} and run the grid again.")
 
 
 def _titles(grid: Grid, found: Mapping[str, Mapping[int, _Evaluated]]) -> dict[str, str]:
@@ -333,13 +346,8 @@ def _controls(
 
 def _seconds(grid: Grid, out: str | os.PathLike[str]) -> dict[str, tuple[float, str]]:
     """What each training took, where that was noted."""
-    found = {}
-    for cell in grid.cells:
-        path = cell.folder(out) / SECONDS_FILE
-        if path.is_file():
-            noted = json.loads(path.read_text(encoding="utf-8"))
-            found[cell.name] = (noted["train"], noted["machine"])
-    return found
+    noted = {cell.name: training_seconds(cell, out) for cell in grid.cells}
+    return {name: seconds for name, seconds in noted.items() if seconds is not None}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -10,7 +10,7 @@ import torch
 
 from aucue.data import open_prepared
 from aucue.evaluation.benchmark.grid import Cell, Grid
-from aucue.evaluation.benchmark.run import SECONDS_FILE, is_finished
+from aucue.evaluation.benchmark.run import is_finished, training_seconds
 from aucue.training import ClassifierSettings, TrainConfig
 from aucue.training.fitting import build_classifier
 
@@ -39,9 +39,8 @@ def estimate_seconds(grid: Grid, out: str | os.PathLike[str]) -> dict[str, float
 
 
 def _seconds(cell: Cell, out: str | os.PathLike[str]) -> float:
-    recorded = cell.folder(out) / SECONDS_FILE
-    if is_finished(cell, out) and recorded.is_file():
-        return json.loads(recorded.read_text())["train"]
+    if is_finished(cell, out) and (noted := training_seconds(cell, out)):
+        return noted[0]
     config = cell.config(out)
     prepared = open_prepared(config.data.path)
     images = prepared.provenance["samples"]

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from aucue.errors import InputError
 from aucue.evaluation.benchmark.collect import BenchmarkResults, RowResult
+from aucue.work.files import appearing
 
 FIGURES = ("figure.png", "figure.svg")
 DRAWN = ("ATT-COS", "CAM-COS", "CL")
@@ -40,14 +41,16 @@ def write_figure(results: BenchmarkResults, folder: Path) -> list[Path]:
         InputError: The setting to draw over is no number.
     """
     paths = [folder / name for name in FIGURES]
-    for path in paths:
-        path.unlink(missing_ok=True)
     figure = draw(results)
     if figure is None:
+        for path in paths:
+            path.unlink(missing_ok=True)
         return []
     with matplotlib.rc_context({"svg.hashsalt": "aucue"}):  # the same file for the same figures
         for path in paths:
-            figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+            with appearing(path) as unfinished:
+                undated = {"Date": None} if path.suffix == ".svg" else None
+                figure.savefig(unfinished, dpi=160, metadata=undated)
     return paths
 
 

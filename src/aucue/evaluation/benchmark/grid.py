@@ -4,7 +4,9 @@ import argparse
 import hashlib
 import itertools
 import json
+import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -18,6 +20,7 @@ import yaml
 from aucue.classifiers.methods import METHODS, method_named, readout_for
 from aucue.errors import InputError
 from aucue.training import ClassifierSettings, TrainConfig
+from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
 Protocol = Literal["holdout", "fg2024"]
@@ -147,7 +150,7 @@ class Grid:
         check_keys(table, _KEYS, where)
         axes = _axes(table.get("axes"), where)
         protocol = table.get("protocol", "holdout")
-        if protocol not in _SELECT_ON:
+        if not isinstance(protocol, str) or protocol not in _SELECT_ON:
             raise InputError(
                 f"{where}: protocol must be {' or '.join(get_args(Protocol))}, not {protocol!r}."
             )
@@ -160,10 +163,13 @@ class Grid:
         for row in rows:
             _check_row(row, where)
         name = str(table.get("name") or Path(where).stem)
+        inside(Path(CELLS_FOLDER).parent, name, f"{where}, name")  # it becomes a folder of the output
+        if name == CELLS_FOLDER:
+            raise InputError(f"{where}: name cannot be {name!r}, the folder of all trainings.")
         return cls(
             name=name,
             title=str(table.get("title") or name),
-            notes=tuple(table.get("notes", ())),
+            notes=tuple(str(note) for note in _list(table.get("notes", ()), f"{where}, notes")),
             protocol=protocol,
             seeds=_seeds(table.get("seeds", [0]), where),
             axes=names,
@@ -178,7 +184,10 @@ class Grid:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         plain = json.loads(json.dumps(self.table))
-        path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        with appearing(path) as unfinished:
+            unfinished.write_text(
+                yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8"
+            )
         return path
 
     @property
@@ -215,7 +224,8 @@ def _cell(row: Row, seed: int) -> Cell:
     trained = next(other for other in METHODS.values() if other.shares_network_with(method))
     settings["classifier.method"] = trained.name
     config = _config({**settings, "out": "", "seed": seed})
-    backbone = config.classifier.backbone or trained.default_backbone
+    # of letters that make a name of a file in every system; the digest tells the others apart
+    backbone = re.sub(r"[^\w.+-]", "_", config.classifier.backbone or trained.default_backbone)[:80]
     digest = hashlib.sha256(json.dumps(_changed(config), sort_keys=True).encode()).hexdigest()[:8]
     name = f"{trained.name}-{backbone}-lambda{config.guidance.weight:g}-{digest}-seed{seed}"
     return Cell(name, settings, seed, (row.readout,))
@@ -272,7 +282,8 @@ def _check_row(row: Row, where: str) -> None:
                 f"{here}: unknown setting {name!r}; `aucue train --help` lists them."
                 f"{did_you_mean(name, known)}"
             )
-    if not row.settings.get("data.path"):
+    path = row.settings.get("data.path")
+    if not isinstance(path, str) or not path:
         raise InputError(f"{here}: data.path is missing, the folder of a prepared set.")
     try:
         _cell(row, seed=0)
@@ -338,7 +349,7 @@ def _published(entries: Any, axes: Sequence[str], where: str) -> dict[tuple[str,
         here = f"{where}, published, entry {number}"
         values = dict(_mapping(entry, here))
         place = tuple(str(_needed(values, axis, here)) for axis in axes)
-        found[place] = {measure: float(v) for measure, v in values.items() if measure not in axes}
+        found[place] = {str(k): _number(v, f"{here}, {k}") for k, v in values.items() if k not in axes}
     return found
 
 
@@ -369,6 +380,12 @@ def _seeds(value: Any, where: str) -> tuple[int, ...]:
     if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise InputError(f"{where}: seeds must be different whole numbers from 0, not {seeds}.")
     return tuple(seeds)
+
+
+def _number(value: Any, where: str) -> float:
+    if type(value) not in (int, float) or not abs(value) < math.inf:
+        raise InputError(f"{where} must be a number, not {kind(value)}.")
+    return float(value)
 
 
 def _needed(entry: Mapping[str, Any], key: str, where: str) -> Any:

@@ -1,7 +1,7 @@
 """Running a grid: every cell once, resumable, in this process or in one process per device."""
 
-import json
 import logging
+import math
 import os
 import platform
 import queue
@@ -9,13 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -25,6 +23,7 @@ from aucue.evaluation.run import evaluate
 from aucue.training import fit
 from aucue.training.fitting import MODEL_NAME
 from aucue.work import available_cores
+from aucue.work.files import appearing, claimed, read_json, write_json
 from aucue.work.processes import starter_environment
 
 logger = logging.getLogger(__name__)
@@ -34,6 +33,7 @@ SECONDS_FILE = "seconds.json"
 LOG_FILE = "log.txt"
 FAILURE_FILE = "failure.txt"
 EVALUATED_FILE = "evaluation.json"
+_LOCK = ".lock"
 _UNFINISHED = ".unfinished"
 
 
@@ -55,16 +55,17 @@ def run_cell(cell: Cell, out: str | os.PathLike[str], progress: bool = True) -> 
         progress: Show progress bars.
 
     Raises:
-        AucueError: Another process is running this cell.
+        InputError: Another process is running this cell, or what it noted of its time is damaged.
     """
     folder = cell.folder(out)
-    with _claimed(folder):
+    with claimed(folder, _LOCK):  # a lock of its own: the training claims the folder as well
         try:
             _train(cell, out, progress)
             for readout in cell.readouts:
                 _evaluate(cell, readout, out, progress)
         except Exception as error:
-            (folder / FAILURE_FILE).write_text(f"{_reason(error)}\n")
+            with appearing(folder / FAILURE_FILE) as unfinished:
+                unfinished.write_text(f"{_reason(error)}\n", encoding="utf-8", errors="backslashreplace")
             raise
         (folder / FAILURE_FILE).unlink(missing_ok=True)
 
@@ -73,11 +74,29 @@ def _train(cell: Cell, out: str | os.PathLike[str], progress: bool) -> None:
     folder = cell.folder(out)
     if (folder / MODEL_NAME).is_file():
         return
-    started = time.perf_counter()
+    before, started = training_seconds(cell, out), time.perf_counter()
     try:
         fit(cell.config(out), progress=progress)
     finally:
-        _add_seconds(folder / SECONDS_FILE, time.perf_counter() - started)
+        seconds = (before[0] if before else 0.0) + time.perf_counter() - started
+        write_json(folder / SECONDS_FILE, {"train": round(seconds, 1), "machine": machine()})
+
+
+def training_seconds(cell: Cell, out: str | os.PathLike[str]) -> tuple[float, str] | None:
+    """What a training took over all starts, and what it ran on; None where that was not noted.
+
+    Raises:
+        InputError: The note is damaged.
+    """
+    path = cell.folder(out) / SECONDS_FILE
+    if not path.is_file():
+        return None
+    remedy = "remove it, nothing but the time of the training is lost"
+    noted = read_json(path, remedy)
+    seconds, machine = noted.get("train"), noted.get("machine")
+    if type(seconds) not in (int, float) or not 0 <= seconds < math.inf or not isinstance(machine, str):
+        raise InputError(f"{path} does not say what a training took; {remedy}.")
+    return seconds, machine
 
 
 def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: bool) -> None:
@@ -184,7 +203,7 @@ def _run_apart(
         return None
     noted = folder / FAILURE_FILE
     return (
-        noted.read_text().strip()
+        noted.read_text(encoding="utf-8", errors="replace").strip()
         if noted.is_file()
         else f"ended with status {status}, see {folder / LOG_FILE}"
     )
@@ -206,22 +225,6 @@ def _give_share_of_cores(process: int, slot: int, jobs: int) -> None:
         return
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(process, cores[slot % len(cores) :: jobs])
-
-
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a cell; a killed process leaves no claim behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise AucueError(f"{folder.name} is being run by another process") from error
-
-
-def _add_seconds(path: Path, seconds: float) -> None:
-    before = json.loads(path.read_text())["train"] if path.is_file() else 0.0
-    path.write_text(json.dumps({"train": round(before + seconds, 1), "machine": machine()}))
 
 
 def machine() -> str:

@@ -1,7 +1,5 @@
 """Tables of a benchmark: Markdown and LaTeX to read, CSV and JSON for machines, one for the terminal."""
 
-import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +12,8 @@ from rich.text import Text
 
 from aucue.evaluation.benchmark.bootstrap import Difference
 from aucue.evaluation.benchmark.collect import BenchmarkResults, RowResult
+from aucue.evaluation.results import write_csv
+from aucue.work.files import appearing, write_json
 
 SHOWN = ("CL", "ATT-COS", "CAM-COS", "specific", "own face")
 """Measures of the tables that people read; the files for machines have all."""
@@ -59,13 +59,12 @@ def write_tables(results: BenchmarkResults, folder: Path) -> Path:
         Path of `table.md`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.tex").write_text(latex(results), encoding="utf-8")
-    figures = json.dumps(to_dict(results), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "results.json").write_text(figures + "\n", encoding="utf-8")
+    _write_text(folder / "table.tex", latex(results))
+    write_json(folder / "results.json", to_dict(results))
     _write_csv(folder / "results.csv", list(_long_rows(results)))
     _write_csv(folder / "per_group.csv", list(_group_rows(results)))
     _write_csv(folder / "times.csv", _time_rows(results))
-    (folder / "table.md").write_text(markdown(results) + "\n", encoding="utf-8")
+    _write_text(folder / "table.md", markdown(results) + "\n")
     return folder / "table.md"
 
 
@@ -368,10 +367,12 @@ def _time_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows with equal keys, numbers with all their digits; without rows no file."""
-    path.unlink(missing_ok=True)
-    if not rows:
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    if rows:
+        write_csv(path, rows, digits=None)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with appearing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
