@@ -5,6 +5,7 @@ import pytest
 from aucue.cli.main import main
 from aucue.data import PreparedSet
 from aucue.evaluation.results import FILES, Evaluation
+from aucue.work.files import LOCK_FILE
 
 
 def run(faces: PreparedSet, out: Path, model: Path, *more: str) -> int:
@@ -17,7 +18,7 @@ def test_one_model(
     models: dict[str, Path], faces: PreparedSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert run(faces, tmp_path / "out", models["guided"]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} - {LOCK_FILE} == set(FILES)
     printed = capsys.readouterr().out
     assert "mean of the class" in printed
     assert str(tmp_path / "out" / "report.html") in printed

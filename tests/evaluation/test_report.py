@@ -81,7 +81,9 @@ def test_different_cues_are_pointed_out(evaluations: dict[str, Evaluation], tmp_
     guided, twin = evaluations["guided"], evaluations["twin"]
     published = replace(twin, data=twin.data | {"regions": "fg2024"})
     page = Page(write_comparison({"ours": guided, "published": published}, tmp_path / "comparison.html"))
-    assert "measured against different action-unit maps" in page.text
+    assert "Different action-unit maps judge these models" in page.text
+    assert "uniform (for ours)" in page.text
+    assert "uniform (for published)" in page.text
 
 
 def test_figures_without_pictures_can_be_compared(evaluations: dict[str, Evaluation], tmp_path: Path):

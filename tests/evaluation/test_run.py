@@ -10,8 +10,9 @@ from aucue.classifiers import load_model
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.errors import InputError, OutputExistsError
-from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation import Evaluation, compare, evaluate
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import claimed
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +218,44 @@ def test_unusable_device(models: dict[str, Path], faces: PreparedSet):
         evaluate(models["guided"], faces, device="abacus")
 
 
-def test_a_network_that_diverged_is_reported_not_hidden(faces: PreparedSet, tmp_path: Path):
+def test_a_network_that_diverged_is_refused(faces: PreparedSet):
     broken = network(0)
     for parameter in broken.backbone.parameters():
         parameter.data.fill_(torch.nan)
-    evaluation = evaluate((broken, information()), faces, workers=0, progress=False, out=tmp_path / "out")
-    assert evaluation.guided_att_cos.macro is None
-    assert evaluation.controls["uniform"].macro is not None
-    assert Evaluation.load(tmp_path / "out" / "evaluation.json") == evaluation
+    with pytest.raises(InputError, match=r"broken: its answers or maps for 26 of 26 faces are no numbers"):
+        evaluate((broken, information()), faces, name="broken", workers=0, progress=False)
+
+
+def test_a_class_that_the_codebook_lacks_takes_no_part_in_cosines(evaluation: Evaluation, faces: PreparedSet):
+    info = information()
+    assert info.codebook
+    del info.codebook["expressions"]["fear"]
+    lacking = evaluate((network(0), info), faces, workers=0, progress=False)
+    fear = evaluation.classification.support["fear"]
+    before = evaluation.without_cue["no action units"]
+    assert lacking.without_cue["no action units"] == before + fear
+    assert "fear" not in lacking.cam_cos.count
+    assert lacking.cam_cos.per_expression["anger"] == evaluation.cam_cos.per_expression["anger"]
+    assert lacking.classification == evaluation.classification
+
+
+def test_a_judge_of_ones_own(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet):
+    judged = evaluate(models["guided"], faces, codebook="fg2024", regions="fg2024", workers=0, progress=False)
+    assert (judged.data["codebook"], judged.data["regions"]) == ("fg2024", "fg2024")
+    assert judged.cam_cos.macro != evaluation.cam_cos.macro
+    apart = compare({"own": evaluation, "other": judged})[0]
+    controls = [row.name for row in apart.rows if row.is_control]
+    assert "uniform (for own)" in controls
+    assert "uniform (for other)" in controls
+    assert "Different action-unit maps judge these models" in apart.notes[0]
+    alike = compare({"one": judged, "two": judged})[0]
+    assert "uniform" in [row.name for row in alike.rows if row.is_control]
+    assert alike.notes == ()
+
+
+def test_a_second_process_is_told(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
+    with claimed(tmp_path), pytest.raises(InputError, match="Another process is writing to"):
+        evaluate(models["guided"], faces, workers=0, progress=False, out=tmp_path)
 
 
 def test_another_read_out_of_the_same_network(

@@ -12,6 +12,8 @@ def command(
     out: Path,
     against: list[Path] | None = None,
     method: str | None = None,
+    codebook: str | None = None,
+    regions: str | None = None,
     groups: list[str] | None = None,
     evidence: bool = False,
     evidence_faces: int = 25,
@@ -35,6 +37,10 @@ def command(
         against: Further model files to compare with.
         method: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
             that of the method the model was trained as.
+        codebook: Judges all models: facs, fg2024 or a file (YAML); by default each model is judged by the
+            codebook it was trained with, beside the controls of its own judge.
+        regions: Region model of the judge: anatomical, fg2024, fg2024-224 or a file (YAML); by default each
+            model's own.
         groups: Attributes of the set, such as gender, by whose values the figures are given too; by default
             gender, age and race where the set has them.
         evidence: Measure too whether the decision depends on what the map shows: deletion and insertion,
@@ -58,6 +64,7 @@ def command(
     from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps
     from aucue.evaluation.results import check_free
     from aucue.work import is_first_rank
+    from aucue.work.files import printable
 
     models = _named([model, *(against or [])])
     folders = {name: out / name for name in models} if against else dict.fromkeys(models, out)
@@ -74,6 +81,8 @@ def command(
             num_nodes=num_nodes,
             workers=workers,
             method=method,
+            codebook=codebook,
+            regions=regions,
             groups=groups or ATTRIBUTES,
             evidence=evidence,
             evidence_faces=evidence_faces,
@@ -92,22 +101,25 @@ def command(
         console.print(evidence_table(evaluations, "Does the decision depend on what the map shows?"))
     for name, evaluation in evaluations.items():
         for gap in largest_gaps(evaluation.groups):
-            console.print(f"{name}: {gap_sentence(gap)}", highlight=False)
+            console.print(f"{name}: {printable(gap_sentence(gap))}", highlight=False, markup=False)
     for note in dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes):
-        console.print(f"Note: {note}", highlight=False)
+        console.print(f"Note: {printable(note)}", highlight=False, markup=False)
     for folder in folders.values():
-        console.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+        console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
     if against:
         page = write_comparison(
             evaluations, out / "comparison.html", " against ".join(models), overwrite=overwrite
         )
-        console.print(f"Side by side: {page}", highlight=False, soft_wrap=True)
+        console.print(f"Side by side: {page}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
 def _named(paths: list[Path]) -> dict[str, Path]:
     """A short name for every model file: its own, or its folder's where all are called model.safetensors."""
+    from aucue.work.files import printable
+
     names = [path.resolve().parent.name if path.stem == "model" else path.stem for path in paths]
+    names = [printable(name or "model") for name in names]
     if len(set(names)) < len(names):
         names = [f"{k + 1}-{name}" for k, name in enumerate(names)]
     return dict(zip(names, paths, strict=True))

@@ -48,7 +48,7 @@ def command(
         maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
         fps: Frames per second of a video that are looked at; the annotated video has as many.
         smooth: Seconds over which the probabilities of each person in a video are averaged; 0 for none.
-        device: Where the network runs: cpu, cuda, cuda:1, mps.
+        device: Where the network runs: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
         overwrite: Explain anew what --out holds already.
         engine: Where faces of photographs are searched: in processes of this machine (local), or on a Ray
             cluster (ray), the one in RAY_ADDRESS or one of this machine.

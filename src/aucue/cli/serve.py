@@ -28,7 +28,7 @@ def command(
         port: Port; 0 takes a free one.
         method: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024 or
             layercam; by default that of the method the model was trained as.
-        device: Where the networks run: cpu, cuda, cuda:1, mps.
+        device: Where the networks run: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
         max_megabytes: Largest photograph.
         rate: Photographs and choices that are answered per client and minute.
         open: Open the page in a browser.

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from aucue.errors import InputError
-from aucue.evaluation.results import Evaluation
+from aucue.evaluation.results import Evaluation, Mean
+from aucue.work.files import printable
 
 MEASURES = ("accuracy", "balanced", "macro F1", "ATT-COS", "CAM-COS", "specific", "own face")
 
@@ -35,11 +37,13 @@ class Comparison:
         title: Which faces.
         rows: Models in the order given, then controls.
         measures: Names of the columns.
+        notes: Sentences without which the table would mislead.
     """
 
     title: str
     rows: tuple[Row, ...]
     measures: tuple[str, ...] = MEASURES
+    notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
         """As a Markdown table under its title."""
@@ -52,12 +56,16 @@ class Comparison:
         for row in self.rows:
             name = f"*control: {row.name}*" if row.is_control else row.name
             lines.append(f"| {name} | " + " | ".join(self.cells(row)) + " |")
+        for note in self.notes:
+            lines += ["", note]
         return "\n".join(lines)
 
     def table(self) -> Table:
         """As a table for a terminal of 80 columns, without macro F1."""
-        caption = "grey: controls, maps that never looked at the image"
-        table = Table(title=self.title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        caption = Text("\n".join(["grey: controls, maps that never looked at the image", *self.notes]))
+        table = Table(
+            title=Text(printable(self.title)), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        )
         table.title_justify = table.caption_justify = "left"
         table.add_column("", overflow="fold")
         shown = [k for k, measure in enumerate(self.measures) if measure != "macro F1"]
@@ -66,7 +74,12 @@ class Comparison:
         for i, row in enumerate(self.rows):
             last_model = not row.is_control and i + 1 < len(self.rows) and self.rows[i + 1].is_control
             style = "dim" if row.is_control else None
-            table.add_row(row.name, *(self.cells(row)[k] for k in shown), style=style, end_section=last_model)
+            table.add_row(
+                Text(printable(row.name)),
+                *(self.cells(row)[k] for k in shown),
+                style=style,
+                end_section=last_model,
+            )
         return table
 
     def cells(self, row: Row) -> list[str]:
@@ -91,7 +104,11 @@ def compare(evaluations: Mapping[str, Evaluation] | Sequence[Evaluation]) -> tup
         InputError: Nothing to compare.
     """
     return tuple(
-        Comparison(title, (*(_model_row(name, e) for name, e in members.items()), *_control_rows(members)))
+        Comparison(
+            title,
+            (*(_model_row(name, e) for name, e in members.items()), *_control_rows(members)),
+            notes=judges_note(members),
+        )
         for title, members in by_data(evaluations).items()
     )
 
@@ -141,9 +158,44 @@ def _model_row(name: str, evaluation: Evaluation) -> Row:
 
 
 def _control_rows(members: Mapping[str, Evaluation]) -> list[Row]:
-    """The controls depend on the faces, their cues and the resolution, not on the network."""
-    evaluation = next(iter(members.values()))
     return [
         Row(name, (None, None, None, mean.macro, mean.macro, None, None), is_control=True)
-        for name, mean in evaluation.controls.items()
+        for name, mean in controls_of(members).items()
     ]
+
+
+def controls_of(members: Mapping[str, Evaluation]) -> dict[str, Mean]:
+    """The controls beside some models: they depend on the faces and their judge, not on the network.
+
+    Once for all models if the same action-unit maps judge them, else once per judge, with its models' names.
+    """
+    judged = by_judge(members)
+    return {
+        name if len(judged) == 1 else f"{name} (for {', '.join(names)})": mean
+        for names in judged
+        for name, mean in members[names[0]].controls.items()
+    }
+
+
+def by_judge(members: Mapping[str, Evaluation]) -> list[tuple[str, ...]]:
+    """Names of the models that the same action-unit maps judge, together."""
+    judged: dict[tuple, list[str]] = {}
+    for name, evaluation in members.items():
+        cue = tuple(evaluation.data.get(key) for key in ("codebook", "judge", "regions", "size"))
+        judged.setdefault(cue, []).append(name)
+    return [tuple(names) for names in judged.values()]
+
+
+def judges_note(members: Mapping[str, Evaluation]) -> tuple[str, ...]:
+    """A warning where different action-unit maps judge the models; nothing where the same judge all."""
+    judged = by_judge(members)
+    if len(judged) < 2:
+        return ()
+    each = "; ".join(
+        f"{', '.join(names)}: codebook {data['codebook']}, regions {data['regions']}, {data['size']} pixels"
+        for names, data in ((names, members[names[0]].data) for names in judged)
+    )
+    return (
+        f"Different action-unit maps judge these models ({each}): hold a cosine against the controls of its "
+        "own judge, not against another model's. --codebook and --regions choose one judge for all.",
+    )

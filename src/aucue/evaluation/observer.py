@@ -153,6 +153,8 @@ class Observer:
             "class map": cam_at(true_map, self.size),
             "attention": attention_at(attentions[self.layer], self.size),
         }
+        shown = (out.logits, true_map, predicted_map, *attentions.values())
+        self.seen.keep(finite=torch.stack([values.isfinite().flatten(1).all(1) for values in shown]).all(0))
         self.compare_expressions(landmarks, labels, cue.valid, maps)
         self.compare_faces(batch["index"], labels, cue, maps)
         self.keep_examples(batch, labels, probabilities, attentions[self.layer], true_map, cue)

@@ -1,5 +1,6 @@
 """Figures back from a file: plain values become what they were, and whatever does not fit is refused."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
@@ -36,8 +37,8 @@ def built(hint: Any, value: Any, where: str) -> Any:
         kinds = [parts[0]] * len(value) if parts[-1] is Ellipsis else list(parts)
         if len(kinds) == len(value):
             return tuple(built(kind, entry, where) for kind, entry in zip(kinds, value, strict=True))
-    if hint is float and type(value) in (int, float):
-        return value if value == value and abs(value) != float("inf") else _no(where)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return value if abs(value) < math.inf else _no(where)
     if hint in (int, str, NoneType) and type(value) is hint:
         return value
     return _no(where)

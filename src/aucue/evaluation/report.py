@@ -14,7 +14,16 @@ from PIL import Image
 
 from aucue.classifiers import guided
 from aucue.errors import OutputExistsError
-from aucue.evaluation.comparison import Comparison, Row, by_data, compare, title_of
+from aucue.evaluation.comparison import (
+    Comparison,
+    Row,
+    by_data,
+    by_judge,
+    compare,
+    controls_of,
+    judges_note,
+    title_of,
+)
 from aucue.evaluation.evidence_measures import cards, side_by_side
 from aucue.evaluation.groups import gap_sentence, largest_gaps
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
@@ -145,7 +154,8 @@ def _cosine(value: float | None) -> str:
 def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, Any]:
     """One section of a comparison: everything about one set of faces."""
     first = next(iter(members.values()))
-    controls = _control_bars(first)
+    controls = [Bar(name, mean.macro, True) for name, mean in controls_of(members).items()]
+    judged = by_judge(members)
     columns = zip(*(row.values for row in table.rows if not row.is_control), strict=True)
     highest = [max((v for v in column if v is not None), default=None) for column in columns]
     return {
@@ -153,8 +163,9 @@ def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, An
         "table": table,
         "members": members,
         "first": first,
+        "judges": {", ".join(names): members[names[0]] for names in judged},
         "chance": 1 / len(first.expressions),
-        "notes": [*dict.fromkeys(note for e in members.values() for note in e.notes), *_differences(members)],
+        "notes": [*dict.fromkeys(note for e in members.values() for note in e.notes), *judges_note(members)],
         "best": [_is_best(row, highest) for row in table.rows],
         "att_bars": [*(Bar(name, e.guided_att_cos.macro, False) for name, e in members.items()), *controls],
         "cam_bars": [*(Bar(name, e.cam_cos.macro, False) for name, e in members.items()), *controls],
@@ -171,18 +182,6 @@ def _is_best(row: Row, highest: Sequence[float | None]) -> list[bool]:
 
 def _control_bars(evaluation: Evaluation) -> list[Bar]:
     return [Bar(name, mean.macro, True) for name, mean in evaluation.controls.items()]
-
-
-def _differences(members: Mapping[str, Evaluation]) -> list[str]:
-    """A warning where cosines were measured against different cues."""
-    cues = {name: tuple(e.data[k] for k in ("codebook", "regions", "size")) for name, e in members.items()}
-    if len(set(cues.values())) < 2:
-        return []
-    each = "; ".join(f"{name}: codebook {c}, regions {r}, {s} pixels" for name, (c, r, s) in cues.items())
-    return [
-        f"The cosines were measured against different action-unit maps ({each}); "
-        "the controls are those of the first."
-    ]
 
 
 def _by_class(evaluation: Evaluation) -> list[Example]:

@@ -258,8 +258,10 @@ class Evaluation:
 
     def _check(self) -> None:
         """Refuse figures that cannot belong together: a file that was damaged or written by hand."""
-        texts = {"model": ("name", "backbone", "method"), "data": ("name", "split", "fingerprint")}
-        texts["data"] += ("codebook", "regions")
+        texts: dict[str, tuple[str, ...]] = {
+            "model": ("name", "backbone", "method"),
+            "data": ("name", "split", "fingerprint", "codebook", "regions"),
+        }
         for part, names in texts.items():
             for name in names:
                 built(str, getattr(self, part).get(name), f"figures, {part}, {name}")

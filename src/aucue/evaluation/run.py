@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ from aucue.evaluation.observer import Observer, Seen, expressions, summarise
 from aucue.evaluation.results import FILES, Evaluation, check_free
 from aucue.facs import Codebook
 from aucue.work import Rank, is_first_rank, on_ranks
+from aucue.work.devices import open_device
+from aucue.work.files import claimed, printable
 
 Model = str | os.PathLike[str] | tuple[Classifier, ModelInfo]
 Data = str | os.PathLike[str] | PreparedSet
@@ -43,6 +46,8 @@ def evaluate(
     workers: int | None = None,
     examples: int = 2,
     method: str | None = None,
+    codebook: str | os.PathLike[str] | Codebook | None = None,
+    regions: str | os.PathLike[str] | None = None,
     groups: Sequence[str] = ATTRIBUTES,
     evidence: bool = False,
     evidence_faces: int = FACES,
@@ -55,7 +60,8 @@ def evaluate(
     """Measure a classifier on one split of a prepared set.
 
     Every face passes through the network once. AU maps are drawn on the device at the input's resolution,
-    with the codebook and the region model the classifier was trained with.
+    with the codebook and the region model the classifier was trained with unless others are named. Faces of
+    a class that the codebook lacks are counted and take no part in the cosines.
 
     Over several devices every process looks at whole batches in turn and gets the evaluation of all faces;
     the first one writes. See `aucue.work.on_ranks` for where the processes come from.
@@ -72,6 +78,9 @@ def evaluate(
         examples: Faces per class kept for the report: the first of the split, not chosen.
         method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as. cam, gradcam, gradcam++ and layercam are read-outs of the same network.
+        codebook: Judges the maps: a bundled name, a YAML file or a codebook; by default the model's own.
+        regions: Region model that draws the action units of the judge: a name in
+            `aucue.cues.REGION_MODELS` or a YAML table; by default the model's own.
         groups: Attributes of the set by whose values the figures are given too; of the default ones, those
             that it has.
         evidence: Measure too whether the decision depends on what the map shows: deletion and insertion,
@@ -95,35 +104,39 @@ def evaluate(
     """
     if out is not None:
         check_free(Path(out), FILES, overwrite)
-    classifier, info, name = _open_model(model, name)
-    prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
-    dataset = prepared.dataset(split, transform=eval_transform(classifier.input_size))
-    if len(dataset) == 0:
-        raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
-    attributes = read_attributes(dataset.column("attributes"), groups)
-    draw, layer = _cue(info, classifier.classes), info.layer_shown(classifier.layers)
-    ids, scale = _label_ids(prepared.classes, classifier.classes), classifier.input_size / prepared.size
-    looks = (classifier, draw, layer, readout_for(classifier.method, method), ids, dataset)
-    observer = partial(Observer, *looks, scale, examples)
-    places = _places(dataset, draw, ids, evidence_faces) if evidence else np.zeros(0, int)
-    bar = f"{name} on {data_name or prepared.name}" if progress else None
-    look = partial(_look_at_all, observer, dataset, batch_size, workers, device, bar)
-    seen = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
-    evaluation = summarise(seen, classifier, draw, layer, dataset.column("key"))
-    evaluation = replace(
-        evaluation,
-        model=_describe_model(name, classifier, info, name_of_readout(classifier.method, method)),
-        data=_describe_data(data_name, prepared, split) | evaluation.data,
-        notes=_notes(evaluation, info, prepared),
-    )
-    evaluation = with_groups(evaluation, attributes)
-    if evidence:
-        measure = partial(Evidence, *looks, places, scale, batch_size)
-        look = partial(_look_for_evidence, measure, workers, device, bar and f"{bar}: evidence")
-        found = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
-        evaluation = with_evidence(evaluation, found, places)
-    if out is not None and is_first_rank():
-        evaluation.write(out, overwrite=overwrite)
+    alone = claimed(Path(out)) if out is not None and is_first_rank() else nullcontext()
+    with alone:
+        classifier, info, name = _open_model(model, name)
+        prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
+        dataset = prepared.dataset(split, transform=eval_transform(classifier.input_size))
+        if len(dataset) == 0:
+            raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
+        attributes = read_attributes(dataset.column("attributes"), groups)
+        draw = _cue(info, classifier.classes, codebook, regions)
+        layer = info.layer_shown(classifier.layers)
+        ids, scale = _label_ids(prepared.classes, classifier.classes), classifier.input_size / prepared.size
+        looks = (classifier, draw, layer, readout_for(classifier.method, method), ids, dataset)
+        observer = partial(Observer, *looks, scale, examples)
+        places = _places(dataset, draw, ids, evidence_faces) if evidence else np.zeros(0, int)
+        bar = f"{name} on {data_name or prepared.name}" if progress else None
+        look = partial(_look_at_all, observer, dataset, batch_size, workers, device, bar)
+        seen = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
+        _check_finite(seen, name)
+        evaluation = summarise(seen, classifier, draw, layer, dataset.column("key"))
+        evaluation = replace(
+            evaluation,
+            model=_describe_model(name, classifier, info, name_of_readout(classifier.method, method)),
+            data=_describe_data(data_name, prepared, split) | evaluation.data | {"judge": _digest(draw)},
+            notes=_notes(evaluation, info, prepared),
+        )
+        evaluation = with_groups(evaluation, attributes)
+        if evidence:
+            measure = partial(Evidence, *looks, places, scale, batch_size)
+            look = partial(_look_for_evidence, measure, workers, device, bar and f"{bar}: evidence")
+            found = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
+            evaluation = with_evidence(evaluation, found, places)
+        if out is not None and is_first_rank():
+            evaluation.write(out, overwrite=overwrite)
     return evaluation
 
 
@@ -137,7 +150,7 @@ def _look_at_all(
     rank: Rank,
 ) -> Seen:
     """Look at this process's batches; what all processes saw, in the order of the set."""
-    observer = make_observer(_device(device))
+    observer = make_observer(open_device(device))
     loader = make_loader(dataset, batch_size, workers=workers, rank=rank)
     console, hidden = Console(stderr=True), bar is None or not rank.is_first
     for batch in track(loader, bar or "", console=console, transient=True, disable=hidden):
@@ -155,7 +168,7 @@ def _look_for_evidence(
     rank: Rank,
 ) -> Seen:
     """Measure this process's faces; what all processes found, in the order of the set."""
-    evidence = make_evidence(_device(device))
+    evidence = make_evidence(open_device(device))
     loader = make_loader(evidence.dataset, CHUNK, workers=workers, rank=rank)
     console, hidden = Console(stderr=True), bar is None or not rank.is_first
     for batch in track(loader, bar or "", console=console, transient=True, disable=hidden):
@@ -173,18 +186,52 @@ def _places(dataset: FaceDataset, draw: AUCue, label_ids: Tensor, count: int) ->
     return places
 
 
-def _cue(info: ModelInfo, classes: Sequence[str]) -> AUCue:
-    """Draws AU maps with the codebook and the region model of the training."""
-    codebook = Codebook.load("facs") if info.codebook is None else Codebook.from_dict(info.codebook)
-    return AUCue(codebook, classes, info.regions or "anatomical")
+def _cue(
+    info: ModelInfo,
+    classes: Sequence[str],
+    codebook: str | os.PathLike[str] | Codebook | None,
+    regions: str | os.PathLike[str] | None,
+) -> AUCue:
+    """Draws AU maps with what was named, else with the codebook and the region model of the training.
+
+    Classes that the codebook lacks have no cue.
+    """
+    own = info.codebook or "facs"
+    judge = Codebook.from_content(own, "the model") if isinstance(own, Mapping) else Codebook.load(own)
+    if codebook is not None:
+        judge = Codebook.load(codebook if isinstance(codebook, Codebook) else os.fspath(codebook))
+    entries = {label: judge.entries.get(label, ()) for label in classes}
+    if not any(entries.values()):
+        raise InputError(
+            f"the codebook {judge.name} has action units for none of {', '.join(classes)}; "
+            "choose one that has with --codebook."
+        )
+    whole = replace(judge, entries={**judge.entries, **entries})
+    return AUCue(whole, classes, os.fspath(regions) if regions else info.regions or "anatomical")
+
+
+def _digest(draw: AUCue) -> str:
+    """What tells codebooks of one name apart."""
+    entries = json.dumps(sorted((label, sorted(units)) for label, units in draw.codebook.entries.items()))
+    return hashlib.sha256(entries.encode()).hexdigest()[:16]
+
+
+def _check_finite(seen: Seen, name: str) -> None:
+    """Refuse a model whose answers or maps are no numbers, for any face."""
+    faces = int((~seen.column("finite")).sum())
+    if faces:
+        raise InputError(
+            f"{name}: its answers or maps for {faces} of {len(seen.column('finite'))} faces are no numbers "
+            "(NaN or infinite), so it cannot be used; train it once more, with a smaller learning rate."
+        )
 
 
 def _open_model(model: Model, name: str | None) -> tuple[Classifier, ModelInfo, str]:
     if isinstance(model, tuple):
-        return *model, name or "model"
+        return *model, printable(name or "model")
     path = Path(model)
     default = path.resolve().parent.name if path.stem == "model" else path.stem
-    return *load_model(path), name or default
+    return *load_model(path), printable(name or default or "model")
 
 
 def _label_ids(of_the_set: Sequence[str], of_the_model: Sequence[str]) -> Tensor:
@@ -198,20 +245,11 @@ def _label_ids(of_the_set: Sequence[str], of_the_model: Sequence[str]) -> Tensor
     return torch.tensor([of_the_model.index(label) for label in of_the_set])
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
-
-
 def _accelerator(device: str, count: int) -> str:
     """Lightning's name for devices of that kind."""
     if count > 1 and ":" in device:
         raise InputError(f"device '{device}' is a single one, not {count}; leave out its number.")
-    kind = _device(device).type
+    kind = open_device(device).type
     return "gpu" if kind == "cuda" else kind
 
 

@@ -12,7 +12,6 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ModelInfo, boxed_model, load_model
 from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue
-from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
@@ -20,6 +19,7 @@ from aucue.faces.photographs import Photograph
 from aucue.facs import ActionUnit, Codebook
 from aucue.guidance import attention
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
+from aucue.work.devices import open_device
 
 
 class Explainer:
@@ -49,7 +49,7 @@ class Explainer:
     ) -> None:
         model = boxed_model() if model is None else model
         classifier, self.info = model if isinstance(model, tuple) else load_model(model)
-        self.device = _device(device)
+        self.device = open_device(device)
         self.classifier = classifier.to(self.device).eval()
         self.method = readout_for(classifier.method, method)
         self._reader = reader
@@ -180,17 +180,6 @@ def load(
         InputError: The file is no model file of aucue.
     """
     return Explainer(path, reader, device, method)
-
-
-def _device(name: str | torch.device) -> torch.device:
-    """The device, tried with one number: a name may be valid and the device absent."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device {str(name)!r} cannot be used here ({reason}); try cpu") from error
-    return device
 
 
 def _resized(face: Face, size: int) -> tuple[np.ndarray, np.ndarray]:

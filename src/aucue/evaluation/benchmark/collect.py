@@ -189,14 +189,15 @@ class _Evaluated:
             path = self.folder / "per_image.csv"
             options = csv.ConvertOptions(column_types={"key": pa.string(), "label": pa.string()})
             try:
-                self._faces = csv.read_csv(path, None, csv.ParseOptions(newlines_in_values=True), options)
-                names, count = self._faces.column_names, self._faces.num_rows
+                faces = csv.read_csv(path, None, csv.ParseOptions(newlines_in_values=True), options)
+                names, count = faces.column_names, faces.num_rows
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise _damaged(path, printable(str(error).splitlines()[0])) from error
             if len(set(names)) < len(names) or not {"key", "label"} <= set(names):
                 raise _damaged(path, "its columns are not those of an evaluation")
             if count != self.evaluation.data["faces"]:
                 raise _damaged(path, f"it has {count} rows for {self.evaluation.data['faces']} faces")
+            self._faces = faces
         return self._faces
 
     @property

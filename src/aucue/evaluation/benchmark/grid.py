@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, Self, cast, get_args, get_type_hints
 
 import jsonargparse
 import yaml
@@ -170,7 +170,7 @@ class Grid:
             name=name,
             title=str(table.get("title") or name),
             notes=tuple(str(note) for note in _list(table.get("notes", ()), f"{where}, notes")),
-            protocol=protocol,
+            protocol=cast(Protocol, protocol),
             seeds=_seeds(table.get("seeds", [0]), where),
             axes=names,
             rows=tuple(rows),
