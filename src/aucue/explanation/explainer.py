@@ -12,6 +12,7 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ModelInfo, boxed_model, load_model
 from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue
+from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
