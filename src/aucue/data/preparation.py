@@ -28,6 +28,7 @@ from aucue.data.description import (
 )
 from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
 from aucue.data.sources.expected import Finding
+from aucue.data.sources.repeats import repeated_across_splits
 from aucue.data.sources.source import Source
 from aucue.data.store import write_dataset
 from aucue.errors import InputError, OutputExistsError
@@ -243,7 +244,8 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
     _write_table(
         out / PROBLEMS_FILE, Problem._fields, [(*p[:-1], "yes" if p.kept else "no") for p in problems]
     )
-    _write_table(out / FINDINGS_FILE, Finding._fields, source.findings)
+    findings = [*source.findings, *repeated_across_splits(source)]
+    _write_table(out / FINDINGS_FILE, Finding._fields, findings)
     skipped = sum(not p.kept and p.kind not in NO_FACE for p in problems)
     aligned = source[0].aligned
     description = {
@@ -260,7 +262,7 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
         "problems": _by_split([(problem.split, problem.kind) for problem in problems]),
         "skipped": skipped,
         "dropped": sum(not p.kept for p in problems) - skipped,
-        "findings": len(source.findings),
+        "findings": len(findings),
         "settings": settings,
     }
     write_json(out / DESCRIPTION_FILE, description)

@@ -1,7 +1,7 @@
 """Landmarks somebody else has found, read from a CSV or Parquet table."""
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -13,9 +13,11 @@ import pyarrow.parquet as papq
 from aucue.errors import InputError
 from aucue.faces.detection import Detection
 from aucue.faces.landmarks import NUM_LANDMARKS
+from aucue.work.files import printable, table_path
 
 _POINTS = [f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"]
 _BOX = ["left", "top", "right", "bottom"]
+_MOST_OF_HEADER = 64 * 2**10
 _NUMBERS = [*_POINTS, *_BOX, "score"]
 
 
@@ -42,7 +44,7 @@ class PrecomputedDetector:
         self.path = Path(path)
         self.root = None if root is None else Path(root)
         table = _read(self.path)
-        files = [PurePosixPath(name).as_posix() if name else "" for name in table["file"].to_pylist()]
+        files = [table_path(name) for name in table["file"].to_pylist()]
         self._landmarks = _numbers(table, _POINTS, np.float32).reshape(-1, NUM_LANDMARKS, 2)
         self._boxes = _boxes(table, self._landmarks)
         self._scores = _numbers(table, ["score"], np.float64)[:, 0] if "score" in table.column_names else None
@@ -81,7 +83,7 @@ class PrecomputedDetector:
         names = [path.as_posix()]
         if self.root is not None and path.absolute().is_relative_to(self.root.absolute()):
             names.append(path.absolute().relative_to(self.root.absolute()).as_posix())
-        return [*names, path.name] if self._flat else names
+        return [table_path(name) for name in ([*names, path.name] if self._flat else names)]
 
     def _detection(self, row: int) -> Detection:
         left, top, right, bottom = self._boxes[row].tolist()
@@ -116,24 +118,26 @@ def _read_parquet(path: Path) -> pa.Table:
     try:
         file = papq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file that can be read: {error}") from error
+        raise InputError(f"{path} is not a Parquet file that can be read: {_reason(error)}") from error
     with file:
         names = file.schema_arrow.names
         _check_columns(names, path)
         try:
             return _typed(file.read(columns=_wanted(names)))
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path}: a column of landmarks does not hold numbers: {error}") from error
+            raise InputError(
+                f"{path}: a column of landmarks does not hold numbers: {_reason(error)}"
+            ) from error
 
 
 def _read_csv(path: Path) -> pa.Table:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline().strip()
-    names = [name.strip().strip('"') for name in header.split(",")]
+    with path.open("rb") as file:
+        header = file.readline(_MOST_OF_HEADER)
+    names = [name.strip().strip('"') for name in _text(path, header).strip().split(",")]
     _check_columns(names, path)
     try:
         return _parse_csv(path, names, pa.float64())
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         _explain(path, names, error)
 
 
@@ -161,19 +165,35 @@ def _parse_csv(path: Path, names: list[str], number: pa.DataType) -> pa.Table:
     return table
 
 
-def _explain(path: Path, names: list[str], error: pa.ArrowException) -> NoReturn:
+def _text(path: Path, header: bytes) -> str:
+    """The first line of a CSV file; what Excel calls Unicode text is told, since Arrow reads UTF-8 alone."""
+    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path} is UTF-16 text; save it as CSV UTF-8.")
+    return header.decode("utf-8-sig", errors="replace")
+
+
+def _explain(path: Path, names: list[str], error: Exception) -> NoReturn:
     """Raise an error that names the file and line of the first value that is not a number."""
     try:
         table = _parse_csv(path, names, pa.string())
-    except pa.ArrowException:
-        raise InputError(f"{path} is not a CSV file that can be read: {error}") from error
+    except pa.ArrowException as second:
+        if "UTF8" in str(second):
+            raise InputError(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from second
+        raise InputError(f"{path} is not a CSV file that can be read: {_reason(error)}") from error
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from error
     for name in (name for name in table.column_names if name in _NUMBERS):
         for row, text in enumerate(table[name].to_pylist()):
             if not _is_number(text):
                 raise InputError(
                     f'{path}, line {row + 2} (file "{table["file"][row]}"): {name} is "{text}", not a number'
                 ) from None
-    raise InputError(f"{path} is not a CSV file that can be read: {error}") from error
+    raise InputError(f"{path} is not a CSV file that can be read: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Arrow's message without the lines of data that it quotes."""
+    return printable(str(error).splitlines()[0][:200]) if str(error) else type(error).__name__
 
 
 def _is_number(text: str | None) -> bool:

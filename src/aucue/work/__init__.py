@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aucue.work.cores import available_cores, default_workers
     from aucue.work.engines import Engine, open_engine
-    from aucue.work.files import appearing, cell, claimed, inside, printable, read_json, write_json
+    from aucue.work.files import (
+        appearing,
+        cell,
+        claimed,
+        inside,
+        printable,
+        read_json,
+        table_path,
+        write_json,
+    )
     from aucue.work.progress import progress_bar
     from aucue.work.ranks import ALONE, Rank, is_first_rank, on_ranks
 
 _HOME = {
     "cores": ("available_cores", "default_workers"),
     "engines": ("Engine", "open_engine"),
-    "files": ("appearing", "cell", "claimed", "inside", "printable", "read_json", "write_json"),
+    "files": ("appearing", "cell", "claimed", "inside", "printable", "read_json", "table_path", "write_json"),
     "progress": ("progress_bar",),
     "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
 }
@@ -32,6 +41,7 @@ __all__ = [
     "inside",
     "printable",
     "read_json",
+    "table_path",
     "write_json",
     "progress_bar",
     "Rank",

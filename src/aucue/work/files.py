@@ -2,9 +2,11 @@
 
 import json
 import os
+import secrets
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -26,7 +28,7 @@ def appearing(path: Path) -> Iterator[Path]:
     Yields:
         Where to write.
     """
-    unfinished = path.with_name(f".{os.getpid()}.unfinished{path.suffix}")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished{path.suffix}")
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -131,3 +133,16 @@ def cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     return f"'{value}" if value.lstrip().startswith(("=", "+", "-", "@")) else value
+
+
+def table_path(text: str | None) -> str:
+    r"""A file's name as tables of all systems write it -> the one form that names are compared in.
+
+    `faces\a.jpg` (Windows), `./faces//a.jpg` and `faces/a.jpg` are one file, and so are letters with their
+    accents in one piece (NFC) or in two (NFD, as a Mac writes them).
+
+    Args:
+        text: What the table says; None and blanks are no name.
+    """
+    name = unicodedata.normalize("NFC", (text or "").strip().replace("\\", "/"))
+    return PurePosixPath(name).as_posix() if name else ""

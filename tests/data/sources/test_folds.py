@@ -131,7 +131,8 @@ def test_command(folds: FoldsSource, tmp_path: Path, capsys: pytest.CaptureFixtu
     arguments = ["prepare", "folds", "--root", str(folds.folder), *fixed]
     assert main(arguments) == 2
     assert "missing --images" in capsys.readouterr().err
-    assert main([*arguments, "--images", str(folds.images)]) == 0
+    assert main([*arguments, "--images", str(folds.images)]) == 1
+    assert "0.png: the same picture as " in capsys.readouterr().out.replace("\n", "")
     assert open_prepared(tmp_path / "set").classes == EXPRESSIONS
 
 

@@ -181,7 +181,7 @@ def test_what_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     assert "\n" not in str(refused.value)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="empty cannot be loaded"):
+    with pytest.raises(InputError, match="empty holds neither Parquet files nor pictures"):
         HuggingFaceSource(tmp_path / "empty")
     root = save(tmp_path / "faces", train=table(3))
     with pytest.raises(InputError, match='there is no column "photo"; it has image, label'):

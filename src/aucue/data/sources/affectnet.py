@@ -18,6 +18,7 @@ from aucue.data.sources.affectnet_releases import (
 )
 from aucue.data.sources.expected import Finding, count_findings
 from aucue.data.sources.folds import FoldsSource, cut_crop, find_pictures
+from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
@@ -100,6 +101,7 @@ class AffectNetSource:
             self.layout, self.classes = "folds", self._release.classes
             self.findings = self._release.findings
         else:
+            root = unwrapped(root, _holds_set)
             self.layout, self.classes = _find_layout(root, layout), _CLASSES[classes]
             read = CsvRelease if self.layout == "csv" else AnnotationRelease
             self._release = read(root, self.classes)
@@ -149,6 +151,10 @@ class _Folds:
             return replace(sample, image=path)
         image = cut_crop(path, landmarks=read_landmarks(path))
         return replace(sample, image=image, attributes=read_affect(path))
+
+
+def _holds_set(folder: Path) -> bool:
+    return bool(find_tables(folder)) or any((folder / name).is_dir() for name in SPLIT_FOLDERS)
 
 
 def _find_layout(root: Path, layout: str) -> Literal["csv", "annotations"]:

@@ -12,11 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from aucue.data.sources.expected import Finding
-from aucue.data.sources.folder import SUFFIXES
 from aucue.data.sources.listings import find_files, list_findings, names_in, read_each, shorten
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
-from aucue.faces import NUM_LANDMARKS
+from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 
 CODES = (
     "neutral",
@@ -147,6 +146,9 @@ class CsvRelease:
         return places, labels, paths
 
 
+_MOST_OF_ANNOTATION = 64 * 2**10  # bytes; landmarks have 1.2 kB
+
+
 def find_tables(root: Path) -> dict[Path, str]:
     """The tables of the CSV release at or below `root`, with their splits."""
     paths = [f"{folder}/{name}" for name in _TABLES for folder in _TABLE_FOLDERS]
@@ -168,6 +170,7 @@ class _Table:
                 header = [name.strip().casefold() for name in _fields(file.readline())]
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        _check_text(path, header)
         self._has_header = COLUMNS[0].casefold() in header
         names = header if self._has_header else [name.casefold() for name in COLUMNS]
         missing = [name for name in (COLUMNS[0], "expression") if name.casefold() not in names]
@@ -192,9 +195,20 @@ class _Table:
             return _fields(file.readline())
 
 
+def _check_text(path: Path, header: Sequence[str]) -> None:
+    first = header[0] if header else ""
+    if "\0" in first or "\ufffd" in first:
+        raise InputError(f"{path} is not UTF-8 text (UTF-16, perhaps); save it as CSV UTF-8.")
+    if len(header) == 1 and ";" in first:
+        raise InputError(f"{path}: its columns are separated by semicolons; save it with commas.")
+
+
 def _fields(line: bytes) -> list[str]:
     text = line.decode("utf-8", errors="replace").strip("\ufeff\r\n")
-    return next(csv.reader([text]), [])
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error:  # a bare CR within a line, or a field of megabytes
+        return []
 
 
 @dataclass(frozen=True)
@@ -330,7 +344,7 @@ class AnnotationRelease:
         pictures = {
             PurePosixPath(name).stem: name
             for name in names_in(images).values()
-            if name.lower().endswith(SUFFIXES)
+            if name.lower().endswith(PHOTO_SUFFIXES)
         }
         ending = "_exp.npy"
         labels = {
@@ -366,7 +380,7 @@ def _read_labels(folder: Path, names: Sequence[str]) -> list[str | ValueError]:
 
     def read(name: str) -> str | ValueError:
         try:
-            content = (folder / f"{name}_exp.npy").read_bytes()
+            content = _bytes(folder / f"{name}_exp.npy")
         except OSError as error:
             return ValueError(f"cannot be read: {error.strerror or error}")
         if content not in known:
@@ -389,7 +403,7 @@ def read_landmarks(picture: Path) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        return _array(path.read_bytes()).astype(np.float32).reshape(NUM_LANDMARKS, 2)
+        return _array(_bytes(path)).astype(np.float32).reshape(NUM_LANDMARKS, 2)
     except (ValueError, OSError):
         return np.full((NUM_LANDMARKS, 2), np.nan, np.float32)
 
@@ -399,7 +413,7 @@ def read_affect(picture: Path) -> dict[str, float]:
     values = {}
     for name, ending in (("valence", "val"), ("arousal", "aro")):
         try:
-            values[name] = float(_number(_array(_annotation(picture, ending).read_bytes())))
+            values[name] = float(_number(_array(_bytes(_annotation(picture, ending)))))
         except (ValueError, OSError):
             continue
     return values
@@ -409,6 +423,12 @@ def _annotation(picture: Path, ending: str) -> Path:
     return picture.parent.with_name("annotations") / f"{picture.stem}_{ending}.npy"
 
 
+def _bytes(path: Path) -> bytes:
+    """A small file whole; of one that is none of these annotations, no more than is needed to see it."""
+    with path.open("rb") as file:
+        return file.read(_MOST_OF_ANNOTATION)
+
+
 def _array(content: bytes) -> np.ndarray:
     """The array of a .npy file.
 
@@ -416,9 +436,13 @@ def _array(content: bytes) -> np.ndarray:
         ValueError: It is none, or one that would have to be unpickled.
     """
     try:
-        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, OverflowError) as error:
-        raise ValueError(f"is no .npy array that can be read ({error})") from error
+        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # numpy parses the header as Python and stumbles in nearly any way
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise ValueError(f"is no .npy array that can be read ({reason})") from error
+    if array.dtype.kind not in "biufUS":
+        raise ValueError(f"is an array of {array.dtype}, not of numbers")
+    return array
 
 
 def _number(array: np.ndarray) -> float:

@@ -1,9 +1,10 @@
 """Source: a CSV table of files and labels."""
 
+import csv
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,24 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from aucue.data.sources.expected import Finding
-from aucue.data.sources.labels import check_classes, check_split, find_class, find_split, unknown_label
+from aucue.data.sources.labels import (
+    check_classes,
+    check_split,
+    find_class,
+    find_split,
+    read_label_names,
+    unknown_label,
+)
+from aucue.data.sources.listings import find_files, read_text, shorten
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
-from aucue.faces import NUM_LANDMARKS, PrecomputedDetector
+from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES, PrecomputedDetector
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import inside, printable, table_path
 
 _POINTS = {f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"}
 _TEXT = ("file", "label", "split", "person")
+_UNNAMED = "\0"
 
 
 class CsvSource:
@@ -40,13 +51,12 @@ class CsvSource:
         classes: Class names in the order of their ids; the table may use synonyms ("happy").
         split: Split of all samples where the table has no such column.
         name: Name of the set; by default that of the table's folder.
+        label_names: What the labels mean, such as 1=surprise 2=fear, where they are no classes.
 
     Raises:
         InputError: The table cannot be read, lacks a column, names a file twice, or has a label or split that
             is not known, or soft labels that are none.
     """
-
-    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self,
@@ -57,21 +67,27 @@ class CsvSource:
         classes: Sequence[str] = EXPRESSIONS,
         split: str = "train",
         name: str | None = None,
+        label_names: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(root, labels)
         self.classes = check_classes(classes)
+        self._names = read_label_names(label_names, self.classes)
+        self.findings: list[Finding] = []
         self.name = name or self.path.resolve().parent.name
         table = _read(self.path)
         self.images = _images(self.path, Path(root, images) if images else None)
-        self._files = table["file"].to_pylist()
+        self._files = [table_path(name) for name in table["file"].to_pylist()]
         self._check_files()
+        self._paths = self._find_files()
         self._labels = self._resolve_labels(table["label"].to_pylist())
         self._splits = self._resolve_splits(table, check_split(split, "split"))
         self._persons = table["person"].to_pylist() if "person" in table.column_names else None
         has_points = "x0" in table.column_names
         self._landmarks_path = Path(root, landmarks) if landmarks else self.path if has_points else None
         self._landmarks = self._landmarks_path and PrecomputedDetector(self._landmarks_path)
+        self._check_landmarks()
         self._probabilities = self._read_probabilities(table)
+        self._compare_labels()
         known = _POINTS.union(_TEXT, map(_soft_column, self.classes))
         self._attributes = {name: table[name] for name in table.column_names if name not in known}
 
@@ -92,10 +108,10 @@ class CsvSource:
     def __getitem__(self, index: int) -> Sample:
         file = self._files[index]
         return Sample(
-            key=PurePosixPath(file).as_posix(),
+            key=file,
             label=self._labels[index],
             split=self._splits[index],
-            image=self.images / file,
+            image=self.images / self._paths[index],
             landmarks=self._find_landmarks(file),
             person=(self._persons[index] or None) if self._persons else None,
             attributes={name: values[index].as_py() for name, values in self._attributes.items()},
@@ -119,8 +135,49 @@ class CsvSource:
                     "name each picture once"
                 )
 
+    def _find_files(self) -> list[str]:
+        """Each picture's path below the images' folder, as the disk writes it."""
+        for row, file in enumerate(self._files):
+            inside(self.images, file, self._where(row))
+        there = find_files(self.images, self._files)
+        pictures = (path for path in self.images.rglob("*") if path.name.lower().endswith(PHOTO_SUFFIXES))
+        if not there and (picture := next(pictures, None)):
+            raise InputError(
+                f"{self.path} names none of the pictures in {self.images}: "
+                f"its first is {self._files[0]!r}, one of "
+                f"them is {picture.relative_to(self.images).as_posix()!r}."
+            )
+        return [there.get(file, file) for file in self._files]
+
+    def _check_landmarks(self) -> None:
+        if self._landmarks and self._landmarks_path != self.path:
+            empty = np.empty((0, 0, 3), np.uint8)
+            known = set(self._landmarks.files)
+            if not known.intersection(self._files) and not any(
+                self._landmarks(empty, f) for f in self._files
+            ):
+                raise InputError(
+                    f"{self._landmarks_path} names none of the pictures of {self.path} (its first is "
+                    f"{next(iter(known), '')!r}); give the table of their landmarks."
+                )
+
+    def _compare_labels(self) -> None:
+        """A label that is not the most probable class of its soft label."""
+        if self._probabilities is None:
+            return
+        chosen = np.array([self.classes.index(label) for label in self._labels])
+        own = self._probabilities[np.arange(len(chosen)), chosen]
+        for row in np.flatnonzero(own < self._probabilities.max(axis=1) - 1e-6):
+            likeliest = self.classes[int(self._probabilities[row].argmax())]
+            what = f"labelled {self._labels[row]}, but its soft label says {likeliest}"
+            self.findings.append(Finding(self._where(int(row)), what))
+        self.findings = shorten(self.findings, self.path)
+
     def _resolve_labels(self, labels: list[str | None]) -> list[str]:
-        found = {label: find_class(label, self.classes) for label in set(labels)}
+        found = {
+            label: self._names.get((label or "").strip().casefold()) or find_class(label, self.classes)
+            for label in set(labels)
+        }
         resolved = []
         for row, label in enumerate(labels):
             name = found[label]
@@ -170,13 +227,22 @@ def _read(path: Path) -> pa.Table:
     if not path.is_file():
         raise InputError(f"{path}: no such table; give a CSV file with the columns file and label")
     # Names of files, labels and persons are text even where they look like numbers ("007").
+    text = read_text(path)
+    names = _column_names(path, text)
     convert = arrow_csv.ConvertOptions(
-        column_types={name: pa.string() for name in _TEXT}, strings_can_be_null=False
+        column_types={name: pa.string() for name in _TEXT},
+        include_columns=[name for name in names if not name.startswith(_UNNAMED)],
+        strings_can_be_null=False,
     )
     try:
-        table = arrow_csv.read_csv(path, convert_options=convert)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV table that can be read: {error}") from error
+        table = arrow_csv.read_csv(
+            pa.BufferReader(text.encode()),
+            read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1),
+            convert_options=convert,
+        )
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        reason = printable((str(error).splitlines() or ["?"])[0][:200])
+        raise InputError(f"{path} is not a CSV table that can be read: {reason}") from error
     missing = [name for name in ("file", "label") if name not in table.column_names]
     if missing:
         raise InputError(
@@ -185,6 +251,18 @@ def _read(path: Path) -> pa.Table:
     if not len(table):
         raise InputError(f"{path}: the table has no rows")
     return table
+
+
+def _column_names(path: Path, text: str) -> list[str]:
+    """Names of the columns; those without one, as spreadsheets leave them, are told apart by their place."""
+    header = next(csv.reader(text.splitlines()[:1]), [])
+    names = [name.strip() or f"{_UNNAMED}{place}" for place, name in enumerate(header)]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise InputError(f'{path}: the column "{twice[0]}" occurs more than once; keep the right one.')
+    for separator, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and separator in names[0]:
+            raise InputError(f"{path}: its columns are separated by {called}; save it with commas.")
+    return names
 
 
 def _images(table: Path, images: Path | None) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 
 from aucue.data.sources.expected import Finding, count_findings
 from aucue.data.sources.fer_tables import ANSWERS, EMOTIONS, PixelTable, read_folder_votes, read_votes
+from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
@@ -236,6 +237,7 @@ def _majorities(votes: Sequence[tuple[int, ...]]) -> list[int]:
 
 
 def _pixel_table(root: Path) -> PixelTable:
+    root = unwrapped(root, lambda folder: any((folder / name).is_file() for name in _TABLES))
     for name in _TABLES:
         if (root / name).is_file():
             return PixelTable(root / name)

@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from aucue.data.sources.expected import Finding
-from aucue.data.sources.labels import check_classes, check_split, find_class, find_split, unknown_label
+from aucue.data.sources.labels import (
+    check_classes,
+    check_split,
+    find_class,
+    find_split,
+    read_label_names,
+    unknown_label,
+)
+from aucue.data.sources.listings import folders_in, is_ignored, list_findings, unwrapped
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
-from aucue.faces import PHOTO_SUFFIXES
+from aucue.faces import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
 from aucue.facs import EXPRESSIONS
 
 logger = logging.getLogger(__name__)
-
-SUFFIXES = PHOTO_SUFFIXES
 
 
 class FolderSource:
@@ -30,12 +36,11 @@ class FolderSource:
         classes: Class names in the order of their ids; folders may be named by synonyms ("happy").
         split: Split of all samples where the folders do not say.
         name: Name of the set; by default the folder's.
+        label_names: What the folders' names mean, such as 1=surprise 2=fear, where they are no classes.
 
     Raises:
-        InputError: No such folder, no picture in it, or a sub-folder whose name is no known label.
+        InputError: No such folder, no picture in it, or a sub-folder whose name is no known label or split.
     """
-
-    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self,
@@ -43,12 +48,16 @@ class FolderSource:
         classes: Sequence[str] = EXPRESSIONS,
         split: str = "train",
         name: str | None = None,
+        label_names: Sequence[str] | None = None,
     ) -> None:
         self.root = Path(root)
         self.classes = check_classes(classes)
+        self._names = read_label_names(label_names, self.classes)
         if not self.root.is_dir():
             raise InputError(f"{self.root} is not a folder; give the folder that holds one folder per label")
         self.name = name or self.root.resolve().name
+        self.root = unwrapped(self.root, self._is_labelled)
+        self.findings: list[Finding] = []
         self._entries = list(self._find(check_split(split, "split")))
         if not self._entries:
             raise InputError(
@@ -70,38 +79,51 @@ class FolderSource:
         file, label, split = self._entries[index]
         return Sample(key=file, label=label, split=split, image=self.root / file)
 
+    def _is_labelled(self, folder: Path) -> bool:
+        return any(self._label(each.name) or find_split(each.name) for each in folders_in(folder))
+
+    def _label(self, name: str) -> str | None:
+        return self._names.get(name.strip().casefold()) or find_class(name, self.classes)
+
     def _find(self, split: str) -> Iterator[tuple[str, str, str]]:
         """All pictures as (path below the root, label, split)."""
-        folders = _folders(self.root)
-        if folders and all(find_split(folder.name) for folder in folders):
+        folders = folders_in(self.root)
+        if any(find_split(folder.name) for folder in folders):
             for folder in folders:
-                yield from self._labelled(_folders(folder), check_split(folder.name, str(folder)))
+                yield from self._labelled(folders_in(folder), self._split(folder))
         else:
             yield from self._labelled(folders, split)
 
+    def _split(self, folder: Path) -> str:
+        """The split of a folder that lies beside folders of splits."""
+        if self._label(folder.name):
+            raise InputError(
+                f"{self.root} holds folders of splits and the label {folder.name}; "
+                "put each label's folder into a split's."
+            )
+        return check_split(folder.name, str(folder))
+
     def _labelled(self, folders: list[Path], split: str) -> Iterator[tuple[str, str, str]]:
         for folder in folders:
-            label = find_class(folder.name, self.classes)
+            label = self._label(folder.name)
             if label is None:
                 raise unknown_label(str(folder), folder.name, self.classes)
-            for path in _pictures(folder):
+            for path in self._pictures(folder):
                 yield path.relative_to(self.root).as_posix(), label, split
 
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    ignored = 0
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(parent, name)
-            else:
-                ignored += not name.startswith(".")
-    if ignored:
-        logger.warning(
-            "%s: %d files ignored, their names do not end in %s", folder, ignored, ", ".join(SUFFIXES)
-        )
+    def _pictures(self, folder: Path) -> Iterator[Path]:
+        other, unreadable = 0, []
+        for parent, folders, files in os.walk(folder):
+            folders[:] = sorted(name for name in folders if not is_ignored(name))
+            for name in sorted(name for name in files if not is_ignored(name)):
+                if name.lower().endswith(PHOTO_SUFFIXES):
+                    yield Path(parent, name)
+                elif name.lower().endswith(UNREADABLE_SUFFIXES):
+                    unreadable.append(Path(parent, name).relative_to(folder).as_posix())
+                else:
+                    other += 1
+        state = "in a format that is not read here: save them as JPEG or PNG"
+        self.findings += list_findings(unreadable, len(unreadable) + 1, "photographs", state, folder)
+        if other:
+            endings = ", ".join(PHOTO_SUFFIXES)
+            logger.warning("%s: %d files ignored, their names do not end in %s", folder, other, endings)

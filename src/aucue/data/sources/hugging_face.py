@@ -1,6 +1,7 @@
 """Source: a data set of the Hugging Face hub, or one stored in its format."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -10,15 +11,23 @@ import numpy as np
 
 from aucue.data.sources.expected import Finding
 from aucue.data.sources.labels import check_classes, check_split, find_class, find_split
+from aucue.data.sources.listings import is_ignored
 from aucue.data.sources.source import SPLITS, Sample
 from aucue.errors import InputError
-from aucue.faces import NUM_LANDMARKS
+from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import inside, printable, read_json
 
 if TYPE_CHECKING:  # imported where it is used: listing the sources should not take seconds
     import datasets
 
 _SAVED = ("dataset_dict.json", "state.json")
+_REMEDY = "save the data set again"
+_LABEL_TYPES = (
+    "string",
+    "large_string",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
 
 
 class HuggingFaceSource:
@@ -30,8 +39,9 @@ class HuggingFaceSource:
     attributes. Code that a data set brings along is never run.
 
     Args:
-        root: Name on the hub ("owner/name"), or folder: of a saved data set, or of Parquet files or pictures
-            laid out as the hub's are.
+        root: Name on the hub ("owner/name"), or folder: of a saved data set, of Parquet files, or of pictures
+            laid out as the hub's are. Of a folder, only what lies in it is read: no address that a file in it
+            names is fetched, and no picture outside of it is opened.
         image: Column of the pictures.
         label: Column of the labels: names, or numbers with names.
         landmarks: Column of landmarks, (68, 2) or flat, iBUG-68 in pixels of the picture.
@@ -105,17 +115,27 @@ class HuggingFaceSource:
         row = int(part.rows[place])
         values = part.table[row]
         picture = values[self.image] or {}
-        path = picture.get("path")
         person = values.get("person")
         return Sample(
             key=f"{part.name}/{row:06d}",
             label=self.classes[part.labels[place]],
             split=part.split,
-            image=Path(path) if path and picture["bytes"] is None else picture.get("bytes") or b"",
+            image=picture.get("bytes") or self._path(picture.get("path"), f"{part.name}, row {row}") or b"",
             landmarks=_points(values[self.landmarks]) if self.landmarks else None,
             person=None if person is None else str(person),
             attributes={name: _value(values[name], part.table.features[name]) for name in part.attributes},
         )
+
+    def _path(self, path: str | None, where: str) -> Path | None:
+        """A picture that is stored beside the table; None where the set keeps none there."""
+        if not path:
+            return None
+        folder = Path(self.root)
+        if not folder.is_dir():  # of the hub: `datasets` has put it into its own cache
+            return Path(path)
+        given = Path(path)
+        name = given.relative_to(folder.absolute()) if given.is_relative_to(folder.absolute()) else given
+        return inside(folder, name.as_posix(), f"{self.root}, {where}")
 
     def _sort(self, loaded: Mapping[Any, "datasets.Dataset"]) -> list["_Part"]:
         """The splits we know, in our order."""
@@ -142,6 +162,12 @@ class HuggingFaceSource:
                 )
         if not isinstance(table.features[self.image], datasets.Image):
             raise InputError(f'{self.root}: the column "{self.image}" does not hold pictures')
+        kind = table.features[self.label]
+        if not isinstance(kind, datasets.ClassLabel) and getattr(kind, "dtype", "") not in _LABEL_TYPES:
+            raise InputError(
+                f'{self.root}: the column "{self.label}" holds neither names nor numbers; '
+                "give another label column"
+            )
         labels = self._labels(name, table)
         special = {self.image, self.label, self.landmarks, "person"}
         attributes = tuple(
@@ -199,17 +225,70 @@ def _load(root: str, config: str | None, revision: str | None) -> Any:
     """A data set, or several by the names of splits."""
     import datasets
 
+    folder = Path(root)
+    if any((folder / name).is_file() for name in _SAVED):
+        for saved in _saved_parts(folder):
+            _check_saved(saved)
     try:
-        if any(Path(root, name).is_file() for name in _SAVED):
-            return datasets.load_from_disk(root)
-        return datasets.load_dataset(root, config, revision=revision)
-    except (
-        Exception
-    ) as error:  # of whatever library is at work: the hub's client, Arrow, a reader of pictures
-        reason = " ".join(str(error).split())[:300]
+        if any((folder / name).is_file() for name in _SAVED):
+            loaded = datasets.load_from_disk(root)
+        elif folder.is_dir():
+            loaded = _load_files(folder)
+        else:
+            loaded = datasets.load_dataset(root, config, revision=revision)
+        for table in loaded.values() if isinstance(loaded, Mapping) else [loaded]:
+            table.data.validate(full=True)  # or an offset beyond a column's end would be followed
+    except InputError:
+        raise
+    except Exception as error:  # of whatever library is at work: the hub's client, Arrow, ...
+        reason = printable(" ".join(str(error).split())[:300])
         raise InputError(
             f"{root} cannot be loaded, neither as a folder nor from the hub: {reason}"
         ) from error
+    return loaded
+
+
+def _saved_parts(folder: Path) -> list[Path]:
+    """The folders of a saved data set's splits."""
+    index = folder / _SAVED[0]
+    if not index.is_file():
+        return [folder]
+    splits = read_json(index, _REMEDY).get("splits")
+    if not isinstance(splits, list):
+        raise InputError(f"{index} names no splits; {_REMEDY}.")
+    return [inside(folder, name, str(index)) for name in splits]
+
+
+def _check_saved(folder: Path) -> None:
+    """Refuse a saved split that names files outside of its folder."""
+    state = folder / _SAVED[1]
+    files = read_json(state, _REMEDY).get("_data_files")
+    if not isinstance(files, list):
+        raise InputError(f"{state} names no files; {_REMEDY}.")
+    for entry in files:
+        inside(folder, entry.get("filename") if isinstance(entry, Mapping) else None, str(state))
+
+
+def _load_files(folder: Path) -> Any:
+    """Parquet files, or pictures in folders, by their own names: what README.md may say is not asked."""
+    import datasets
+
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_ignored(path.name))
+    tables = [path for path in paths if path.suffix.lower() == ".parquet"]
+    if tables:
+        splits: dict[str, list[str]] = {}
+        for path in tables:
+            splits.setdefault(_split_of(path.relative_to(folder)), []).append(str(path))
+        return datasets.load_dataset("parquet", data_files=splits)
+    if any(path.name.lower().endswith(PHOTO_SUFFIXES) for path in paths):
+        return datasets.load_dataset("imagefolder", data_dir=str(folder))
+    raise InputError(f"{folder} holds neither Parquet files nor pictures.")
+
+
+def _split_of(path: Path) -> str:
+    """The split that a file's name or folder says, as the hub's files do: "test-00000-of-00001.parquet"."""
+    words = [*path.parts[:-1], *re.split(r"[-_.]", path.name)]
+    return next((word for word in words if find_split(word)), SPLITS[0])
 
 
 def _value(value: Any, feature: Any) -> Any:

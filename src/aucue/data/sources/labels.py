@@ -62,3 +62,28 @@ def check_classes(classes: Iterable[str]) -> tuple[str, ...]:
     if len(names) < 2 or len({name.casefold() for name in names}) < len(names):
         raise InputError(f"expected two or more different classes, got {', '.join(names) or 'none'}")
     return names
+
+
+def read_label_names(pairs: Sequence[str] | None, classes: Sequence[str]) -> dict[str, str]:
+    """What labels are called in a set, such as `1=surprise`.
+
+    Args:
+        pairs: `label=class` each; None for none.
+        classes: The classes.
+
+    Returns:
+        Class by label, in small letters.
+
+    Raises:
+        InputError: A pair is none, or its class is not known.
+    """
+    names = {}
+    for pair in pairs or ():
+        label, equals, name = pair.partition("=")
+        found = find_class(name, classes)
+        if not equals or not label.strip():
+            raise InputError(f"label-names: {pair!r} is no pair such as 1=surprise.")
+        if found is None:
+            raise unknown_label(f"label-names, {pair!r}", name, classes)
+        names[label.strip().casefold()] = found
+    return names

@@ -1,6 +1,7 @@
 """What data sets ship beside their photographs: lists and many small files, read without trust."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,59 @@ LISTED = 1000
 _READERS, _CHUNK = 16, 256
 _Item = TypeVar("_Item")
 _Read = TypeVar("_Read")
+
+
+IGNORED = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
+"""What systems leave in folders and archives, in small letters; names that begin with a dot as well."""
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder is none of a data set, but left there by a system."""
+    return name.startswith(".") or name.casefold() in IGNORED
+
+
+def folders_in(root: Path) -> list[Path]:
+    """The folders of a folder in the order of their names, without what systems leave there."""
+    return sorted(path for path in root.iterdir() if path.is_dir() and not is_ignored(path.name))
+
+
+def unwrapped(root: Path, is_it: Callable[[Path], bool]) -> Path:
+    """The folder that was meant: archives that are unpacked into folders of their own name nest.
+
+    Args:
+        root: The folder that somebody named.
+        is_it: Whether a folder is what is looked for.
+
+    Returns:
+        `root`, or the one folder in it (or in that one, ...) that is; `root` where none is.
+    """
+    folder = root
+    for _ in range(4):
+        if not folder.is_dir():
+            break
+        if is_it(folder):
+            return folder
+        inner = folders_in(folder)
+        if len(inner) != 1:
+            break
+        folder = inner[0]
+    return root
+
+
+def read_text(path: Path) -> str:
+    """A text file as spreadsheets save it: UTF-8, or UTF-16 with its mark.
+
+    Raises:
+        InputError: It cannot be read, or is no such text.
+    """
+    try:
+        content = path.read_bytes()
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: not UTF-8 text; save it as CSV UTF-8.") from error
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
@@ -33,15 +87,20 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def names_in(folder: Path) -> dict[str, str]:
-    """Files of a folder (not those of its sub-folders): name in lower case -> name.
+    """Files of a folder (not those of its sub-folders): name in lower case (NFC) -> name.
 
     One look at the folder, instead of one per file a list names. A folder that is not there is empty.
     """
     try:
         with os.scandir(folder) as entries:
-            return {entry.name.casefold(): entry.name for entry in entries if not entry.name.startswith(".")}
+            return {_key(entry.name): entry.name for entry in entries if not is_ignored(entry.name)}
     except OSError:
         return {}
+
+
+def _key(name: str) -> str:
+    """What names are compared by: whatever their case, and however their accents are written."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def find_files(folder: Path, paths: Iterable[str]) -> dict[str, str]:
@@ -60,8 +119,8 @@ def find_files(folder: Path, paths: Iterable[str]) -> dict[str, str]:
         parent, slash, name = path.rpartition("/")
         if parent not in names:
             names[parent] = names_in(folder / parent)
-        if name.casefold() in names[parent]:
-            found[path] = f"{parent}{slash}{names[parent][name.casefold()]}"
+        if _key(name) in names[parent]:
+            found[path] = f"{parent}{slash}{names[parent][_key(name)]}"
     return found
 
 

@@ -14,12 +14,22 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from aucue.data.sources.expected import Finding, count_findings
-from aucue.data.sources.folder import SUFFIXES
 from aucue.data.sources.folds import FoldsSource, cut_crop, find_pictures
-from aucue.data.sources.listings import find_files, list_findings, names_in, read_each, read_lines, shorten
+from aucue.data.sources.listings import (
+    find_files,
+    folders_in,
+    list_findings,
+    names_in,
+    read_each,
+    read_lines,
+    shorten,
+    unwrapped,
+)
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError
+from aucue.faces import PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import table_path
 
 COMPOUND = (
     "happily surprised",
@@ -49,6 +59,7 @@ _COMPOUND_COUNTS = (697, 266, 129, 163, 86, 738, 150, 560, 176, 841, 148)
 _EVERY_CLASS, _EVERY_SPLIT = "all classes", "all splits"
 _LIST, _ORIGINAL, _ALIGNED = "EmoLabel/list_patition_label.txt", "Image/original", "Image/aligned"
 _BOXES, _MANUAL = "Annotation/boundingbox", "Annotation/manual"
+_SHARED_SPLITS = ("train", "test")
 _LINE = re.compile(r"(\S+)\s+(\d+)")
 _TEMPLATE_ORDER = [0, 1, 3, 4, 2]
 """The set's points (left eye, right eye, nose, left and right corner of the mouth) as `Template` has them."""
@@ -141,6 +152,12 @@ class RAFDBSource:
         basic/Annotation/manual/train_00001_manu_attri.txt        five points, gender, race, age
         compound/...                                              alike, with the 11 classes of `COMPOUND`
 
+    The basic part as it is passed around is read, too: aligned crops in one folder per class, numbered as in
+    the label list, with or without their tables::
+
+        train/5/train_00001_aligned.jpg    test/...
+        train_labels.csv, test_labels.csv  image,label
+
     Samples have the attributes "gender", "race" and "age" (in words, see `ATTRIBUTES`) as far as they are
     known. The findings say which files and lines are missing or odd, and which classes have other numbers of
     photographs than published.
@@ -179,7 +196,9 @@ class RAFDBSource:
             raise InputError("folds are of the basic part, original images; leave out compound and images")
         part = _PARTS[compound]
         self.name = "raf-db-compound" if compound else "raf-db"
-        self.images, self._folder = images, _find(Path(root), part.folder)
+        shared = None if compound or folds is not None else find_shared(Path(root))
+        self.images = "aligned" if shared else images
+        self._folder = shared or _find(Path(root), part.folder)
         self.classes, self.findings = part.classes, list[Finding]()
         self._folds: FoldsSource | None = None
         self._rows: list[int] = []  # of each entry, its place in the folds
@@ -187,6 +206,8 @@ class RAFDBSource:
             self._folds = FoldsSource(folds, self._folder.parent, self.name)
             self.classes = self._folds.classes
             self._entries = self._read_folds(self._folds)
+        elif shared:
+            self._entries = self._read_shared(part)
         else:
             self._entries = self._read_set(part)
         if not self._entries:
@@ -234,6 +255,38 @@ class RAFDBSource:
         entries = [_Entry(name, *listed[name], there[paths[name]], annotations[name]) for name in names]
         self.findings += count_findings(part.count(entries), part.expected)
         return entries
+
+    def _read_shared(self, part: _Part) -> list[_Entry]:
+        """The aligned crops as they are passed around, in one folder per class."""
+        entries = []
+        for split in _SHARED_SPLITS:
+            listed, missing = self._read_table(split), []
+            for folder in folders_in(self._folder / split) if (self._folder / split).is_dir() else []:
+                label = _coded(folder.name, part.coded)
+                if label is None:
+                    what = f"no class; classes are 1 to {len(part.coded)}; left out"
+                    self.findings.append(Finding(str(folder), what))
+                    continue
+                for name in sorted(names_in(folder).values()):
+                    if name.lower().endswith(PHOTO_SUFFIXES):
+                        if listed and _coded(listed.get(name, ""), part.coded) != label:
+                            missing.append(f"{folder.name}/{name}")
+                        file = f"{split}/{folder.name}/{name}"
+                        key = name.replace("_aligned", "")
+                        entries.append(_Entry(key, label, split, file, _Annotation(None, {}, None)))
+            where = self._folder / split
+            state = "with another label in the table, or none; the folder counts"
+            self.findings += list_findings(missing, len(missing) + 1, "pictures", state, where)
+        self.findings += count_findings(part.count(entries), part.expected)
+        return entries
+
+    def _read_table(self, split: str) -> dict[str, str]:
+        """Label by picture, as the table beside the folders says; empty without one."""
+        path = self._folder / f"{split}_labels.csv"
+        if not path.is_file():
+            return {}
+        rows = (line.split(",") for _, line in read_lines(path)[1:])
+        return {PurePosixPath(table_path(row[0])).name: row[-1].strip() for row in rows}
 
     def _read_folds(self, folds: FoldsSource) -> list[_Entry]:
         """The pictures that the folds name, as crops or as the originals these are cut from."""
@@ -326,10 +379,30 @@ class RAFDBSource:
         return values
 
 
+def find_shared(root: Path) -> Path | None:
+    """The folder that holds train/1 to train/7 and test/1 to test/7; None where there is none."""
+    if not root.is_dir():
+        return None
+
+    def is_it(folder: Path) -> bool:
+        return any((folder / split / "1").is_dir() for split in _SHARED_SPLITS)
+
+    for folder in (root, root / "DATASET"):
+        if folder.is_dir() and is_it(found := unwrapped(folder, is_it)):
+            return found
+    return None
+
+
+def _coded(code: str, coded: Sequence[str]) -> str | None:
+    """The class of a number from 1."""
+    return coded[int(code) - 1] if code.isdecimal() and 1 <= int(code) <= len(coded) else None
+
+
 def _find(root: Path, part: str) -> Path:
     """The folder of a part of the set: below `root`, or `root` itself."""
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; give the one that holds basic and compound")
+    root = unwrapped(root, lambda folder: (folder / part).is_dir() or (folder / _LIST).is_file())
     if (root / part).is_dir():
         return root / part
     name = root.resolve().name
@@ -398,7 +471,7 @@ def _parse_box(numbers: list[float]) -> tuple[tuple[float, float, float, float],
 def _unlisted(folder: Path, listed: set[str]) -> list[Finding]:
     """Photographs that no line names."""
     names = sorted(names_in(folder).values())
-    pictures = [name for name in names if name.lower().endswith(SUFFIXES)]
+    pictures = [name for name in names if name.lower().endswith(PHOTO_SUFFIXES)]
     unlisted = [name for name in pictures if name not in listed]
     return list_findings(unlisted, len(pictures), "photographs", "in no line of the label list", folder)
 
