@@ -47,7 +47,7 @@ def test_pictures_and_numbers_per_face(folder: Path, capsys: pytest.CaptureFixtu
     assert explain("one.png", "two.jpg", "none.png", "--out", "made") == 0
     faces = ["one_face1.png", "two_face1.png", "two_face2.png"]
     assert sorted(path.name for path in (folder / "made").iterdir()) == [
-        *("explanations.csv", "explanations.jsonl", "index.html"),
+        *(".aucue.lock", "explanations.csv", "explanations.jsonl", "index.html"),
         *(faces[0], "thumbnails", *faces[1:], "two_faces.jpg"),
     ]
     numbers = lines(folder / "made")

@@ -1,5 +1,8 @@
+import copy
 import csv
 import json
+import os
+import random
 import re
 from collections.abc import Callable
 from functools import partialmethod
@@ -16,9 +19,13 @@ from aucue.data import SyntheticSource
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation import Explainer, ExplainReport, Explanation, batch, explain_files, load
 from aucue.explanation.explainer import reading_size
+from aucue.explanation.index import write_index
 from aucue.explanation.inputs import find_inputs
+from aucue.explanation.log import ExplanationLog
+from aucue.explanation.table import write_table
 from aucue.faces import FaceReader, PrecomputedDetector
 from aucue.work.engines import Engine
+from aucue.work.files import LOCK_FILE, claimed
 
 Explain = Callable[..., ExplainReport]
 
@@ -64,7 +71,11 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != LOCK_FILE
+    }
 
 
 def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp_path: Path):
@@ -308,3 +319,98 @@ def test_the_model_in_the_box_is_the_default(photos: list[Path], tmp_path: Path,
     assert explain_files(photos[:1], out=tmp_path / "out", detector=table).faces == 1
     assert records(tmp_path / "out")[0]["expression"] == "fear"
     assert load().info.classes == Explainer().info.classes
+
+
+@pytest.mark.parametrize("key", ["picture", "thumbnail", "overview"])
+def test_names_in_the_log_never_lead_out_of_the_folder(
+    explain: Explain, photos: list[Path], tmp_path: Path, key: str
+):
+    explain("out", photos[:1])
+    mine = tmp_path / "mine.txt"
+    mine.write_text("keep me")
+    log = tmp_path / "out" / "explanations.jsonl"
+    whole = records(tmp_path / "out")[0]
+    for name in ("../mine.txt", str(mine)):
+        log.write_text(json.dumps({**whole, key: name}) + "\n")
+        with pytest.raises(InputError, match=r"explanations.jsonl, line 1: .*mine.txt"):
+            explain("out", photos[:1], overwrite=True)
+        assert mine.read_text() == "keep me"
+
+
+def test_mutated_logs_are_read_or_refused_in_a_sentence(explain: Explain, photos: list[Path], tmp_path: Path):
+    explain("out", photos[:1])
+    line = records(tmp_path / "out")[0]
+    chance, log = random.Random(0), tmp_path / "mutated" / "explanations.jsonl"
+    log.parent.mkdir()
+    values = (None, True, -1, 1e999, "x", [], {}, [[1]], {"a": 1})
+    for trial in range(200):
+        record = copy.deepcopy(line)
+        place = record
+        while True:
+            key = chance.choice(list(place))
+            if isinstance(place[key], dict) and place[key] and chance.random() < 0.6:
+                place = place[key]
+                continue
+            break
+        if trial % 4:
+            place[key] = chance.choice(values)
+        else:
+            del place[key]
+        log.write_bytes(json.dumps(record).encode() + (b"\xff" if trial % 50 == 49 else b"") + b"\n")
+        try:
+            read = ExplanationLog(log.parent)
+        except InputError as error:
+            assert "explanations.jsonl, line 1: " in str(error)
+            continue
+        write_table(log.parent / "t.csv", read.records(), ["happiness"])
+        write_index(log.parent / "i.html", read.records, [])
+
+
+def test_two_processes_on_one_folder(explain: Explain, photos: list[Path], tmp_path: Path):
+    with claimed(tmp_path / "out"), pytest.raises(InputError, match="Another process is writing to"):
+        explain("out", photos[:1])
+
+
+def test_odd_names_are_explained_like_any_other(explain: Explain, photos: list[Path], tmp_path: Path, model):
+    names = ["x" * 240 + ".png", os.fsdecode(b"a\xff.png"), "con.png", "=1\x1b[31m.png"]
+    odd = [photos[0].with_name(name) for name in names]
+    for path in odd:
+        path.write_bytes(photos[0].read_bytes())
+
+    class Everywhere(PrecomputedDetector):
+        def __call__(self, image, key=None):
+            return super().__call__(image, "0.png")
+
+    detector = Everywhere(tmp_path / "landmarks.csv")
+    out = tmp_path / "out"
+    report = explain_files(odd, tmp_path / "model.safetensors", out, detector, workers=1)
+    assert (report.faces, report.unread) == (4, ())
+    lines = records(out)
+    assert [line["photo"] for line in lines] == [str(path) for path in odd]
+    assert all((out / line["picture"]).is_file() and line["picture"].isprintable() for line in lines)
+    assert len({line["picture"] for line in lines}) == 4
+    page, table = (out / "index.html").read_text(), (out / "explanations.csv").read_text()
+    assert "\x1b" not in page + table
+    assert r"a\udcff.png" in page
+    assert explain_files(odd, tmp_path / "model.safetensors", out, detector, workers=1).earlier == 4
+
+
+def test_what_lies_below_out_is_no_input(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    inside = tmp_path / "photos" / "explained"
+    inside.mkdir()
+    (inside / "0_face1.png").write_bytes(photos[0].read_bytes())
+    (tmp_path / "link").symlink_to(inside)
+    monkeypatch.chdir(tmp_path)
+    for out in (inside, Path("photos/explained"), Path("link")):
+        assert find_inputs(["photos"], out).photos == tuple(Path("photos") / path.name for path in photos)
+    assert "never explained" in find_inputs([inside], inside).empty[0]
+
+
+def test_what_is_not_read_is_named(tmp_path: Path):
+    for name in ("a.heic", "b.dng", "c.DNG"):
+        (tmp_path / name).write_bytes(b"x")
+    found = find_inputs([tmp_path, "https://example.org/a.jpg", Path("https://example.org/a.jpg"), "x" * 300])
+    assert "2 .dng" in found.empty[0]
+    assert found.empty[1].startswith("https://example.org/a.jpg is a URL; URLs are not read")
+    assert found.empty[2] == found.empty[1]
+    assert "cannot be read: File name too long" in found.empty[3]

@@ -60,7 +60,7 @@ def command(
     from aucue.explanation.inputs import find_inputs
 
     console = Console(highlight=False)
-    found = find_inputs(inputs)
+    found = find_inputs(inputs, out)
     few = len(found.photos) + len(found.videos) <= _TOLD
     waiting: list[ExplainedPhoto | ExplainedVideo] = []  # until the progress bar has left the screen
     report = explain_files(
@@ -91,11 +91,12 @@ def _sum_up(console: "Console", report: "ExplainReport", out: Path) -> None:
 
     from aucue.explanation.explanation import CAVEAT
     from aucue.explanation.index import INDEX_FILE
+    from aucue.work.files import printable
 
     if report.faces or report.videos:
         console.print(Text(CAVEAT, "dim"))
     for photo in report.faceless[:_TOLD]:
-        console.print(Text(f"{photo}: no face found"), soft_wrap=True)
+        console.print(Text(f"{printable(photo)}: no face found"), soft_wrap=True)
     if len(report.faceless) > _TOLD:
         console.print(f"and {len(report.faceless) - _TOLD} more photographs without a face")
     if report.earlier:
@@ -111,7 +112,7 @@ def _sum_up(console: "Console", report: "ExplainReport", out: Path) -> None:
     if report.unread:
         console.print(f"{len(report.unread)} could not be read:")
     for sentence in report.unread:
-        console.print(Text(f"skipped: {sentence}"), soft_wrap=True)
+        console.print(Text(f"skipped: {printable(sentence)}"), soft_wrap=True)
 
 
 def _detector(detector: str) -> "str | LandmarkDetector":
@@ -130,6 +131,7 @@ def _teller(
 def _tell(console: "Console", done: "ExplainedPhoto | ExplainedVideo", out: Path) -> None:
     """Print the faces of a photograph, or the people of a video."""
     from aucue.explanation import ExplainedVideo
+    from aucue.work.files import printable
 
     if isinstance(done, ExplainedVideo):
         _tell_video(console, done, out)
@@ -139,19 +141,25 @@ def _tell(console: "Console", done: "ExplainedPhoto | ExplainedVideo", out: Path
         zip(done.explanations, done.pictures, strict=True), start=1
     ):
         which = f", face {number} of {count}" if count > 1 else ""
-        _tell_face(console, f"{done.photo}{which}", explanation, picture)
+        _tell_face(console, f"{printable(done.photo)}{which}", explanation, picture)
 
 
 def _tell_video(console: "Console", done: "ExplainedVideo", out: Path) -> None:
     """Print who was followed in a video, and what they showed most."""
     from rich.text import Text
 
-    console.print(Text(f"{done.video}: {done.frames} frames, {done.faces} faces", "bold"), soft_wrap=True)
+    from aucue.work.files import printable
+
+    console.print(
+        Text(f"{printable(done.video)}: {done.frames} frames, {done.faces} faces", "bold"), soft_wrap=True
+    )
     for track in done.to_dict()["tracks"]:
         console.print(
             f"  track {track['track']:<3} {track['first']:6.1f} s to {track['last']:6.1f} s  "
             f"{track['faces']:5} faces, mostly {track['expression']} ({100 * track['share']:.0f} % of them)"
         )
+    if done.missing:
+        console.print(Text(f"  The file is cut short: it {done.missing}"), soft_wrap=True)
     console.print(Text(f"  Video: {out / done.files.annotated}\n"), soft_wrap=True)
 
 

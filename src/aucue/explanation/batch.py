@@ -14,7 +14,7 @@ from aucue.classifiers import boxed_model, local_file
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
 from aucue.explanation.explanation import Explanation
-from aucue.explanation.files import MapFormat
+from aucue.explanation.files import MapFormat, output_stem
 from aucue.explanation.film import load_av
 from aucue.explanation.index import INDEX_FILE, write_index
 from aucue.explanation.inputs import find_inputs
@@ -23,6 +23,7 @@ from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoFiles, VideoLog, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
 from aucue.work.engines import Engine, open_engine
+from aucue.work.files import claimed
 from aucue.work.progress import progress_bar
 
 _CHUNK = 16
@@ -67,8 +68,8 @@ class ExplainReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every file could be read."""
-        return not self.unread
+        """Whether every file could be read, to its end."""
+        return not self.unread and not any(video.missing for video in self.videos)
 
 
 def explain_files(
@@ -120,7 +121,7 @@ def explain_files(
             not installed.
         AucueError: A worker died; the same call continues what is finished.
     """
-    found, out = find_inputs(inputs), Path(out)
+    found, out = find_inputs(inputs, Path(out)), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out} is a file; choose a folder for the explanations")
     _check_video_settings(found.videos, detector, fps, smooth)
@@ -134,23 +135,31 @@ def explain_files(
         "detector": detector if isinstance(detector, str) else type(detector).__qualname__,
         "maps": maps,
     }
-    log, films = ExplanationLog(out), VideoLog(out)
-    film_settings = {**settings, "fps": fps, "smooth": smooth}
-    photos = _unfinished(found.photos, log, settings, overwrite)
-    videos = _unfinished_videos(found.videos, films, film_settings, overwrite)
-    job = _Job(explainer, FaceReader(detector, size, template), _names([*photos, *videos], out), maps, tell)
-    with progress_bar(progress) as bar:
-        task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
-        bar.update(task, completed=len(found.photos) - len(photos))
-        faces, faceless = job.photos(photos, running, log, settings, lambda: bar.advance(task))
-        for video in videos:
-            seconds = bar.add_task(f"{video.name}, seconds", total=None)
-            job.video(
-                video, films, film_settings, lambda at, task=seconds: bar.update(task, completed=round(at))
-            )
-    if log.entries or films.entries:
-        write_table(out / TABLE_FILE, log.records(), explainer.classifier.classes)
-        write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
+    with claimed(out):
+        log, films = ExplanationLog(out), VideoLog(out)
+        # Of a killed run: what is not whole is in no page and no table until it is explained anew.
+        log.remove([photo for photo in log.entries if not log.holds(photo)])
+        film_settings = {**settings, "fps": fps, "smooth": smooth}
+        photos = _unfinished(found.photos, log, settings, overwrite)
+        videos = _unfinished_videos(found.videos, films, film_settings, overwrite)
+        job = _Job(
+            explainer, FaceReader(detector, size, template), _names([*photos, *videos], out), maps, tell
+        )
+        with progress_bar(progress) as bar:
+            task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
+            bar.update(task, completed=len(found.photos) - len(photos))
+            faces, faceless = job.photos(photos, running, log, settings, lambda: bar.advance(task))
+            for video in videos:
+                seconds = bar.add_task(f"{video.name}, seconds", total=None)
+                job.video(
+                    video,
+                    films,
+                    film_settings,
+                    lambda at, task=seconds: bar.update(task, completed=round(at)),
+                )
+        if log.entries or films.entries:
+            write_table(out / TABLE_FILE, log.records(), explainer.classifier.classes)
+            write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
     earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
     return ExplainReport(faces, tuple(faceless), earlier, (*found.empty, *job.unread), tuple(job.explained))
 
@@ -202,7 +211,12 @@ class _Job:
                 if isinstance(explanations, InputError):
                     self.unread.append(str(explanations))
                     continue
-                pictures = log.add(photo, self.names[photo], explanations, settings, self.maps)
+                try:
+                    pictures = log.add(photo, self.names[photo], explanations, settings, self.maps)
+                except InputError as error:  # it has changed since its faces were found
+                    log.remove([str(photo)])
+                    self.unread.append(str(error))
+                    continue
                 faces += len(explanations)
                 if explanations:
                     self.tell(ExplainedPhoto(photo, explanations, tuple(pictures)))
@@ -292,10 +306,10 @@ def _names(files: Iterable[Path], folder: Path) -> dict[Path, str]:
     used: Counter[str] = Counter()
     names: dict[Path, str] = {}
     for file in files:
-        name = file.stem
+        stem = name = output_stem(file)
         while name in taken:
-            used[file.stem] += 1
-            name = f"{file.stem}_{used[file.stem] + 1}"
+            used[stem] += 1
+            name = f"{stem}_{used[stem] + 1}"
         taken.add(name)
         names[file] = name
     return names

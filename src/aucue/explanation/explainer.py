@@ -116,6 +116,10 @@ class Explainer:
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (B, 3, S, S) uint8
         out = self.classifier(images.to(self.device))
         probabilities = out.logits.float().softmax(dim=1).cpu()  # (B, K)
+        if not probabilities.isfinite().all():
+            raise InputError(
+                "The model answers with numbers that are not finite (NaN): it cannot be used; train it again."
+            )
         explained = probabilities.argmax(dim=1)
         if expression is not None:
             explained = torch.full_like(explained, self.classifier.classes.index(expression))

@@ -41,7 +41,7 @@ class Explanation:
         probabilities: Probability per class, in the model's order; they sum to 1.
         attention: Channel mean (h, w) of each feature layer, any range, shallow to deep.
         class_maps: Class map (h, w) in [0, 1] of each class at the resolution of the last layer.
-        layer: The layer whose attention is shown: the last guided one, or the last of the network.
+        layer: The layer whose attention is shown: the deepest guided one, or the last of the network.
         cue: The map (S, S) in [0, 1] that an expert would expect for that expression on this face, S
             the model's input size; None where there is none (see `why_no_cue`).
         action_units: Those that the codebook expects for the expression.

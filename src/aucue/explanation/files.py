@@ -1,6 +1,8 @@
 """The files of an explained face: picture, thumbnail and maps; of a photograph with several: all in one."""
 
+import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from aucue.explanation.annotate import COLORS, Mark, annotate
 from aucue.explanation.explanation import Explanation, percent
 from aucue.faces import read_image
 from aucue.pictures import normalize, overlay, upsample
+from aucue.work.files import appearing
 
 MapFormat = Literal["none", "npz", "png"]
 
@@ -52,6 +55,25 @@ class FaceFiles:
         write_maps(folder, self.maps, explanation)
         save_picture(folder / self.thumbnail, _thumbnail(explanation))
         save_picture(folder / self.picture, explanation.picture())
+
+
+def output_stem(file: Path) -> str:
+    """What the names of a file's outputs begin with: its name, if that works on every system.
+
+    Else letters are replaced or cut off, and a digest of the name keeps it apart from others.
+    """
+    name = _UNSAFE.sub("_", "".join(letter if letter.isprintable() else "_" for letter in file.stem))
+    name = name.encode()[:_LONGEST_STEM].decode(errors="ignore").rstrip(". ")
+    if name == file.stem and not _DEVICE.match(name):
+        return name
+    return f"{name}-{hashlib.sha256(os.fsencode(file.name)).hexdigest()[:8]}"
+
+
+_UNSAFE = re.compile(r'[<>:"/\\|?*]')
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE
+)  # names that Windows keeps for itself
+_LONGEST_STEM = 180  # bytes; with endings such as "_face12_class-map.png" below the 255 that systems allow
 
 
 def map_names(stem: str, explanation: Explanation, maps: MapFormat) -> tuple[str, ...]:
@@ -143,6 +165,5 @@ def _save_npz(path: Path, arrays: dict[str, NDArray]) -> None:
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    write(unfinished)
-    os.replace(unfinished, path)
+    with appearing(path) as unfinished:
+        write(unfinished)

@@ -1,20 +1,25 @@
 """Video files: frames in, one by one, and frames out. Memory does not grow with their length."""
 
 import importlib
+import math
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aucue.errors import InputError, MissingExtraError
+from aucue.work.files import appearing
+
+Item = TypeVar("Item")
 
 _LARGEST = 1280  # longer side of a frame that is read, in pixels
+_ROUNDING = 1.1e-3  # seconds by which two times may be wrong: Matroska and WebM round each to milliseconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +44,12 @@ class FilmReader:
 
     Args:
         path: The file.
-        fps: Frames per second that are given; all where the video has fewer.
+        fps: Frames per second that are given, by the times of the frames; all where the video has fewer.
 
     Attributes:
         seconds: Length as the file states it, None if it does not.
         fps: Frames per second that come at most.
+        missing: When all frames were given: "ends after 0.5 s of 2.0 s" if the file is cut short, else empty.
 
     Raises:
         InputError: The file cannot be read as a video.
@@ -53,7 +59,7 @@ class FilmReader:
     def __init__(self, path: Path, fps: float) -> None:
         self._av = load_av()
         self._path = path
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(f"{path} does not exist; check the path")
         try:
             self._container = self._av.open(str(path))
@@ -65,7 +71,10 @@ class FilmReader:
             raise InputError(f"{path} holds no pictures, only {kinds}")
         self._stream = self._container.streams.video[0]
         self._rate = float(self._stream.average_rate or fps)
-        self.fps = min(fps, self._rate)
+        self._wanted = fps
+        # Where the rate varies, the average says little: frames may come much faster for a while.
+        self.fps = min(fps, max(self._rate, float(self._stream.guessed_rate or 0)))
+        self.missing = ""
         duration = self._container.duration
         self.seconds = duration / self._av.time_base if duration else None
 
@@ -81,20 +90,68 @@ class FilmReader:
         Raises:
             InputError: The video is broken; the message says where.
         """
-        start, due, time = None, 0, 0.0
+        frames = sampled(self._timed(), self._wanted)
+        for time, (index, frame) in frames:
+            try:
+                image = _upright(frame)
+            except (self._av.FFmpegError, ValueError) as error:
+                raise self._broken(time, error) from error
+            yield Frame(image, time, index)
+
+    def _timed(self) -> Iterator[tuple[float, tuple[int, Any]]]:
+        """All frames, with their time from the first one and their number."""
+        start, index, time, end = None, 0, 0.0, 0.0
         try:
-            for index, frame in enumerate(self._container.decode(self._stream)):
-                now = index / self._rate if frame.time is None else frame.time
-                start = now if start is None else start
-                time = now - start
-                if time * self.fps < due - 1e-3:
+            for packet in self._container.demux():
+                if packet.pts is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream_index != self._stream.index:
                     continue
-                due = int(time * self.fps + 1e-3) + 1
-                yield Frame(_upright(frame), time, index)
+                for frame in packet.decode():
+                    now = index / self._rate if frame.time is None else frame.time
+                    start = now if start is None else start
+                    time = now - start
+                    yield time, (index, frame)
+                    index += 1
         except (self._av.FFmpegError, ValueError) as error:
-            raise InputError(f"{self._path} is broken after {time:.1f} s: {_reason(error)}") from error
+            raise self._broken(time, error) from error
         if start is None:
             raise InputError(f"{self._path} holds no frame")
+        self.missing = _missing(time + 1 / self._rate, end, self.seconds, 3 / self._rate)
+
+    def _broken(self, time: float, error: Exception) -> InputError:
+        return InputError(f"{self._path} is broken after {time:.1f} s: {_reason(error)}")
+
+
+def sampled(frames: Iterable[tuple[float, Item]], fps: float) -> Iterator[tuple[float, Item]]:
+    """Of frames with their times those that a rate asks for: the first of each 1 / fps seconds.
+
+    Times that are wrong by up to half a millisecond, as some containers round them, change nothing.
+
+    Args:
+        frames: Time in seconds from the first frame, and the frame.
+        fps: Frames per second.
+    """
+    due = 0
+    for time, frame in frames:
+        reached = math.floor((time + _ROUNDING) * fps)
+        if reached >= due:
+            due = reached + 1
+            yield time, frame
+
+
+def _missing(shown: float, end: float, stated: float | None, room: float) -> str:
+    """Whether a film is shorter than it says. Its sound may go on when its pictures have ended.
+
+    Args:
+        shown: Seconds of pictures.
+        end: When the last of all its streams ends.
+        stated: Its length as the file states it.
+        room: Seconds that may be missing, since the last times are rarely exact.
+    """
+    if stated is None or stated - max(shown, end) <= max(0.1, room, 0.02 * stated):
+        return ""
+    return f"ends after {shown:.1f} s of {stated:.1f} s"
 
 
 class FilmWriter:
@@ -109,27 +166,31 @@ class FilmWriter:
 
     def __init__(self, path: Path, fps: float) -> None:
         self._av = load_av()
-        self._path, self._unfinished = path, path.with_name(path.name + ".unfinished")
+        self._path, self._stack = path, ExitStack()
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._container = self._av.open(
-            str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"}
-        )
+        self._container: Any = None
         self._stream: Any = None
         self._last = -1
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            unfinished = stack.enter_context(appearing(self._path))
+            options = {"movflags": "faststart"}
+            self._container = self._av.open(str(unfinished), "w", format="mp4", options=options)
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, error: object, *_: object) -> None:
-        if error is None and self._stream is not None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-            self._container.close()
-            os.replace(self._unfinished, self._path)
-            return
-        with suppress(self._av.FFmpegError):  # a file without a frame cannot be finished
-            self._container.close()
-        self._unfinished.unlink(missing_ok=True)
+    def __exit__(self, *error: Any) -> None:
+        with self._stack:  # told of an error, it leaves no file
+            if error[0] is None and self._stream is not None:
+                for packet in self._stream.encode():
+                    self._container.mux(packet)
+                self._container.close()
+                return
+            with suppress(self._av.FFmpegError):  # a file without a frame cannot be finished
+                self._container.close()
+            if error[0] is not None:
+                self._stack.pop_all().__exit__(*error)
 
     def write(self, image: NDArray[np.uint8], time: float) -> None:
         """Add a frame.
@@ -177,7 +238,29 @@ def _upright(frame: Any) -> NDArray[np.uint8]:
     scale = min(1.0, _LARGEST / max(frame.width, frame.height))
     size = {"width": round(frame.width * scale), "height": round(frame.height * scale)} if scale < 1 else {}
     image = frame.to_ndarray(format="rgb24", **size)
-    return np.ascontiguousarray(np.rot90(image, round(getattr(frame, "rotation", 0) / 90)))
+    return np.ascontiguousarray(turned(image, _display_matrix(frame)))
+
+
+def turned(image: NDArray[np.uint8], matrix: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """A picture as a player shows it.
+
+    Args:
+        image: (H, W, 3) as it is stored.
+        matrix: (a, b, c, d): what is stored at x, y is shown at a x + c y, b x + d y. Turns by less than 45
+            degrees are left as they are.
+    """
+    a, b, c, d = matrix
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.swapaxes(0, 1), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
+    for data in frame.side_data.keys():  # noqa: SIM118
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+            return a, b, c, d
+    return 1, 0, 0, 1
 
 
 def _reason(error: Exception) -> str:

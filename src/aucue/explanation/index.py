@@ -1,6 +1,5 @@
 """The page that shows a folder of explanations: every face with its class map, to be filtered and sorted."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aucue.explanation.explanation import CAVEAT, percent
+from aucue.work.files import appearing, printable
 
 INDEX_FILE = "index.html"
 
@@ -32,7 +32,7 @@ def write_index(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "link": quote}
+    environment.filters |= {"percent": percent, "link": quote, "printable": printable}
     counts: Counter[str] = Counter()
     photos = set()
     for record in records():
@@ -48,9 +48,8 @@ def write_index(
         caveat=CAVEAT,
         version=version("aucue"),
     )
-    unfinished = path.with_name(path.name + ".unfinished")
-    page.dump(str(unfinished), encoding="utf-8")
-    os.replace(unfinished, path)
+    with appearing(path) as unfinished:
+        page.dump(str(unfinished), encoding="utf-8")
 
 
 def _faces(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -58,12 +57,12 @@ def _faces(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         if record["faces"]:
             together = record["together"]
             yield {
-                "name": Path(record["photo"]).name,
+                "name": printable(Path(record["photo"]).name),
                 "number": record["number"] if record["faces"] > 1 else None,
                 "expression": record["expression"],
                 "probability": record["probabilities"][record["expression"]],
                 "ratio": together["class_map"]["ratio"] if together else None,
-                "sentence": record["sentence"].removesuffix(CAVEAT).strip(),
+                "sentence": printable(record["sentence"].removesuffix(CAVEAT).strip()),
                 "picture": record["picture"],
                 "thumbnail": record["thumbnail"],
                 "overview": record["overview"],

@@ -1,11 +1,15 @@
 """What a user names on the command line -> photographs and videos."""
 
 import glob
+import os
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
+from aucue.work.files import printable
 
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv")
@@ -19,7 +23,7 @@ class Inputs:
     Attributes:
         photos: Photographs, and every other file that was named itself: reading it says what it is.
         videos: Video files, by their ending.
-        empty: Folders and patterns in which there is neither, a sentence each.
+        empty: Arguments that give no file, and photographs of kinds that are not read, a sentence each.
     """
 
     photos: tuple[Path, ...]
@@ -27,38 +31,70 @@ class Inputs:
     empty: tuple[str, ...]
 
 
-def find_inputs(inputs: Iterable[str | Path]) -> Inputs:
+def find_inputs(inputs: Iterable[str | Path], out: Path | None = None) -> Inputs:
     """Look for photographs and videos.
 
     Args:
         inputs: Files, folders (searched with all folders in them, in the order of the names) and patterns
             such as "shots/*.jpg" or "**/*.mp4".
+        out: A folder in which folders and patterns find nothing: what lies there was written by the program.
     """
     files: dict[Path, None] = {}
-    empty = []
+    left_out = []
     for given in map(Path, inputs):
-        if given.is_dir():
-            found = [path for path in sorted(given.rglob("*")) if _is_wanted(path)]
-            what = f"{given} holds no photograph and no video"
-        elif not given.exists() and glob.has_magic(str(given)):
-            found = [
-                path for path in map(Path, sorted(glob.glob(str(given), recursive=True))) if path.is_file()
-            ]
-            what = f"{given} matches no file"
-        else:
-            found, what = [given], ""
+        found, why = _found(given, out)
         files |= dict.fromkeys(found)
-        if not found:
-            empty.append(what)
+        left_out += why
     videos = tuple(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES)
-    return Inputs(tuple(path for path in files if path not in set(videos)), videos, tuple(empty))
+    return Inputs(tuple(path for path in files if path not in set(videos)), videos, tuple(left_out))
+
+
+def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:
+    """The files that an argument names, and a sentence for what is left out."""
+    if os.path.isdir(given):
+        found, nothing = sorted(given.rglob("*")), f"{given} holds no photograph and no video"
+    elif not os.path.exists(given) and glob.has_magic(str(given)):
+        found, nothing = sorted(map(Path, glob.glob(str(given), recursive=True))), f"{given} matches no file"
+    else:
+        problem = _problem(given)
+        return ([], [problem]) if problem else ([given], [])
+    folder = str(given) if os.path.isdir(given) else ""
+    found = [path for path in found if (_is_wanted(path) if folder else path.is_file())]
+    ours = out.resolve() if out else None
+    outside = [path for path in found if ours is None or not path.resolve().is_relative_to(ours)]
+    if found and not outside:
+        return [], [
+            f"{given} holds only files in {out}, which are never explained; choose another folder with --out"
+        ]
+    unreadable = [path for path in outside if path.suffix.lower() in UNREADABLE_SUFFIXES]
+    read = [path for path in outside if path.suffix.lower() not in UNREADABLE_SUFFIXES]
+    sentences = [_unreadable(given, unreadable)] if unreadable else []
+    return read, sentences or ([] if read else [nothing])
+
+
+def _problem(given: Path) -> str:
+    """Why a file that was named cannot be one; what else is wrong with it is said when it is read."""
+    if url := re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)", str(given)):  # a path has lost one of two slashes
+        return f"{url[1]}://{url[2]} is a URL; URLs are not read: download it and name the file"
+    try:
+        os.stat(given)
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f"{printable(given)} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return ""
+
+
+def _unreadable(given: Path, files: list[Path]) -> str:
+    kinds = Counter(path.suffix.lower() for path in files)
+    counted = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
+    return (
+        f"{given} holds photographs of kinds that cannot be read here ({counted}), such as {files[0]}; "
+        "save them as JPEG (HEIC is read where pillow-heif is installed)"
+    )
 
 
 def _is_wanted(path: Path) -> bool:
     suffix = path.suffix.lower()
-    picture = Image.registered_extensions().get(suffix) in _PICTURES
-    return path.is_file() and not path.name.startswith(".") and (picture or suffix in VIDEO_SUFFIXES)
-
-
-_PICTURES = frozenset(("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "JPEG2000", "AVIF", "PPM", "MPO"))
-"""Formats of Pillow that hold photographs."""
+    known = suffix in PHOTO_SUFFIXES or suffix in UNREADABLE_SUFFIXES or suffix in VIDEO_SUFFIXES
+    return known and not path.name.startswith(".") and path.is_file()

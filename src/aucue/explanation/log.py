@@ -1,15 +1,15 @@
 """`explanations.jsonl`: what a folder of explanations holds, one JSON line per face."""
 
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.files import FaceFiles, MapFormat, write_overview
+from aucue.explanation.records import face_files, read_records
+from aucue.work.files import appearing
 
 LOG_FILE = "explanations.jsonl"
 SETTINGS = ("model", "method", "detector", "maps")
@@ -53,7 +53,7 @@ class ExplanationLog:
             settings = {name: record.get(name) for name in SETTINGS}
             entry = self.entries.setdefault(record["photo"], Entry(settings, record["faces"]))
             entry.lines += 1
-            entry.files += _files(record)
+            entry.files += face_files(record)
 
     def holds(self, photo: str) -> bool:
         """Whether a photograph is explained: all of its lines and files are there."""
@@ -69,10 +69,8 @@ class ExplanationLog:
         removed = [self.entries.pop(photo) for photo in photos if photo in self.entries]
         if not self.path.exists():
             return
-        unfinished = self.path.with_suffix(".unfinished")
-        with unfinished.open("w", encoding="utf-8") as file:
+        with appearing(self.path) as unfinished, unfinished.open("wb") as file:
             file.writelines(line for record, line in self._records() if record["photo"] in self.entries)
-        os.replace(unfinished, self.path)
         for file in (file for entry in removed for file in entry.files):
             (self.folder / file).unlink(missing_ok=True)
 
@@ -119,7 +117,7 @@ class ExplanationLog:
             }
             for number, (names, explanation) in enumerate(zip(files, explanations, strict=True), start=1)
         ] or [{**head, "number": 0, "picture": None, **settings}]
-        written = [file for record in records for file in _files(record)]
+        written = [file for record in records for file in face_files(record)]
         self.entries[str(photo)] = Entry(settings, count, len(records), written)
         with self.path.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
@@ -129,25 +127,5 @@ class ExplanationLog:
             names.write(self.folder, explanation)
         return [self.folder / names.picture for names in files]
 
-    def _records(self) -> Iterator[tuple[dict[str, Any], str]]:
-        """Each line, parsed and as it is; without a last one that is unfinished."""
-        if not self.path.exists():
-            return
-        with self.path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith("\n"):
-                    return
-                try:
-                    record = json.loads(line)
-                    _ = record["photo"], record["faces"], record["picture"]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise InputError(
-                        f"{self.path}, line {number}: no line that aucue explain wrote; choose another folder"
-                    ) from error
-                yield record, line
-
-
-def _files(record: Mapping[str, Any]) -> list[str]:
-    """Names of the files that a line speaks of."""
-    single = [record.get(key) for key in ("picture", "thumbnail", "overview")]
-    return [name for name in (*single, *record.get("map_files", ())) if name]
+    def _records(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+        return read_records(self.path, face_files)

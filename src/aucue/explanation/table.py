@@ -1,10 +1,11 @@
 """What a log of explanations says, as a table: one row per face."""
 
 import csv
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from aucue.work.files import appearing, cell, printable
 
 TABLE_FILE = "explanations.csv"
 
@@ -30,12 +31,10 @@ def write_table(path: Path, records: Iterable[Mapping[str, Any]], classes: Seque
         records: Lines of a log; those of photographs without a face are left out.
         classes: Names of the model's classes; each has a column.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow((*_HEAD, *classes, *_BOX, *_MEASURES))
+        writer.writerow(map(_written, (*_HEAD, *classes, *_BOX, *_MEASURES)))
         writer.writerows(_row(record, classes) for record in records if record["faces"])
-    os.replace(unfinished, path)
 
 
 def _row(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
@@ -55,4 +54,10 @@ def _row(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
         f"AU{most['number']}" if most else None,
         record["picture"],
     ]
-    return [round(value, 5) if isinstance(value, float) else value for value in row]
+    return [_written(value) for value in row]
+
+
+def _written(value: object) -> object:
+    if isinstance(value, str):
+        return cell(printable(value))
+    return round(value, 5) if isinstance(value, float) else value

@@ -5,7 +5,6 @@ Frames go through in small batches, so that memory does not grow with the length
 
 import csv
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aucue.errors import InputError
 from aucue.explanation.annotate import annotate
 from aucue.explanation.explainer import Explainer
 from aucue.explanation.explanation import Explanation, percent
 from aucue.explanation.files import MapFormat, map_names, mark_of, save_picture, write_maps
 from aucue.explanation.film import FilmReader, FilmWriter, Frame
 from aucue.explanation.finder import FaceFinder
+from aucue.explanation.records import read_records, video_files
 from aucue.explanation.tracking import Smoother, Tracker
 from aucue.faces import Face, FaceReader
+from aucue.work.files import appearing, cell
 
 VIDEO_LOG = "videos.jsonl"
 VIDEO_SETTINGS = ("model", "method", "detector", "maps", "fps", "smooth")
@@ -89,6 +89,7 @@ class ExplainedVideo:
         faces: How many faces they have.
         tracks: Who was followed, by id.
         files: Names of what was written.
+        missing: "ends after 0.5 s of 2.0 s" where the file is cut short, else empty.
     """
 
     video: Path
@@ -97,6 +98,7 @@ class ExplainedVideo:
     faces: int
     tracks: Mapping[int, Person]
     files: VideoFiles
+    missing: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; of each track the expression that it showed most."""
@@ -109,6 +111,7 @@ class ExplainedVideo:
                 {"track": id, **times, "faces": person.faces, "expression": expression, "share": share}
             )
         numbers = {"seconds": round(self.seconds, 3), "frames": self.frames, "faces": self.faces}
+        numbers |= {"missing": self.missing} if self.missing else {}
         return {"video": str(self.video), **numbers, "tracks": tracks, **vars(self.files)}
 
 
@@ -158,7 +161,7 @@ def explain_video(
                 frames, faces, seconds = frames + 1, faces + len(shown), frame.time
             if step:
                 step(seconds)
-    return ExplainedVideo(video, seconds, frames, faces, people, files)
+    return ExplainedVideo(video, seconds, frames, faces, people, files, film.missing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +220,7 @@ class Shown:
             round(frame.time, 4),
             frame.index,
             self.track,
-            self.expression,
+            cell(self.expression),
             *(round(value, 5) for value in self.smoothed.values()),
             *box,
             None if together is None else round(together.class_map.share, 5),
@@ -252,7 +255,7 @@ class _Outputs:
             self._film = stack.enter_context(FilmWriter(self._folder / self._files.annotated, self._fps))
             self._lines = stack.enter_context(_appearing(self._folder / self._files.lines))
             self._table = csv.writer(stack.enter_context(_appearing(self._folder / self._files.table)))
-            self._table.writerow(_columns(self._classes))
+            self._table.writerow(map(cell, _columns(self._classes)))
             self._stack = stack.pop_all()
         return self
 
@@ -306,13 +309,8 @@ def _batches(frames: Iterable[FollowedFrame]) -> Iterator[list[FollowedFrame]]:
 @contextmanager
 def _appearing(path: Path) -> Iterator[IO[str]]:
     """A text file to write, which appears when all went well."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 class VideoLog:
@@ -328,14 +326,8 @@ class VideoLog:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / VIDEO_LOG
         self.entries: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(self._lines(), start=1):
-            try:
-                record = json.loads(line)
-                self.entries[record["video"]] = record
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(
-                    f"{self.path}, line {number}: no line that aucue explain wrote; choose another folder"
-                ) from error
+        for record, _ in read_records(self.path, video_files):
+            self.entries[record["video"]] = record
 
     def holds(self, video: str) -> bool:
         """Whether a video is finished and its files are there."""
@@ -355,9 +347,6 @@ class VideoLog:
         for record in removed:
             for name in _FILES:
                 (self.folder / record[name]).unlink(missing_ok=True)
-
-    def _lines(self) -> list[str]:
-        return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
 
     def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
         with _appearing(self.path) as file:

@@ -1,0 +1,115 @@
+"""Lines of `explanations.jsonl` and `videos.jsonl`: read as what anybody may have written."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aucue.errors import InputError
+from aucue.work.files import inside
+
+Record = dict[str, Any]
+
+
+def read_records(path: Path, files: Callable[[Record], list[Any]]) -> Iterator[tuple[Record, bytes]]:
+    """Each line, parsed and as it is; without a last one that is unfinished.
+
+    Args:
+        path: The log; need not exist.
+        files: Checks a record and gives the names of its files.
+
+    Raises:
+        InputError: A line is none of ours, or names a file outside of the folder.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            where = f"{path}, line {number}"
+            try:
+                record = json.loads(line.decode("utf-8"))
+                names = files(record)
+            except (
+                ValueError,
+                LookupError,
+                TypeError,
+                AttributeError,
+                RecursionError,
+                OverflowError,
+            ) as error:
+                raise InputError(
+                    f"{where}: no line that aucue explain wrote; remove it, or choose another folder"
+                ) from error
+            for name in names:
+                inside(path.parent, name, where)
+            yield record, line
+
+
+def face_files(record: Record) -> list[Any]:
+    """Names of the files that a line of `explanations.jsonl` speaks of.
+
+    Raises:
+        ValueError: A value is not of its kind (or LookupError, TypeError: there is none).
+    """
+    _texts(record, "photo")
+    count, number = record["faces"], record["number"]
+    _need(_is_count(count) and _is_count(number) and number <= count)
+    names = [record["picture"], record.get("thumbnail"), record["overview"], *record.get("map_files", ())]
+    _need(count == 0 or bool(record["picture"] and record["thumbnail"]))
+    if count:
+        _check_face(record)
+    return [name for name in names if name is not None]
+
+
+def video_files(record: Record) -> list[Any]:
+    """Names of the files that a line of `videos.jsonl` speaks of; see `face_files`."""
+    _texts(record, "video")
+    _numbers(record, "seconds")
+    _need(_is_count(record["frames"]) and _is_count(record["faces"]) and isinstance(record["tracks"], list))
+    for track in record["tracks"]:
+        _texts(track, "expression")
+        _numbers(track, "track", "first", "last", "faces", "share")
+    _need(isinstance(record.get("missing", ""), str))
+    names = [record[name] for name in ("annotated", "lines", "table", "poster")]
+    return names if record["maps"] in (None, "none", "npz", "png") else [*names, record["maps"]]
+
+
+def _check_face(record: Record) -> None:
+    """What the table and the page show of a face."""
+    _texts(record, "expression", "layer", "sentence")
+    _numbers(record["probabilities"], record["expression"], *record["probabilities"])
+    _numbers(record["attention_cosines"], *record["attention_cosines"])
+    _numbers(record, *(name for name in ("class_map_cosine", "uniform_cosine") if record[name] is not None))
+    if record["together"] is not None:
+        _numbers(record["together"]["class_map"], "share", "ratio")
+    _need(isinstance(record["unit_evidence"], list))
+    for unit in record["unit_evidence"]:
+        _numbers(unit, "number")
+        _numbers(unit["class_map"], "share")
+    _texts(record["face"], "how")
+    box = record["face"]["box"]
+    _need(isinstance(box, list) and len(box) == 4)
+    _numbers(dict(enumerate(box)), *range(4))
+
+
+def _texts(values: Mapping[str, Any], *names: str) -> None:
+    _need(isinstance(values, dict) and all(isinstance(values[name], str) for name in names))
+
+
+def _numbers(values: Mapping[Any, Any], *names: Any) -> None:
+    _need(isinstance(values, dict))
+    for name in names:
+        value = values[name]
+        _need(isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
+
+
+def _need(true: bool) -> None:
+    if not true:
+        raise ValueError
