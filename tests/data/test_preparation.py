@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import errno
 import importlib.util
 import json
 import os
@@ -20,6 +21,7 @@ from aucue.data import CsvSource, Finding, Sample, open_prepared, prepare
 from aucue.data.shards import Job
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.faces import TEMPLATES, Detection, transform_points
+from aucue.work.files import LOCK_FILE, claimed
 
 from .conftest import LABELS, mean_face, paint
 
@@ -531,6 +533,73 @@ def test_bad_settings(tmp_path: Path) -> None:
     strange = dataclasses.replace(source[0], label="boredom")
     with pytest.raises(InputError, match='"a": label "boredom"'):
         prepare(ListSource(strange), tmp_path / "set", overwrite=True, progress=False)
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"a\xff.png"), "n" * 246 + ".png"])
+def test_names_of_every_kind(tmp_path: Path, name: str) -> None:
+    try:
+        paint(mean_face()).save(tmp_path / "face.png")
+        (tmp_path / "face.png").rename(tmp_path / name)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    source = ListSource(
+        sample(name, tmp_path / name, mean_face(), person=name),
+        sample(f"not {name}", tmp_path / f"_{name}"[:9]),
+    )
+    report = prepare(source, tmp_path / "set", size=16, workers=1, progress=False)
+    assert (report.samples, report.skipped) == ({"train": 1}, 1)
+    stored = name.replace("\udcff", "\\xff")
+    dataset = open_prepared(tmp_path / "set").dataset("train")
+    assert (dataset.column("key"), dataset.column("person")) == ([stored], [stored])
+    assert problems(tmp_path / "set")[0]["key"].startswith("not ")
+    assert prepare(source, tmp_path / "set", size=16, progress=False) == report
+
+
+def test_tables_hold_no_formula_and_no_control_character(tmp_path: Path) -> None:
+    findings = [Finding("=cmd|calc", "\x1b[31mred")]
+    source = ListSource(
+        sample("good", landmarks=mean_face()), sample("@sum(1)", tmp_path / "absent.jpg"), findings=findings
+    )
+    report = prepare(source, tmp_path / "set", size=16, workers=1, progress=False)
+    assert problems(tmp_path / "set")[0]["key"] == "'@sum(1)"
+    assert (tmp_path / "set" / "findings.csv").read_text().splitlines()[1] == "'=cmd|calc,\\x1b[31mred"
+    assert report.findings == (Finding("=cmd|calc", "\\x1b[31mred"),)
+
+
+def test_a_second_process_is_told(collection: Collection, tmp_path: Path) -> None:
+    source, out = collection(4), tmp_path / "set"
+    with claimed(out), pytest.raises(InputError, match=r"Another process is writing to .*set"):
+        prepare(source, out, size=16, workers=1, progress=False)
+    (out / LOCK_FILE).touch()  # what a killed process leaves
+    (out / ".7.unfinished.json").write_text("{")
+    (out / ".unfinished").mkdir(exist_ok=True)
+    (out / ".unfinished" / "manifest.json").write_text("{")
+    prepare(source, out, size=16, workers=1, overwrite=True, progress=False)
+    assert not (out / ".7.unfinished.json").exists()
+    assert open_prepared(out).splits == ("train", "test")
+
+
+def test_a_full_disk_leaves_nothing_half_and_is_continued(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = collection(20), tmp_path / "set"
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if not list(path.parent.glob("shard-*")):
+            return write(path, content)
+        write(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(source, out, size=16, workers=1, progress=False)
+    monkeypatch.undo()
+    assert len(list((out / ".unfinished").glob("*.parquet"))) == 1
+    assert not list((out / ".unfinished").glob(".*unfinished*"))
+    prepare(source, out, size=16, workers=1, progress=False)
+    prepare(source, tmp_path / "whole", size=16, workers=1, progress=False)
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_real_photographs(photographs: Path, tmp_path: Path) -> None:

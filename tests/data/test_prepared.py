@@ -169,5 +169,5 @@ def test_not_a_prepared_set(tmp_path: Path, content: str | None, message: str) -
 
 def test_lost_files(prepared: PreparedSet, tmp_path: Path) -> None:
     (tmp_path / "aucue.json").write_text((prepared.path / "aucue.json").read_text())
-    with pytest.raises(InputError, match="the stored split cannot be read"):
+    with pytest.raises(InputError, match=r"train/state.json cannot be read .* prepare the set again"):
         open_prepared(tmp_path).dataset("train")

@@ -1,5 +1,13 @@
 """What lies in the folder of a prepared set beside the data: its description, problems and findings."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aucue.data.sources.source import SPLITS
+from aucue.errors import InputError
+from aucue.work.files import read_json
+
 FORMAT = 1
 DESCRIPTION_FILE = "aucue.json"
 PROBLEMS_FILE = "problems.csv"
@@ -7,3 +15,60 @@ FINDINGS_FILE = "findings.csv"
 UNFINISHED_FOLDER = ".unfinished"
 
 REMEDY = "prepare the set again"
+
+
+def read_description(path: Path, remedy: str) -> dict[str, Any]:
+    """Read the description of a prepared set.
+
+    Args:
+        path: The file.
+        remedy: What to do if it is damaged, for the error.
+
+    Raises:
+        InputError: It cannot be read, another version of aucue wrote it, or an entry is missing or damaged.
+    """
+    description = read_json(path, remedy)
+    if description.get("format") != FORMAT:
+        raise InputError(f"{path}: format {description.get('format')!r} instead of {FORMAT}; {remedy}.")
+    for name, is_sound in _ENTRIES.items():
+        if not is_sound(description.get(name)):
+            raise InputError(f"{path}: the entry {name} is missing or damaged; {remedy}.")
+    return description
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value)
+
+
+def _is_counts(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
+def _is_counts_by_split(value: object) -> bool:
+    return isinstance(value, dict) and all(key in SPLITS and _is_counts(value[key]) for key in value)
+
+
+_ENTRIES: Mapping[str, Callable[[Any], bool]] = {
+    "name": _is_text,
+    "classes": lambda value: _is_names(value) and len(value) > 0,
+    "size": lambda value: _is_number(value) and value > 0,
+    "template": lambda value: value is None or _is_text(value),
+    "samples": lambda value: _is_counts(value) and len(value) > 0 and set(value) <= set(SPLITS),
+    "found": _is_counts_by_split,
+    "problems": _is_counts_by_split,
+    "skipped": _is_number,
+    "dropped": _is_number,
+    "notes": _is_names,
+    "settings": lambda value: isinstance(value, dict),
+    "licence": lambda value: value is None or _is_text(value),
+    "findings": lambda value: value is None or _is_number(value),
+    "aucue": lambda value: value is None or _is_text(value),
+}

@@ -25,20 +25,22 @@ from aucue.data.description import (
     PROBLEMS_FILE,
     REMEDY,
     UNFINISHED_FOLDER,
+    read_description,
 )
 from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
 from aucue.data.sources.expected import Finding
 from aucue.data.sources.repeats import repeated_across_splits
-from aucue.data.sources.source import Source
+from aucue.data.sources.source import SPLITS, Source
 from aucue.data.store import write_dataset
 from aucue.errors import InputError, OutputExistsError
 from aucue.faces import FaceReader, LandmarkDetector, Template
 from aucue.work.engines import Engine, open_engine
-from aucue.work.files import read_json, write_json
+from aucue.work.files import LOCK_FILE, appearing, cell, claimed, printable, read_json, write_json
 from aucue.work.progress import progress_bar
 
 DETECTORS = ("dlib", "dlib-full-frame", "none")
 _MANIFEST = "manifest.json"
+_INDEX = "dataset_dict.json"
 _ALIGNED_NOTE = (
     "the pictures came aligned and were only resized: they follow the set's own frame, no template"
 )
@@ -113,6 +115,7 @@ def prepare(
 
     Raises:
         InputError: The source is empty or none of its pictures can be used, or a setting makes no sense.
+            Another process prepares into the same folder.
         OutputExistsError: `out` holds something else, or a set of other settings.
         MissingExtraError: A sample needs the detector dlib, or the engine is Ray, and it is not installed.
         AucueError: A worker died; the same call continues what is finished.
@@ -125,11 +128,13 @@ def prepare(
     running = open_engine(engine, workers)
     job = _job(source, detector, size, template, without_landmarks == "keep")
     settings = _settings(job)
-    if not _claim(out, settings, overwrite):
-        shards = _write_shards(job, out / UNFINISHED_FOLDER, running, progress)
-        _finish(out, shards, settings, source)
-    shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
-    return _report(out)
+    _refuse_foreign(out)
+    with claimed(out):
+        if not _take(out, settings, overwrite):
+            shards = _write_shards(job, out / UNFINISHED_FOLDER, running, progress)
+            _finish(out, shards, settings, source)
+        shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
+        return _report(out)
 
 
 def _job(
@@ -164,16 +169,33 @@ def _detector_name(detector: str | LandmarkDetector) -> str:
     )
 
 
-def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
+def _refuse_foreign(out: Path) -> None:
+    """Raise if `out` holds what no preparation has written."""
+    if (out / DESCRIPTION_FILE).exists() or (out / UNFINISHED_FOLDER / _MANIFEST).exists():
+        return
+    if out.exists() and (not out.is_dir() or any(not _is_left_over(path) for path in out.iterdir())):
+        raise OutputExistsError(f"{out} exists and is no prepared set; choose another folder")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a killed preparation may have left this before it wrote down its settings."""
+    return path.name in (LOCK_FILE, UNFINISHED_FOLDER)
+
+
+def _take(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
     """Make `out` the folder of exactly these settings; whether the set in it is complete already."""
     complete, manifest = out / DESCRIPTION_FILE, out / UNFINISHED_FOLDER / _MANIFEST
-    ours = complete.exists() or manifest.exists()
-    if not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out} exists and is no prepared set; choose another folder")
-    if ours and overwrite:
+    for half in out.glob(".*.unfinished*"):  # of a killed process
+        half.unlink(missing_ok=True)
+    if overwrite:
         _clear(out)
-    elif ours:
-        found = read_json(complete, REMEDY)["settings"] if complete.exists() else read_json(manifest, REMEDY)
+    elif complete.exists() or manifest.exists():
+        remedy = "overwrite the set (--overwrite), or choose another folder"
+        found = (
+            read_description(complete, remedy)["settings"]
+            if complete.exists()
+            else read_json(manifest, remedy)
+        )
         differing = [name for name in settings if found.get(name) != settings[name]]
         if differing:
             raise OutputExistsError(
@@ -196,11 +218,21 @@ def _clear(out: Path) -> None:
 
 
 def _remove_dataset(out: Path) -> None:
-    index = out / "dataset_dict.json"
+    """Remove the stored splits. Their names are known: the index, which may say anything, is not asked."""
+    index = out / _INDEX
     if index.exists():
-        for split in read_json(index, REMEDY)["splits"]:
-            shutil.rmtree(out / split, ignore_errors=True)
+        for split in SPLITS:
+            if _is_split(out / split):
+                shutil.rmtree(out / split, ignore_errors=True)
         index.unlink()
+
+
+def _is_split(folder: Path) -> bool:
+    """Whether a folder holds a stored split, or what is left of one, and nothing else."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    names = (path.name for path in folder.iterdir())
+    return all(name in ("state.json", "dataset_info.json") or name.endswith(".arrow") for name in names)
 
 
 def _write_shards(job: Job, folder: Path, engine: Engine, progress: bool) -> list[Path]:
@@ -239,7 +271,10 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
     for path in sorted(
         assembled.iterdir(), key=lambda path: path.is_dir()
     ):  # the index first: see _remove_dataset
-        shutil.rmtree(out / path.name, ignore_errors=True)
+        if path.is_dir() and (out / path.name).exists():
+            if not _is_split(out / path.name):
+                raise OutputExistsError(f"{out / path.name} is no part of a prepared set; move it away")
+            shutil.rmtree(out / path.name)
         os.replace(path, out / path.name)
     _write_table(
         out / PROBLEMS_FILE, Problem._fields, [(*p[:-1], "yes" if p.kept else "no") for p in problems]
@@ -285,12 +320,12 @@ def _by_split(entries: list[tuple[str, str]]) -> dict[str, dict[str, int]]:
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows((header, *rows))
+    with appearing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([cell(printable(value)) for value in row] for row in (header, *rows))
 
 
 def _report(out: Path) -> PrepareReport:
-    description = read_json(out / DESCRIPTION_FILE, REMEDY)
+    description = read_description(out / DESCRIPTION_FILE, REMEDY)
     names = {field.name for field in fields(PrepareReport)} - {"path", "findings", "notes"}
     return PrepareReport(
         path=out,
@@ -303,5 +338,13 @@ def _report(out: Path) -> PrepareReport:
 def _read_findings(path: Path) -> tuple[Finding, ...]:
     if not path.exists():  # an older set, whose source checked nothing
         return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(Finding(*row) for row in csv.reader(file))[1:]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return tuple(Finding(*map(_unquoted, row)) for row in csv.reader(file))[1:]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); {REMEDY}.") from error
+
+
+def _unquoted(value: str) -> str:
+    """What `cell` was given."""
+    return value[1:] if value.startswith("'") and cell(value[1:]) == value else value

@@ -9,18 +9,17 @@ from typing import Any, NotRequired, TypedDict
 
 import datasets
 import numpy as np
-import pyarrow as pa
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
-from aucue.data.description import DESCRIPTION_FILE, FORMAT, REMEDY, UNFINISHED_FOLDER
+from aucue.data.description import DESCRIPTION_FILE, REMEDY, UNFINISHED_FOLDER, read_description
 from aucue.data.transforms import Transform, keypoints
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS, open_picture
-from aucue.work.files import read_json
+from aucue.work.files import inside, read_json
 
 
 class FaceSample(TypedDict):
@@ -91,11 +90,26 @@ class PreparedSet:
             seed: Of the transform's randomness.
 
         Raises:
-            InputError: No such split.
+            InputError: No such split, or its files are damaged.
         """
         if split not in self.splits:
             raise InputError(f'{self.path}: no split "{split}"; it has {", ".join(self.splits)}')
-        return FaceDataset(Columns(self.path / split), transform, seed)
+        columns = Columns(self.path / split)
+        self._check(columns, split)
+        return FaceDataset(columns, transform, seed)
+
+    def _check(self, columns: "Columns", split: str) -> None:
+        """Raise if the description and a stored split contradict each other."""
+        classes, samples = len(self.classes), self.description["samples"][split]
+        if len(columns) != samples:
+            trouble = f"{len(columns)} samples instead of {samples}"
+        elif len(columns) and not 0 <= columns.labels.min() <= columns.labels.max() < classes:
+            trouble = f"a label is none of the {classes} classes"
+        elif columns.probabilities is not None and columns.probabilities.shape[1] != classes:
+            trouble = f"probabilities of {columns.probabilities.shape[1]} instead of {classes} classes"
+        else:
+            return
+        raise InputError(f"{columns.path}: the stored split is damaged ({trouble}); {REMEDY}.")
 
 
 def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
@@ -117,11 +131,7 @@ def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
         raise InputError(
             f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare"
         )
-    description = read_json(file, REMEDY)
-    if description.get("format") != FORMAT:
-        raise InputError(
-            f"{file}: format {description.get('format')} instead of {FORMAT}; prepare the set again"
-        )
+    description = read_description(file, REMEDY)
     return PreparedSet(folder, description)
 
 
@@ -138,16 +148,29 @@ class Columns:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._table: Any = datasets.load_from_disk(str(path)).with_format("arrow").data
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise InputError(
-                f"{path}: the stored split cannot be read ({error}); prepare the set again"
-            ) from error
+            self._read(path)
+        except InputError:
+            raise
+        except Exception as error:  # the readers of damaged files stumble with nearly any exception
+            raise InputError(f"{path}: the stored split cannot be read ({error}); {REMEDY}.") from error
+
+    def _read(self, path: Path) -> None:
+        state = path / "state.json"
+        for file in read_json(state, REMEDY)["_data_files"]:
+            inside(path, file["filename"], str(state))
+        read_json(path / "dataset_info.json", REMEDY)
+        self._table: Any = datasets.load_from_disk(str(path)).with_format("arrow").data
+        self._table.validate(full=True)  # damaged offsets would be read beyond the end of the file
+        columns = [self._table[name] for name in ("label", "landmarks_valid", "landmarks", "image")]
+        if any(column.null_count for column in columns):
+            raise ValueError("a value is missing")
         self.labels: np.ndarray = self._table["label"].to_numpy()
         self.landmarks_valid: np.ndarray = self._table["landmarks_valid"].to_numpy()
+        if (self.labels.dtype, self.landmarks_valid.dtype) != (np.int64, np.bool_):
+            raise ValueError("a column has another type")
         # Past the extension type: its own conversion to NumPy takes minutes for a large set.
         points = [chunk.storage.flatten().flatten().to_numpy() for chunk in self._table["landmarks"].chunks]
-        self.landmarks: np.ndarray = np.concatenate(points).reshape(-1, NUM_LANDMARKS, 2)
+        self.landmarks: np.ndarray = np.concatenate(points).reshape(len(self.labels), NUM_LANDMARKS, 2)
         self.probabilities: np.ndarray | None = None
         if "probabilities" in self._table.column_names:
             values = [chunk.flatten().to_numpy() for chunk in self._table["probabilities"].chunks]
@@ -168,10 +191,19 @@ class Columns:
         return self._table[name].to_pylist()
 
     def image(self, row: int) -> Image.Image:
-        """Decode the crop of one row."""
+        """Decode the crop of one row.
+
+        Raises:
+            InputError: It is damaged.
+        """
         chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
         content = self._images[chunk][row - int(self._starts[chunk])].as_buffer()
-        return open_picture(io.BytesIO(content))
+        try:
+            picture = open_picture(io.BytesIO(content))
+            picture.load()
+        except Exception as error:  # decoders stumble with nearly any exception
+            raise InputError(f"{self.path}, row {row}: the crop is damaged ({error}); {REMEDY}.") from error
+        return picture
 
 
 class FaceDataset(Dataset[FaceSample]):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from aucue.data.crops import FaceCropper
 from aucue.data.sources.source import SPLITS, Sample, Source
 from aucue.errors import InputError, MissingExtraError
 from aucue.faces import Face, LandmarkDetector, Template, read_image
+from aucue.work.files import appearing
 
 JPEG_QUALITY = 95
 PROBABILITIES = "probabilities"
@@ -148,12 +148,12 @@ class Job:
             "label": self.source.classes.index(sample.label),
             "landmarks": face.landmarks.tolist(),
             "landmarks_valid": face.has_landmarks,
-            "key": sample.key,
-            "person": sample.person,
+            "key": storable(sample.key),
+            "person": None if sample.person is None else storable(sample.person),
             "how": face.how,
             "score": face.score,
             "box": list(face.box),
-            "source": str(attributes.pop("source", None) or self.source.name),
+            "source": storable(str(attributes.pop("source", None) or self.source.name)),
             "attributes": json.dumps(attributes, default=str),
             "split": sample.split,
             **soft,
@@ -166,11 +166,19 @@ def _distribution(values: np.ndarray | None, classes: int) -> bool:
     return found.shape == (classes,) and bool((found >= 0).all() and abs(found.sum() - 1) < 1e-4)
 
 
+def storable(name: str) -> str:
+    r"""A name as Arrow can store it: bytes that are no UTF-8 as `\xff`, every other name as it is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return name
+
+
 def write_shard(path: Path, content: bytes) -> None:
     """Write a shard whole or not at all."""
-    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with appearing(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def read_rows(path: Path) -> pa.Table:
@@ -179,7 +187,14 @@ def read_rows(path: Path) -> pa.Table:
 
 
 def read_outcome(path: Path) -> tuple[list[tuple[str, str]], list[Problem]]:
-    """What became of a shard's samples: (split, how) of each one in the set, and the problems."""
-    table = pq.read_table(path, columns=["split", "how"])
-    problems = [Problem(*entry) for entry in json.loads((table.schema.metadata or {})[_PROBLEMS])]
-    return list(zip(table["split"].to_pylist(), table["how"].to_pylist(), strict=True)), problems
+    """What became of a shard's samples: (split, how) of each one in the set, and the problems.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    try:
+        table = pq.read_table(path, columns=["split", "how"], memory_map=False)
+        problems = [Problem(*entry) for entry in json.loads((table.schema.metadata or {})[_PROBLEMS])]
+        return list(zip(table["split"].to_pylist(), table["how"].to_pylist(), strict=True)), problems
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it and prepare the set again.") from error

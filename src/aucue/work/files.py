@@ -58,7 +58,9 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object, whole or not at all."""
     with appearing(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        # A letter of a name that is no UTF-8 becomes \udcff, which JSON reads back as it was.
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def inside(folder: Path, name: object, where: str) -> Path:
