@@ -12,9 +12,9 @@ from aucue.data.sources.registry import SOURCES
 
 
 def _collection(root: Path) -> Path:
-    for name in ("train/happy/a.png", "train/sad/b.png", "test/happy/c.png"):
+    for grey, name in enumerate(("train/happy/a.png", "train/sad/b.png", "test/happy/c.png")):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 20), "grey").save(root / name)
+        Image.new("L", (20, 20), 100 + grey).convert("RGB").save(root / name)
     return root
 
 
