@@ -219,7 +219,7 @@ def _frames(path: Path) -> None:
             pass
 
 
-class _Rendered:
+class Rendered:
     """Knows where the face of a rendered picture is."""
 
     def __init__(self) -> None:
@@ -227,6 +227,7 @@ class _Rendered:
         self.picture, self.landmarks = rendered.image, rendered.landmarks.astype(np.float32)
 
     def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
+        """The face, wherever the picture was taken from."""
         left, top = self.landmarks.min(axis=0).tolist()
         right, bottom = self.landmarks.max(axis=0).tolist()
         return [Detection((left, top, right, bottom), 1.0, self.landmarks, "plain")]
@@ -235,7 +236,7 @@ class _Rendered:
 def explanations(folder: Path) -> dict[str, Kind]:
     """A folder of explanations, of a photograph and of a video."""
     folder.mkdir(parents=True)
-    face, out = _Rendered(), folder / "why"
+    face, out = Rendered(), folder / "why"
     photo = folder / "face.png"
     Image.fromarray(face.picture).save(photo)
     inputs = [photo, _video(folder / "face.mkv", np.stack([face.picture] * 3))]

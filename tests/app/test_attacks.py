@@ -19,10 +19,9 @@ pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
 from filelock import FileLock
 
 from aucue.app.connections import ImpatientProtocol
-from aucue.app.door import check_event
-from aucue.app.limits import Limits
+from aucue.app.door import Forbidden, check_event
+from aucue.app.limits import Limits, Rate
 from aucue.app.temporary import own_folder
-from aucue.errors import InputError
 
 from .conftest import Running, encoded
 
@@ -63,7 +62,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -89,7 +88,7 @@ def test_the_chain_that_read_any_file(running: Running, secret: Path):
         [file_of(str(secret)), "guided", "none", ""],
         [None, "guided", {"deep": [file_of(str(secret))]}, ""],
     ):
-        assert join(running, data).status_code == 400
+        assert join(running, data).status_code == 403
     session = {"session_hash": "s"}
     assert running.client.get("/gradio_api/deep_link", params=session).status_code == 404
     assert running.client.get("/config", params={"deep_link": "x"}).status_code == 404
@@ -105,7 +104,7 @@ def test_the_chain_that_read_any_file(running: Running, secret: Path):
 def test_no_address_of_a_visitor_is_fetched(running: Running, elsewhere: tuple[str, list[str]]):
     address, asked = elsewhere
     for file in (file_of(address), {"url": address, "meta": {"_type": "gradio.FileData"}}):
-        assert join(running, [file, "guided", "none", ""]).status_code == 400
+        assert join(running, [file, "guided", "none", ""]).status_code == 403
     for prefix in ("/gradio_api/file/", "/gradio_api/file=", "/gradio_api/proxy=", "/file="):
         assert running.client.get(f"{prefix}{address}").status_code == 404
     assert asked == []
@@ -115,8 +114,9 @@ def test_an_upload_is_taken_and_its_address_is_no_other(running: Running, photo)
     (path,) = running.client.post("/gradio_api/upload", files={"files": ("x.png", encoded(photo()))}).json()
     own = f"{running.address}/gradio_api/file={path}"
     rest = ["guided", "none", ""]
-    assert join(running, [file_of(path, url="http://127.0.0.1:9/x"), *rest]).status_code == 400
+    assert join(running, [file_of(path, url="http://127.0.0.1:9/x"), *rest]).status_code == 403
     assert join(running, [file_of(path, url=own), *rest]).status_code == 200
+    assert join(running, [file_of(path, url=own), *rest], session="other").status_code == 403
     said = running.client.get("/gradio_api/queue/data", params={"session_hash": "s"}).text
     assert '"process_completed"' in said
     assert running.client.get(f"/gradio_api/file={path}").content == encoded(photo())
@@ -235,7 +235,8 @@ def test_wrong_choices_leave_no_traceback(
 def test_events_are_checked_wherever_a_file_may_hide():
     def check(data: list[Any], event_data: Any = None) -> None:
         event = {"data": data, "event_data": event_data, "fn_index": 3, "session_hash": "s"}
-        check_event(json.dumps(event).encode(), "h", {3: 1}, {"/up/1"}.__contains__)
+        read = check_event(json.dumps(event).encode(), "h", {3: 1}, lambda path, _: path == "/up/1")
+        assert json.loads(read) == event
 
     check([None])
     check([file_of("/up/1")])
@@ -247,10 +248,17 @@ def test_events_are_checked_wherever_a_file_may_hide():
         {"a": [{"path": "/etc/x"}]},
         {"meta": {"_type": "gradio.FileData"}},
     ):
-        with pytest.raises(InputError):
+        with pytest.raises(Forbidden):
             check([wrong])
-        with pytest.raises(InputError):
+        with pytest.raises(Forbidden):
             check([None], wrong)
+
+
+def test_a_client_does_not_name_itself(running: Running, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(Rate, "wait", lambda self, client: seen.append(client) or 0)
+    running.client.get("/api/models", headers={"X-Forwarded-For": "10.1.2.3"})
+    assert seen == ["127.0.0.1"]
 
 
 def test_half_a_request_is_let_go(running: Running, monkeypatch: pytest.MonkeyPatch):

@@ -153,7 +153,7 @@ def test_a_saved_picture_is_of_one_expression(studio: Studio, sitting):
     assert expected.sentence.startswith("Fear ")
     assert [unit.unit.number for unit in expected.unit_evidence] == [1, 2, 4, 5, 20, 25, 26, 27]
     heading = f"guided: fear, {percent(expected.probabilities['fear'])}"
-    assert np.array_equal(views.picture([view]), expected.picture(heading=heading))
+    assert np.array_equal(np.asarray(views.picture([view])), np.asarray(expected.picture(heading=heading)))
     assert json.loads(views.face_json([view]))["answer"] == "happiness"
 
 

@@ -35,8 +35,15 @@ _ROUTES = tuple(
     )
 )
 
-Check = Callable[[bytes, str], None]
-"""Raises an InputError for an event (its body, the Host it came to) that the page never sends."""
+Check = Callable[[bytes, str], bytes]
+"""An event (its body, the Host it came to) -> the same as JSON that has been understood.
+
+It raises an InputError for an event that the page never sends, `Forbidden` for one that names a file.
+"""
+
+
+class Forbidden(InputError):
+    """Something that nobody may ask for."""
 
 
 class Door:
@@ -100,9 +107,10 @@ class Door:
             if len(body) > _MOST_OF_EVENT:
                 return receive, error(413, "This event is too large.")
         try:
-            self.check(body, Headers(scope=scope)["host"])
+            body = self.check(body, Headers(scope=scope)["host"])
         except InputError as wrong:
-            return receive, error(400, str(wrong))
+            return receive, error(403 if isinstance(wrong, Forbidden) else 400, str(wrong))
+        _set_length(scope, len(body))
         return _replayed({"type": "http.request", "body": body, "more_body": False}, receive), None
 
 
@@ -111,7 +119,9 @@ def error(status: int, sentence: str, headers: Mapping[str, str] | None = None) 
     return JSONResponse({"error": sentence}, status, {"Connection": "close", **(headers or {})})
 
 
-def check_event(body: bytes, host: str, inputs: Mapping[int, int], uploaded: Callable[[str], bool]) -> None:
+def check_event(
+    body: bytes, host: str, inputs: Mapping[int, int], uploaded: Callable[[str, str], bool]
+) -> bytes:
     """Refuse an event that the page never sends, before Gradio sees it.
 
     Gradio reads the file or fetches the address that a dictionary with `path` or `url` names.
@@ -120,26 +130,32 @@ def check_event(body: bytes, host: str, inputs: Mapping[int, int], uploaded: Cal
         body: JSON of the event.
         host: The Host header it came with.
         inputs: Number of arguments of each event.
-        uploaded: Whether a path is that of an upload.
+        uploaded: Whether a path is that of an upload of a session (path, session).
+
+    Returns:
+        The event as JSON, written anew: whoever reads it next cannot understand it in another way.
 
     Raises:
+        Forbidden: It names a file or an address other than an upload of its session.
         InputError: It is none of the page's events.
     """
     try:
         event = json.loads(body)
+        session = event["session_hash"]
         known = len(event["data"]) == inputs[event["fn_index"]]
-        known = known and re.fullmatch("[a-z0-9]{1,40}", event["session_hash"]) is not None
+        known = known and re.fullmatch("[a-z0-9]{1,40}", session) is not None
         files = list(_files([event["data"], event.get("event_data")]))
     except (ValueError, TypeError, KeyError, RecursionError):
-        known, files = False, []
-    if not known:
-        raise InputError("This is no event of the page; reload it.")
+        known, files, event, session = False, [], {}, ""
     for file in files:
         path, url = file.get("path"), file.get("url")
-        if not isinstance(path, str) or not uploaded(path):
-            raise InputError("This photograph did not arrive, or is no longer kept; choose it again.")
+        if not isinstance(path, str) or not uploaded(path, session):
+            raise Forbidden("This photograph did not arrive, or is no longer kept; choose it again.")
         if url is not None and url != f"http://{host}/gradio_api/file={path}":
-            raise InputError("Photographs are uploaded; addresses are not read.")
+            raise Forbidden("Photographs are uploaded; addresses are not read.")
+    if not known:
+        raise InputError("This is no event of the page; reload it.")
+    return json.dumps(event).encode()
 
 
 def _files(value: Any) -> Iterator[dict[str, Any]]:
@@ -157,6 +173,11 @@ def _files(value: Any) -> Iterator[dict[str, Any]]:
 def _is_a_visit(headers: Headers) -> bool:
     """Whether somebody followed a link to the page: reads nothing for the site that had the link."""
     return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+
+
+def _set_length(scope: Scope, length: int) -> None:
+    others = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    scope["headers"] = [*others, (b"content-length", str(length).encode())]
 
 
 def _replayed(message: Message, then: Receive | None = None) -> Receive:

@@ -40,6 +40,7 @@ class Uploads:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: OrderedDict[str, tuple[float, bytes]] = OrderedDict()  # oldest first
+        self._owners: dict[str, str] = {}  # path -> session
 
     def __len__(self) -> int:
         self.sweep()
@@ -58,9 +59,12 @@ class Uploads:
         self.sweep()
         return self._held.get(path, (0, None))[1]
 
-    def holds(self, path: str) -> bool:
-        """Whether a path is that of an upload that is still kept."""
-        return self.get(path) is not None
+    def holds(self, path: str, session: str) -> bool:
+        """Whether a path is that of an upload that is still kept, of a session: the first that uses it."""
+        if self.get(path) is None:
+            return False
+        with self._lock:
+            return self._owners.setdefault(path, session) == session
 
     def sweep(self) -> None:
         """Forget what is old, and the oldest of too much."""
@@ -70,7 +74,8 @@ class Uploads:
                 since, data = next(iter(self._held.values()))
                 if self._clock() - since <= self._seconds and total <= self._most:
                     return
-                self._held.popitem(last=False)
+                path, _ = self._held.popitem(last=False)
+                self._owners.pop(path, None)
                 total -= len(data)
 
 

@@ -64,8 +64,8 @@ def new_server(
     built = page.new_page(studio, sittings, uploads, address, max_bytes)
     inputs = {number: len(event.inputs) for number, event in built.fns.items()}
 
-    def check(body: bytes, host: str) -> None:
-        door.check_event(body, host, inputs, uploads.holds)
+    def check(body: bytes, host: str) -> bytes:
+        return door.check_event(body, host, inputs, uploads.holds)
 
     application = api.new_application(_sweeping(sittings, uploads, Allocator()))
     application.state.sittings = sittings
@@ -142,6 +142,7 @@ def serve(
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # a client that names itself would have as many rates as names
             limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=2,
         )

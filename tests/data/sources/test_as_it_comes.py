@@ -8,6 +8,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+from datasets import config
 from PIL import Image
 
 from aucue.data import AffectNetSource, CsvSource, FER2013Source, FolderSource, HuggingFaceSource, RAFDBSource
@@ -281,7 +282,7 @@ def test_a_saved_set_names_nothing_outside(tmp_path: Path, file: str, change: di
 
 
 def test_no_address_in_a_folder_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
     root = tmp_path / "faces"
     (root / "README.md").parent.mkdir()
     (root / "README.md").write_text(

@@ -61,6 +61,7 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: It cannot be read, or is no such text.
     """
+    content = b""
     try:
         content = path.read_bytes()
         return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
