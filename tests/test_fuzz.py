@@ -35,8 +35,12 @@ def test_what_is_wrong_is_counted(fuzz: ModuleType, tmp_path: Path):
     file = tmp_path / "a"
     file.write_text("content")
 
+    class Lines(InputError):
+        def __str__(self) -> str:
+            return "one\ntwo"
+
     def two_lines() -> None:
-        raise InputError("one\ntwo\x1b[2J")
+        raise Lines
 
     kinds = {
         "broken": fuzz.Kind([file], lambda: {}["missing"]),

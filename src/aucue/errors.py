@@ -1,8 +1,22 @@
 """The errors aucue raises on purpose: one sentence that says what is wrong, where, and what to do."""
 
 
+def printable(text: object) -> str:
+    """A name as it may be shown on a terminal or in a page: control characters and broken letters escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
+        for letter in str(text)
+    )
+
+
 class AucueError(Exception):
-    """Base of every deliberate error; the command line prints it as one line and exits with status 2."""
+    """Base of every deliberate error; the command line prints it as one line and exits with status 2.
+
+    Names of files and values in its sentence are somebody else's: it never holds control characters.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(AucueError, ValueError):

@@ -95,7 +95,7 @@ MEMORY = "aucue train: There is not enough memory; take smaller batches or photo
             "aucue train: Broken pipe; whatever was to read the output has ended.\n",
         ),
         (OSError("cannot write mode P as JPEG"), 2, "aucue train: cannot write mode P as JPEG\n"),
-        (errors.InputError("a\x1b[31mb\udcff\nrow 2"), 2, "aucue train: a\\x1b[31mb\\udcff\nrow 2\n"),
+        (errors.InputError("a\x1b[31mb\udcff\nrow 2"), 2, "aucue train: a\\x1b[31mb\\udcff\\nrow 2\n"),
         (PermissionError(13, "No", "a\x1b"), 2, "aucue train: No: a\\x1b\n"),
         (MemoryError(), 2, MEMORY),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), 2, MEMORY),

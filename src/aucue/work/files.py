@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from aucue.errors import InputError
+from aucue.errors import InputError, printable
 
 LOCK_FILE = ".aucue.lock"
 
@@ -116,14 +116,6 @@ def claimed(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def printable(text: object) -> str:
-    """A name as it may be shown on a terminal or in a page: control characters and broken letters escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
-        for letter in str(text)
-    )
 
 
 def cell(value: object) -> object:
