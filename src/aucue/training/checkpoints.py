@@ -73,14 +73,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It is damaged, or no checkpoint of a training of aucue.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            reason = "its checksums do not fit" if archive.testzip() else None
-        checkpoint = None if reason else torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception:  # damage shows in any way
-        reason, checkpoint = "it is no archive of tensors", None
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                reason = "its checksums do not fit" if archive.testzip() else None
+            checkpoint = None if reason else torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # damage shows in any way, as a place before the file's beginning too
+            reason, checkpoint = "it is no archive of tensors", None
     if not reason and not (isinstance(checkpoint, dict) and all(name in checkpoint for name in _NEEDED)):
         reason = "entries are missing"
     if reason:

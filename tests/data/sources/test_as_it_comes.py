@@ -215,6 +215,11 @@ def test_the_same_picture_in_two_splits(tmp_path: Path):
     [
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order", "no .npy array"),
         (b"", "no .npy array"),
+        (
+            b"\x93NUMPY\x01\x00v\x00{'descr': '<U1', 'fortran_order': False, 'shape': (), }".ljust(128)
+            + b"\xff" * 4,
+            "",
+        ),
     ],
 )
 def test_one_damaged_array_stops_nothing(tmp_path: Path, content: bytes, said: str):

@@ -404,7 +404,7 @@ def read_landmarks(picture: Path) -> np.ndarray | None:
         return None
     try:
         return _array(_bytes(path)).astype(np.float32).reshape(NUM_LANDMARKS, 2)
-    except (ValueError, OSError):
+    except (ValueError, OSError, SystemError):  # the last: text of letters that there are none of
         return np.full((NUM_LANDMARKS, 2), np.nan, np.float32)
 
 
@@ -453,7 +453,10 @@ def _number(array: np.ndarray) -> float:
     """
     if array.size != 1:
         raise ValueError(f"expected one number, got an array {array.shape}")
-    return float(array.reshape(())[()])
+    try:
+        return float(array.reshape(())[()])
+    except SystemError as error:  # text of letters that there are none of
+        raise ValueError("holds text that is none") from error
 
 
 def _split(path: str) -> str:
