@@ -322,6 +322,7 @@ def test_times_are_kept_apart_from_results(tmp_path: Path):
 )
 def test_damaged_files_of_a_cell_are_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
     grid = Grid.from_dict(TABLE)
+    folder = tmp_path
     for row in grid.rows:
         for seed in grid.seeds:
             folder = put(grid, tmp_path, row.label, seed, make_evaluation(LABELS, WRONG, CAM))

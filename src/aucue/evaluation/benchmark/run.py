@@ -94,10 +94,11 @@ def training_seconds(cell: Cell, out: str | os.PathLike[str]) -> tuple[float, st
     remedy = "remove it, nothing but the time of the training is lost"
     noted = read_json(path, remedy)
     seconds, machine = noted.get("train"), noted.get("machine")
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds < math.inf or not isinstance(machine, str):
-        raise InputError(f"{path} does not say what a training took; {remedy}.")
-    return seconds, machine
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isinstance(machine, str):
+        seconds = math.nan
+    if 0 <= seconds < math.inf:
+        return seconds, str(machine)
+    raise InputError(f"{path} does not say what a training took; {remedy}.")
 
 
 def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: bool) -> None:
