@@ -8,8 +8,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.progress import Progress, TaskID
-
 from aucue.classifiers import boxed_model, local_file
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
@@ -162,10 +160,6 @@ def explain_files(
             write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
     earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
     return ExplainReport(faces, tuple(faceless), earlier, (*found.empty, *job.unread), tuple(job.explained))
-
-
-def _reach(bar: Progress, task: TaskID, seconds: float) -> None:
-    bar.update(task, completed=round(seconds))
 
 
 class _Job:
