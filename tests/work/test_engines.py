@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,23 @@ def test_unknown_or_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
         open_engine("ray")
 
 
-@pytest.mark.xdist_group("ray")
+@pytest.fixture(scope="module")
+def ray_engine() -> Iterator[Engine]:
+    """Two workers of a Ray of this file's tests alone, since it takes long to start."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray = pytest.importorskip("ray", reason="the extra aucue[distributed] is not installed")
+    ray.init(
+        "local",
+        num_cpus=2,
+        object_store_memory=100 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield open_engine("ray", workers=2)
+    ray.shutdown()
+
+
 def test_ray_engine(ray_engine: Engine) -> None:
     check_engine(ray_engine)
 
@@ -112,7 +129,6 @@ def test_where_ray_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
             engines._connected()
 
 
-@pytest.mark.xdist_group("ray")
 def test_both_engines_prepare_the_same(
     ray_engine: Engine,
     tmp_path: Path,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
 from aucue.evaluation.observer import Observer, Seen, expressions, summarise
 from aucue.evaluation.results import FILES, Evaluation, check_free
 from aucue.facs import Codebook
-from aucue.work import Rank, is_first_rank, on_ranks
+from aucue.work import Rank, joined_rank, on_ranks
 from aucue.work.devices import open_device
 from aucue.work.files import claimed, printable
 
@@ -104,8 +104,11 @@ def evaluate(
     """
     if out is not None:
         check_free(Path(out), FILES, overwrite)
-    alone = claimed(Path(out)) if out is not None and is_first_rank() else nullcontext()
-    with alone:
+    machines = (_accelerator(device, devices * num_nodes), devices, num_nodes)
+    rank = joined_rank(*machines)
+    with ExitStack() as claim:
+        if out is not None:
+            rank.first(partial(claim.enter_context, claimed(Path(out))))
         classifier, info, name = _open_model(model, name)
         prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
         dataset = prepared.dataset(split, transform=eval_transform(classifier.input_size))
@@ -120,7 +123,7 @@ def evaluate(
         places = _places(dataset, draw, ids, evidence_faces) if evidence else np.zeros(0, int)
         bar = f"{name} on {data_name or prepared.name}" if progress else None
         look = partial(_look_at_all, observer, dataset, batch_size, workers, device, bar)
-        seen = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
+        seen = on_ranks(look, *machines)
         _check_finite(seen, name)
         evaluation = summarise(seen, classifier, draw, layer, dataset.column("key"))
         evaluation = replace(
@@ -133,9 +136,9 @@ def evaluate(
         if evidence:
             measure = partial(Evidence, *looks, places, scale, batch_size)
             look = partial(_look_for_evidence, measure, workers, device, bar and f"{bar}: evidence")
-            found = on_ranks(look, _accelerator(device, devices * num_nodes), devices, num_nodes)
+            found = on_ranks(look, *machines)
             evaluation = with_evidence(evaluation, found, places)
-        if out is not None and is_first_rank():
+        if out is not None and rank.is_first:
             evaluation.write(out, overwrite=overwrite)
     return evaluation
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
         write_json,
     )
     from aucue.work.progress import progress_bar
-    from aucue.work.ranks import ALONE, Rank, is_first_rank, on_ranks
+    from aucue.work.ranks import ALONE, Rank, is_first_rank, joined_rank, on_ranks
 
 _HOME = {
     "cores": ("available_cores", "default_workers"),
     "engines": ("Engine", "open_engine"),
     "files": ("appearing", "cell", "claimed", "inside", "printable", "read_json", "table_path", "write_json"),
     "progress": ("progress_bar",),
-    "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank"),
+    "ranks": ("Rank", "ALONE", "on_ranks", "is_first_rank", "joined_rank"),
 }
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "ALONE",
     "on_ranks",
     "is_first_rank",
+    "joined_rank",
 ]
 
 

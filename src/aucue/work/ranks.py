@@ -91,17 +91,39 @@ def on_ranks(work: Callable[[Rank], T], accelerator: str = "auto", devices: int 
             nodes and nothing has started the processes.
         AucueError: A process that was started here died.
     """
+    rank = joined_rank(accelerator, devices, num_nodes)
+    if rank.count < devices * num_nodes:
+        return _start(work, accelerator, devices, num_nodes)
+    return work(rank)
+
+
+def joined_rank(accelerator: str = "auto", devices: int = 1, num_nodes: int = 1) -> Rank:
+    """This process among those that torchrun, SLURM or the caller has started, which can talk from now on.
+
+    For what must be done before `on_ranks`, by the first of them alone.
+
+    Args:
+        accelerator: "auto", "cpu", "gpu", ... as Lightning calls them.
+        devices: Devices per node.
+        num_nodes: Machines.
+
+    Returns:
+        `ALONE` where there is one device, or where `on_ranks` will start the processes.
+
+    Raises:
+        InputError: There are no such devices, or the processes that exist are not as many.
+    """
     if devices * num_nodes == 1:
         _check_alone()
-        return work(ALONE)
+        return ALONE
     if not dist.is_initialized():
         fabric = _fabric(accelerator, devices, num_nodes)
         if not fabric.strategy.cluster_environment.creates_processes_externally:
-            return _start(work, accelerator, devices, num_nodes)
+            return ALONE
         _join(fabric)
     if dist.get_world_size() != devices * num_nodes:
         raise _wrong_number(dist.get_world_size(), devices, num_nodes)
-    return work(_this_rank())
+    return _this_rank()
 
 
 def is_first_rank() -> bool:
