@@ -178,3 +178,19 @@ def test_nothing_is_overwritten_silently(tmp_path: Path, capsys: pytest.CaptureF
     assert _prepare(*arguments, "--template", "fg2024") == 2
     assert "prepared with other settings (template)" in capsys.readouterr().err
     assert _prepare(*arguments, "--template", "fg2024", "--overwrite") == 0
+
+
+def test_out_inside_the_root_is_no_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = _collection(tmp_path / "raw")
+    for root_of_set, out in ((root, root / "set"), (root, root / "train" / "happy" / "set")):
+        for _ in range(2):
+            assert _prepare("folder", "--root", root_of_set, "--out", out) == (0 if out.parent == root else 1)
+    assert "left out: aucue wrote this folder" in capsys.readouterr().out  # the first, beside the second
+
+
+def test_names_reach_the_terminal_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = _collection(tmp_path / "raw[bold]:smile:\x1b[31m")
+    assert _prepare("folder", "--root", root, "--out", tmp_path / "set") == 0
+    said = capsys.readouterr().out
+    assert r"raw[bold]:smile:\x1b[31m: faces found" in said
+    assert "\x1b" not in said

@@ -243,7 +243,7 @@ def test_the_engine_that_is_asked_for_works(
     monkeypatch.setattr(batch, "open_engine", lambda *asked_for: asked.append(asked_for) or LocalEngine(2))
     explain("local")
     explain("ray", engine="ray", workers=2)
-    assert asked == [("local", None), ("ray", 2)]
+    assert asked == [("local", 1), ("ray", 2)]
     assert content(tmp_path / "ray") == content(tmp_path / "local")
 
 
@@ -421,3 +421,40 @@ def test_what_is_not_read_is_named(tmp_path: Path):
     assert found.empty[1].startswith("https://example.org/a.jpg is a URL; URLs are not read")
     assert found.empty[2] == found.empty[1]
     assert "cannot be read: File name too long" in found.empty[3]
+
+
+def test_what_an_earlier_run_wrote_is_no_input(explain: Explain, photos: list[Path], tmp_path: Path):
+    explain("photos/first", maps="png")
+    assert len(list((tmp_path / "photos").rglob("*.png"))) > len(photos)
+    (tmp_path / "photos" / "first" / "mine.png").write_bytes(photos[0].read_bytes())
+    expected = (*photos, tmp_path / "photos" / "first" / "mine.png")
+    assert find_inputs([tmp_path / "photos"], tmp_path / "second").photos == expected
+    pattern = tmp_path / "photos" / "first" / "*_face*.png"
+    assert "holds only what aucue explain wrote" in find_inputs([pattern], tmp_path / "second").empty[0]
+    (tmp_path / "photos" / "first" / "explanations.jsonl").write_text("of another program\n")
+    assert len(find_inputs([tmp_path / "photos"], tmp_path / "second").photos) > len(expected)
+
+
+def test_names_that_differ_in_case_alone_stay_apart_on_every_system(
+    explain: Explain, photos: list[Path], tmp_path: Path
+):
+    copies = [tmp_path / folder / name for folder, name in (("a", "F\u00e9.png"), ("b", "fe\u0301.png"))]
+    for copy in copies:
+        copy.parent.mkdir()
+        copy.write_bytes(photos[0].read_bytes())
+    names = batch._names(copies, tmp_path / "out")
+    assert list(names.values()) == ["F\u00e9", "fe\u0301_2"]
+
+
+def test_left_overs_of_a_killed_run_go(explain: Explain, photos: list[Path], tmp_path: Path):
+    left = [
+        tmp_path / "out" / name
+        for name in (f".{'0f' * 8}.unfinished.png", f"thumbnails/.{'a1' * 8}.unfinished.jpg")
+    ]
+    mine = tmp_path / "out" / ".mine.unfinished.png"
+    for path in (*left, mine):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    explain("out", photos[:1])
+    assert not any(path.exists() for path in left)
+    assert mine.exists()

@@ -11,6 +11,7 @@ from aucue.classifiers import save_model
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import explain_files, film
 from aucue.explanation.finder import FaceFinder
+from aucue.explanation.video import VideoFiles, VideoLog
 from aucue.faces import Detection
 
 pytest.importorskip("av", reason="the extra aucue[video] is not installed")
@@ -169,3 +170,39 @@ def test_faces_are_looked_for_where_they_should_be(detector: Squares):
     finder(frame, 0.25, [whole.landmarks])
     assert sizes[-1] == (432, 960)  # it was lost: all of the frame is searched before a second is over
     assert len(finder(frame, 0.3, [whole.landmarks])) == 1  # found twice is found once
+
+
+def test_a_film_cut_short_is_told_every_time(
+    video: Path, detector: Squares, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(film, "_missing", lambda *times: "ends after 0.5 s of 2.0 s")
+    for earlier in (0, 1):
+        report = explain_files([video], model_file, tmp_path / "out", detector, workers=1, fps=2.0)
+        assert (report.earlier, len(report.videos)) == (earlier, 1 - earlier)
+        assert report.cut_short == (f"{video} ends after 0.5 s of 2.0 s",)
+        assert not report.ok
+        assert "ends after 0.5 s of 2.0 s" in (tmp_path / "out" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("video", 3),
+        ("annotated", "../x.mp4"),
+        ("maps", "/tmp"),
+        ("tracks", {}),
+        ("tracks", [{"track": 1}]),
+        ("seconds", "1"),
+        ("frames", -1),
+        ("missing", 1),
+        ("poster", None),
+    ],
+)
+def test_a_line_of_another_program_is_refused(tmp_path: Path, name: str, value: object):
+    files = vars(VideoFiles.of("a", "npz"))
+    line = {"video": "a.mp4", "seconds": 1.0, "frames": 1, "faces": 0, "tracks": [], **files}
+    (tmp_path / "videos.jsonl").write_text(json.dumps(line) + "\n")
+    assert VideoLog(tmp_path).entries == {"a.mp4": line}
+    (tmp_path / "videos.jsonl").write_text(json.dumps({**line, name: value}) + "\n")
+    with pytest.raises(InputError, match=r"videos\.jsonl, line 1: "):
+        VideoLog(tmp_path)

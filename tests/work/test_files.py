@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from aucue.errors import InputError
-from aucue.work import appearing, cell, claimed, inside, printable, read_json, write_json
+from aucue.work import appearing, cell, claimed, files, inside, printable, read_json, write_json
+from aucue.work.files import LOCK_FILE
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path):
@@ -94,3 +95,15 @@ def test_control_characters_are_shown_not_sent():
 )
 def test_cells_are_no_formulas(value: object, expected: object):
     assert cell(value) == expected
+
+
+def test_a_claim_sweeps_what_a_killed_process_left(tmp_path: Path):
+    left, mine = tmp_path / f".{'0' * 16}.unfinished.json", tmp_path / ".unfinished.json"
+    for lock_file, is_left in (("other.lock", True), (LOCK_FILE, False)):
+        left.touch()
+        mine.touch()
+        with claimed(tmp_path, lock_file):
+            assert (left.exists(), mine.exists()) == (is_left, True)
+    with appearing(left) as unfinished:
+        unfinished.touch()
+        assert files._LEFT_OVER.fullmatch(unfinished.name)

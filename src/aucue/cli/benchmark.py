@@ -119,18 +119,19 @@ def _sets(entries: list[str]) -> dict[str, str]:
 
 def _write(grid: "Grid", path: Path) -> int:
     from aucue.errors import OutputExistsError
+    from aucue.work.terminal import Terminal
 
     if path.exists():
         raise OutputExistsError(f"{path} exists; choose another file for --write-grid")
-    print(f"Grid: {grid.write(path)}\nNext: aucue benchmark {path} --out DIR")
+    Terminal().say(f"Grid: {grid.write(path)}", f"Next: aucue benchmark {path} --out DIR")
     return 0
 
 
 def _list_cells(grid: "Grid", out: Path) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     from aucue.evaluation.benchmark import estimate_seconds, is_finished
+    from aucue.work.terminal import Terminal
 
     seconds = estimate_seconds(grid, out)
     table = Table(title=grid.title, title_justify="left")
@@ -144,12 +145,11 @@ def _list_cells(grid: "Grid", out: Path) -> int:
         state = "finished" if finished else "begun" if started else "to do"
         row = (str(number), cell.name, ", ".join(cell.readouts), state, _duration(seconds[cell.name]))
         table.add_row(*row)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
+    terminal = Terminal()
+    terminal.print(table)
+    terminal.say(
         f"{len(grid.rows)} rows of the table from {len(grid.cells)} trainings. Left: about {_duration(left)} "
-        "on one device like this one, for the networks alone; reading pictures comes on top.",
-        soft_wrap=True,
+        "on one device like this one, for the networks alone; reading pictures comes on top."
     )
     return 0
 
@@ -166,15 +166,14 @@ def _duration(seconds: float) -> str:
 
 
 def _tabulate(grid: "Grid", out: Path, failures: Mapping[str, str]) -> int:
-    from rich.console import Console
-
     from aucue.evaluation.benchmark import collect, terminal_table, write_benchmark
+    from aucue.work.terminal import Terminal
 
-    console = Console(highlight=False)
+    terminal = Terminal()
     results = collect(grid, out)
-    console.print(terminal_table(results))
+    terminal.print(terminal_table(results))
     for name, reason in failures.items():
-        console.print(f"Failed: {name}: {reason}", markup=False, soft_wrap=True)
+        terminal.say(f"Failed: {name}: {reason}")
     report = write_benchmark(results, out / grid.name)
-    console.print(f"Report: {report}\nTables: {report.parent / 'table.md'}", soft_wrap=True)
+    terminal.say(f"Report: {report}", f"Tables: {report.parent / 'table.md'}")
     return 1 if failures else 0

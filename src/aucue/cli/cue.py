@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aucue.errors import InputError, OutputExistsError
-from aucue.work.files import appearing, printable
+from aucue.work.files import appearing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,8 @@ def command(
         detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
         overwrite: Replace an earlier picture.
     """
+    from aucue.work.terminal import Terminal
+
     if out.suffix.lower() not in _IMAGE_SUFFIXES:
         raise InputError(f"--out must be a picture ({', '.join(_IMAGE_SUFFIXES)}), not {out}.")
     if out.exists() and not overwrite:
@@ -60,7 +62,7 @@ def command(
     with appearing(out) as unfinished:
         picture.save(unfinished)
     what = f"{len(cue.action_units)} action units" if all else ", ".join(cue.classes)
-    print(f"{printable(out)}: {what} on {len(faces)} face{'s' * (len(faces) > 1)}")
+    Terminal().say(f"{out}: {what} on {len(faces)} face{'s' * (len(faces) > 1)}")
     return 0
 
 

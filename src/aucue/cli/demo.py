@@ -30,15 +30,14 @@ def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = F
     """
     import time
 
-    from rich.console import Console
-
     from aucue.evaluation import compare, evaluate, write_comparison
     from aucue.training import fit
+    from aucue.work.terminal import Terminal
 
-    started = time.perf_counter()
+    started, terminal = time.perf_counter(), Terminal()
     evaluations = {}
     for name, description in SETS.items():
-        print(f"\n{name}: {description}", flush=True)
+        terminal.say("", f"{name}: {description}")
         data = _draw(out / name / "faces", name == "shortcut", seed, overwrite)
         for arm, weight in ARMS.items():
             folder = out / name / arm
@@ -48,10 +47,9 @@ def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = F
                 model, data, name=title, data_name=name, out=written, overwrite=True
             )
     report = write_comparison(evaluations, out / "report.html", title="What guidance does", overwrite=True)
-    console = Console()
     for comparison in compare(evaluations):
-        console.print(comparison.table())
-    print(f"\nDone in {time.perf_counter() - started:.0f} s. Look at {report}")
+        terminal.print(comparison.table())
+    terminal.say("", f"Done in {time.perf_counter() - started:.0f} s. Look at {report}")
     return 0
 
 

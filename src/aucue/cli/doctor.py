@@ -39,7 +39,7 @@ def command(*, network: bool = False) -> int:
     Args:
         network: Also ask whether the source of timm's pretrained weights answers (waits 3 seconds at most).
     """
-    from rich.console import Console
+    from aucue.work.terminal import Terminal
 
     sections = {
         "aucue": {
@@ -56,11 +56,12 @@ def command(*, network: bool = False) -> int:
         },
     }
     # Without a terminal nothing is wrapped, so that a report can be searched and pasted.
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    terminal = Terminal()
+    show = terminal.print if sys.stdout.isatty() else terminal.say
     for title, entries in sections.items():
-        console.print(f"[bold]{title}[/bold]")
+        show(title, style="bold")
         for name, text in entries.items():
-            console.print(f"  {name:<24}{text}", markup=False)
+            show(f"  {name:<24}{text}")
     return 0
 
 

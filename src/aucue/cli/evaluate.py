@@ -57,14 +57,12 @@ def command(
     Returns:
         Exit status.
     """
-    from rich.console import Console
-
     from aucue.evaluation import compare, evaluate, write_comparison
     from aucue.evaluation.evidence_measures import evidence_table
     from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps
     from aucue.evaluation.results import check_free
     from aucue.work import is_first_rank
-    from aucue.work.files import printable
+    from aucue.work.terminal import Terminal
 
     models = _named([model, *(against or [])])
     folders = {name: out / name for name in models} if against else dict.fromkeys(models, out)
@@ -94,23 +92,23 @@ def command(
     }
     if not is_first_rank():
         return 0
-    console = Console()
+    terminal = Terminal()
     for comparison in compare(evaluations):
-        console.print(comparison.table())
+        terminal.print(comparison.table())
     if evidence:
-        console.print(evidence_table(evaluations, "Does the decision depend on what the map shows?"))
+        terminal.print(evidence_table(evaluations, "Does the decision depend on what the map shows?"))
     for name, evaluation in evaluations.items():
         for gap in largest_gaps(evaluation.groups):
-            console.print(f"{name}: {printable(gap_sentence(gap))}", highlight=False, markup=False)
+            terminal.print(f"{name}: {gap_sentence(gap)}")
     for note in dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes):
-        console.print(f"Note: {printable(note)}", highlight=False, markup=False)
+        terminal.print(f"Note: {note}")
     for folder in folders.values():
-        console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+        terminal.say(f"Report: {folder / 'report.html'}")
     if against:
         page = write_comparison(
             evaluations, out / "comparison.html", " against ".join(models), overwrite=overwrite
         )
-        console.print(f"Side by side: {page}", highlight=False, markup=False, soft_wrap=True)
+        terminal.say(f"Side by side: {page}")
     return 0
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from aucue.explanation import ExplainedPhoto, ExplainedVideo, ExplainReport, Explanation
     from aucue.faces import LandmarkDetector
+    from aucue.work.terminal import Terminal
 
 _TOLD = 8
 """Inputs up to which every face is told; of more only the sums, beside a progress bar."""
@@ -54,12 +53,11 @@ def command(
             cluster (ray), the one in RAY_ADDRESS or one of this machine.
         workers: Processes; by default one per core, fewer for few photographs.
     """
-    from rich.console import Console
-
     from aucue.explanation import explain_files
     from aucue.explanation.inputs import find_inputs
+    from aucue.work.terminal import Terminal
 
-    console = Console(highlight=False)
+    terminal = Terminal()
     found = find_inputs(inputs, out)
     few = len(found.photos) + len(found.videos) <= _TOLD
     waiting: list[ExplainedPhoto | ExplainedVideo] = []  # until the progress bar has left the screen
@@ -77,30 +75,26 @@ def command(
         fps,
         smooth,
         progress=bool(found.videos) or not few,
-        tell=_teller(console, out, waiting if found.videos else None) if few else None,
+        tell=_teller(terminal, out, waiting if found.videos else None) if few else None,
     )
     for done in waiting:
-        _tell(console, done, out)
-    _sum_up(console, report, out)
+        _tell(terminal, done, out)
+    _sum_up(terminal, report, out)
     return 0 if report.ok else 1
 
 
-def _sum_up(console: "Console", report: "ExplainReport", out: Path) -> None:
+def _sum_up(terminal: "Terminal", report: "ExplainReport", out: Path) -> None:
     """Print what became of the inputs, those that could not be read last."""
-    from rich.text import Text
-
     from aucue.explanation.explanation import CAVEAT
     from aucue.explanation.index import INDEX_FILE
-    from aucue.work.files import printable
 
     if report.faces or report.videos:
-        console.print(Text(CAVEAT, "dim"))
-    for photo in report.faceless[:_TOLD]:
-        console.print(Text(f"{printable(photo)}: no face found"), soft_wrap=True)
+        terminal.print(CAVEAT, style="dim")
+    terminal.say(*(f"{photo}: no face found" for photo in report.faceless[:_TOLD]))
     if len(report.faceless) > _TOLD:
-        console.print(f"and {len(report.faceless) - _TOLD} more photographs without a face")
+        terminal.say(f"and {len(report.faceless) - _TOLD} more photographs without a face")
     if report.earlier:
-        console.print(
+        terminal.say(
             f"{report.earlier} explained earlier and left as they are; --overwrite explains them anew"
         )
     done = [f"{report.faces} face{'' if report.faces == 1 else 's'}"] if report.faces else []
@@ -108,11 +102,11 @@ def _sum_up(console: "Console", report: "ExplainReport", out: Path) -> None:
         done.append(f"{len(report.videos)} video{'' if len(report.videos) == 1 else 's'}")
     if done or report.earlier:
         said = f"{' and '.join(done) or 'Nothing new'} explained"
-        console.print(Text(f"{said}; browse them in {out / INDEX_FILE}"), soft_wrap=True)
+        terminal.say(f"{said}; browse them in {out / INDEX_FILE}")
+    terminal.say(*(f"cut short: {sentence}" for sentence in report.cut_short))
     if report.unread:
-        console.print(f"{len(report.unread)} could not be read:")
-    for sentence in report.unread:
-        console.print(Text(f"skipped: {printable(sentence)}"), soft_wrap=True)
+        terminal.say(f"{len(report.unread)} could not be read:")
+    terminal.say(*(f"skipped: {sentence}" for sentence in report.unread))
 
 
 def _detector(detector: str) -> "str | LandmarkDetector":
@@ -122,64 +116,56 @@ def _detector(detector: str) -> "str | LandmarkDetector":
 
 
 def _teller(
-    console: "Console", out: Path, waiting: "list[ExplainedPhoto | ExplainedVideo] | None"
+    terminal: "Terminal", out: Path, waiting: "list[ExplainedPhoto | ExplainedVideo] | None"
 ) -> "Callable[[ExplainedPhoto | ExplainedVideo], object]":
     """Prints what is done, or lets it wait."""
-    return waiting.append if waiting is not None else lambda done: _tell(console, done, out)
+    return waiting.append if waiting is not None else lambda done: _tell(terminal, done, out)
 
 
-def _tell(console: "Console", done: "ExplainedPhoto | ExplainedVideo", out: Path) -> None:
+def _tell(terminal: "Terminal", done: "ExplainedPhoto | ExplainedVideo", out: Path) -> None:
     """Print the faces of a photograph, or the people of a video."""
     from aucue.explanation import ExplainedVideo
-    from aucue.work.files import printable
 
     if isinstance(done, ExplainedVideo):
-        _tell_video(console, done, out)
+        _tell_video(terminal, done, out)
         return
     count = len(done.explanations)
     for number, (explanation, picture) in enumerate(
         zip(done.explanations, done.pictures, strict=True), start=1
     ):
         which = f", face {number} of {count}" if count > 1 else ""
-        _tell_face(console, f"{printable(done.photo)}{which}", explanation, picture)
+        _tell_face(terminal, f"{done.photo}{which}", explanation, picture)
 
 
-def _tell_video(console: "Console", done: "ExplainedVideo", out: Path) -> None:
+def _tell_video(terminal: "Terminal", done: "ExplainedVideo", out: Path) -> None:
     """Print who was followed in a video, and what they showed most."""
-    from rich.text import Text
-
-    from aucue.work.files import printable
-
-    console.print(
-        Text(f"{printable(done.video)}: {done.frames} frames, {done.faces} faces", "bold"), soft_wrap=True
-    )
+    terminal.say(f"{done.video}: {done.frames} frames, {done.faces} faces", style="bold")
     for track in done.to_dict()["tracks"]:
-        console.print(
+        terminal.say(
             f"  track {track['track']:<3} {track['first']:6.1f} s to {track['last']:6.1f} s  "
             f"{track['faces']:5} faces, mostly {track['expression']} ({100 * track['share']:.0f} % of them)"
         )
-    if done.missing:
-        console.print(Text(f"  The file is cut short: it {done.missing}"), soft_wrap=True)
-    console.print(Text(f"  Video: {out / done.files.annotated}\n"), soft_wrap=True)
+    terminal.say(f"  Video: {out / done.files.annotated}", "")
 
 
-def _tell_face(console: "Console", which: str, explanation: "Explanation", picture: Path) -> None:
+def _tell_face(terminal: "Terminal", which: str, explanation: "Explanation", picture: Path) -> None:
     """Print one face: what, how sure, how it was found, where the picture is."""
     from rich.padding import Padding
     from rich.text import Text
 
+    from aucue.errors import printable
     from aucue.explanation.explanation import FOUND
 
-    title = Text.assemble((explanation.expression, "bold"), "  ", (which, "dim"))
-    console.print(title, soft_wrap=True)
+    title = Text.assemble((explanation.expression, "bold"), "  ", (printable(which), "dim"))
+    terminal.print(title, soft_wrap=True)
     width = max(map(len, explanation.probabilities))
     for name, probability in explanation.probabilities.items():
         style = "bold magenta" if name == explanation.expression else "dim"
         bar = "━" * round(30 * probability)
-        console.print(Text(f"  {name:<{width}} {bar:<30} {100 * probability:3.0f} %", style))
+        terminal.print(f"  {name:<{width}} {bar:<30} {100 * probability:3.0f} %", style=style)
     lines = [explanation.finding]
     if explanation.cue is not None:
         lines.append(f"Expected: {', '.join(map(str, explanation.action_units))}.")
     lines.append(f"Face {FOUND.get(explanation.face.how, explanation.face.how)}.")
-    console.print(Padding(Text("\n".join(lines)), (0, 0, 0, 2)))
-    console.print(Text(f"  Picture: {picture}\n"), soft_wrap=True)
+    terminal.print(Padding("\n".join(lines), (0, 0, 0, 2)))
+    terminal.say(f"  Picture: {picture}", "")

@@ -57,12 +57,14 @@ def command(
 
 def _onnx(model: Path, out: Path, method: str | None, overwrite: bool) -> int:
     from aucue.export import export_onnx
+    from aucue.work.terminal import Terminal
 
     made = export_onnx(model, out, method, overwrite)
-    print(f"{out}: {made.path.stat().st_size / 2**20:.1f} MiB, any batch size")
-    print(f"Largest difference between onnxruntime and torch on {made.faces} random crops:")
+    terminal = Terminal()
+    terminal.say(f"{out}: {made.path.stat().st_size / 2**20:.1f} MiB, any batch size")
+    terminal.say(f"Largest difference between onnxruntime and torch on {made.faces} random crops:")
     for name, difference in made.differences.items():
-        print(f"  {name:<15}{difference:.1e}")
+        terminal.say(f"  {name:<15}{difference:.1e}")
     return 0
 
 
@@ -70,17 +72,20 @@ def _hub(
     model: Path, out: Path, repo: str, license: str | None, upload: bool, public: bool, overwrite: bool
 ) -> int:
     from aucue.export import push, write_repository
+    from aucue.work.terminal import Terminal
 
     files = write_repository(model, out, repo, license, overwrite)
+    terminal = Terminal()
     for path in files:
-        print(f"{path}  {path.stat().st_size / 2**10:,.0f} KiB")
+        terminal.say(f"{path}  {path.stat().st_size / 2**10:,.0f} KiB")
     if not upload:
         seen = "everyone" if public else "you alone"
-        print(
-            f"Nothing was sent. Read and complete {files[1]}; the same command with --upload then sends these"
+        terminal.say(
+            f"Nothing was sent. Read and complete {files[1]}; the same command with --upload then sends",
+            f"these two files to {repo} (a new repository is seen by {seen}).",
         )
-        print(f"two files to {repo} (a new repository is seen by {seen}).")
         return 0
-    print(f"Sent: {push(out, repo, public, overwrite)}")
-    print(f"Next: aucue explain PHOTO --model hf:{repo}")
+    terminal.say(
+        f"Sent: {push(out, repo, public, overwrite)}", f"Next: aucue explain PHOTO --model hf:{repo}"
+    )
     return 0

@@ -29,15 +29,16 @@ def command(
     from aucue.data.sources.folds import read_class_ids
     from aucue.errors import OutputExistsError
     from aucue.facs import EXPRESSIONS
+    from aucue.work.terminal import Terminal
 
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
     names = EXPRESSIONS if classes is None else read_class_ids(classes)
     classifier, info = import_checkpoint(model, config, names)
     save_model(out, classifier, info, overwrite)
-    print(
+    Terminal().say(
         f"{out}: {info.method} on {classifier.config['backbone']}, "
-        f"{classifier.input_size} x {classifier.input_size} images, {info.how_guided}"
+        f"{classifier.input_size} x {classifier.input_size} images, {info.how_guided}",
+        f"Next: aucue explain PHOTO --model {out}",
     )
-    print(f"Next: aucue explain PHOTO --model {out}")
     return 0

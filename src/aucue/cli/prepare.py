@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
     make = SOURCES[name]
     settings = parse(make_parser(name, make), rest)
     shared = inspect.signature(_prepare).parameters
-    source = _source(make, arguments_of(make, settings, skip=shared), settings["size"])
+    source = _source(make, arguments_of(make, settings, skip=shared), settings)
     return _prepare(source, **arguments_of(_prepare, settings, skip=("source",)))
 
 
@@ -64,10 +64,14 @@ def make_parser(name: str, make: Callable[..., Source]) -> Parser:
     return parser
 
 
-def _source(make: Callable[..., Source], arguments: Mapping[str, Any], size: int) -> Source:
-    # A source that draws pictures does so at the crops' size or finer, so that alignment enlarges nothing.
-    drawn = inspect.signature(make).parameters.get("size")
-    return make(**arguments, **({"size": max(size, drawn.default)} if drawn else {}))
+def _source(make: Callable[..., Source], arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> Source:
+    parameters = inspect.signature(make).parameters
+    more: dict[str, Any] = {}
+    if "out" in parameters:  # a source that searches folders finds nothing in what is prepared
+        more["out"] = settings["out"]
+    if "size" in parameters:  # one that draws does so at the crops' size or finer: alignment enlarges nothing
+        more["size"] = max(settings["size"], parameters["size"].default)
+    return make(**arguments, **more)
 
 
 def _prepare(
@@ -100,10 +104,9 @@ def _prepare(
         engine: Where the work is done: on this machine, or on a Ray cluster.
         overwrite: Replace a prepared set in --out.
     """
-    from rich.console import Console
-
     from aucue.data import prepare
     from aucue.data.description import DESCRIPTION_FILE
+    from aucue.work.terminal import Terminal
 
     complete = (out / DESCRIPTION_FILE).exists() and not overwrite
     report = prepare(
@@ -117,12 +120,11 @@ def _prepare(
         overwrite=overwrite,
         engine=engine,
     )
-    console = Console(highlight=False)
-    console.print(_table(report, source.name))
-    for sentence in _sentences(report):
-        console.print(sentence, markup=False, soft_wrap=True)
+    terminal = Terminal()
+    terminal.print(_table(report, source.name))
+    terminal.say(*_sentences(report))
     if complete:
-        console.print("It was complete already; --overwrite prepares it anew.")
+        terminal.say("It was complete already; --overwrite prepares it anew.")
     return 0 if report.ok else 1
 
 

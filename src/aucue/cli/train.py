@@ -38,17 +38,19 @@ def run(argv: list[str]) -> int:
 
     from aucue.training.fitting import fit
     from aucue.work import is_first_rank
+    from aucue.work.terminal import Terminal
 
+    terminal = Terminal()
     if settings.recipe and is_first_rank():
         for name, (value, of_recipe) in changes_of_recipe(config, settings.recipe).items():
-            print(f"Note: {name} is {value}, not {of_recipe} as in the recipe {settings.recipe}.")
+            terminal.say(f"Note: {name} is {value}, not {of_recipe} as in the recipe {settings.recipe}.")
     model = fit(config, overwrite=settings.overwrite)
     if not is_first_rank():
         return 0
-    print(f"Model: {model}")
+    terminal.say(f"Model: {model}")
     if (split := _split_to_evaluate(config)) is not None:
         data = f"--data {config.data.path}{split}"
-        print(f"Next:  aucue evaluate {model} {data} --out {config.out}/evaluation")
+        terminal.say(f"Next:  aucue evaluate {model} {data} --out {config.out}/evaluation")
     return 0
 
 

@@ -185,8 +185,6 @@ def _is_left_over(path: Path) -> bool:
 def _take(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
     """Make `out` the folder of exactly these settings; whether the set in it is complete already."""
     complete, manifest = out / DESCRIPTION_FILE, out / UNFINISHED_FOLDER / _MANIFEST
-    for half in out.glob(".*.unfinished*"):  # of a killed process
-        half.unlink(missing_ok=True)
     if overwrite:
         _clear(out)
     elif complete.exists() or manifest.exists():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from aucue.evaluation.results import Estimate, Evaluation
 from aucue.metrics import CHANGES, STEPS
@@ -234,7 +235,7 @@ def evidence_table(members: Mapping[str, Evaluation], title: str) -> Table:
         table.add_column(name, overflow="fold")
     for row in side_by_side(members):
         measure = next(iter(row.values())).measure
-        cells = [f"{c.text}\n[dim]{c.reference}[/dim]" if c.reference else c.text for c in row.values()]
+        cells = [Text.assemble(c.text, (f"\n{c.reference}" * bool(c.reference), "dim")) for c in row.values()]
         table.add_row(measure.title, measure.direction, *cells)
     return table
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from aucue.classifiers import Classifier, ModelInfo, load_model
@@ -29,6 +27,7 @@ from aucue.facs import Codebook
 from aucue.work import Rank, joined_rank, on_ranks
 from aucue.work.devices import open_device
 from aucue.work.files import claimed, printable
+from aucue.work.progress import tracked
 
 Model = str | os.PathLike[str] | tuple[Classifier, ModelInfo]
 Data = str | os.PathLike[str] | PreparedSet
@@ -155,8 +154,7 @@ def _look_at_all(
     """Look at this process's batches; what all processes saw, in the order of the set."""
     observer = make_observer(open_device(device))
     loader = make_loader(dataset, batch_size, workers=workers, rank=rank)
-    console, hidden = Console(stderr=True), bar is None or not rank.is_first
-    for batch in track(loader, bar or "", console=console, transient=True, disable=hidden):
+    for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
         observer.look(batch)
     observer.mean_cues.sync(should_sync=rank.count > 1)
     observer.compare_with_controls(batch_size)
@@ -173,8 +171,7 @@ def _look_for_evidence(
     """Measure this process's faces; what all processes found, in the order of the set."""
     evidence = make_evidence(open_device(device))
     loader = make_loader(evidence.dataset, CHUNK, workers=workers, rank=rank)
-    console, hidden = Console(stderr=True), bar is None or not rank.is_first
-    for batch in track(loader, bar or "", console=console, transient=True, disable=hidden):
+    for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
         evidence.look(batch)
     return Seen.merged(rank.gather(evidence.seen.on_cpu()))
 

@@ -1,6 +1,7 @@
 """Many photographs and videos -> one folder: JSON lines, pictures, a table and a page; resumable."""
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from aucue.classifiers import boxed_model, local_file
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer, reading_size
 from aucue.explanation.explanation import Explanation
-from aucue.explanation.files import MapFormat, output_stem
+from aucue.explanation.files import THUMBNAILS, MapFormat, output_stem
 from aucue.explanation.film import load_av
 from aucue.explanation.index import INDEX_FILE, write_index
 from aucue.explanation.inputs import find_inputs
@@ -21,7 +22,7 @@ from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoFiles, VideoLog, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
 from aucue.work.engines import Engine, open_engine
-from aucue.work.files import claimed
+from aucue.work.files import claimed, sweep
 from aucue.work.progress import progress_bar
 
 _CHUNK = 16
@@ -56,6 +57,7 @@ class ExplainReport:
         earlier: How many photographs and videos an earlier run has explained.
         unread: Why files could not be read, a sentence each.
         videos: Videos explained now.
+        cut_short: Videos, explained now or earlier, whose file lacks its end, a sentence each.
     """
 
     faces: int
@@ -63,11 +65,12 @@ class ExplainReport:
     earlier: int
     unread: tuple[str, ...]
     videos: tuple[ExplainedVideo, ...] = ()
+    cut_short: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether every file could be read, to its end."""
-        return not self.unread and not any(video.missing for video in self.videos)
+        return not self.unread and not self.cut_short
 
 
 def explain_files(
@@ -134,6 +137,7 @@ def explain_files(
         "maps": maps,
     }
     with claimed(out):
+        sweep(out / THUMBNAILS)
         log, films = ExplanationLog(out), VideoLog(out)
         # Of a killed run: what is not whole is in no page and no table until it is explained anew.
         log.remove([photo for photo in log.entries if not log.holds(photo)])
@@ -159,7 +163,13 @@ def explain_files(
             write_table(out / TABLE_FILE, log.records(), explainer.classifier.classes)
             write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
     earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
-    return ExplainReport(faces, tuple(faceless), earlier, (*found.empty, *job.unread), tuple(job.explained))
+    cut_short = tuple(
+        f"{video} {films.entries[str(video)]['missing']}"
+        for video in found.videos
+        if films.entries.get(str(video), {}).get("missing")
+    )
+    unread = (*found.empty, *job.unread)
+    return ExplainReport(faces, tuple(faceless), earlier, unread, tuple(job.explained), cut_short)
 
 
 class _Job:
@@ -293,20 +303,28 @@ def _check_same(folder: Path, file: Path, before: Mapping[str, Any], settings: M
 
 
 def _names(files: Iterable[Path], folder: Path) -> dict[Path, str]:
-    """A file name without ending for each file: its own, with a number where that is taken."""
-    taken = {picture.name.rpartition("_face")[0] for picture in folder.glob("*_face*.png")}
-    taken |= {path.stem for pattern in ("*.mp4", "*.jsonl") for path in folder.glob(pattern)}
+    """A file name without ending for each file: its own, with a number where that is taken.
+
+    Letters' case and the way of writing accents make no other name: systems differ in what they hold for the
+    same.
+    """
+    taken = {_folded(picture.name.rpartition("_face")[0]) for picture in folder.glob("*_face*.png")}
+    taken |= {_folded(path.stem) for pattern in ("*.mp4", "*.jsonl") for path in folder.glob(pattern)}
     taken |= {"explanations", "videos"}  # of the logs
     used: Counter[str] = Counter()
     names: dict[Path, str] = {}
     for file in files:
         stem = name = output_stem(file)
-        while name in taken:
-            used[stem] += 1
-            name = f"{stem}_{used[stem] + 1}"
-        taken.add(name)
+        while _folded(name) in taken:
+            used[_folded(stem)] += 1
+            name = f"{stem}_{used[_folded(stem)] + 1}"
+        taken.add(_folded(name))
         names[file] = name
     return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _explain(

@@ -1,6 +1,5 @@
 """What a classifier says about one face: numbers, maps, a sentence and a picture."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit
 from aucue.pictures import blank, normalize, overlay, panel, probability_bars, ratio_bars
+from aucue.work.files import appearing, write_json
 
 Map = NDArray[np.float32]
 
@@ -264,8 +264,9 @@ class Explanation:
             if path.exists() and not overwrite:
                 raise OutputExistsError(f"{path} exists; choose another folder or ask to overwrite it")
         paths[0].parent.mkdir(parents=True, exist_ok=True)
-        self.picture().save(paths[0])
-        paths[1].write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        with appearing(paths[0]) as unfinished:
+            self.picture().save(unfinished)
+        write_json(paths[1], self.to_dict())
         return paths
 
 

@@ -5,9 +5,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from aucue.errors import InputError
+from aucue.explanation.records import LOG_FILE, VIDEO_LOG, face_files, read_records, video_files
 from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
 from aucue.work.files import printable
 
@@ -38,6 +41,7 @@ def find_inputs(inputs: Iterable[str | Path], out: Path | None = None) -> Inputs
         inputs: Files, folders (searched with all folders in them, in the order of the names) and patterns
             such as "shots/*.jpg" or "**/*.mp4".
         out: A folder in which folders and patterns find nothing: what lies there was written by the program.
+            Of other folders that it wrote to, they find nothing that was written.
     """
     files: dict[Path, None] = {}
     left_out = []
@@ -59,17 +63,35 @@ def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:
         problem = _problem(given)
         return ([], [problem]) if problem else ([given], [])
     folder = str(given) if os.path.isdir(given) else ""
-    found = [path for path in found if (_is_wanted(path) if folder else path.is_file())]
+    found = [path for path in found if (_is_wanted(path) if folder else os.path.isfile(path))]
     ours = out.resolve() if out else None
     outside = [path for path in found if ours is None or not path.resolve().is_relative_to(ours)]
     if found and not outside:
         return [], [
             f"{given} holds only files in {out}, which are never explained; choose another folder with --out"
         ]
+    written = _written(outside)
+    if outside and not (outside := [path for path in outside if path not in written]):
+        return [], [f"{given} holds only what aucue explain wrote, which is never explained"]
     unreadable = [path for path in outside if path.suffix.lower() in UNREADABLE_SUFFIXES]
     read = [path for path in outside if path.suffix.lower() not in UNREADABLE_SUFFIXES]
     sentences = [_unreadable(given, unreadable)] if unreadable else []
     return read, sentences or ([] if read else [nothing])
+
+
+def _written(files: Iterable[Path]) -> set[Path]:
+    """What earlier runs wrote, of files and whatever lies beside them, as their logs say.
+
+    A log lies in the folder of pictures and films, or above the one of thumbnails or of a film's maps.
+    """
+    folders = {folder for path in files for folder in (path.parent, path.parent.parent)}
+    written: set[Path] = set()
+    for folder in folders:
+        for name, names in ((LOG_FILE, face_files), (VIDEO_LOG, video_files)):
+            with suppress(InputError):  # of another program: it says nothing of these files
+                for record, _ in read_records(folder / name, names):
+                    written |= {folder / file for file in names(record)}
+    return written | {path for path in files if path.parent in written}  # maps of a film's frames
 
 
 def _problem(given: Path) -> str:
@@ -97,4 +119,4 @@ def _unreadable(given: Path, files: list[Path]) -> str:
 def _is_wanted(path: Path) -> bool:
     suffix = path.suffix.lower()
     known = suffix in PHOTO_SUFFIXES or suffix in UNREADABLE_SUFFIXES or suffix in VIDEO_SUFFIXES
-    return known and not path.name.startswith(".") and path.is_file()
+    return known and not path.name.startswith(".") and os.path.isfile(path)

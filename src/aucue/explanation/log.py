@@ -8,10 +8,9 @@ from typing import Any
 
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.files import FaceFiles, MapFormat, write_overview
-from aucue.explanation.records import face_files, read_records
+from aucue.explanation.records import LOG_FILE, face_files, read_records
 from aucue.work.files import appearing
 
-LOG_FILE = "explanations.jsonl"
 SETTINGS = ("model", "method", "detector", "maps")
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from aucue.errors import InputError
 from aucue.work.files import inside
 
+LOG_FILE = "explanations.jsonl"
+VIDEO_LOG = "videos.jsonl"
+
 Record = dict[str, Any]
 
 

@@ -22,12 +22,11 @@ from aucue.explanation.explanation import Explanation, percent
 from aucue.explanation.files import MapFormat, map_names, mark_of, save_picture, write_maps
 from aucue.explanation.film import FilmReader, FilmWriter, Frame
 from aucue.explanation.finder import FaceFinder
-from aucue.explanation.records import read_records, video_files
+from aucue.explanation.records import VIDEO_LOG, read_records, video_files
 from aucue.explanation.tracking import Smoother, Tracker
 from aucue.faces import Face, FaceReader
-from aucue.work.files import appearing, cell
+from aucue.work.files import appearing, cell, sweep
 
-VIDEO_LOG = "videos.jsonl"
 VIDEO_SETTINGS = ("model", "method", "detector", "maps", "fps", "smooth")
 
 _FILES = ("annotated", "lines", "table", "poster")
@@ -147,6 +146,8 @@ def explain_video(
     people: dict[int, Person] = {}
     frames, faces, seconds = 0, 0, 0.0
     folder.mkdir(parents=True, exist_ok=True)
+    if files.maps:
+        sweep(folder / files.maps)
     with (
         FilmReader(video, fps) as film,
         _Outputs(folder, files, film.fps, explainer.classifier.classes) as out,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aucue.errors import InputError
+from aucue.errors import InputError, printable
 from aucue.faces.alignment import TEMPLATES, Template, invert, transform_points, warp
 from aucue.faces.detection import Detection, LandmarkDetector
 from aucue.faces.dlib_detector import DlibDetector
@@ -162,7 +162,7 @@ def _template(template: str | Template) -> Template:
 def _usable(detection: Detection, size: tuple[int, int], key: str | None) -> bool:
     """Whether a face can be aligned; says in the log why not."""
     points = np.asarray(detection.landmarks)
-    name = key or "photograph"
+    name = printable(key or "photograph")
     if points.shape != (NUM_LANDMARKS, 2) or not np.isfinite(points).all():
         reason = "its landmarks are incomplete"
     elif inter_ocular_distance(points) < 1.0:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,9 @@ from filelock import FileLock, Timeout
 from aucue.errors import InputError, printable
 
 LOCK_FILE = ".aucue.lock"
+
+_UNFINISHED = ".unfinished"
+_LEFT_OVER = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(_UNFINISHED)}(\..*)?", re.DOTALL)
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def appearing(path: Path) -> Iterator[Path]:
     Yields:
         Where to write.
     """
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished{path.suffix}")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}{_UNFINISHED}{path.suffix}")
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -93,13 +97,28 @@ def inside(folder: Path, name: object, where: str) -> Path:
     return path
 
 
+def sweep(folder: Path) -> None:
+    """Remove what `appearing` of a killed process has left in a folder.
+
+    Args:
+        folder: One that no other process writes to, see `claimed`; need not exist.
+    """
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if _LEFT_OVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
 @contextmanager
 def claimed(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """Let no second process write into a folder at the same time. A killed process claims nothing.
 
+    What a killed one has left half written is removed.
+
     Args:
         folder: Made if it does not exist.
-        lock_file: Name of the file in it that claims are made by.
+        lock_file: Name of the file in it that claims are made by. Under another one than the usual, the
+            folder is shared with jobs that claim it themselves, and nothing is removed.
 
     Raises:
         InputError: Another process is at it.
@@ -113,6 +132,8 @@ def claimed(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
             f"Another process is writing to {folder}: wait until it has ended, or choose another folder."
         ) from None
     try:
+        if lock_file == LOCK_FILE:
+            sweep(folder)
         yield
     finally:
         lock.release()

@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from aucue.data import FolderSource
+from aucue.data.sources.expected import Finding
 from aucue.errors import InputError
+from aucue.work.files import LOCK_FILE
 
 
 def _place(root: Path, *names: str) -> None:
@@ -97,3 +99,12 @@ def test_nothing_there(tmp_path: Path, setup, message: str) -> None:
 def test_unknown_split(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='unknown split "dev"; known splits: train, val, test'):
         FolderSource(tmp_path, split="dev")
+
+
+def test_what_aucue_wrote_is_no_photograph(tmp_path: Path) -> None:
+    _place(tmp_path, "anger/a.png", "sets/x.png", "anger/explained/b.png")
+    (tmp_path / "anger" / "explained" / LOCK_FILE).touch()
+    source = FolderSource(tmp_path, out=tmp_path / "sets")
+    assert [source[i].key for i in range(len(source))] == ["anger/a.png"]
+    where = str(tmp_path / "anger" / "explained")
+    assert source.findings == [Finding(where, "left out: aucue wrote this folder")]

@@ -18,9 +18,10 @@ from aucue.data.sources.labels import (
 )
 from aucue.data.sources.listings import folders_in, is_ignored, list_findings, unwrapped
 from aucue.data.sources.source import Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, printable
 from aucue.faces import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import LOCK_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class FolderSource:
         split: Split of all samples where the folders do not say.
         name: Name of the set; by default the folder's.
         label_names: What the folders' names mean, such as 1=surprise 2=fear, where they are no classes.
+        out: Where the prepared set goes, which is none of the photographs if it lies in `root`.
 
     Raises:
         InputError: No such folder, no picture in it, or a sub-folder whose name is no known label or split.
@@ -49,15 +51,16 @@ class FolderSource:
         split: str = "train",
         name: str | None = None,
         label_names: Sequence[str] | None = None,
+        out: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.root = Path(root)
+        self.root, self._out = Path(root), None if out is None else Path(out).resolve()
         self.classes = check_classes(classes)
         self._names = read_label_names(label_names, self.classes)
         if not self.root.is_dir():
             raise InputError(f"{self.root} is not a folder; give the folder that holds one folder per label")
         self.name = name or self.root.resolve().name
-        self.root = unwrapped(self.root, self._is_labelled)
         self.findings: list[Finding] = []
+        self.root = unwrapped(self.root, self._is_labelled)
         self._entries = list(self._find(check_split(split, "split")))
         if not self._entries:
             raise InputError(
@@ -80,17 +83,31 @@ class FolderSource:
         return Sample(key=file, label=label, split=split, image=self.root / file)
 
     def _is_labelled(self, folder: Path) -> bool:
-        return any(self._label(each.name) or find_split(each.name) for each in folders_in(folder))
+        return any(self._label(each.name) or find_split(each.name) for each in self._folders_in(folder))
+
+    def _folders_in(self, folder: Path) -> list[Path]:
+        """Folders of splits or labels."""
+        return [each for each in folders_in(folder) if self._label(each.name) or not self._is_left_out(each)]
+
+    def _is_left_out(self, folder: Path) -> bool:
+        """Whether a system left a folder there, or aucue wrote it (which is listed, but for `out`)."""
+        if is_ignored(folder.name) or folder.resolve() == self._out:
+            return True
+        if (folder / LOCK_FILE).exists():
+            finding = Finding(str(folder), "left out: aucue wrote this folder")
+            self.findings += [finding] * (finding not in self.findings)
+            return True
+        return False
 
     def _label(self, name: str) -> str | None:
         return self._names.get(name.strip().casefold()) or find_class(name, self.classes)
 
     def _find(self, split: str) -> Iterator[tuple[str, str, str]]:
         """All pictures as (path below the root, label, split)."""
-        folders = folders_in(self.root)
+        folders = self._folders_in(self.root)
         if any(find_split(folder.name) for folder in folders):
             for folder in folders:
-                yield from self._labelled(folders_in(folder), self._split(folder))
+                yield from self._labelled(self._folders_in(folder), self._split(folder))
         else:
             yield from self._labelled(folders, split)
 
@@ -114,7 +131,7 @@ class FolderSource:
     def _pictures(self, folder: Path) -> Iterator[Path]:
         other, unreadable = 0, []
         for parent, folders, files in os.walk(folder):
-            folders[:] = sorted(name for name in folders if not is_ignored(name))
+            folders[:] = sorted(name for name in folders if not self._is_left_out(Path(parent, name)))
             for name in sorted(name for name in files if not is_ignored(name)):
                 if name.lower().endswith(PHOTO_SUFFIXES):
                     yield Path(parent, name)
@@ -126,4 +143,5 @@ class FolderSource:
         self.findings += list_findings(unreadable, len(unreadable) + 1, "photographs", state, folder)
         if other:
             endings = ", ".join(PHOTO_SUFFIXES)
-            logger.warning("%s: %d files ignored, their names do not end in %s", folder, other, endings)
+            where = printable(folder)
+            logger.warning("%s: %d files ignored, their names do not end in %s", where, other, endings)

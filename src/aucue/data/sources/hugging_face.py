@@ -273,7 +273,11 @@ def _load_files(folder: Path) -> Any:
     """Parquet files, or pictures in folders, by their own names: what README.md may say is not asked."""
     import datasets
 
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_ignored(path.name))
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(map(is_ignored, path.relative_to(folder).parts))
+    )
     tables = [path for path in paths if path.suffix.lower() == ".parquet"]
     if tables:
         splits: dict[str, list[str]] = {}

@@ -14,10 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aucue.errors import AucueError, InputError
+from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.benchmark.grid import Cell, Grid
 from aucue.evaluation.run import evaluate
 from aucue.training import fit
@@ -25,6 +24,7 @@ from aucue.training.fitting import MODEL_NAME
 from aucue.work import available_cores
 from aucue.work.files import appearing, claimed, read_json, write_json
 from aucue.work.processes import starter_environment
+from aucue.work.terminal import Terminal
 
 logger = logging.getLogger(__name__)
 
@@ -147,17 +147,17 @@ def run_grid(grid: Grid, out: str | os.PathLike[str], jobs: int = 1, progress: b
 def _run_here(
     left: Sequence[Cell], grid: Grid, out: str | os.PathLike[str], progress: bool
 ) -> dict[str, str]:
-    failures, console = {}, Console(stderr=True, highlight=False)
+    failures, terminal = {}, Terminal(stderr=True)
     for cell in left:
         if progress:
             number = grid.cells.index(cell)
-            console.print(f"[bold]cell {number}[/] of {len(grid.cells)}: {cell.name}", soft_wrap=True)
+            terminal.say(f"cell {number} of {len(grid.cells)}: {cell.name}", style="bold")
         try:
             run_cell(cell, out, progress)
         except Exception as error:  # of any kind: the other cells do not depend on this one
             failures[cell.name] = _reason(error)
             if not isinstance(error, AucueError):
-                logger.error("%s failed", cell.name, exc_info=error)
+                logger.error("%s failed", printable(cell.name), exc_info=error)
     return failures
 
 
@@ -178,7 +178,7 @@ def _run_side_by_side(
             slots.put(slot)
 
     columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
+    bar = Progress(*columns, console=Terminal(stderr=True), disable=not progress)
     with bar, ThreadPoolExecutor(jobs) as pool:
         task = bar.add_task("", total=len(left))
         failures = {}
