@@ -2,10 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from aucue.classifiers import save_model
 from aucue.cli.main import main
 from aucue.data import PreparedSet
 from aucue.evaluation.results import FILES, Evaluation
 from aucue.work.files import LOCK_FILE
+
+from .conftest import information, network
 
 
 def run(faces: PreparedSet, out: Path, model: Path, *more: str) -> int:
@@ -58,3 +61,21 @@ def test_evidence(
     assert "Pointing game" in printed
     evidence = Evaluation.load(tmp_path / "out" / "evaluation.json").evidence
     assert sum(evidence["pointing class map"].count.values()) == 6
+
+
+def test_any_judge_and_device(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
+    judge = ("--codebook", "fg2024", "--regions", "fg2024", "--device", "auto")
+    assert run(faces, tmp_path / "out", models["guided"], *judge) == 0
+    data = Evaluation.load(tmp_path / "out" / "evaluation.json").data
+    assert (data["codebook"], data["regions"]) == ("fg2024", "fg2024")
+    assert "Codebook fg2024" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_guidance_by_class_map_alone_is_told(faces: PreparedSet, tmp_path: Path):
+    info = information(weight=0.0)
+    info.guidance = {**(info.guidance or {}), "class_map": 2.0}
+    model = save_model(tmp_path / "m.safetensors", network(0), info)
+    assert run(faces, tmp_path / "out", model) == 0
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "guided: class map (weight 2)" in report
+    assert "not guided" not in report.lower()

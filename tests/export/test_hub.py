@@ -183,3 +183,24 @@ def test_the_card_says_how_it_was_guided(model: Model):
     assert "guided: class map (weight 2)" in model_card(classifier, by_map, "jane/fer")
     unguided = replace(info, guidance={"weight": 0.0, "layers": ["stages.0"]})
     assert "Not guided: nothing told it where to look" in model_card(classifier, unguided, "jane/fer")
+
+
+@pytest.mark.parametrize(
+    "trained_on", ["drawn faces", {"samples": [1], "notes": "x", "licence": 3}, {"name": 7}]
+)
+def test_the_card_of_a_stranger_s_model_of_any_form(trained_on: object):
+    classifier = tiny()
+    card = model_card(
+        classifier, ModelInfo(classifier.classes, provenance={"trained_on": trained_on}), "jane/fer"
+    )
+    assert "Licence of the data it was trained on: not stated" in card
+
+
+def test_what_a_stranger_s_model_says_is_text(tmp_path: Path):
+    evil = "x\n# Safe\n<script>a</script> [click](http://a) | `b` \x1b[31m"
+    said = {"name": evil, "notes": [evil], "licence": evil, "samples": {evil: 3}}
+    classifier = tiny()
+    info = ModelInfo(classifier.classes, provenance={"trained_on": said, "date": evil}, metrics={evil: 1.0})
+    card = write_repository((classifier, info), tmp_path, "jane/fer")[1].read_text()
+    assert card.count("&lt;script>") == 6
+    assert not any(part in card for part in ("<script", " [click]", "\n# Safe", "`b`", "\x1b"))

@@ -24,7 +24,8 @@ def without_folders(info: ModelInfo) -> ModelInfo:
 def licence_of_data(info: ModelInfo) -> str:
     """Licence of the data that a model was trained on, as its prepared set states it."""
     trained_on = info.provenance.get("trained_on")
-    return (trained_on.get("licence") if isinstance(trained_on, Mapping) else None) or UNSTATED
+    licence = trained_on.get("licence") if isinstance(trained_on, Mapping) else None
+    return licence if licence and isinstance(licence, str) else UNSTATED
 
 
 def _names_alone(value: Any) -> Any:

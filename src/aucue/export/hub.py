@@ -7,15 +7,17 @@ from typing import Any
 import torch
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
 from aucue.classifiers.files import write_whole
 from aucue.classifiers.hub import MODEL_FILE, hub_errors
-from aucue.errors import InputError, OutputExistsError
+from aucue.errors import InputError, OutputExistsError, printable
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
 from aucue.facs import ActionUnit, Codebook
 
 CARD_FILE = "README.md"
+_ESCAPES = str.maketrans({"<": "&lt;", "|": "\\|", "[": "\\[", "`": "'"})
 _TAGS = ["facial-expression-recognition", "facs", "action-units", "interpretability", "class-activation-maps"]
 
 
@@ -113,10 +115,10 @@ def model_card(classifier: Classifier, info: ModelInfo, repository: str, license
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_as_text,
     )
-    trained_on = info.provenance.get("trained_on")
     return pages.get_template("model_card.md.j2").render(
-        header=header.to_yaml(),
+        header=Markup(header.to_yaml()),
         repository=repository,
         name=repository.rpartition("/")[2],
         license=license,
@@ -126,7 +128,7 @@ def model_card(classifier: Classifier, info: ModelInfo, repository: str, license
         parameters=sum(parameter.numel() for parameter in classifier.parameters()),
         expected=_expected(classifier, info),
         figures=list(_figures(info.to_dict()["metrics"])),  # without NaN
-        data=trained_on if isinstance(trained_on, Mapping) else {},
+        data=_data(info),
         licence_of_data=licence_of_data(info),
         warnings=WARNINGS,
     )
@@ -155,6 +157,26 @@ def _expected(classifier: Classifier, info: ModelInfo) -> dict[str, list[ActionU
         name: [book.action_units[number] for number in book.entries.get(name, ())]
         for name in classifier.classes
     }
+
+
+def _data(info: ModelInfo) -> dict[str, Any]:
+    """What is known of the data, as far as it has the form in which `aucue train` writes it."""
+    stated = info.provenance.get("trained_on")
+    if not isinstance(stated, Mapping):
+        return {}
+    samples, notes = stated.get("samples"), stated.get("notes")
+    return {
+        "name": stated.get("name", "unnamed"),
+        "samples": samples if isinstance(samples, Mapping) else {},
+        "notes": notes if isinstance(notes, list | tuple) else [],
+    }
+
+
+def _as_text(value: Any) -> Any:
+    """A value in the card: a model file is somebody else's, and what it says is neither Markdown nor HTML."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return printable(value).translate(_ESCAPES)
 
 
 def _figures(values: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:

@@ -133,7 +133,7 @@ def _decode(image: Image.Image, where: str, max_pixels: int) -> Image.Image:
     _check_size(image.size, max_pixels, where)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        upright = ImageOps.exif_transpose(image)  # always another image, which shares nothing with a file
     except Exception as error:  # decoders raise OSError, SyntaxError, EOFError, struct.error, ...
         raise InputError(f"{where} is a broken or truncated image: {error}") from error
     return _to_rgb(upright, where)
@@ -155,7 +155,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array[:, :, 0]
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
         raise InputError(f"an image array must be (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}")
-    return Image.fromarray(_to_uint8(array, "the array"))
+    return Image.fromarray(_to_uint8(array, "the array")).copy()
 
 
 def _to_uint8(array: np.ndarray, where: str) -> np.ndarray:
@@ -173,7 +173,7 @@ def _to_uint8(array: np.ndarray, where: str) -> np.ndarray:
 
 def _to_rgb(image: Image.Image, where: str) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy()
+        return image
     if image.mode == "F" or image.mode.startswith("I"):
         image = Image.fromarray(_grey_levels(image, where))
     try:
