@@ -1,5 +1,6 @@
 """`import aucue` is light, and torchvision is importable after it whatever the builds of torch."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +16,53 @@ def _python(code: str, folder: Path | None = None) -> subprocess.CompletedProces
     )
 
 
-def test_import_loads_no_torch():
-    result = _python(
-        "import aucue, sys; print(sorted({'torch', 'torchvision', 'PIL', 'numpy'} & {*sys.modules}))"
+# Rooms in the order of what they need, as one process imports them one after the other.
+_ROOMS = (
+    "aucue",
+    "aucue.cli.main",
+    "aucue.metrics",
+    "torchvision.transforms.v2",
+    "aucue.explanation",
+    "aucue.app",
+    "aucue.training.objective",
+    "aucue.evaluation",
+    "aucue.training.fitting",
+    "aucue.evaluation.benchmark",
+)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """What is in memory once a room, and those before it, are imported."""
+    code = (
+        "import importlib, json, sys\nloaded = {}\n"
+        f"for room in {_ROOMS}:\n    importlib.import_module(room)\n    loaded[room] = [*sys.modules]\n"
+        "print(json.dumps(loaded))"
     )
-    assert result.stdout.strip() == "[]"
+    result = _python(code)
+    assert result.returncode == 0, result.stderr
+    return {room: set(modules) for room, modules in json.loads(result.stdout).items()}
 
 
-def test_torchvision_can_be_imported_after_aucue():
-    result = _python("import aucue; import torchvision; from torchvision.transforms import v2; print('fine')")
-    assert result.stdout.strip() == "fine", result.stderr
+@pytest.mark.parametrize(
+    ("room", "heavy"),
+    [
+        ("aucue", {"torch", "torchvision", "PIL", "numpy"}),
+        ("aucue.cli.main", {"torch", "matplotlib", "rich"}),
+        ("aucue.metrics", {"torchmetrics", "timm", "torchvision"}),
+        ("aucue.explanation", {"torchmetrics", "lightning", "datasets", "matplotlib", "pandas"}),
+        ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio"}),
+        ("aucue.training.objective", {"torchmetrics", "lightning"}),
+        ("aucue.evaluation", {"torchmetrics", "lightning", "matplotlib"}),
+        ("aucue.evaluation.benchmark", {"aucue.evaluation.benchmark.figure"}),
+    ],
+)
+def test_a_room_loads_no_more_than_it_needs(loaded: dict[str, set[str]], room: str, heavy: set[str]):
+    assert not heavy & loaded[room]
+
+
+def test_torchvision_can_be_imported_after_aucue(loaded: dict[str, set[str]]):
+    assert "torchvision.transforms.v2" in loaded["torchvision.transforms.v2"]
 
 
 # A package that fails as the CUDA build of torchvision does beside a CPU build of torch.

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -286,9 +285,24 @@ if __name__ == "__main__":
 """
 
 
+# Killed, with its workers, as soon as one of three shards is written.
+_KILLED = """
+import os, signal
+from aucue.data import preparation
+
+write = preparation.write_shard
+
+def write_and_die(path, shard):
+    write(path, shard)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+preparation.write_shard = write_and_die
+"""
+
+
 def test_killed_run_is_resumed(collection: Collection, tmp_path: Path) -> None:
-    source = collection(160)
-    (tmp_path / "script.py").write_text(_SCRIPT)
+    source = collection(40)
+    (tmp_path / "script.py").write_text(_KILLED + _SCRIPT)
     arguments = [
         sys.executable,
         str(tmp_path / "script.py"),
@@ -296,13 +310,8 @@ def test_killed_run_is_resumed(collection: Collection, tmp_path: Path) -> None:
         str(tmp_path / "set"),
     ]
     process = subprocess.Popen(arguments, cwd=tmp_path, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "set").glob(".unfinished/*.parquet")):
-        assert process.poll() is None or (tmp_path / "set" / "aucue.json").exists()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(timeout=120) == -signal.SIGKILL
+    assert len(list((tmp_path / "set").glob(".unfinished/*.parquet"))) == 1
     assert not (tmp_path / "set" / "aucue.json").exists()
 
     prepare(source, tmp_path / "set", size=192, workers=1, progress=False)

@@ -217,7 +217,7 @@ class Evidence:
 
     def _mean_cues(self, scale: float) -> MeanCues:
         """Sums of the AU maps of all measured faces; they are the same in every process."""
-        sums = MeanCues(self.classifier.classes, self.size).to(self.device)
+        sums = MeanCues(self.classifier.classes, self.size, self.device)
         landmarks = (torch.from_numpy(self.dataset.landmarks).to(self.device) + 0.5) * scale - 0.5
         labels = self.label_ids[torch.from_numpy(self.dataset.labels).to(self.device)]
         for points, ids in zip(landmarks.split(64), labels.split(64), strict=True):

@@ -125,7 +125,7 @@ class Observer:
         self.landmarks, self.scale = dataset.landmarks, scale
         self.before = faces_before(dataset.labels, dataset.landmarks_valid)
         self.shown = first_of_each(dataset.labels, examples)
-        self.mean_cues = MeanCues(self.classes, self.size).to(device)
+        self.mean_cues = MeanCues(self.classes, self.size, device)
         self.seen = Seen(self.classes)
 
     @torch.inference_mode()

@@ -156,7 +156,8 @@ def _look_at_all(
     loader = make_loader(dataset, batch_size, workers=workers, rank=rank)
     for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
         observer.look(batch)
-    observer.mean_cues.sync(should_sync=rank.count > 1)
+    if rank.count > 1:
+        observer.mean_cues.add_up()
     observer.compare_with_controls(batch_size)
     return Seen.merged(rank.gather(observer.seen.on_cpu()))
 

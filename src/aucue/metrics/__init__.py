@@ -1,11 +1,14 @@
 """Measures: ATT-COS, CAM-COS, accuracy, the controls that say how much of a cosine is free, and evidence:
 does the decision depend on what a map shows?
 
-Per-image values are plain functions; the classes around them are torchmetrics with sums and counts as state.
+Values of an image are plain functions. `ATTCOS`, `CAMCOS`, `ExpressionMean` and `ClassificationReport` are
+torchmetrics around them; torchmetrics is imported when one of these is first used.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
-from aucue.metrics.classification import ClassificationReport, classification_report, confusion_counts
+from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.metrics.controls import (
     CONTROLS,
     MeanCues,
@@ -26,12 +29,15 @@ from aucue.metrics.deletion import (
 )
 from aucue.metrics.fills import FILLS, blur_fill, mean_fill
 from aucue.metrics.occlusion import points_hull, probability_losses, random_regions, region_of
-from aucue.metrics.per_expression import ATTCOS, CAMCOS, ExpressionMean, expression_means, expression_sums
+from aucue.metrics.per_expression import expression_means, expression_sums
 from aucue.metrics.pointing import energy_inside, points_inside
 from aucue.metrics.randomisation import Stage, randomised, rank_correlation, stages
 from aucue.metrics.regions import RegionEvidence, region_evidence
 from aucue.metrics.specificity import is_specific, specificity_margin
 from aucue.metrics.stability import CHANGES, Change
+
+if TYPE_CHECKING:
+    from aucue.metrics.accumulated import ATTCOS, CAMCOS, ClassificationReport, ExpressionMean
 
 __all__ = [
     "ATTCOS",
@@ -82,3 +88,11 @@ __all__ = [
     "uniform_map",
     "wrong_expressions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ATTCOS", "CAMCOS", "ClassificationReport", "ExpressionMean"):
+        from aucue.metrics import accumulated
+
+        return getattr(accumulated, name)
+    raise AttributeError(f"module 'aucue.metrics' has no attribute {name!r}")

@@ -1,10 +1,7 @@
 """CL: how often the expression is recognised, with everything the confusion matrix says."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from aucue.errors import InputError
 
@@ -60,45 +57,3 @@ def classification_report(confusion: Tensor) -> dict[str, Tensor]:
         "confusion": counts / true.unsqueeze(1),
         "counts": confusion,
     }
-
-
-class ClassificationReport(Metric):
-    """Accuracy, balanced accuracy, macro F1 and confusion matrix; the state is the matrix of counts.
-
-    Args:
-        classes: Names of the classes, in the order of their ids.
-
-    Example:
-        >>> import torch
-        >>> report = ClassificationReport(("neutral", "happiness"))
-        >>> report.update(torch.tensor([0, 1, 1, 1]), torch.tensor([0, 0, 0, 1]))
-        >>> {name: round(report.compute()[name].item(), 3) for name in ("accuracy", "balanced_accuracy")}
-        {'accuracy': 0.5, 'balanced_accuracy': 0.667}
-    """
-
-    full_state_update = False
-    is_differentiable = False
-    higher_is_better = True
-
-    counts: Tensor
-
-    def __init__(self, classes: Sequence[str]):
-        super().__init__()
-        self.classes = tuple(classes)
-        size = len(self.classes)
-        self.add_state("counts", torch.zeros(size, size, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, predictions: Tensor, labels: Tensor) -> None:
-        """Add a batch.
-
-        Args:
-            predictions: Class ids (B,), or logits or probabilities (B, K), of which the largest counts.
-            labels: True class ids (B,); images with a negative id are left out.
-        """
-        if predictions.ndim == 2:
-            predictions = predictions.argmax(dim=1)
-        self.counts += confusion_counts(predictions, labels, len(self.classes))
-
-    def compute(self) -> dict[str, Tensor]:
-        """See `classification_report`."""
-        return classification_report(self.counts)

@@ -7,8 +7,8 @@ cosine. A figure of a network speaks only as far as it exceeds these.
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
-from torchmetrics import Metric
 
 from aucue.errors import InputError
 from aucue.metrics.cosine import EPS, cam_at, map_cosine
@@ -35,7 +35,7 @@ def centred_gaussian(size: tuple[int, int], sigma: float = GAUSSIAN_SIGMA) -> Te
     return torch.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / 2)[None, None]
 
 
-class MeanCues(Metric):
+class MeanCues:
     """Sums of cues per class, from which the mean cue of the *other* faces follows by taking one's own away.
 
     The state is one sum map (float64) and one count per class: K x H x W numbers, however many faces.
@@ -43,20 +43,15 @@ class MeanCues(Metric):
     Args:
         classes: Names of the classes, in the order of their ids.
         size: Height and width of the cues.
+        device: Where the sums are kept.
     """
 
-    full_state_update = False
-    is_differentiable = False
-
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, classes: Sequence[str], size: tuple[int, int]):
-        super().__init__()
+    def __init__(
+        self, classes: Sequence[str], size: tuple[int, int], device: torch.device | str = "cpu"
+    ) -> None:
         self.classes = tuple(classes)
-        maps = torch.zeros(len(self.classes), *size, dtype=torch.float64)
-        self.add_state("total", maps, dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(len(self.classes), dtype=torch.int64), dist_reduce_fx="sum")
+        self.total = torch.zeros(len(self.classes), *size, dtype=torch.float64, device=device)
+        self.count = torch.zeros(len(self.classes), dtype=torch.int64, device=device)
 
     def update(self, cue: Tensor, labels: Tensor, valid: Tensor) -> None:
         """Add a batch.
@@ -73,12 +68,13 @@ class MeanCues(Metric):
         self.total.index_add_(0, labels[kept], cue[kept, 0].double())
         self.count.index_add_(0, labels[kept], torch.ones_like(labels[kept]))
 
+    def add_up(self) -> None:
+        """Add what the other processes of this job have seen; every one of them has to call it."""
+        dist.all_reduce(self.total)
+        dist.all_reduce(self.count)
+
     def compute(self) -> Tensor:
         """Mean cue of every class (K, H, W), NaN for a class without faces."""
-        return self._means()
-
-    def _means(self) -> Tensor:
-        # Beside `compute`, which adds up all ranks each time it is called.
         return self.total / self.count[:, None, None]
 
     def same_class(self, cue: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +105,7 @@ class MeanCues(Metric):
             Maps (B, 1, H, W) and whether there is another face (B,).
         """
         counted = self.count > 0
-        means = torch.where(counted[:, None, None], self._means(), 0.0)
+        means = torch.where(counted[:, None, None], self.compute(), 0.0)
         own, own_exists = self.same_class(cue, labels)
         classes = counted.sum() - 1 + own_exists.long()
         total = means.sum(0) - means[labels] + own[:, 0].double()

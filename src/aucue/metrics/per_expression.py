@@ -1,15 +1,11 @@
-"""Means per expression with O(1) state: the shell around ATT-COS, CAM-COS and every other per-image value."""
+"""Means per expression, of ATT-COS, CAM-COS and every other value of an image."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from aucue.errors import InputError
-from aucue.facs import NEUTRAL
-from aucue.metrics.cosine import attention_cosine, cam_cosine
 
 Absent = Literal["skip", "fg2024"]
 
@@ -70,99 +66,3 @@ def expression_means(
     else:
         macro = per_class[present].mean()
     return {"macro": macro, "micro": sums.sum() / counts.sum(), "per_class": per_class, "count": counts}
-
-
-class _PerExpression(Metric):
-    """Sums and counts per class; subclasses say which value of an image is added."""
-
-    full_state_update = False
-    is_differentiable = False
-    higher_is_better = True
-
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, classes: Sequence[str], absent: Absent = "skip"):
-        super().__init__()
-        if absent not in ("skip", "fg2024"):
-            raise InputError(f"absent must be 'skip' or 'fg2024', got {absent!r}")
-        self.classes = tuple(classes)
-        self.absent: Absent = absent
-        self.neutral = self.classes.index(NEUTRAL) if NEUTRAL in self.classes else None
-        self.add_state("total", torch.zeros(len(self.classes), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(len(self.classes), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def _add(self, values: Tensor, labels: Tensor, valid: Tensor | None) -> None:
-        sums, counts = expression_sums(values, labels, valid, len(self.classes))
-        self.total += sums
-        self.count += counts
-
-    def compute(self) -> dict[str, Tensor]:
-        """`macro`, `micro`, `per_class` (K,) and `count` (K,), see `expression_means`."""
-        return expression_means(self.total, self.count, self.absent, self.neutral)
-
-
-class ExpressionMean(_PerExpression):
-    """Mean of a per-image value: macro = mean over expressions of the mean over their images.
-
-    State: one sum (float64) and one count per class, so memory does not grow with the number of images, the
-    result does not depend on batches, and data-parallel runs are merged exactly.
-
-    Args:
-        classes: Names of the classes, in the order of their ids.
-        absent: "skip" leaves expressions without a valid image out of the macro average; "fg2024" counts them
-            as -1 as the published code does (parity only).
-
-    Example:
-        >>> import torch
-        >>> mean = ExpressionMean(("neutral", "happiness", "fear"))
-        >>> mean.update(torch.tensor([0.5, 0.7, 0.2]), torch.tensor([1, 1, 2]))
-        >>> round(mean.compute()["macro"].item(), 3)
-        0.4
-    """
-
-    def update(self, values: Tensor, labels: Tensor, valid: Tensor | None = None) -> None:
-        """Add a batch.
-
-        Args:
-            values: One value per image (B,).
-            labels: Class ids (B,); negative ids are left out.
-            valid: Which images take part (B,); default all.
-        """
-        self._add(values, labels, valid)
-
-
-class ATTCOS(_PerExpression):
-    """ATT-COS of one layer over a set: mean per expression of cos(attention, cue).
-
-    See `attention_cosine` for the value of one image and `ExpressionMean` for state and arguments.
-    """
-
-    def update(self, attention: Tensor, cue: Tensor, labels: Tensor, valid: Tensor | None = None) -> None:
-        """Add a batch.
-
-        Args:
-            attention: Channel means of the layer (B, 1, h, w).
-            cue: AU maps (B, 1, H, W) in [0, 1].
-            labels: Class ids (B,).
-            valid: Which images have a cue (B,).
-        """
-        self._add(attention_cosine(attention, cue), labels, valid)
-
-
-class CAMCOS(_PerExpression):
-    """CAM-COS over a set: mean per expression of cos(class map, cue).
-
-    See `cam_cosine` for the value of one image and `ExpressionMean` for state and arguments.
-    """
-
-    def update(self, cam: Tensor, cue: Tensor, labels: Tensor, valid: Tensor | None = None) -> None:
-        """Add a batch.
-
-        Args:
-            cam: Normalised class maps (B, 1, h, w) in [0, 1], of the true or of the predicted class.
-            cue: AU maps (B, 1, H, W) in [0, 1] of the true expression.
-            labels: Class ids (B,) of the true expression.
-            valid: Which images have a cue (B,).
-        """
-        self._add(cam_cosine(cam, cue), labels, valid)

@@ -181,9 +181,10 @@ def _start(work: Callable[[Rank], T], accelerator: str, devices: int, num_nodes:
             f"{num_nodes} nodes need a launcher that starts one process per device on each of them: "
             "torchrun or srun, see docs/scale.md."
         )
+    kind = _fabric(accelerator, devices, num_nodes).strategy.root_device.type
     answers = get_context("spawn").SimpleQueue()
     # As bytes: torch would share the memory of every tensor, at the price of an open file each.
-    settings = (pickle.dumps(work), accelerator, devices, _free_port(), answers)
+    settings = (pickle.dumps(work), kind, devices, _free_port(), answers)
     context: Any = start_processes(_process, settings, devices, join=False, start_method="spawn")
     try:
         return _answer(context, answers)
@@ -193,7 +194,7 @@ def _start(work: Callable[[Rank], T], accelerator: str, devices: int, num_nodes:
             process.kill()
 
 
-def _process(local_rank: int, work: bytes, accelerator: str, devices: int, port: int, answers: Any) -> None:
+def _process(local_rank: int, work: bytes, kind: str, devices: int, port: int, answers: Any) -> None:
     """One of the started processes, in the surroundings that torchrun would give it."""
     end_with_parent()
     here = {"LOCAL_RANK": local_rank, "LOCAL_WORLD_SIZE": devices, "NODE_RANK": 0}
@@ -202,7 +203,10 @@ def _process(local_rank: int, work: bytes, accelerator: str, devices: int, port:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(available_cores())  # processes whose torch uses every core stall one another
     try:
-        _join(_fabric(accelerator, devices, num_nodes=1))
+        if kind == "cuda":
+            torch.cuda.set_device(local_rank)
+        backend = "nccl" if kind == "cuda" else "gloo"
+        dist.init_process_group(backend, rank=local_rank, world_size=devices)
         answer = pickle.loads(work)(_this_rank())
     except (AucueError, OSError) as error:
         answers.put(pickle.dumps(error))

@@ -1,7 +1,5 @@
 """The figure of a grid: what is drawn is what the evaluations say."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +142,3 @@ def test_no_evaluation_no_figure(tmp_path: Path) -> None:
     drawn = collect(results(tmp_path / "there").grid, tmp_path / "nothing")
     assert draw(drawn) is None
     assert inline_svg(drawn) is None
-
-
-def test_only_a_grid_with_a_figure_loads_it() -> None:
-    code = (
-        "import sys, aucue, aucue.cli.main; print('matplotlib' in sys.modules);"
-        "import aucue.evaluation.benchmark; print('aucue.evaluation.benchmark.figure' in sys.modules)"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert loaded.stdout.split() == ["False", "False"]

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,31 +62,41 @@ def test_every_row_is_trained_and_evaluated_once(runs: dict[int, Run]) -> None:
     assert seconds["train"] > 0
 
 
+# A benchmark that is killed as soon as the training in a folder has written its first checkpoint.
+KILLED = """
+import os, signal, sys
+from lightning.pytorch import Trainer
+from aucue.cli.main import main
+
+save = Trainer.save_checkpoint
+
+def save_and_die(trainer, filepath, *arguments, **options):
+    save(trainer, filepath, *arguments, **options)
+    if str(filepath).startswith(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Trainer.save_checkpoint = save_and_die
+main(["benchmark", *sys.argv[2:]])
+"""
+
+
 def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
-    table: dict[str, Any], tmp_path: Path
+    runs: dict[int, Run], table: dict[str, Any], tmp_path: Path
 ) -> None:
-    table["settings"]["epochs"] = 6
-    grid = Grid.from_dict(table)
-    run_grid(grid, tmp_path / "undisturbed", progress=False)
-    killed = tmp_path / "killed"
+    grid, undisturbed, killed = Grid.from_dict(table), runs[1].out, tmp_path / "killed"
     first, second = grid.cells
     file = grid.write(tmp_path / "grid.yaml")
-    command = [sys.executable, "-m", "aucue.cli.main", "benchmark", str(file), "--out", str(killed)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    checkpoint = second.folder(killed) / "checkpoints" / "last.ckpt"
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    command = [sys.executable, "-c", KILLED, str(second.folder(killed)), str(file), "--out", str(killed)]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    assert (second.folder(killed) / "checkpoints" / "last.ckpt").exists()
     assert is_finished(first, killed)
     assert not is_finished(second, killed)
     kept = first.folder(killed) / "model.safetensors"
     before = kept.stat().st_mtime_ns
     assert run_grid(grid, killed, progress=False) == {}
     assert kept.stat().st_mtime_ns == before
-    assert results(grid, killed) == results(grid, tmp_path / "undisturbed")
-    tables = [write_tables(collect(grid, out), out / "small") for out in (killed, tmp_path / "undisturbed")]
+    assert results(grid, killed) == results(grid, undisturbed)
+    tables = [write_tables(collect(grid, out), out / "small") for out in (killed, undisturbed)]
     assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
