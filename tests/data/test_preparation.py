@@ -580,11 +580,11 @@ def test_a_second_process_is_told(collection: Collection, tmp_path: Path) -> Non
     with claimed(out), pytest.raises(InputError, match=r"Another process is writing to .*set"):
         prepare(source, out, size=16, workers=1, progress=False)
     (out / LOCK_FILE).touch()  # what a killed process leaves
-    (out / ".7.unfinished.json").write_text("{")
+    (out / f".{'7' * 16}.unfinished.json").write_text("{")
     (out / ".unfinished").mkdir(exist_ok=True)
     (out / ".unfinished" / "manifest.json").write_text("{")
     prepare(source, out, size=16, workers=1, overwrite=True, progress=False)
-    assert not (out / ".7.unfinished.json").exists()
+    assert not (out / f".{'7' * 16}.unfinished.json").exists()
     assert open_prepared(out).splits == ("train", "test")
 
 

@@ -68,7 +68,7 @@ def test_any_judge_and_device(models: dict[str, Path], faces: PreparedSet, tmp_p
     assert run(faces, tmp_path / "out", models["guided"], *judge) == 0
     data = Evaluation.load(tmp_path / "out" / "evaluation.json").data
     assert (data["codebook"], data["regions"]) == ("fg2024", "fg2024")
-    assert "Codebook fg2024" in (tmp_path / "out" / "report.html").read_text()
+    assert "codebook fg2024, regions fg2024" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_guidance_by_class_map_alone_is_told(faces: PreparedSet, tmp_path: Path):

@@ -16,7 +16,7 @@ from aucue.export import CropClassifier, export_onnx, onnx_file
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra aucue[export] is not installed")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"adl", "cutmix"}))  # after training, both are cam
 def test_every_method_agrees_with_torch(method: str, tmp_path: Path):
     classifier = tiny(method)
     model = classifier, ModelInfo(classifier.classes, method=method)

@@ -50,8 +50,10 @@ def face_of(faces: PreparedSet, number: int) -> Face:
     return Face(crop, landmarks, (0, 0, SIDE, SIDE), 1.0, "precomputed", np.eye(2, 3))
 
 
-@pytest.mark.parametrize("weight", [4.0, 0.0], ids=["guided", "unguided"])
-@pytest.mark.parametrize("method", METHODS)
+CASES = [(method, 4.0) for method in METHODS] + [(method, 0.0) for method in ("cam", "acol", "apvit")]
+
+
+@pytest.mark.parametrize(("method", "weight"), CASES)
 def test_method_from_faces_to_explanation(
     faces: PreparedSet, tmp_path: Path, method: Any, weight: float
 ) -> None:

@@ -31,9 +31,11 @@ def check_engine(engine: Engine) -> None:
     """What every engine promises, with two workers."""
     assert list(engine.run(eval, [], 2)) == []
     folder = "__import__('os').getcwd()"
-    assert list(engine.run(eval, [*uneven(9), folder], 2)) == [*range(9), os.getcwd()]
+    fault = "__import__('aucue.work.engines', fromlist=['engines']).open_engine('abacus')"
+    results = engine.run(eval, [*uneven(9), folder, fault, "11"], 2)
+    assert [next(results) for _ in range(10)] == [*range(9), os.getcwd()]
     with pytest.raises(InputError, match='unknown engine "abacus"'):
-        list(engine.run(open_engine, ["local", "abacus", "local"], 2))
+        list(results)
     with pytest.raises(AucueError, match=r"worker .*died .*what is finished is kept: run the same again"):
         list(engine.run(eval, ["1", DIE, "2", "3"], 2))
 

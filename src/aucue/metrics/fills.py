@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 BLUR = 0.1  # of each side: coarser than brows, eyes and lips, finer than the face
 
@@ -32,6 +31,8 @@ def blur_fill(images: Tensor, sigma: float = BLUR) -> Tensor:
     Returns:
         (B, C, H, W).
     """
+    from torchvision.transforms.v2.functional import gaussian_blur  # takes as long to import as torch
+
     deviations = [sigma * side for side in (images.shape[-1], images.shape[-2])]  # torchvision: width first
     return gaussian_blur(images, [2 * math.ceil(2 * s) + 1 for s in deviations], deviations)
 

@@ -27,12 +27,16 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def runs(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Run]:
-    """The grid and one training more, which breaks: in this process, and by two processes side by side."""
+    """The grid and one training more, which breaks, in this process; without the guided one, by two processes
+    side by side.
+    """
     table, folder = small_table(rendered), tmp_path_factory.mktemp("runs")
     table["axes"]["guidance"]["broken"] = {"guidance.layers": ["layer9"]}
-    grid = Grid.from_dict(table)
-    outs = {jobs: folder / str(jobs) for jobs in (1, 2)}
-    return {j: Run(grid, out, run_grid(grid, out, jobs=j, progress=False)) for j, out in outs.items()}
+    grids = {1: Grid.from_dict(table)}
+    del table["axes"]["guidance"]["guided"]
+    grids[2] = Grid.from_dict(table)
+    outs = {jobs: folder / str(jobs) for jobs in grids}
+    return {j: Run(grids[j], out, run_grid(grids[j], out, jobs=j, progress=False)) for j, out in outs.items()}
 
 
 def results(grid: Grid, out: Path) -> dict[str, tuple[dict[str, Any], str]]:
@@ -65,8 +69,8 @@ def test_every_row_is_trained_and_evaluated_once(runs: dict[int, Run]) -> None:
 # A benchmark that is killed as soon as the training in a folder has written its first checkpoint.
 KILLED = """
 import os, signal, sys
-from lightning.pytorch import Trainer
 from aucue.cli.main import main
+from lightning.pytorch import Trainer
 
 save = Trainer.save_checkpoint
 
@@ -102,7 +106,9 @@ def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
 
 def test_cells_side_by_side_give_the_same_results(runs: dict[int, Run]) -> None:
     one, two = runs[1], runs[2]
-    assert results(two.grid, two.out) == results(one.grid, one.out)
+    both = results(two.grid, two.out)
+    assert len(both) == 2
+    assert both == {name: figures for name, figures in results(one.grid, one.out).items() if name in both}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
