@@ -76,7 +76,7 @@ save = Trainer.save_checkpoint
 
 def save_and_die(trainer, filepath, *arguments, **options):
     save(trainer, filepath, *arguments, **options)
-    if str(filepath).startswith(sys.argv[1]):
+    if str(filepath) == os.path.join(sys.argv[1], "checkpoints", "last.ckpt"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Trainer.save_checkpoint = save_and_die
