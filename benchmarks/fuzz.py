@@ -208,6 +208,19 @@ def _alarm(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@contextmanager
+def _nothing_ignored() -> Iterator[None]:
+    """Raise what Python would only print, with its traceback: errors in callbacks of libraries."""
+    ignored: list[BaseException] = []
+    before, sys.unraisablehook = sys.unraisablehook, lambda told: ignored.append(told.exc_value)  # type: ignore
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        if ignored:
+            raise ignored[0]
+
+
 def try_one(kind: Kind, chance: random.Random, tally: Tally) -> tuple[str, bytes] | None:
     """Mutate one file of a kind, read, and put the file back; what went wrong and with which content."""
     file = chance.choice(kind.files)
@@ -216,7 +229,7 @@ def try_one(kind: Kind, chance: random.Random, tally: Tally) -> tuple[str, bytes
     file.write_bytes(new)
     start = time.monotonic()
     try:
-        with _alarm(HANG):
+        with _alarm(HANG), _nothing_ignored():
             kind.read()
         tally.read += 1
     except AucueError as error:

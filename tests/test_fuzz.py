@@ -42,12 +42,17 @@ def test_what_is_wrong_is_counted(fuzz: ModuleType, tmp_path: Path):
     def two_lines() -> None:
         raise Lines
 
+    class Careless:
+        def __del__(self) -> None:
+            raise KeyError("printed by Python, with its traceback, and ignored")
+
     kinds = {
         "broken": fuzz.Kind([file], lambda: {}["missing"]),
         "hangs": fuzz.Kind([file], lambda: None),
         "lines": fuzz.Kind([file], two_lines),
+        "ignored": fuzz.Kind([file], lambda: Careless() and None),
     }
-    tallies = fuzz.fuzz(kinds, count=9, seed=0, keep=tmp_path / "kept")
-    assert [tally.wrong.total() for tally in tallies.values()] == [3, 0, 3]
+    tallies = fuzz.fuzz(kinds, count=12, seed=0, keep=tmp_path / "kept")
+    assert [tally.wrong.total() for tally in tallies.values()] == [3, 0, 3, 3]
     assert file.read_text() == "content"
-    assert len(list((tmp_path / "kept").glob("*.input"))) == 2
+    assert len(list((tmp_path / "kept").glob("*.input"))) == 3

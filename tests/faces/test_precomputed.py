@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -167,3 +168,12 @@ def test_tables_of_the_real_sets(photographs):
     detector = PrecomputedDetector(photographs / "london" / "landmarks.csv")
     (face,) = detector(PICTURE, detector.files[0])
     assert np.isfinite(face.landmarks).all()
+
+
+def test_text_that_is_no_utf8_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    table = tmp_path / "points.csv"
+    columns = ",".join(f"x{i},y{i}" for i in range(68))
+    table.write_bytes(f"file,{columns}\n".encode() + b"a.jpg,1,\xbapng\n")
+    with pytest.raises(InputError, match=r"points\.csv is not UTF-8 text; save it as CSV UTF-8"):
+        PrecomputedDetector(table)
+    assert capfd.readouterr().err == ""  # no traceback of a library's

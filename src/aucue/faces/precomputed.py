@@ -133,11 +133,14 @@ def _read_parquet(path: Path) -> pa.Table:
 def _read_csv(path: Path) -> pa.Table:
     with path.open("rb") as file:
         header = file.readline(_MOST_OF_HEADER)
-    names = [name.strip().strip('"') for name in _text(path, header).strip().split(",")]
+    _check_utf8(path, header)
+    names = [
+        name.strip().strip('"') for name in header.decode("utf-8-sig", errors="replace").strip().split(",")
+    ]
     _check_columns(names, path)
     try:
         return _parse_csv(path, names, pa.float64())
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+    except pa.ArrowException as error:
         _explain(path, names, error)
 
 
@@ -165,23 +168,24 @@ def _parse_csv(path: Path, names: list[str], number: pa.DataType) -> pa.Table:
     return table
 
 
-def _text(path: Path, header: bytes) -> str:
-    """The first line of a CSV file; what Excel calls Unicode text is told, since Arrow reads UTF-8 alone."""
-    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+def _check_utf8(path: Path, header: bytes) -> None:
+    """Refuse other text before Arrow reads it, which prints a traceback for a row that is no UTF-8."""
+    if header.startswith((b"\xff\xfe", b"\xfe\xff")):  # what Excel calls Unicode text
         raise InputError(f"{path} is UTF-16 text; save it as CSV UTF-8.")
-    return header.decode("utf-8-sig", errors="replace")
+    try:
+        with path.open(encoding="utf-8", newline="") as text:
+            while text.read(1 << 20):
+                pass
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from error
 
 
 def _explain(path: Path, names: list[str], error: Exception) -> NoReturn:
     """Raise an error that names the file and line of the first value that is not a number."""
     try:
         table = _parse_csv(path, names, pa.string())
-    except pa.ArrowException as second:
-        if "UTF8" in str(second):
-            raise InputError(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from second
+    except pa.ArrowException:
         raise InputError(f"{path} is not a CSV file that can be read: {_reason(error)}") from error
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text; save it as CSV UTF-8.") from error
     for name in (name for name in table.column_names if name in _NUMBERS):
         for row, text in enumerate(table[name].to_pylist()):
             if not _is_number(text):
