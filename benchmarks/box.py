@@ -19,11 +19,12 @@ from pathlib import Path
 
 import torch
 
-from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
+from aucue.classifiers import Classifier
 from aucue.classifiers.heads import WeightedGAP
 from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared, prepare
 from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
+from aucue.models import Card, load_model, save_model
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
 from ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
@@ -189,7 +190,7 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     )
 
 
-def mirroring(trained: Path) -> tuple[Classifier, ModelInfo]:
+def mirroring(trained: Path) -> tuple[Classifier, Card]:
     """The network of a model file, made to average face and mirror image."""
     plain, info = load_model(trained)
     classifier = Classifier(**{**plain.config, "mirror": True}).eval()

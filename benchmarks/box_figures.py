@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import boxed_model, load_model
 from aucue.data import open_prepared, prepare
 from aucue.evaluation import Evaluation, evaluate
 from aucue.evaluation.evidence_measures import cards
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
+from aucue.models import boxed_model, load_model
 from evidence_tables import block, paste, table, with_interval
 from ferplus_set import undetected
 

@@ -17,8 +17,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import update_bn
 
-from aucue.classifiers import load_model, save_model
 from aucue.data import STRONG, FaceDataset, make_loader, open_prepared
+from aucue.models import load_model, save_model
 from aucue.training import fit
 from aucue.training.module import Batch
 from box import (

@@ -13,15 +13,12 @@ again; several processes may share a folder, one thread each. The folder then ho
 import argparse
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
-from aucue.classifiers import load_model
 from aucue.evaluation import evaluate
-from aucue.facs import Codebook
 from aucue.training import RECIPES, fit, with_recipe
 from evidence_pictures import write_pictures
 from evidence_tables import blocks, paste
@@ -104,13 +101,13 @@ def _evaluate(model: Path, path: Path, folder: Path, judge: str, faces: int) -> 
     if target.exists():
         return
     shutil.rmtree(unfinished, ignore_errors=True)
-    classifier, info = load_model(model)
     codebook, regions = JUDGES[judge]
-    judged = replace(info, codebook=Codebook.load(codebook).to_dict(), regions=regions)
     evaluate(
-        (classifier, judged),
+        model,
         path,
         "test",
+        codebook=codebook,
+        regions=regions,
         workers=0,
         evidence=judge == "evaluation",
         evidence_faces=faces,

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier, load_model
+from aucue.classifiers import Classifier
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, open_prepared
 from aucue.faces import landmarks as scheme
 from aucue.guidance import attention
 from aucue.metrics import attention_at, cam_at, map_cosine
+from aucue.models import load_model
 from aucue.pictures import colormap, normalize, overlay, panel, upsample
 
 TILE = 200

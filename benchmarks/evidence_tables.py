@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aucue.classifiers import load_model
 from aucue.cues import AUCue
 from aucue.data import eval_transform, open_prepared
 from aucue.evaluation import Evaluation
@@ -19,6 +18,7 @@ from aucue.evaluation.evidence_measures import MEASURES
 from aucue.guidance import resize_map
 from aucue.metrics import CHANGES, CONTROLS, FILLS, attention_at, cam_at, grid_ceiling, map_cosine
 from aucue.metrics.bootstrap import percentile_interval
+from aucue.models import load_model
 
 BASELINES = ("unguided", "fg2024")
 OURS = "aucue"

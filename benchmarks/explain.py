@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from aucue.classifiers import Classifier, ModelInfo, save_model
+from aucue.classifiers import Classifier
 from aucue.explanation import Explainer
 from aucue.explanation.film import FilmReader, FilmWriter
 from aucue.faces import FaceReader, PrecomputedDetector
 from aucue.facs import Codebook
+from aucue.models import Card, save_model
 from aucue.rendering import FaceParameters, Identity, View, render
 
 BROKEN = {"empty": b"", "letter": b"Dear reader", "cut": None, "zeros": bytes(2000), "page": b"<html></html>"}
@@ -59,7 +60,7 @@ def random_model(path: Path) -> Path:
     """A ResNet-18 at 112 pixels."""
     classifier = Classifier.create("resnet18", input_size=112, final_stride=8)
     return save_model(
-        path, classifier, ModelInfo(classes=classifier.classes, codebook=Codebook.load("facs").to_dict())
+        path, classifier, Card(classes=classifier.classes, codebook=Codebook.load("facs").to_dict())
     )
 
 

@@ -21,9 +21,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from aucue.classifiers import Classifier, ModelInfo
-from aucue.explanation import Explainer
+from aucue.classifiers import Classifier
 from aucue.export import CropClassifier, export_onnx
+from aucue.models import Card, Model
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "resnet10t, 64 x 64": {
@@ -67,14 +67,14 @@ def main() -> None:
 
 def runtimes(classifier: Classifier, threads: int) -> dict[str, Callable[[np.ndarray], object]]:
     """Three ways to run one model, each from crops (B, S, S, 3) uint8."""
-    model = classifier, ModelInfo(classifier.classes)
+    model = Model(classifier, Card(classifier.classes))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     with TemporaryDirectory() as folder:
         path = export_onnx(model, Path(folder) / "model.onnx").path
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    plain = CropClassifier(Explainer(model))
-    last = CropClassifier(Explainer(model)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    plain = CropClassifier(model)
+    last = CropClassifier(model).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def torch_run(graph: CropClassifier) -> Callable[[np.ndarray], object]:
         @torch.inference_mode()

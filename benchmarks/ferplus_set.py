@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from aucue.classifiers import Classifier, load_model
+from aucue.classifiers import Classifier
 from aucue.data import CsvSource, Sample, Source, SyntheticSource, prepare
 from aucue.facs import EXPRESSIONS
+from aucue.models import load_model
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig
 from aucue.training.module import GuidedModule
 

@@ -17,8 +17,6 @@ from pyarrow import csv as pacsv
 from safetensors import safe_open
 
 import aucue
-from aucue.classifiers import load_model
-from aucue.classifiers.fg2024 import read_config
 from aucue.cli.main import main
 from aucue.cues.au_cue import region_model
 from aucue.data import (
@@ -40,6 +38,8 @@ from aucue.explanation.batch import explain_files
 from aucue.explanation.film import FilmReader
 from aucue.faces import Detection, PrecomputedDetector, read_image
 from aucue.facs import Codebook
+from aucue.models import load_model
+from aucue.models.fg2024 import read_config
 from aucue.rendering import FaceParameters, Identity, render
 from aucue.training import fit
 

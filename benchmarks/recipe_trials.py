@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier, load_model
+from aucue.classifiers import Classifier
 from aucue.classifiers.classifier import ClassifierOutput
 from aucue.evaluation import Evaluation, evaluate
 from aucue.guidance import alignment, attention, contrast
@@ -256,12 +256,11 @@ def run(config: TrainConfig, trial: Trial, start: Path | None, faces: int) -> Pa
     model = fit(config, progress=False, module=partial(TrialModule, trial=trial, start=start))
     where = Path(config.out) / "evaluation"
     if not (where / "evaluation.json").exists():
-        classifier, info = load_model(model)
-        judged = replace(info, regions="anatomical")  # all trials by the same AU maps
         evaluate(
-            (classifier, judged),
+            model,
             config.data.path,
             "val",
+            regions="anatomical",  # all trials by the same AU maps
             workers=0,
             evidence=True,
             evidence_faces=faces,

@@ -27,7 +27,7 @@ from PIL import Image
 
 from aucue.app import Studio
 from aucue.app.server import serve
-from aucue.classifiers import boxed_model
+from aucue.models import boxed_model
 from fuzz_inputs import Rendered
 
 

@@ -163,9 +163,9 @@ def draw(models: Path) -> None:
     from PIL import Image
 
     from aucue.cams import normalize_cam
-    from aucue.classifiers import load_model
     from aucue.data import SyntheticSource
     from aucue.faces import Detection, FaceReader
+    from aucue.models import load_model
     from aucue.pictures import overlay, panel
 
     sample = SyntheticSource(train=0, val=0, test=7, seed=11, size=320)[1]

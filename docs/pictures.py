@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import load_model
 from aucue.cues import AUCue
 from aucue.data import eval_transform, open_prepared
 from aucue.guidance import attention
+from aucue.models import load_model
 from aucue.pictures import normalize, overlay, panel
 
 EXPRESSIONS = ("happiness", "surprise", "anger")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from aucue.classifiers import Classifier, ModelInfo
+from aucue.classifiers import Classifier
 from aucue.data import SyntheticSource
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.models import Card
 
 SIDE = 64
 """Input of the networks, in pixels."""
@@ -37,10 +38,10 @@ def untrained(
     return classifier.eval()
 
 
-def information(classes: Sequence[str] = EXPRESSIONS, **changes: Any) -> ModelInfo:
+def information(classes: Sequence[str] = EXPRESSIONS, **changes: Any) -> Card:
     """What the model file of a network guided at layer3 with the codebook facs tells, or something else."""
     settings = {"codebook": Codebook.load("facs").to_dict(), "guidance": {"layers": ["layer3"]}}
-    return ModelInfo(classes=tuple(classes), **(settings | changes))
+    return Card(classes=tuple(classes), **(settings | changes))
 
 
 @cache

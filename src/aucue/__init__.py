@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aucue.faces import Face, FaceReader
     from aucue.facs import Codebook
     from aucue.guidance import Guidance
+    from aucue.models import Model
 
     __version__: str
 
@@ -27,6 +28,7 @@ _HOME = {
     "Explanation": "explanation",
     "Classifier": "classifiers",
     "Guidance": "guidance",
+    "Model": "models",
     "AUCue": "cues",
     "Codebook": "facs",
     "FaceReader": "faces",
@@ -40,6 +42,7 @@ _ROOMS = (
     "guidance",
     "cams",
     "classifiers",
+    "models",
     "data",
     "metrics",
     "rendering",
@@ -57,6 +60,7 @@ __all__ = [
     "Explanation",
     "Classifier",
     "Guidance",
+    "Model",
     "AUCue",
     "Codebook",
     "FaceReader",

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from aucue.app import Sittings, Studio
-from aucue.classifiers import Classifier, ModelInfo
 from aucue.faces import Detection
+from aucue.models import Model
 
 from ..builders import drawn_face, information, untrained
 
@@ -49,9 +49,9 @@ class TiledFaces:
         ]
 
 
-def tiny_model(seed: int, predicts: str) -> tuple[Classifier, ModelInfo]:
+def tiny_model(seed: int, predicts: str) -> Model:
     """An untrained network with a bias towards one expression."""
-    return untrained(seed, predicts=predicts, bias=2), information()
+    return Model(untrained(seed, predicts=predicts, bias=2), information())
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def detector(drawn) -> TiledFaces:
 
 
 @pytest.fixture(scope="session")
-def models() -> dict[str, tuple[Classifier, ModelInfo]]:
+def models() -> dict[str, Model]:
     return {"guided": tiny_model(0, "happiness"), "unguided": tiny_model(1, "anger")}
 
 

@@ -11,6 +11,7 @@ from aucue.errors import InputError
 from aucue.explanation import Explainer
 from aucue.faces import FaceReader
 from aucue.facs import EXPRESSIONS
+from aucue.models import Model
 
 from .conftest import SIDE, tiny_model
 
@@ -39,7 +40,7 @@ def test_says_what_the_explainer_says(studio: Studio, detector, photo):
 def test_nothing_is_computed_twice(studio: Studio, photo):
     sitting = studio.sit(photo())
     passes = []
-    hook = studio.classifier("guided").register_forward_hook(lambda *_: passes.append(1))
+    hook = studio.model("guided").network.register_forward_hook(lambda *_: passes.append(1))
     first = studio.read(sitting, "guided")
     assert studio.read(sitting, "guided", "cam") is first
     assert passes == [1]
@@ -49,8 +50,9 @@ def test_nothing_is_computed_twice(studio: Studio, photo):
 
 
 def test_faces_are_searched_once_for_models_that_want_them_differently(detector, photo):
-    classifier, info = tiny_model(1, "anger")
-    models = {"a": tiny_model(0, "fear"), "b": (classifier, replace(info, template="fg2024"))}
+    other = tiny_model(1, "anger")
+    tight = Model(other.network, replace(other.card, template="fg2024"))
+    models = {"a": tiny_model(0, "fear"), "b": tight}
     studio = Studio(models, detector)
     sitting = studio.sit(photo())
     assert detector.calls == 1
@@ -146,5 +148,5 @@ def test_names_of_models():
 
 
 def test_expressions_of_the_models(studio: Studio):
-    assert studio.classifier("guided").classes == EXPRESSIONS
-    assert studio.own_method("guided") == "cam"
+    assert studio.model("guided").classes == EXPRESSIONS
+    assert studio.model("guided").readout == "cam"

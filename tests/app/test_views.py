@@ -148,7 +148,7 @@ def test_places_of_the_expression(studio: Studio, sitting):
 def test_a_saved_picture_is_of_one_expression(studio: Studio, sitting):
     sitting.look_at(expression="fear")
     view = studio.view(sitting, "guided")
-    (expected,) = Explainer(studio._named("guided")).faces([view.explanation.face], "fear")
+    (expected,) = Explainer(studio.model("guided")).faces([view.explanation.face], "fear")
     assert view.explanation.sentence == expected.sentence
     assert expected.sentence.startswith("Fear ")
     assert [unit.unit.number for unit in expected.unit_evidence] == [1, 2, 4, 5, 20, 25, 26, 27]

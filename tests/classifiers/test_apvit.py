@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
+from aucue.classifiers import Classifier
 from aucue.classifiers.transformers import APViTHead, IRNet
 from aucue.classifiers.transformers.ir50 import convert_face_weights
 from aucue.cues import Cue
 from aucue.errors import InputError
 from aucue.guidance import alignment, attention
+from aucue.models import Card, load_model, save_model
 
 BACKBONE: dict[str, Any] = {"widths": [4, 4, 6, 8], "depths": [1, 2, 1]}
 HEAD: dict[str, Any] = {"dim": 12, "depth": 4, "heads": 2, "kept": 10, "pooling": 2}
@@ -90,7 +91,7 @@ def test_guided_step_reaches_every_parameter(apvit: Classifier) -> None:
 
 
 def test_model_file(apvit: Classifier, tmp_path: Path) -> None:
-    path = save_model(tmp_path / "m.safetensors", apvit, ModelInfo(CLASSES, method="apvit"))
+    path = save_model(tmp_path / "m.safetensors", apvit, Card(CLASSES, method="apvit"))
     again, _ = load_model(path)
     images = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(again(images).logits, apvit(images).logits)

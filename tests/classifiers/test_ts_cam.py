@@ -8,12 +8,13 @@ import torch
 from timm.layers.attention import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
 
-from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
+from aucue.classifiers import Classifier
 from aucue.classifiers.transformers import CLASS_ATTENTION
 from aucue.classifiers.transformers.class_token import class_token_scores
 from aucue.cues import Cue
 from aucue.errors import InputError
 from aucue.guidance import alignment, attention
+from aucue.models import Card, load_model, save_model
 
 OPTIONS: dict[str, Any] = {"patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 3}
 CLASSES = ("neutral", "happiness", "fear")
@@ -75,7 +76,7 @@ def test_needs_no_gradients(ts_cam: Classifier) -> None:
 
 
 def test_model_file(ts_cam: Classifier, tmp_path: Path) -> None:
-    path = save_model(tmp_path / "m.safetensors", ts_cam, ModelInfo(CLASSES, method="ts-cam"))
+    path = save_model(tmp_path / "m.safetensors", ts_cam, Card(CLASSES, method="ts-cam"))
     again, _ = load_model(path)
     images = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(again(images).logits, ts_cam(images).logits)

@@ -10,8 +10,9 @@ import safetensors.torch
 import timm
 import torch
 
-from aucue.classifiers import Classifier, ModelInfo, save_model, weights
+from aucue.classifiers import Classifier, weights
 from aucue.errors import InputError, WeightsError
+from aucue.models import Card, save_model
 
 
 class Bomb:
@@ -59,7 +60,7 @@ def test_files_of_training_scripts(tmp_path: Path) -> None:
 
 def test_the_backbone_of_a_model_file(tmp_path: Path) -> None:
     first = Classifier("test_resnet", ("a", "b"), input_size=64)
-    path = save_model(tmp_path / "first.safetensors", first, ModelInfo(("a", "b")))
+    path = save_model(tmp_path / "first.safetensors", first, Card(("a", "b")))
     second = Classifier.create("test_resnet", ("c", "d", "e"), weights=path, input_size=96, final_stride=8)
     for name, tensor in first.backbone.state_dict().items():
         torch.testing.assert_close(second.backbone.state_dict()[name], tensor, atol=0, rtol=0)

@@ -67,7 +67,7 @@ def test_torch_and_torchvision_have_to_fit(monkeypatch, installed):
 
 def test_model_in_the_box(monkeypatch, tmp_path):
     assert "aucue-fer.safetensors (" in doctor._boxed_model()
-    monkeypatch.setattr("aucue.classifiers.files.BOXED", tmp_path / "none.safetensors")
+    monkeypatch.setattr("aucue.models.files.BOXED", tmp_path / "none.safetensors")
     assert "carries no model" in doctor._boxed_model()
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from aucue.classifiers import Classifier, ModelInfo, save_model
+from aucue.classifiers import Classifier
 from aucue.cli.main import main
 from aucue.data import SyntheticSource
+from aucue.models import Card, save_model
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines += [f"{file}," + ",".join(f"{value:.3f}" for value in p.ravel()) for file, p in rows]
     (tmp_path / "landmarks.csv").write_text("\n".join(lines))
     classifier = Classifier.create("test_resnet", input_size=64, final_stride=8)
-    save_model(tmp_path / "model.safetensors", classifier, ModelInfo(classes=classifier.classes))
+    save_model(tmp_path / "model.safetensors", classifier, Card(classes=classifier.classes))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 from tests.export.tiny import tiny
 
-from aucue import classifiers
-from aucue.classifiers import ModelInfo, save_model
 from aucue.cli.main import main
 from aucue.export import hub
+from aucue.models import Card, files, save_model
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "04_onnxruntime.py"
 
@@ -21,7 +20,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "04_onnxruntime.py"
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     classifier = tiny()
-    return save_model(tmp_path / "model.safetensors", classifier, ModelInfo(classifier.classes))
+    return save_model(tmp_path / "model.safetensors", classifier, Card(classifier.classes))
 
 
 def test_onnx_file_and_the_example(
@@ -29,7 +28,7 @@ def test_onnx_file_and_the_example(
 ):
     pytest.importorskip("onnxruntime", reason="the extra aucue[export] is not installed")
     folder = model.parent
-    monkeypatch.setattr(classifiers, "boxed_model", lambda: model)
+    monkeypatch.setattr(files, "BOXED", model)
     assert main(["export", "--out", str(folder / "model.onnx")]) == 0
     printed = capsys.readouterr().out
     differences = re.findall(r"^  (\w+) +(\S+)$", printed, re.MULTILINE)

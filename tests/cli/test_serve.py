@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from aucue.app import server
-from aucue.classifiers import files
 from aucue.cli.main import main
+from aucue.models import files
 
 
 def test_needs_gradio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

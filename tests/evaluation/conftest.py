@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from aucue.classifiers import Classifier, ModelInfo, save_model
+from aucue.classifiers import Classifier
 from aucue.data import PreparedSet, Sample, open_prepared, prepare
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.models import Card, save_model
 
 SIDE = 64
 
@@ -70,8 +71,8 @@ def network(seed: int, classes: tuple[str, ...] = EXPRESSIONS) -> Classifier:
     return Classifier.create("test_resnet", classes, input_size=SIDE, final_stride=8)
 
 
-def information(classes: tuple[str, ...] = EXPRESSIONS, weight: float = 4.0) -> ModelInfo:
-    return ModelInfo(
+def information(classes: tuple[str, ...] = EXPRESSIONS, weight: float = 4.0) -> Card:
+    return Card(
         classes=classes,
         template="aucue",
         codebook=Codebook.load("facs").to_dict(),

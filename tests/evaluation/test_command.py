@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from aucue.classifiers import save_model
 from aucue.cli.main import main
 from aucue.data import PreparedSet
 from aucue.evaluation.results import FILES, Evaluation
+from aucue.models import save_model
 from aucue.work.files import LOCK_FILE
 
 from .conftest import information, network

@@ -12,7 +12,6 @@ from tests.evaluation.pages import Page, assert_self_contained
 from torch.nn.functional import interpolate
 from torch.utils.data import default_collate
 
-from aucue.classifiers import load_model
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, prepare
 from aucue.errors import InputError
@@ -22,6 +21,7 @@ from aucue.evaluation.evidence_measures import MEASURES, cards, side_by_side
 from aucue.evaluation.observer import Seen
 from aucue.facs import EXPRESSIONS
 from aucue.metrics import FILLS, STEPS
+from aucue.models import Model
 
 FACE = 22  # happiness, the last of its kind in the set
 
@@ -37,7 +37,7 @@ class Naive:
     """What is known of one face, step by step."""
 
     def __init__(self, model: Path, faces: PreparedSet):
-        self.classifier, _ = load_model(model)
+        self.classifier = Model.load(model).network
         item = faces.dataset("test", transform=eval_transform(SIDE))[FACE]
         self.image = item["image"] / 255
         self.landmarks, self.label = item["landmarks"][None], item["label"]
@@ -142,17 +142,15 @@ def test_neither_batches_nor_processes_matter(
     evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet
 ):
     """What two processes see of their own batches, put together, equals what one sees of all."""
-    classifier, _ = load_model(models["guided"])
+    model = Model.load(models["guided"])
     dataset = faces.dataset("test", transform=eval_transform(SIDE))
     places = np.array([1, 2, 3, 8])
     draw = AUCue("facs", EXPRESSIONS)
 
     def seen(batches: list[list[int]], batch_size: int) -> Seen:
         evidence = Evidence(
-            classifier,
+            model,
             draw,
-            "layer3",
-            "cam",
             torch.arange(7),
             dataset,
             places,

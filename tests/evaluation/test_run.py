@@ -6,12 +6,12 @@ import torch
 from tests.evaluation.conftest import SIDE, NoiseSource, information, network
 from torch.nn.functional import interpolate
 
-from aucue.classifiers import load_model
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.errors import InputError, OutputExistsError
 from aucue.evaluation import Evaluation, compare, evaluate
 from aucue.facs import EXPRESSIONS
+from aucue.models import Model, load_model
 from aucue.work.files import claimed
 
 
@@ -180,8 +180,8 @@ def test_classes_are_matched_by_name(faces: PreparedSet):
     shuffled.load_state_dict(straight.state_dict())
     for name, parameter in shuffled.head.named_parameters():
         parameter.data = straight.head.get_parameter(name).data[order]
-    one = evaluate((straight, information()), faces, workers=0, progress=False)
-    other = evaluate((shuffled, information(classes)), faces, workers=0, progress=False)
+    one = evaluate(Model(straight, information()), faces, workers=0, progress=False)
+    other = evaluate(Model(shuffled, information(classes)), faces, workers=0, progress=False)
     assert one.classification.recall == other.classification.recall
     assert one.cam_cos.per_expression == pytest.approx(other.cam_cos.per_expression, abs=1e-5)
 
@@ -189,7 +189,7 @@ def test_classes_are_matched_by_name(faces: PreparedSet):
 def test_a_class_the_model_does_not_know(faces: PreparedSet):
     classes = EXPRESSIONS[:6]
     with pytest.raises(InputError, match="'sadness', which the model does not know"):
-        evaluate((network(0, classes), information(classes)), faces, workers=0, progress=False)
+        evaluate(Model(network(0, classes), information(classes)), faces, workers=0, progress=False)
 
 
 def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], tmp_path: Path):
@@ -203,7 +203,7 @@ def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], t
 def test_another_template_is_noted(faces: PreparedSet):
     info = information()
     info.template = "fg2024"
-    notes = evaluate((network(0), info), faces, workers=0, progress=False).notes
+    notes = evaluate(Model(network(0), info), faces, workers=0, progress=False).notes
     assert any("fg2024" in note for note in notes)
 
 
@@ -223,14 +223,14 @@ def test_a_network_that_diverged_is_refused(faces: PreparedSet):
     for parameter in broken.backbone.parameters():
         parameter.data.fill_(torch.nan)
     with pytest.raises(InputError, match=r"broken: its answers or maps for 26 of 26 faces are no numbers"):
-        evaluate((broken, information()), faces, name="broken", workers=0, progress=False)
+        evaluate(Model(broken, information()), faces, name="broken", workers=0, progress=False)
 
 
 def test_a_class_that_the_codebook_lacks_takes_no_part_in_cosines(evaluation: Evaluation, faces: PreparedSet):
     info = information()
     assert info.codebook
     del info.codebook["expressions"]["fear"]
-    lacking = evaluate((network(0), info), faces, workers=0, progress=False)
+    lacking = evaluate(Model(network(0), info), faces, workers=0, progress=False)
     fear = evaluation.classification.support["fear"]
     before = evaluation.without_cue["no action units"]
     assert lacking.without_cue["no action units"] == before + fear

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from aucue.classifiers import Classifier, ModelInfo
 from aucue.faces import Detection
 from aucue.facs import EXPRESSIONS
+from aucue.models import Model
 
 from ..builders import drawn_face, information, untrained
 
@@ -31,11 +31,9 @@ def detector(drawn) -> KnownFaces:
     return KnownFaces(Detection((20.0, 20.0, 90.0, 100.0), 1.5, drawn[1], "plain"))
 
 
-def make_model(
-    classes: Sequence[str] = EXPRESSIONS, predicts: str | None = None, **info
-) -> tuple[Classifier, ModelInfo]:
+def make_model(classes: Sequence[str] = EXPRESSIONS, predicts: str | None = None, **info) -> Model:
     """A tiny untrained classifier, with a bias that makes it predict one class."""
-    return untrained(0, classes, predicts), information(classes, **info)
+    return Model(untrained(0, classes, predicts), information(classes, **info))
 
 
 @pytest.fixture

@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aucue.classifiers import files, save_model
 from aucue.data import SyntheticSource
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation import Explainer, ExplainReport, Explanation, batch, explain_files, load
-from aucue.explanation.explainer import reading_size
 from aucue.explanation.index import write_index
 from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog
 from aucue.explanation.table import write_table
 from aucue.faces import FaceReader, PrecomputedDetector
+from aucue.models import files
 from aucue.work.engines import LocalEngine
 from aucue.work.files import LOCK_FILE, claimed
 
@@ -54,7 +53,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def explain(photos: list[Path], model, tmp_path: Path) -> Explain:
-    save_model(tmp_path / "model.safetensors", *model())
+    model().save(tmp_path / "model.safetensors")
     detector = PrecomputedDetector(tmp_path / "landmarks.csv")
 
     def run(out: str, files: list[Path] = photos, **options: Any) -> ExplainReport:
@@ -91,9 +90,7 @@ def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp
         (str(photos[4]), 0, 0),
     ]
     alone = Explainer(tmp_path / "model.safetensors")
-    reader = FaceReader(
-        PrecomputedDetector(tmp_path / "landmarks.csv"), reading_size(alone.classifier), "aucue"
-    )
+    reader = FaceReader(PrecomputedDetector(tmp_path / "landmarks.csv"), alone.model.reading_size, "aucue")
     expected = [explanation for photo in photos for explanation in alone.faces(reader(photo))]
     for line, explanation in zip(lines, expected, strict=False):
         for name, value in explanation.to_dict().items():
@@ -318,11 +315,11 @@ def test_the_model_in_the_box_is_the_default(photos: list[Path], tmp_path: Path,
     monkeypatch.setattr(files, "BOXED", tmp_path / "boxed.safetensors")
     with pytest.raises(InputError, match="this installation of aucue carries no model"):
         explain_files(photos[:1], out=tmp_path / "out")
-    save_model(tmp_path / "boxed.safetensors", *model(predicts="fear"))
+    model(predicts="fear").save(tmp_path / "boxed.safetensors")
     table = PrecomputedDetector(tmp_path / "landmarks.csv")
     assert explain_files(photos[:1], out=tmp_path / "out", detector=table).faces == 1
     assert records(tmp_path / "out")[0]["expression"] == "fear"
-    assert load().info.classes == Explainer().info.classes
+    assert load().model.classes == Explainer().model.classes
 
 
 @pytest.mark.parametrize("key", ["picture", "thumbnail", "overview"])

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import aucue
-from aucue.classifiers import save_model
 from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation, load
 from aucue.faces import Detection, Face, FaceReader
@@ -24,8 +23,9 @@ def cue_of(explanation: Explanation) -> np.ndarray:
 
 
 def test_probabilities_are_the_softmax_of_the_logits(model, face: Face):
-    classifier, info = model()
-    explanation = Explainer((classifier, info))(face)[0]
+    given = model()
+    classifier = given.network
+    explanation = Explainer(given)(face)[0]
     images = torch.from_numpy(face.crop).permute(2, 0, 1)[None].float() / 255
     logits = classifier(images).logits[0].detach().numpy().astype(np.float64)
     expected = np.exp(logits) / np.exp(logits).sum()
@@ -36,8 +36,9 @@ def test_probabilities_are_the_softmax_of_the_logits(model, face: Face):
 
 
 def test_maps_are_those_of_the_network(model, face: Face):
-    classifier, info = model()
-    explanation = Explainer((classifier, info))(face)[0]
+    given = model()
+    classifier = given.network
+    explanation = Explainer(given)(face)[0]
     features = classifier(torch.from_numpy(face.crop).permute(2, 0, 1)[None]).features
     assert list(explanation.attention) == list(classifier.layers)
     for name, values in features.items():
@@ -55,8 +56,9 @@ def test_maps_are_those_of_the_network(model, face: Face):
 
 
 def test_class_maps_by_another_read_out(model, face: Face):
-    classifier, info = model()
-    explanation = Explainer((classifier, info), method="gradcam")(face)[0]
+    given = model()
+    classifier = given.network
+    explanation = Explainer(given, method="gradcam")(face)[0]
     final = classifier(torch.from_numpy(face.crop).permute(2, 0, 1)[None]).features[classifier.final_layer]
     for k, name in enumerate(EXPRESSIONS):  # after average pooling GradCAM is CAM without its negative part
         cam = np.tensordot(classifier.head.fc.weight[k].detach().numpy(), final[0].detach().numpy(), axes=1)
@@ -64,7 +66,7 @@ def test_class_maps_by_another_read_out(model, face: Face):
         expected = positive / positive.max() if positive.any() else positive
         assert np.allclose(explanation.class_map(name), expected, atol=1e-4)
     with pytest.raises(InputError, match="cannot be read out as 'prm'"):
-        Explainer((classifier, info), method="prm")
+        Explainer(given, method="prm")
 
 
 def test_cosines_by_hand(model, face: Face):
@@ -133,15 +135,14 @@ def test_all_faces_in_one_pass_largest_first(model, drawn, detector):
     detector.detections.insert(
         0, Detection((160.0, 30.0, 180.0, 50.0), 0.3, small.astype(np.float32), "padded")
     )
-    classifier, info = model(predicts="fear")
+    given = model(predicts="fear")
+    classifier = given.network
     passes = []
     classifier.register_forward_hook(lambda module, inputs, output: passes.append(len(inputs[0])))
-    first, second = Explainer((classifier, info), FaceReader(detector, size=64))(wide)
+    first, second = Explainer(given, FaceReader(detector, size=64))(wide)
     assert passes == [2]
     assert (first.face.how, second.face.how) == ("plain", "padded")
-    assert np.allclose(
-        first.attention["layer3"], Explainer((classifier, info))(first.face)[0].attention["layer3"]
-    )
+    assert np.allclose(first.attention["layer3"], Explainer(given)(first.face)[0].attention["layer3"])
     assert not np.array_equal(cue_of(first), cue_of(second))
 
 
@@ -162,10 +163,10 @@ def test_crops_of_another_size_are_resized(model, drawn, detector):
 
 
 def test_layer_shown_is_the_guided_one(model):
-    assert Explainer(model()).layer == "layer3"
-    assert Explainer(model(guidance=None)).layer == "layer4"
-    assert Explainer(model(guidance={"layers": ["gone"]})).layer == "layer4"
-    assert Explainer(model(guidance={"layers": ["layer3", "layer1"]})).layer == "layer3"  # the deepest
+    assert Explainer(model()).model.layer == "layer3"
+    assert Explainer(model(guidance=None)).model.layer == "layer4"
+    assert Explainer(model(guidance={"layers": ["gone"]})).model.layer == "layer4"
+    assert Explainer(model(guidance={"layers": ["layer3", "layer1"]})).model.layer == "layer3"  # the deepest
 
 
 def test_reader_follows_the_model(model):
@@ -175,10 +176,10 @@ def test_reader_follows_the_model(model):
 
 
 def test_from_a_file(model, tmp_path: Path, face: Face):
-    classifier, info = model(predicts="fear")
-    path = save_model(tmp_path / "m.safetensors", classifier, info)
+    given = model(predicts="fear")
+    path = given.save(tmp_path / "m.safetensors")
     explanation = aucue.load(path)(face)[0]
-    direct = Explainer((classifier, info))(face)[0]
+    direct = Explainer(given)(face)[0]
     assert explanation.to_dict() == direct.to_dict()
     assert isinstance(load(path), aucue.Explainer)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aucue.classifiers import save_model
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import explain_files, film
 from aucue.explanation.finder import FaceFinder
@@ -71,7 +70,7 @@ def film_image(image: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def model_file(model, tmp_path: Path) -> Path:
-    return save_model(tmp_path / "model.safetensors", *model())
+    return model().save(tmp_path / "model.safetensors")
 
 
 def test_two_people_are_followed(video: Path, detector: Squares, model_file: Path, tmp_path: Path):

@@ -2,14 +2,14 @@ import pytest
 from tests.export.tiny import tiny
 
 from aucue import Codebook
-from aucue.classifiers import Classifier, ModelInfo
+from aucue.models import Card, Model
 
 
 @pytest.fixture
-def model() -> tuple[Classifier, ModelInfo]:
+def model() -> Model:
     """A tiny network with everything that a trained one tells."""
     classifier = tiny(grey=True)
-    info = ModelInfo(
+    info = Card(
         classes=classifier.classes,
         template="aucue",
         codebook=Codebook.load("facs").to_dict(),
@@ -30,4 +30,4 @@ def model() -> tuple[Classifier, ModelInfo]:
             "date": "2026-11-25",
         },
     )
-    return classifier, info
+    return Model(classifier, info)

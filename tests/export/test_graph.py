@@ -9,11 +9,12 @@ from tests.export.tiny import tiny
 from torch import Tensor, nn
 from torch.export import Dim
 
-from aucue.classifiers import Classifier, ModelInfo
+from aucue.classifiers import Classifier
 from aucue.errors import InputError
 from aucue.explanation import Explainer
 from aucue.export import CropClassifier, export_program
 from aucue.faces import Face
+from aucue.models import Card, Model
 
 
 def crops(count: int, size: int = 16) -> Tensor:
@@ -21,14 +22,14 @@ def crops(count: int, size: int = 16) -> Tensor:
 
 
 def graph_of(classifier: Classifier, method: str | None = None, **info: Any) -> CropClassifier:
-    return CropClassifier(Explainer((classifier, ModelInfo(classifier.classes, **info)), method=method))
+    return CropClassifier(Model(classifier, Card(classifier.classes, **info), readout=method))
 
 
-def test_the_graph_gives_what_an_explainer_shows(model: tuple[Classifier, ModelInfo]):
+def test_the_graph_gives_what_an_explainer_shows(model: Model):
     pixels = crops(3)
     explainer = Explainer(model)
     with torch.inference_mode():
-        given = CropClassifier(explainer)(pixels)
+        given = CropClassifier(model)(pixels)
     unknown = np.full((68, 2), np.nan, np.float32)
     faces = [Face(crop.numpy(), unknown, (0, 0, 16, 16), 1.0, "plain", np.eye(2, 3)) for crop in pixels]
     for i, shown in enumerate(explainer.faces(faces)):

@@ -9,11 +9,9 @@ import yaml
 from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
 from tests.export.tiny import tiny
 
-from aucue.classifiers import Classifier, ModelInfo, load_model
 from aucue.errors import HubError, InputError, OutputExistsError
 from aucue.export import hub, model_card, push, write_repository
-
-Model = tuple[Classifier, ModelInfo]
+from aucue.models import Card, Model, load_model
 
 
 class FakeHub:
@@ -52,7 +50,7 @@ def test_a_folder_has_the_model_and_its_card(model: Model, tmp_path: Path):
     file, card = write_repository(model, tmp_path / "repo", "jane/fer")
     assert sorted(path.name for path in (tmp_path / "repo").iterdir()) == [card.name, file.name]
     classifier, info = load_model(file)
-    assert classifier.config == model[0].config
+    assert classifier.config == model.network.config
     assert info.provenance["settings"] == {"data": {"path": "faces", "batch_size": 8}, "out": "m"}
     assert b"jane.doe" not in file.read_bytes()
 
@@ -73,9 +71,9 @@ def test_another_model_is_not_replaced_unasked(model: Model, tmp_path: Path):
     before = file.read_bytes()
     other = tiny("prm")
     with pytest.raises(OutputExistsError, match=r"model\.safetensors exists and is not of this model"):
-        write_repository((other, ModelInfo(other.classes)), tmp_path, "jane/fer")
+        write_repository(Model(other, Card(other.classes)), tmp_path, "jane/fer")
     assert file.read_bytes() == before
-    write_repository((other, ModelInfo(other.classes)), tmp_path, "jane/fer", overwrite=True)
+    write_repository(Model(other, Card(other.classes)), tmp_path, "jane/fer", overwrite=True)
     assert "PRM" in card.read_text()
 
 
@@ -87,7 +85,7 @@ def test_a_strangers_readme_is_not_replaced(model: Model, tmp_path: Path):
 
 
 def test_the_card_says_what_matters(model: Model):
-    card = model_card(*model, "jane/fer", license="cc-by-nc-4.0")
+    card = model_card(model, "jane/fer", license="cc-by-nc-4.0")
     _, header, text = card.split("---\n", 2)
     assert yaml.safe_load(header) == {
         "license": "cc-by-nc-4.0",
@@ -115,7 +113,7 @@ def test_the_card_says_what_matters(model: Model):
 
 def test_the_card_of_a_bare_model_invents_nothing():
     classifier = tiny()
-    card = model_card(classifier, ModelInfo(classifier.classes), "jane/fer")
+    card = model_card(Model(classifier, Card(classifier.classes)), "jane/fer")
     assert "license:" not in card
     assert "Licence of the weights: not stated" in card
     assert "trained on: not stated" in card
@@ -177,12 +175,12 @@ def test_what_goes_wrong_is_one_sentence(
 
 
 def test_the_card_says_how_it_was_guided(model: Model):
-    classifier, info = model
+    classifier, info = model.network, model.card
     by_map = replace(info, guidance={"weight": 0.0, "class_map": 2.0, "layers": ["stages.0"]})
-    assert "guided: attention of stages.0 (weight 4)" in model_card(classifier, info, "jane/fer")
-    assert "guided: class map (weight 2)" in model_card(classifier, by_map, "jane/fer")
+    assert "guided: attention of stages.0 (weight 4)" in model_card(Model(classifier, info), "jane/fer")
+    assert "guided: class map (weight 2)" in model_card(Model(classifier, by_map), "jane/fer")
     unguided = replace(info, guidance={"weight": 0.0, "layers": ["stages.0"]})
-    assert "Not guided: nothing told it where to look" in model_card(classifier, unguided, "jane/fer")
+    assert "Not guided: nothing told it where to look" in model_card(Model(classifier, unguided), "jane/fer")
 
 
 @pytest.mark.parametrize(
@@ -190,9 +188,8 @@ def test_the_card_says_how_it_was_guided(model: Model):
 )
 def test_the_card_of_a_stranger_s_model_of_any_form(trained_on: object):
     classifier = tiny()
-    card = model_card(
-        classifier, ModelInfo(classifier.classes, provenance={"trained_on": trained_on}), "jane/fer"
-    )
+    info = Card(classifier.classes, provenance={"trained_on": trained_on})
+    card = model_card(Model(classifier, info), "jane/fer")
     assert "Licence of the data it was trained on: not stated" in card
 
 
@@ -200,7 +197,7 @@ def test_what_a_stranger_s_model_says_is_text(tmp_path: Path):
     evil = "x\n# Safe\n<script>a</script> [click](http://a) | `b` \x1b[31m"
     said = {"name": evil, "notes": [evil], "licence": evil, "samples": {evil: 3}}
     classifier = tiny()
-    info = ModelInfo(classifier.classes, provenance={"trained_on": said, "date": evil}, metrics={evil: 1.0})
-    card = write_repository((classifier, info), tmp_path, "jane/fer")[1].read_text()
+    info = Card(classifier.classes, provenance={"trained_on": said, "date": evil}, metrics={evil: 1.0})
+    card = write_repository(Model(classifier, info), tmp_path, "jane/fer")[1].read_text()
     assert card.count("&lt;script>") == 6
     assert not any(part in card for part in ("<script", " [click]", "\n# Safe", "`b`", "\x1b"))

@@ -8,10 +8,10 @@ import pytest
 import torch
 from tests.export.tiny import tiny
 
-from aucue.classifiers import METHODS, Classifier, ModelInfo, load_model, save_model
+from aucue.classifiers import METHODS
 from aucue.errors import AucueError, InputError, MissingExtraError, OutputExistsError
-from aucue.explanation import Explainer
 from aucue.export import CropClassifier, export_onnx, onnx_file
+from aucue.models import Card, Model, load_model, save_model
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra aucue[export] is not installed")
 
@@ -19,19 +19,19 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="the extra aucue[export]
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"adl", "cutmix"}))  # after training, both are cam
 def test_every_method_agrees_with_torch(method: str, tmp_path: Path):
     classifier = tiny(method)
-    model = classifier, ModelInfo(classifier.classes, method=method)
+    model = Model(classifier, Card(classifier.classes, method=method))
     export_onnx(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     crops = torch.randint(0, 256, (5, 16, 16, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        expected = CropClassifier(Explainer(model))(crops)
+        expected = CropClassifier(model)(crops)
     for output, ours in zip(session.run(None, {"crops": crops.numpy()}), expected, strict=True):
         np.testing.assert_allclose(output, ours.numpy(), atol=1e-4, rtol=0)
     assert expected.class_maps.shape[:2] == (5, 7)
     assert expected.class_maps.amax() == 1
 
 
-def test_a_file_describes_itself(model: tuple[Classifier, ModelInfo], tmp_path: Path):
+def test_a_file_describes_itself(model: Model, tmp_path: Path):
     made = export_onnx(model, tmp_path / "new" / "model.onnx", method="layercam")
     assert max(made.differences.values()) <= 1e-4
     assert list(made.differences) == ["probabilities", "attention", "class_maps"]
@@ -48,7 +48,7 @@ def test_a_file_describes_itself(model: tuple[Classifier, ModelInfo], tmp_path: 
     about = session.get_modelmeta().custom_metadata_map
     assert (about["input_size"], about["method"], about["layer"]) == ("16", "layercam", "stages.0")
     assert about["licence_of_data"] == "for research"
-    assert json.loads(about["classes"]) == list(model[0].classes)
+    assert json.loads(about["classes"]) == list(model.classes)
     assert json.loads(about["template_points"])["left_eye"] == [0.35, 0.37]
     assert json.loads(about["codebook"])["expressions"]["happiness"] == [6, 12, 25]
     assert json.loads(about["metrics"])["held_out"] == {"accuracy": 0.71234, "att_cos": None}
@@ -62,7 +62,7 @@ def test_a_file_describes_itself(model: tuple[Classifier, ModelInfo], tmp_path: 
 
 def test_a_model_file_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     classifier = tiny()
-    save_model(tmp_path / "m.safetensors", classifier, ModelInfo(classifier.classes))
+    save_model(tmp_path / "m.safetensors", classifier, Card(classifier.classes))
     monkeypatch.setattr(onnx_file, "_translate", lambda graph, metadata: metadata["method"].encode())
     monkeypatch.setattr(onnx_file, "_differences", lambda content, graph: {"class_maps": 1e-6})
     export_onnx(tmp_path / "m.safetensors", tmp_path / "m.onnx")
@@ -76,7 +76,7 @@ def test_a_model_file_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("difference", [2e-4, float("nan")])
 def test_disagreement_writes_nothing(
-    model: tuple[Classifier, ModelInfo], difference: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, difference: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(onnx_file, "_translate", lambda graph, metadata: b"")
     monkeypatch.setattr(onnx_file, "_differences", lambda content, graph: {"class_maps": difference})
@@ -85,14 +85,12 @@ def test_disagreement_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_another_ending_is_refused(model: tuple[Classifier, ModelInfo], tmp_path: Path):
+def test_another_ending_is_refused(model: Model, tmp_path: Path):
     with pytest.raises(InputError, match=r"must end in \.onnx"):
         export_onnx(model, tmp_path / "model.pb")
 
 
-def test_the_missing_extra_is_named(
-    model: tuple[Classifier, ModelInfo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_missing_extra_is_named(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"onnx and onnxscript and onnxruntime.*'aucue\[export\]'"):
         export_onnx(model, tmp_path / "model.onnx")

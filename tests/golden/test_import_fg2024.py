@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier, ModelInfo, load_model
+from aucue.classifiers import Classifier
 from aucue.cli.main import main
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.models import Card, load_model
 
 CNN_HEADS = {
     "WILDCAT": ("WILDCAT", "WildCatCLHead"),
@@ -86,7 +87,7 @@ class Published:
         paths[1].write_text(example)
         return paths
 
-    def imported(self, content: Any, **changes: str) -> tuple[Classifier, ModelInfo]:
+    def imported(self, content: Any, **changes: str) -> tuple[Classifier, Card]:
         """The same, through the command and a model file."""
         model, config = self.write(content, **changes)
         out = self.folder / "model.safetensors"

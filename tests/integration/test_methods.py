@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from aucue.classifiers import METHODS, load_model
+from aucue.classifiers import METHODS
 from aucue.data import PreparedSet, SyntheticSource, open_prepared, prepare
 from aucue.evaluation import evaluate
 from aucue.explanation import Explainer
 from aucue.faces import Face
+from aucue.models import load_model
 from aucue.training import (
     ClassifierSettings,
     DataSettings,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from aucue.classifiers import load_model
 from aucue.data import Sample, SyntheticSource, prepare
 from aucue.errors import OutputExistsError
+from aucue.models import load_model
 from aucue.training import (
     ClassifierSettings,
     DataSettings,

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from aucue.classifiers import Classifier, load_model
+from aucue.classifiers import Classifier
 from aucue.data import open_prepared
 from aucue.errors import InputError, OutputExistsError
+from aucue.models import load_model
 from aucue.training import DataSettings, GuidanceSettings, TrainConfig, TrainerSettings, fit
 from aucue.training.module import Batch, GuidedModule
 

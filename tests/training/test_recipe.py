@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aucue.classifiers import load_model
 from aucue.cli.main import main
 from aucue.errors import InputError
+from aucue.models import load_model
 from aucue.training import (
     RECIPES,
     DataSettings,

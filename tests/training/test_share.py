@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aucue.classifiers import Classifier, load_model
+from aucue.classifiers import Classifier
 from aucue.data import Sample, SyntheticSource, open_prepared, prepare
 from aucue.errors import InputError
+from aucue.models import load_model
 from aucue.training import GuidanceSettings, Objective, TrainConfig, fit
 from aucue.training.share import GuidedShare, guided_share
 

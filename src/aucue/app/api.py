@@ -96,9 +96,9 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
         described = [
             {
                 "name": name,
-                "expressions": list(studio.classifier(name).classes),
-                "method": studio.own_method(name),
-                "metrics": studio.info(name).to_dict()["metrics"],
+                "expressions": list(studio.model(name).classes),
+                "method": studio.model(name).readout,
+                "metrics": studio.model(name).card.to_dict()["metrics"],
             }
             for name in studio.models
         ]

@@ -83,7 +83,7 @@ def new_page(
         max_bytes: Largest photograph.
     """
     several = len(studio.models) > 1
-    codebook = studio.codebook(studio.models[0])
+    codebook = studio.model(studio.models[0]).codebook
     start = views.welcome(sittings.seconds)
     with gr.Blocks(title="aucue", analytics_enabled=False, fill_width=True) as page:
         _html(_HEAD)
@@ -176,7 +176,7 @@ class _Desk:
         self, studio: Studio, sittings: Sittings, uploads: Uploads, start: str, max_bytes: int
     ) -> None:
         self._studio = studio
-        self._classes = tuple(name for model in studio.models for name in studio.classifier(model).classes)
+        self._classes = tuple(name for model in studio.models for name in studio.model(model).classes)
         self._sittings = sittings
         self._uploads = uploads
         self._start = start

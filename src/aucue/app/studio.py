@@ -12,12 +12,10 @@ import numpy as np
 from PIL import Image
 
 from aucue.cams import READOUTS
-from aucue.classifiers import Classifier, ModelInfo, load_model
 from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation
-from aucue.explanation.explainer import reading_size
 from aucue.faces import DlibDetector, Face, FaceReader, LandmarkDetector
-from aucue.facs import Codebook
+from aucue.models import Model
 
 MAX_FACES = 20
 """Faces of a photograph that are explained, the largest first."""
@@ -120,7 +118,7 @@ class Studio:
     """Explains photographs with one or several models. May be shared by threads: one face batch at a time.
 
     Args:
-        models: Model files, or classifiers with what belongs to them, by the name that people choose from.
+        models: Model files, or models, by the name that people choose from.
         detector: Finds faces; default dlib.
         device: Where the networks run.
         method: Read-out to begin with; default each model's own.
@@ -132,7 +130,7 @@ class Studio:
 
     def __init__(
         self,
-        models: Mapping[str, Path | tuple[Classifier, ModelInfo]],
+        models: Mapping[str, Path | Model],
         detector: LandmarkDetector | None = None,
         device: str = "cpu",
         method: str | None = None,
@@ -140,39 +138,24 @@ class Studio:
         if not models:
             raise InputError("a page needs at least one model file")
         self._detector = detector or DlibDetector()
-        self._device = device
-        self._models = {
-            name: load_model(model) if isinstance(model, Path) else model for name, model in models.items()
-        }
+        self._models = {name: Model.load(model, method, device) for name, model in models.items()}
         self._explainers: dict[tuple[str, str], Explainer] = {}
-        self._own: dict[str, str] = {}
         self._network = threading.Lock()
-        for name in self._models:
-            explainer = self._new_explainer(name, method)
-            self._own[name] = explainer.method
-            self._explainers[name, explainer.method] = explainer
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models, in the order given."""
         return tuple(self._models)
 
-    def classifier(self, model: str) -> Classifier:
-        """The network of that name."""
-        return self._named(model)[0]
+    def model(self, name: str) -> Model:
+        """The model of that name, read out as where nothing else is asked for.
 
-    def info(self, model: str) -> ModelInfo:
-        """What belongs to the network of that name."""
-        return self._named(model)[1]
-
-    def own_method(self, model: str) -> str:
-        """The read-out of a model where none is asked for."""
-        self._named(model)
-        return self._own[model]
-
-    def codebook(self, model: str) -> Codebook:
-        """Which action units a model's expressions are made of."""
-        return self._explainer(model, None).codebook
+        Raises:
+            InputError: There is none.
+        """
+        if name not in self._models:
+            raise InputError(f"There is no model {name!r} here; choose {' or '.join(self._models)}.")
+        return self._models[name]
 
     def sit(self, photo: Image.Image) -> Sitting:
         """Find the faces of a photograph.
@@ -210,11 +193,11 @@ class Studio:
             InputError: No such model or read-out.
         """
         explainer = self._explainer(model, method)
-        key = model, explainer.method
+        key = model, explainer.model.readout
         if key not in sitting.readings:
             with self._network:
                 explanations = explainer.faces(sitting.faces[self._frame(model)])
-            sitting.readings[key] = Reading(model, explainer.method, tuple(explanations))
+            sitting.readings[key] = Reading(*key, tuple(explanations))
         return sitting.readings[key]
 
     def view(self, sitting: Sitting, model: str, method: str | None = None) -> View:
@@ -237,25 +220,17 @@ class Studio:
         return View(model, reading.method, explanation)
 
     def _frame(self, model: str) -> Frame:
-        return reading_size(self.classifier(model)), self.info(model).template or "aucue"
-
-    def _named(self, model: str) -> tuple[Classifier, ModelInfo]:
-        if model not in self._models:
-            raise InputError(f"There is no model {model!r} here; choose {' or '.join(self._models)}.")
-        return self._models[model]
+        return self.model(model).reading_size, self.model(model).template
 
     def _explainer(self, model: str, method: str | None) -> Explainer:
-        self._named(model)
-        method = method or self._own[model]
+        own = self.model(model)
+        method = method or own.readout
         if method not in READOUTS:
             raise InputError(f"There is no read-out {method!r}; choose {', '.join(READOUTS)}.")
         with self._network:
             if (model, method) not in self._explainers:
-                self._explainers[model, method] = self._new_explainer(model, method)
+                self._explainers[model, method] = Explainer(own, device=own.device, method=method)
         return self._explainers[model, method]
-
-    def _new_explainer(self, model: str, method: str | None) -> Explainer:
-        return Explainer(self._models[model], device=self._device, method=method)
 
 
 class Sittings:

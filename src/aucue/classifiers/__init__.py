@@ -1,9 +1,7 @@
-"""Networks that name an expression and show where they looked: a timm backbone, a head, one model file."""
+"""Networks that name an expression: images in, logits and named feature maps out; timm under a head."""
 
 from aucue.classifiers.classifier import Classifier, ClassifierOutput
-from aucue.classifiers.files import ModelInfo, boxed_model, load_model, save_model
 from aucue.classifiers.heads import Head, WeightedGAP
-from aucue.classifiers.hub import local_file
 from aucue.classifiers.methods import HEADS, METHODS, REGULARISERS, Method
 from aucue.classifiers.regularisers import ADL, cutmix
 
@@ -16,11 +14,6 @@ __all__ = [
     "ClassifierOutput",
     "Head",
     "Method",
-    "ModelInfo",
     "WeightedGAP",
-    "boxed_model",
     "cutmix",
-    "load_model",
-    "local_file",
-    "save_model",
 ]

@@ -20,7 +20,6 @@ from aucue.classifiers.backbones import (
     pretrained_cfg,
     study,
 )
-from aucue.classifiers.description import MAX_CLASSES, MAX_NAME, MAX_SIDE
 from aucue.classifiers.heads import Head
 from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
 from aucue.classifiers.regularisers import ADL, adl_blocks
@@ -28,6 +27,12 @@ from aucue.classifiers.transformers import CLASS_ATTENTION
 from aucue.classifiers.weights import pretrained_state, read_state
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
+
+MAX_SIDE = 1024
+"""Largest side of the input, in pixels."""
+
+MAX_CLASSES = 1000
+MAX_NAME = 200  # letters
 
 _BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 

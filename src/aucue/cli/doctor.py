@@ -148,7 +148,7 @@ def _machine() -> dict[str, str]:
 
 def _boxed_model() -> str:
     try:
-        from aucue.classifiers import boxed_model
+        from aucue.models import boxed_model
 
         path = boxed_model()
     except Exception as error:  # as above

@@ -114,10 +114,10 @@ def command(
 
 def _named(paths: list[Path]) -> dict[str, Path]:
     """A short name for every model file: its own, or its folder's where all are called model.safetensors."""
+    from aucue.models import name_of
     from aucue.work.files import printable
 
-    names = [path.resolve().parent.name if path.stem == "model" else path.stem for path in paths]
-    names = [printable(name or "model") for name in names]
+    names = [printable(name_of(path)) for path in paths]
     if len(set(names)) < len(names):
         names = [f"{k + 1}-{name}" for k, name in enumerate(names)]
     return dict(zip(names, paths, strict=True))

@@ -41,13 +41,10 @@ def command(
         public: Of hub, let everyone see the repository if it is made; by default it is private.
         overwrite: Replace the file, or another model in the folder, and with --upload the model in --repo.
     """
-    from aucue.classifiers import boxed_model
-
     given = {"method": method, "repo": repo, "license": license, "upload": upload, "public": public}
     for name in ("method",) if format == "hub" else ("repo", "license", "upload", "public"):
         if given[name]:
             raise InputError(f"--{name} has no effect with --format {format}; leave it out.")
-    model = model or boxed_model()
     if format == "onnx":
         return _onnx(model, out, method, overwrite)
     if repo is None:
@@ -55,7 +52,7 @@ def command(
     return _hub(model, out, repo, license, upload, public, overwrite)
 
 
-def _onnx(model: Path, out: Path, method: str | None, overwrite: bool) -> int:
+def _onnx(model: Path | None, out: Path, method: str | None, overwrite: bool) -> int:
     from aucue.export import export_onnx
     from aucue.work.terminal import Terminal
 
@@ -69,7 +66,7 @@ def _onnx(model: Path, out: Path, method: str | None, overwrite: bool) -> int:
 
 
 def _hub(
-    model: Path, out: Path, repo: str, license: str | None, upload: bool, public: bool, overwrite: bool
+    model: Path | None, out: Path, repo: str, license: str | None, upload: bool, public: bool, overwrite: bool
 ) -> int:
     from aucue.export import push, write_repository
     from aucue.work.terminal import Terminal

@@ -24,11 +24,11 @@ def command(
             happiness 1, surprise 2, fear 3, anger 4, disgust 5, sadness 6).
         overwrite: Replace the file in --out.
     """
-    from aucue.classifiers import save_model
-    from aucue.classifiers.fg2024 import import_checkpoint
     from aucue.data.sources.folds import read_class_ids
     from aucue.errors import OutputExistsError
     from aucue.facs import EXPRESSIONS
+    from aucue.models import save_model
+    from aucue.models.fg2024 import import_checkpoint
     from aucue.work.terminal import Terminal
 
     if out.exists() and not overwrite:

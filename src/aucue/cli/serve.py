@@ -38,7 +38,7 @@ def command(
 
     from aucue.app import Studio, names_of
     from aucue.app.server import require_gradio, serve
-    from aucue.classifiers import boxed_model
+    from aucue.models import boxed_model
 
     require_gradio()
     studio = Studio(names_of(model or [boxed_model()]), device=device, method=method)

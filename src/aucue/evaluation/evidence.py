@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier
 from aucue.cues import AUCue, Cue
 from aucue.data import FaceDataset
 from aucue.errors import InputError
 from aucue.evaluation.observer import Seen, expressions
 from aucue.evaluation.results import Estimate, Evaluation, Mean, number
-from aucue.guidance import attention
 from aucue.metrics import (
     CHANGES,
     FILLS,
@@ -45,6 +43,7 @@ from aucue.metrics import (
     uniform_map,
     wrong_expressions,
 )
+from aucue.models import Look, Model
 
 FACES = 25
 """Faces per expression that are measured by default: what a CPU can do in minutes with a small network."""
@@ -63,10 +62,8 @@ class Evidence:
     named; pointing, energy and specificity about the one that the face shows, as CAM-COS does.
 
     Args:
-        classifier: The network; a copy of it is measured.
+        model: Whose decisions and maps are measured, on a copy of its network.
         draw: Draws AU maps of the model's classes.
-        layer: Whose attention is compared.
-        readout: Read-out of the class maps.
         label_ids: The model's id of each class of the set.
         dataset: The set; its transform does nothing but resize.
         places: Which faces of the set are measured, see `chosen_faces`.
@@ -81,10 +78,8 @@ class Evidence:
 
     def __init__(
         self,
-        classifier: Classifier,
+        model: Model,
         draw: AUCue,
-        layer: str,
-        readout: str,
         label_ids: Tensor,
         dataset: FaceDataset,
         places: np.ndarray,
@@ -93,16 +88,18 @@ class Evidence:
         device: torch.device,
     ):
         # twice as fast on a CPU; a copy, since weights in this layout cannot be saved
-        copy: Any = deepcopy(classifier).eval()
-        self.classifier: Classifier = copy.to(device, memory_format=torch.channels_last)
-        self.draw, self.layer, self.readout, self.device = draw, layer, readout, device
+        copy: Any = deepcopy(model.network)
+        self.model = Model(
+            copy.to(memory_format=torch.channels_last), model.card, model.name, model.readout, device
+        )
+        self.draw, self.device = draw, device
         self.label_ids, self.places = label_ids.to(device), places
         self.dataset, self.batch_size = dataset.subset(places), batch_size
-        self.size = (classifier.input_size, classifier.input_size)
+        self.size = (model.input_size, model.input_size)
         names = expressions(draw)
-        self.expressions = torch.tensor([classifier.classes.index(name) for name in names], device=device)
+        self.expressions = torch.tensor([model.classes.index(name) for name in names], device=device)
         self.mean_cues = self._mean_cues(scale)
-        self.seen = Seen(classifier.classes)
+        self.seen = Seen(model.classes)
 
     @torch.inference_mode()
     def look(self, batch: dict[str, Tensor]) -> None:
@@ -110,19 +107,17 @@ class Evidence:
         images, landmarks = batch["image"].to(self.device), batch["landmarks"].to(self.device)
         images = images / 255 if images.dtype == torch.uint8 else images
         labels = self.label_ids[batch["label"].to(self.device)]
-        out = self.classifier(images)
+        look = self.model.look(images)
         faces = _Faces(
             images,
             landmarks,
             labels,
-            named=out.logits.argmax(dim=1),
+            named=look.predicted,
             cue=self.draw(landmarks, labels, self.size),
             places=self.places[batch["index"].numpy()].tolist(),
         )
-        true_map, named_map = (
-            normalize_cam(self.classifier.class_map(out, ids, self.readout)) for ids in (labels, faces.named)
-        )
-        attended = attention_at(attention(out.features[self.layer]), self.size)
+        true_map, named_map = look.class_map(labels), look.class_map(faces.named)
+        attended = attention_at(look.attention_shown, self.size)
         self.seen.keep(index=batch["index"], label=labels, valid=faces.cue.valid, map=named_map)
         controls = self._controls(faces)
         maps = {
@@ -185,20 +180,20 @@ class Evidence:
 
     def _change(self, faces: "_Faces", map_: Tensor) -> None:
         for name, change in CHANGES.items():
-            out = self.classifier(change.apply(faces.images, faces.places))
-            changed = normalize_cam(self.classifier.class_map(out, faces.named, self.readout))
+            look = self.model.look(change.apply(faces.images, faces.places))
+            changed = look.class_map(faces.named)
             self._record(f"stability {name}", change.stability(map_, cam_at(changed, self.size)), faces)
-            self._record(f"same decision {name}", out.logits.argmax(dim=1) == faces.named, faces)
+            self._record(f"same decision {name}", look.predicted == faces.named, faces)
 
     def _randomise(self, faces: "_Faces", map_: Tensor) -> None:
-        for name, copy in randomised(self.classifier):
+        for name, copy in randomised(self.model.network):
             assert isinstance(copy, Classifier)
-            changed = normalize_cam(copy.class_map(copy(faces.images), faces.named, self.readout))
+            changed = Look(copy, copy(faces.images), self.model.readout).class_map(faces.named)
             self._record(f"randomised {name}", rank_correlation(map_, changed), faces)
             self._record(f"cosine randomised {name}", map_cosine(map_, changed), faces)
 
     def _predict(self, images: Tensor) -> Tensor:
-        return self.classifier(images).logits.softmax(dim=1)
+        return self.model.look(images).probabilities
 
     def _controls(self, faces: "_Faces") -> Maps:
         """Maps that never looked at the image."""
@@ -217,7 +212,7 @@ class Evidence:
 
     def _mean_cues(self, scale: float) -> MeanCues:
         """Sums of the AU maps of all measured faces; they are the same in every process."""
-        sums = MeanCues(self.classifier.classes, self.size, self.device)
+        sums = MeanCues(self.model.classes, self.size, self.device)
         landmarks = (torch.from_numpy(self.dataset.landmarks).to(self.device) + 0.5) * scale - 0.5
         labels = self.label_ids[torch.from_numpy(self.dataset.labels).to(self.device)]
         for points, ids in zip(landmarks.split(64), labels.split(64), strict=True):

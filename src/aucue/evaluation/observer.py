@@ -9,12 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier
 from aucue.cues import AUCue, Cue
 from aucue.data import FaceDataset
 from aucue.evaluation.results import Classification, Evaluation, Example, Mean
-from aucue.guidance import attention
 from aucue.metrics import (
     CONTROLS,
     MeanCues,
@@ -29,6 +26,7 @@ from aucue.metrics import (
     map_cosine,
     wrong_expressions,
 )
+from aucue.models import Look, Model
 from aucue.pictures import normalize
 
 
@@ -93,10 +91,8 @@ class Observer:
     """Sees faces once (`look`), then their landmarks once more (`compare_with_controls`).
 
     Args:
-        classifier: The network; it is moved to the device.
+        model: Whose attention and class maps are compared; its network is moved to the device.
         draw: Draws AU maps of the model's classes.
-        layer: Whose attention is compared and shown.
-        readout: Read-out of the class maps.
         label_ids: The model's id of each class of the set.
         dataset: The set; its transform does nothing but resize.
         scale: Input pixels per pixel of a stored crop.
@@ -106,22 +102,19 @@ class Observer:
 
     def __init__(
         self,
-        classifier: Classifier,
+        model: Model,
         draw: AUCue,
-        layer: str,
-        readout: str,
         label_ids: Tensor,
         dataset: FaceDataset,
         scale: float,
         examples: int,
         device: torch.device,
     ):
-        self.classifier = classifier.to(device).eval()
-        self.draw, self.layer, self.readout, self.device = draw, layer, readout, device
+        self.model, self.draw, self.device = model.to(device), draw, device
         self.label_ids = label_ids.to(device)
-        self.classes = classifier.classes
+        self.classes = model.classes
         self.expressions = expressions(draw)
-        self.size = (classifier.input_size, classifier.input_size)
+        self.size = (model.input_size, model.input_size)
         self.landmarks, self.scale = dataset.landmarks, scale
         self.before = faces_before(dataset.labels, dataset.landmarks_valid)
         self.shown = first_of_each(dataset.labels, examples)
@@ -133,31 +126,26 @@ class Observer:
         """Classify a batch and measure where the network looked."""
         images, landmarks = batch["image"].to(self.device), batch["landmarks"].to(self.device)
         labels = self.label_ids[batch["label"].to(self.device)]
-        out = self.classifier(images)
-        probabilities = out.logits.softmax(dim=1)
-        predictions = probabilities.argmax(dim=1)
+        look = self.model.look(images)
         cue = self.draw(landmarks, labels, self.size)
         self.mean_cues.update(cue.map, labels, cue.valid)
-        self.seen.keep(index=batch["index"], label=labels, valid=cue.valid, probability=probabilities)
+        self.seen.keep(index=batch["index"], label=labels, valid=cue.valid, probability=look.probabilities)
 
-        attentions = {layer: attention(features) for layer, features in out.features.items()}
-        for layer, map_ in attentions.items():
+        for layer, map_ in look.attention.items():
             cosines = map_cosine(attention_at(map_, self.size), cue.map)
             self.seen.record(f"att_cos {layer}", cosines, labels, cue.valid)
-        true_map, predicted_map = (
-            normalize_cam(self.classifier.class_map(out, ids, self.readout)) for ids in (labels, predictions)
-        )
+        true_map, predicted_map = look.class_map(labels), look.class_map(look.predicted)
         for name, map_ in (("cam_cos", true_map), ("cam_cos predicted class", predicted_map)):
             self.seen.record(name, map_cosine(cam_at(map_, self.size), cue.map), labels, cue.valid)
         maps = {
             "class map": cam_at(true_map, self.size),
-            "attention": attention_at(attentions[self.layer], self.size),
+            "attention": attention_at(look.attention_shown, self.size),
         }
-        shown = (out.logits, true_map, predicted_map, *attentions.values())
+        shown = (look.logits, true_map, predicted_map, *look.attention.values())
         self.seen.keep(finite=torch.stack([values.isfinite().flatten(1).all(1) for values in shown]).all(0))
         self.compare_expressions(landmarks, labels, cue.valid, maps)
         self.compare_faces(batch["index"], labels, cue, maps)
-        self.keep_examples(batch, labels, probabilities, attentions[self.layer], true_map, cue)
+        self.keep_examples(batch, labels, look, true_map, cue)
 
     def compare_expressions(
         self, landmarks: Tensor, labels: Tensor, valid: Tensor, maps: dict[str, Tensor]
@@ -188,8 +176,7 @@ class Observer:
         self,
         batch: dict[str, Tensor],
         labels: Tensor,
-        probabilities: Tensor,
-        attended: Tensor,
+        look: Look,
         class_map: Tensor,
         cue: Cue,
     ) -> None:
@@ -197,14 +184,14 @@ class Observer:
         for row, index in enumerate(batch["index"].tolist()):
             if index not in self.shown:
                 continue
-            probability, prediction = probabilities[row].max(dim=0)
+            probability, prediction = look.probabilities[row].max(dim=0)
             self.seen.examples[index] = Example(
                 key="",
                 label=self.classes[int(labels[row])],
                 prediction=self.classes[int(prediction)],
                 probability=float(probability),
                 image=batch["image"][row].permute(1, 2, 0).numpy(),
-                attention=normalize(attended[row, 0].nan_to_num(0, 0, 0).cpu().numpy()),
+                attention=normalize(look.attention_shown[row, 0].nan_to_num(0, 0, 0).cpu().numpy()),
                 class_map=class_map[row, 0].cpu().numpy(),
                 cue=cue.map[row, 0].cpu().numpy() if cue.valid[row] else None,
             )
@@ -254,14 +241,13 @@ def first_of_each(labels: np.ndarray, count: int) -> set[int]:
     return {int(i) for label in np.unique(labels) for i in np.flatnonzero(labels == label)[:count]}
 
 
-def summarise(seen: Seen, classifier: Classifier, draw: AUCue, layer: str, keys: Sequence[str]) -> Evaluation:
+def summarise(seen: Seen, model: Model, draw: AUCue, keys: Sequence[str]) -> Evaluation:
     """All figures of a set; the model, the rest of the data and the notes are described by the caller.
 
     Args:
         seen: All faces of the set, in its order.
-        classifier: The network.
+        model: What was looked through.
         draw: What drew the AU maps.
-        layer: Whose attention was compared and is shown.
         keys: Names of the faces.
     """
     labels, valid = seen.column("label"), seen.column("valid")
@@ -279,7 +265,7 @@ def summarise(seen: Seen, classifier: Classifier, draw: AUCue, layer: str, keys:
             "faces": len(labels),
             "codebook": draw.codebook.name,
             "regions": draw.regions.name,
-            "size": classifier.input_size,
+            "size": model.input_size,
         },
         classes=seen.classes,
         expressions=with_cue,
@@ -288,8 +274,8 @@ def summarise(seen: Seen, classifier: Classifier, draw: AUCue, layer: str, keys:
             "no landmarks": int((has_action_units & ~valid).sum()),
         },
         classification=Classification.of(classification_report(confusion), seen.classes),
-        attention_layer=layer,
-        att_cos={layer: mean(f"att_cos {layer}") for layer in classifier.layers},
+        attention_layer=model.layer,
+        att_cos={layer: mean(f"att_cos {layer}") for layer in model.network.layers},
         cam_cos=mean("cam_cos"),
         cam_cos_predicted=mean("cam_cos predicted class"),
         controls={name: mean(f"control {name}") for name in CONTROLS},

@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from aucue.classifiers import guided
 from aucue.errors import OutputExistsError
 from aucue.evaluation.comparison import (
     Comparison,
@@ -28,6 +27,7 @@ from aucue.evaluation.evidence_measures import cards, side_by_side
 from aucue.evaluation.groups import gap_sentence, largest_gaps
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
+from aucue.models import card
 from aucue.pictures import colormap, overlay, to_data_uri
 from aucue.work.files import appearing
 
@@ -140,7 +140,7 @@ def write_page(path: str | os.PathLike[str], page: str) -> Path:
 
 def guided_layers(evaluation: Evaluation) -> list[str]:
     """Layers whose attention the network's training guided."""
-    return list(guided.guided_layers(evaluation.model["guidance"]))
+    return list(card.guided_layers(evaluation.model["guidance"]))
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
@@ -220,7 +220,7 @@ def _faces_side_by_side(members: Mapping[str, Evaluation]) -> list[dict[str, Any
 
 
 def _subtitle(evaluation: Evaluation) -> str:
-    how = guided.how_guided(evaluation.model["guidance"])
+    how = card.how_guided(evaluation.model["guidance"])
     return f"{evaluation.model['backbone']}, {how}, on {title_of(evaluation)}"
 
 
@@ -240,7 +240,7 @@ def _without_cue(evaluation: Evaluation) -> str:
 def _fine_print(evaluation: Evaluation) -> str:
     model, data = evaluation.model, evaluation.data
     return (
-        f"backbone {model['backbone']}, read-out {model['method']}, {guided.how_guided(model['guidance'])}; "
+        f"backbone {model['backbone']}, read-out {model['method']}, {card.how_guided(model['guidance'])}; "
         f"set {data['name']}, split {data['split']}, {data['faces']} faces, template {data['template']}, "
         f"codebook {data['codebook']}, regions {data['regions']}, {data['size']} x {data['size']} pixels."
     )

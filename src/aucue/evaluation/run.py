@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aucue.classifiers import Classifier, ModelInfo, load_model
-from aucue.classifiers.methods import name_of_readout, readout_for
+from aucue.classifiers.methods import name_of_readout
 from aucue.cues import AUCue
 from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.errors import InputError
@@ -24,17 +23,17 @@ from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
 from aucue.evaluation.observer import Observer, Seen, expressions, summarise
 from aucue.evaluation.results import FILES, Evaluation, check_free
 from aucue.facs import Codebook
+from aucue.models import Card, Model
 from aucue.work import Rank, joined_rank, on_ranks
 from aucue.work.devices import open_device
 from aucue.work.files import claimed, printable
 from aucue.work.progress import tracked
 
-Model = str | os.PathLike[str] | tuple[Classifier, ModelInfo]
 Data = str | os.PathLike[str] | PreparedSet
 
 
 def evaluate(
-    model: Model,
+    model: str | os.PathLike[str] | Model,
     data: Data,
     split: str = "test",
     *,
@@ -66,7 +65,7 @@ def evaluate(
     the first one writes. See `aucue.work.on_ranks` for where the processes come from.
 
     Args:
-        model: Model file, or a classifier with its information.
+        model: Model file, `hf:OWNER/NAME`, or a model.
         data: Folder of a prepared set, or an open one.
         split: Which faces.
         batch_size: Faces per step; the figures do not depend on it.
@@ -108,28 +107,28 @@ def evaluate(
     with ExitStack() as claim:
         if out is not None:
             rank.first(partial(claim.enter_context, claimed(Path(out))))
-        classifier, info, name = _open_model(model, name)
+        model = Model.load(model, method)
+        name = printable(name or model.name)
         prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
-        dataset = prepared.dataset(split, transform=eval_transform(classifier.input_size))
+        dataset = prepared.dataset(split, transform=eval_transform(model.input_size))
         if len(dataset) == 0:
             raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
         attributes = read_attributes(dataset.column("attributes"), groups)
-        draw = _cue(info, classifier.classes, codebook, regions)
-        layer = info.layer_shown(classifier.layers)
-        ids, scale = _label_ids(prepared.classes, classifier.classes), classifier.input_size / prepared.size
-        looks = (classifier, draw, layer, readout_for(classifier.method, method), ids, dataset)
+        draw = _judge(model, codebook, regions)
+        ids, scale = _label_ids(prepared.classes, model.classes), model.input_size / prepared.size
+        looks = (model, draw, ids, dataset)
         observer = partial(Observer, *looks, scale, examples)
         places = _places(dataset, draw, ids, evidence_faces) if evidence else np.zeros(0, int)
         bar = f"{name} on {data_name or prepared.name}" if progress else None
         look = partial(_look_at_all, observer, dataset, batch_size, workers, device, bar)
         seen = on_ranks(look, *machines)
         _check_finite(seen, name)
-        evaluation = summarise(seen, classifier, draw, layer, dataset.column("key"))
+        evaluation = summarise(seen, model, draw, dataset.column("key"))
         evaluation = replace(
             evaluation,
-            model=_describe_model(name, classifier, info, name_of_readout(classifier.method, method)),
+            model=_describe_model(name, model),
             data=_describe_data(data_name, prepared, split) | evaluation.data | {"judge": _digest(draw)},
-            notes=_notes(evaluation, info, prepared),
+            notes=_notes(evaluation, model.card, prepared),
         )
         evaluation = with_groups(evaluation, attributes)
         if evidence:
@@ -187,28 +186,19 @@ def _places(dataset: FaceDataset, draw: AUCue, label_ids: Tensor, count: int) ->
     return places
 
 
-def _cue(
-    info: ModelInfo,
-    classes: Sequence[str],
+def _judge(
+    model: Model,
     codebook: str | os.PathLike[str] | Codebook | None,
     regions: str | os.PathLike[str] | None,
 ) -> AUCue:
-    """Draws AU maps with what was named, else with the codebook and the region model of the training.
-
-    Classes that the codebook lacks have no cue.
-    """
-    own = info.codebook or "facs"
-    judge = Codebook.from_content(own, "the model") if isinstance(own, Mapping) else Codebook.load(own)
-    if codebook is not None:
-        judge = Codebook.load(codebook if isinstance(codebook, Codebook) else os.fspath(codebook))
-    entries = {label: judge.entries.get(label, ()) for label in classes}
-    if not any(entries.values()):
+    """Draws AU maps with what was named, else with the codebook and the region model of the training."""
+    judge = model.judge(codebook, regions)
+    if not expressions(judge):
         raise InputError(
-            f"the codebook {judge.name} has action units for none of {', '.join(classes)}; "
+            f"the codebook {judge.codebook.name} has action units for none of {', '.join(model.classes)}; "
             "choose one that has with --codebook."
         )
-    whole = replace(judge, entries={**judge.entries, **entries})
-    return AUCue(whole, classes, os.fspath(regions) if regions else info.regions or "anatomical")
+    return judge
 
 
 def _digest(draw: AUCue) -> str:
@@ -225,14 +215,6 @@ def _check_finite(seen: Seen, name: str) -> None:
             f"{name}: its answers or maps for {faces} of {len(seen.column('finite'))} faces are no numbers "
             "(NaN or infinite), so it cannot be used; train it once more, with a smaller learning rate."
         )
-
-
-def _open_model(model: Model, name: str | None) -> tuple[Classifier, ModelInfo, str]:
-    if isinstance(model, tuple):
-        return *model, printable(name or "model")
-    path = Path(model)
-    default = path.resolve().parent.name if path.stem == "model" else path.stem
-    return *load_model(path), printable(name or default or "model")
 
 
 def _label_ids(of_the_set: Sequence[str], of_the_model: Sequence[str]) -> Tensor:
@@ -254,13 +236,13 @@ def _accelerator(device: str, count: int) -> str:
     return "gpu" if kind == "cuda" else kind
 
 
-def _describe_model(name: str, classifier: Classifier, info: ModelInfo, method: str) -> dict[str, Any]:
+def _describe_model(name: str, model: Model) -> dict[str, Any]:
     return {
         "name": name,
-        "backbone": classifier.config["backbone"],
-        "method": method,
-        "layers": list(classifier.layers),
-        "guidance": info.guidance,
+        "backbone": model.network.config["backbone"],
+        "method": name_of_readout(model.network.method, model.readout),
+        "layers": list(model.network.layers),
+        "guidance": model.card.guidance,
     }
 
 
@@ -274,12 +256,12 @@ def _describe_data(name: str | None, prepared: PreparedSet, split: str) -> dict[
     }
 
 
-def _notes(evaluation: Evaluation, info: ModelInfo, prepared: PreparedSet) -> tuple[str, ...]:
+def _notes(evaluation: Evaluation, card: Card, prepared: PreparedSet) -> tuple[str, ...]:
     """What a reader has to know before believing the figures."""
     notes = []
-    if info.template and prepared.template and info.template != prepared.template:
+    if card.template and prepared.template and card.template != prepared.template:
         notes.append(
-            f"The model was trained on faces aligned to the template '{info.template}', these are aligned to "
+            f"The model was trained on faces aligned to the template '{card.template}', these are aligned to "
             f"'{prepared.template}': all figures suffer."
         )
     if missing := evaluation.without_cue["no landmarks"]:

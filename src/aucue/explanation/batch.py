@@ -9,9 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from aucue.classifiers import boxed_model, local_file
 from aucue.errors import InputError, OutputExistsError
-from aucue.explanation.explainer import Explainer, reading_size
+from aucue.explanation.explainer import Explainer
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.files import THUMBNAILS, MapFormat, output_stem
 from aucue.explanation.film import load_av
@@ -21,6 +20,7 @@ from aucue.explanation.log import ExplanationLog
 from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoFiles, VideoLog, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
+from aucue.models import boxed_model, local_file
 from aucue.work.engines import Engine, open_engine
 from aucue.work.files import claimed, sweep
 from aucue.work.progress import progress_bar
@@ -127,12 +127,11 @@ def explain_files(
         raise OutputExistsError(f"{out} is a file; choose a folder for the explanations")
     _check_video_settings(found.videos, detector, fps, smooth)
     running = open_engine(engine, workers)
-    model = boxed_model() if model is None else Path(model)
     explainer = Explainer(model, device=device, method=method)
-    size, template = reading_size(explainer.classifier), explainer.info.template or "aucue"
+    own = explainer.model
     settings = {
-        "model": _fingerprint(model),
-        "method": explainer.method,
+        "model": _fingerprint(local_file(boxed_model() if model is None else model)),
+        "method": own.readout,
         "detector": detector if isinstance(detector, str) else type(detector).__qualname__,
         "maps": maps,
     }
@@ -145,7 +144,11 @@ def explain_files(
         photos = _unfinished(found.photos, log, settings, overwrite)
         videos = _unfinished_videos(found.videos, films, film_settings, overwrite)
         job = _Job(
-            explainer, FaceReader(detector, size, template), _names([*photos, *videos], out), maps, tell
+            explainer,
+            FaceReader(detector, own.reading_size, own.template),
+            _names([*photos, *videos], out),
+            maps,
+            tell,
         )
         with progress_bar(progress) as bar:
             task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
@@ -160,7 +163,7 @@ def explain_files(
                     lambda at, task=seconds: bar.update(task, completed=round(at)),
                 )
         if log.entries or films.entries:
-            write_table(out / TABLE_FILE, log.records(), explainer.classifier.classes)
+            write_table(out / TABLE_FILE, log.records(), own.classes)
             write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
     earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
     cut_short = tuple(
@@ -262,7 +265,7 @@ def _check_video_settings(
 
 
 def _fingerprint(model: Path) -> str:
-    with local_file(model).open("rb") as file:
+    with model.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

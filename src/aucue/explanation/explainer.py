@@ -8,19 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier, ModelInfo, boxed_model, load_model
-from aucue.classifiers.methods import readout_for
-from aucue.cues import AUCue
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
-from aucue.facs import ActionUnit, Codebook
-from aucue.guidance import attention
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
-from aucue.work.devices import open_device
+from aucue.models import Model
 
 
 class Explainer:
@@ -31,7 +25,7 @@ class Explainer:
     ['happiness', 'surprise']
 
     Args:
-        model: Path of a model file, or a classifier with what belongs to it; by default the model in the box.
+        model: Model file, `hf:OWNER/NAME`, or a model; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs, as torch names it.
         method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
@@ -43,35 +37,21 @@ class Explainer:
 
     def __init__(
         self,
-        model: str | Path | tuple[Classifier, ModelInfo] | None = None,
+        model: str | Path | Model | None = None,
         reader: FaceReader | None = None,
         device: str | torch.device = "cpu",
         method: str | None = None,
     ) -> None:
-        model = boxed_model() if model is None else model
-        classifier, self.info = model if isinstance(model, tuple) else load_model(model)
-        self.device = open_device(device)
-        self.classifier = classifier.to(self.device).eval()
-        self.method = readout_for(classifier.method, method)
+        self.model = Model.load(model, method, device)
         self._reader = reader
-        codebook = self.info.codebook
-        self.codebook = Codebook.load("facs") if codebook is None else Codebook.from_dict(codebook)
-        # A model may know classes without action units (a stranger's); those have no expected map.
-        self._cued = [name for name in classifier.classes if name in self.codebook.entries]
-        self.cue = AUCue(self.codebook, self._cued, self.info.regions or "anatomical")
+        _ = self.model.draw  # so that a codebook that cannot be drawn is told of now
 
     @property
     def reader(self) -> FaceReader:
         """The face reader; made when the first photograph comes, so that ready faces need no detector."""
         if self._reader is None:
-            template = self.info.template or "aucue"
-            self._reader = FaceReader(size=reading_size(self.classifier), template=template)
+            self._reader = FaceReader(size=self.model.reading_size, template=self.model.template)
         return self._reader
-
-    @property
-    def layer(self) -> str:
-        """The layer whose attention is shown (`ModelInfo.layer_shown`)."""
-        return self.info.layer_shown(self.classifier.layers)
 
     def __call__(
         self, photo: Photograph | Face, key: str | None = None, expression: str | None = None
@@ -105,46 +85,43 @@ class Explainer:
         Raises:
             InputError: The model has no such class.
         """
-        if expression is not None and expression not in self.classifier.classes:
-            raise InputError(
-                f"the model has no class {expression!r}; it has {', '.join(self.classifier.classes)}"
-            )
+        model = self.model
+        if expression is not None and expression not in model.classes:
+            raise InputError(f"the model has no class {expression!r}; it has {', '.join(model.classes)}")
         if not faces:
             return []
-        size = self.classifier.input_size
+        size = model.input_size
         crops, landmarks = zip(*(_resized(face, size) for face in faces), strict=True)
-        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (B, 3, S, S) uint8
-        out = self.classifier(images.to(self.device))
-        probabilities = out.logits.float().softmax(dim=1).cpu()  # (B, K)
+        look = model.look(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))  # (B, 3, S, S) uint8
+        probabilities = look.probabilities.cpu()  # (B, K)
         if not probabilities.isfinite().all():
             raise InputError(
                 "The model answers with numbers that are not finite (NaN): it cannot be used; train it again."
             )
         explained = probabilities.argmax(dim=1)
         if expression is not None:
-            explained = torch.full_like(explained, self.classifier.classes.index(expression))
-        maps = normalize_cam(self.classifier.class_map(out, readout=self.method)).float().cpu()
-        attentions = {name: attention(features).float().cpu() for name, features in out.features.items()}
-        names = [self.classifier.classes[i] for i in explained.tolist()]
-        ids = torch.tensor([self._cued.index(name) if name in self._cued else -1 for name in names])
+            explained = torch.full_like(explained, model.classes.index(expression))
+        maps = look.class_maps.cpu()
+        attentions = {name: values.cpu() for name, values in look.attention.items()}
+        names = [model.classes[i] for i in explained.tolist()]
         points = torch.from_numpy(np.stack(landmarks))
-        cue, valid = self.cue(points, ids, (size, size))
+        cue, valid = model.cue(points, explained)
         chosen = maps[torch.arange(len(faces)), explained].unsqueeze(1)  # (B, 1, h, w)
         cosines = {name: attention_cosine(values, cue) for name, values in attentions.items()}
-        units = [[unit.number for unit in self._action_units(name)] for name in names]
-        evidence = measure_units(self.cue, points, size, units, attentions[self.layer], chosen)
+        units = [[unit.number for unit in model.action_units(name)] for name in names]
+        evidence = measure_units(model.draw, points, size, units, attentions[model.layer], chosen)
         class_map_cosines, uniform = cam_cosine(chosen, cue), map_cosine(torch.ones_like(cue), cue)
 
         return [
             Explanation(
                 expression=names[i],
-                probabilities=dict(zip(self.classifier.classes, probabilities[i].tolist(), strict=True)),
+                probabilities=dict(zip(model.classes, probabilities[i].tolist(), strict=True)),
                 attention={name: _array(values[i, 0]) for name, values in attentions.items()},
-                class_maps={name: _array(maps[i, k]) for k, name in enumerate(self.classifier.classes)},
-                layer=self.layer,
+                class_maps={name: _array(maps[i, k]) for k, name in enumerate(model.classes)},
+                layer=model.layer,
                 cue=_array(cue[i, 0]) if valid[i] else None,
-                action_units=self._action_units(names[i]),
-                codebook=self.codebook.name,
+                action_units=model.action_units(names[i]),
+                codebook=model.codebook.name,
                 attention_cosines={n: v[i].item() for n, v in cosines.items()} if valid[i] else {},
                 class_map_cosine=class_map_cosines[i].item() if valid[i] else None,
                 uniform_cosine=uniform[i].item() if valid[i] else None,
@@ -153,15 +130,6 @@ class Explainer:
             )
             for i in range(len(faces))
         ]
-
-    def _action_units(self, expression: str) -> tuple[ActionUnit, ...]:
-        numbers = self.codebook.entries.get(expression, ())
-        return tuple(self.codebook.action_units[number] for number in numbers)
-
-
-def reading_size(classifier: Classifier) -> int:
-    """Side of the crops to read: at least 224 pixels, since people look at them too."""
-    return max(224, classifier.input_size)
 
 
 def load(

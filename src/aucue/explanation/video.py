@@ -150,7 +150,7 @@ def explain_video(
         sweep(folder / files.maps)
     with (
         FilmReader(video, fps) as film,
-        _Outputs(folder, files, film.fps, explainer.classifier.classes) as out,
+        _Outputs(folder, files, film.fps, explainer.model.classes) as out,
     ):
         for batch in _batches(_followed(film, finder, reader, tracker)):
             explanations = iter(explainer.faces([face for frame in batch for face in frame.faces]))

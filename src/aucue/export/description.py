@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from aucue.classifiers import ModelInfo
+from aucue.models import Card
 
 UNSTATED = "not stated"
 
@@ -16,12 +16,12 @@ WARNINGS = (
 )
 
 
-def without_folders(info: ModelInfo) -> ModelInfo:
+def without_folders(info: Card) -> Card:
     """The same, with files on this machine named without their folders, which may name people."""
     return replace(info, provenance=_names_alone(info.provenance))
 
 
-def licence_of_data(info: ModelInfo) -> str:
+def licence_of_data(info: Card) -> str:
     """Licence of the data that a model was trained on, as its prepared set states it."""
     trained_on = info.provenance.get("trained_on")
     licence = trained_on.get("licence") if isinstance(trained_on, Mapping) else None

@@ -10,8 +10,8 @@ from torch.export import Dim, ExportedProgram
 
 from aucue.cams import READOUTS, normalize_cam
 from aucue.errors import InputError
-from aucue.explanation import Explainer
 from aucue.guidance import attention
+from aucue.models import Model
 
 
 class CropOutput(NamedTuple):
@@ -31,10 +31,10 @@ class CropOutput(NamedTuple):
 class CropClassifier(nn.Module):
     """Normalisation, network, read-out and softmax in one module that can be compiled and exported.
 
-    It holds a copy of the network, on the CPU and in float32, whatever the explainer's own is in.
+    It holds a copy of the network, on the CPU and in float32, whatever the model's own is in.
 
     Args:
-        explainer: says which network, read-out and attention layer, as `aucue.load` gives it.
+        model: says which network, read-out and attention layer.
 
     Attributes:
         size: side S of the crops, in pixels. There is no resizing inside.
@@ -43,10 +43,10 @@ class CropClassifier(nn.Module):
         InputError: the read-out takes a gradient at each prediction, which no exported graph computes.
     """
 
-    def __init__(self, explainer: Explainer):
+    def __init__(self, model: Model):
         super().__init__()
-        self.classifier = deepcopy(explainer.classifier).cpu().float()
-        self.layer, self.readout = explainer.layer, explainer.method
+        self.classifier = deepcopy(model.network).cpu().float()
+        self.layer, self.readout = model.layer, model.readout
         self.size = self.classifier.input_size
         if READOUTS[self.readout].needs_gradient(self.classifier.head):
             raise InputError(

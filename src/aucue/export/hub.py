@@ -9,12 +9,12 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from aucue.classifiers import Classifier, ModelInfo, load_model, save_model
-from aucue.classifiers.files import write_whole
-from aucue.classifiers.hub import MODEL_FILE, hub_errors
 from aucue.errors import InputError, OutputExistsError, printable
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
-from aucue.facs import ActionUnit, Codebook
+from aucue.facs import ActionUnit
+from aucue.models import Card, Model, load_model
+from aucue.models.files import write_whole
+from aucue.models.hub import MODEL_FILE, hub_errors
 
 CARD_FILE = "README.md"
 _ESCAPES = str.maketrans({"<": "&lt;", "|": "\\|", "[": "\\[", "`": "'"})
@@ -22,7 +22,7 @@ _TAGS = ["facial-expression-recognition", "facs", "action-units", "interpretabil
 
 
 def write_repository(
-    model: str | Path | tuple[Classifier, ModelInfo],
+    model: str | Path | Model | None,
     folder: str | Path,
     repository: str,
     license: str | None = None,
@@ -34,7 +34,7 @@ def write_repository(
     worked on stays. In the model file, files of this machine are named without their folders.
 
     Args:
-        model: model file, or a classifier with what belongs to it.
+        model: model file, `hf:OWNER/NAME`, or a model; None takes the one in the box.
         folder: where; made if it is not there.
         repository: OWNER/NAME, under which the card tells readers to load it.
         license: of the weights, as the hub names licences (mit, cc-by-nc-4.0, other); None leaves it open.
@@ -47,18 +47,18 @@ def write_repository(
         InputError: the model cannot be read.
         OutputExistsError: the folder holds another model, or a card without a model.
     """
-    classifier, info = model if isinstance(model, tuple) else load_model(model)
-    info = without_folders(info)
+    model = Model.load(model)
+    model = Model(model.network, without_folders(model.card), model.name)
     file, card = Path(folder) / MODEL_FILE, Path(folder) / CARD_FILE
-    same = file.is_file() and _holds(file, classifier, info)
+    same = file.is_file() and _holds(file, model)
     if not same and not overwrite and (taken := [path for path in (file, card) if path.exists()]):
         raise OutputExistsError(
             f"{taken[0]} exists and is not of this model; choose another folder or ask to overwrite it."
         )
     if not same:
-        save_model(file, classifier, info, overwrite)
+        model.save(file, overwrite)
     if not (same and card.exists()):
-        write_whole(card, model_card(classifier, info, repository, license).encode(), overwrite=True)
+        write_whole(card, model_card(model, repository, license).encode(), overwrite=True)
     return file, card
 
 
@@ -97,12 +97,11 @@ def push(folder: str | Path, repository: str, public: bool = False, overwrite: b
     return commit.commit_url
 
 
-def model_card(classifier: Classifier, info: ModelInfo, repository: str, license: str | None = None) -> str:
+def model_card(model: Model, repository: str, license: str | None = None) -> str:
     """The card of a model, in Markdown: what it does, how well, from which data, and what it is not for.
 
     Args:
-        classifier: the network.
-        info: what belongs to it.
+        model: the model.
         repository: OWNER/NAME.
         license: of the weights, as the hub names licences.
     """
@@ -122,44 +121,38 @@ def model_card(classifier: Classifier, info: ModelInfo, repository: str, license
         repository=repository,
         name=repository.rpartition("/")[2],
         license=license,
-        info=info,
-        config=classifier.config,
-        method=classifier.method,
-        parameters=sum(parameter.numel() for parameter in classifier.parameters()),
-        expected=_expected(classifier, info),
-        figures=list(_figures(info.to_dict()["metrics"])),  # without NaN
-        data=_data(info),
-        licence_of_data=licence_of_data(info),
+        info=model.card,
+        config=model.network.config,
+        method=model.network.method,
+        parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+        expected=_expected(model),
+        figures=list(_figures(model.card.to_dict()["metrics"])),  # without NaN
+        data=_data(model.card),
+        licence_of_data=licence_of_data(model.card),
         warnings=WARNINGS,
     )
 
 
-def _holds(file: Path, classifier: Classifier, info: ModelInfo) -> bool:
+def _holds(file: Path, model: Model) -> bool:
     """Whether a file holds this model; not by its bytes, since safetensors orders metadata at random."""
     try:
         held, about = load_model(file)
     except InputError:
         return False
-    ours, theirs = info.to_dict(), about.to_dict()
+    ours, theirs = model.card.to_dict(), about.to_dict()
     ours["provenance"] = {"written_by": theirs["provenance"].get("written_by"), **ours["provenance"]}
-    if (held.config, theirs) != (classifier.config, ours):
+    if (held.config, theirs) != (model.network.config, ours):
         return False
-    states = held.state_dict(), classifier.state_dict()
+    states = held.state_dict(), model.network.state_dict()
     return all(torch.equal(states[0][name], tensor.cpu()) for name, tensor in states[1].items())
 
 
-def _expected(classifier: Classifier, info: ModelInfo) -> dict[str, list[ActionUnit]]:
-    """Action units that the codebook expects, by class."""
-    if info.codebook is None:
-        return {}
-    book = Codebook.from_dict(info.codebook)
-    return {
-        name: [book.action_units[number] for number in book.entries.get(name, ())]
-        for name in classifier.classes
-    }
+def _expected(model: Model) -> dict[str, tuple[ActionUnit, ...]]:
+    """Action units that the codebook expects, by class; none where the card names no codebook."""
+    return {} if model.card.codebook is None else {name: model.action_units(name) for name in model.classes}
 
 
-def _data(info: ModelInfo) -> dict[str, Any]:
+def _data(info: Card) -> dict[str, Any]:
     """What is known of the data, as far as it has the form in which `aucue train` writes it."""
     stated = info.provenance.get("trained_on")
     if not isinstance(stated, Mapping):

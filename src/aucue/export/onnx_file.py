@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from aucue.classifiers import Classifier, ModelInfo
-from aucue.classifiers.files import refuse_existing, write_whole
 from aucue.classifiers.methods import name_of_readout
 from aucue.errors import AucueError, InputError, MissingExtraError
-from aucue.explanation import Explainer
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
 from aucue.export.graph import CropClassifier, CropOutput, export_program
 from aucue.faces.alignment import TEMPLATES
+from aucue.models import Model
+from aucue.models.files import refuse_existing, write_whole
 
 OPSET = 18
 INPUT = "crops"
@@ -43,7 +42,7 @@ class OnnxExport:
 
 
 def export_onnx(
-    model: str | Path | tuple[Classifier, ModelInfo],
+    model: str | Path | Model | None,
     out: str | Path,
     method: str | None = None,
     overwrite: bool = False,
@@ -56,7 +55,7 @@ def export_onnx(
     `aucue`, the version. It is written only if onnxruntime agrees with torch on random crops.
 
     Args:
-        model: model file, or a classifier with what belongs to it.
+        model: model file, `hf:OWNER/NAME`, or a model; None takes the one in the box.
         out: file to write, ending in .onnx.
         method: read-out of the class maps; by default the model's own.
         overwrite: replace an existing file.
@@ -72,9 +71,9 @@ def export_onnx(
         raise InputError(f"{out}: an ONNX file must end in .onnx.")
     refuse_existing(out, overwrite)
     _require_extra()
-    explainer = Explainer(model, method=method)
-    graph = CropClassifier(explainer)
-    content = _translate(graph, _metadata(explainer))
+    opened = Model.load(model, method)
+    graph = CropClassifier(opened)
+    content = _translate(graph, _metadata(opened))
     differences = _differences(content, graph)
     if not max(differences.values()) <= TOLERANCE:  # NaN is no agreement
         told = ", ".join(f"{name} by {value:.2g}" for name, value in differences.items())
@@ -122,25 +121,25 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _metadata(explainer: Explainer) -> dict[str, str]:
+def _metadata(model: Model) -> dict[str, str]:
     from aucue import __version__
 
-    info = without_folders(explainer.info)
-    template = TEMPLATES.get(info.template or "aucue")
+    card = without_folders(model.card)
+    template = TEMPLATES.get(model.template)
     entries = {
         "aucue": __version__,
-        "input_size": explainer.classifier.input_size,
-        "classes": explainer.classifier.classes,
-        "method": name_of_readout(explainer.classifier.method, explainer.method),
-        "layer": explainer.layer,
-        "template": info.template,
+        "input_size": model.input_size,
+        "classes": model.classes,
+        "method": name_of_readout(model.network.method, model.readout),
+        "layer": model.layer,
+        "template": card.template,
         "template_points": template and asdict(template),
-        "codebook": explainer.codebook.to_dict(),
-        "regions": info.regions,
-        "guidance": info.guidance,
-        "metrics": info.to_dict()["metrics"],
-        "provenance": info.to_dict()["provenance"],
-        "licence_of_data": licence_of_data(info),
+        "codebook": model.codebook.to_dict(),
+        "regions": card.regions,
+        "guidance": card.guidance,
+        "metrics": card.to_dict()["metrics"],
+        "provenance": card.to_dict()["provenance"],
+        "licence_of_data": licence_of_data(card),
         "warnings": WARNINGS,
     }
     return {

@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch.utils.data import DataLoader
 
-from aucue.classifiers import Classifier, ModelInfo, save_model
+from aucue.classifiers import Classifier
 from aucue.classifiers.methods import method_named
 from aucue.data import (
     FaceDataset,
@@ -33,6 +33,7 @@ from aucue.data import (
     train_transform,
 )
 from aucue.errors import InputError
+from aucue.models import Card, save_model
 from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, TrainConfig
@@ -270,10 +271,10 @@ def _info(
     config: TrainConfig,
     chosen: dict[str, Any],
     share: GuidedShare | None,
-) -> ModelInfo:
+) -> Card:
     """What a user of the model file has to know, beside its weights."""
     cue = module.objective.cue
-    return ModelInfo(
+    return Card(
         classes=module.classifier.classes,
         template=prepared.template,
         codebook=cue.codebook.to_dict(),

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from torch import nn
 
-from aucue.classifiers import load_model
 from aucue.errors import InputError, OutputExistsError
+from aucue.models import load_model
 from aucue.training.checkpoints import LAST, read_checkpoint
 from aucue.training.config import TrainConfig
 from aucue.work.files import appearing, claimed

@@ -7,12 +7,11 @@ import lightning as L
 import torch
 import torch.distributed as dist
 
-from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier
 from aucue.data import GEOMETRIC, STRONG
 from aucue.errors import InputError
-from aucue.guidance import attention
 from aucue.metrics import ATTCOS, CAMCOS, ClassificationReport
+from aucue.models import Look
 from aucue.training.checkpoints import diverged
 from aucue.training.config import OptimizerSettings, TrainConfig
 from aucue.training.objective import Batch, Objective, faces_of_step, total
@@ -107,17 +106,15 @@ class GuidedModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy, ATT-COS of the last guided layer and CAM-COS on held-out faces."""
         expression = batch["label"]
-        out = self.classifier(batch["image"])
+        look = Look(self.classifier, self.classifier(batch["image"]), layer=self.objective.layers[-1])
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         cue = self.objective.cue(batch["landmarks"], expression, size)
-        if not out.logits.isfinite().all():
+        if not look.logits.isfinite().all():
             where = f"its figures on held-out faces are no numbers after epoch {self.current_epoch + 1}"
             raise diverged(where, self.config)
-        self.classification.update(out.logits, expression)
-        attended = attention(out.features[self.objective.layers[-1]])
-        self.att_cos.update(attended, cue.map, expression, cue.valid)
-        true_class = self.classifier.class_map(out, expression)
-        self.cam_cos.update(normalize_cam(true_class), cue.map, expression, cue.valid)
+        self.classification.update(look.logits, expression)
+        self.att_cos.update(look.attention_shown, cue.map, expression, cue.valid)
+        self.cam_cos.update(look.class_map(expression), cue.map, expression, cue.valid)
 
     def on_validation_epoch_end(self) -> None:
         """Log the held-out figures of the epoch."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aucue.classifiers import ModelInfo
+from aucue.models import Card
 
 LAYERS = ("layer1", "layer2", "layer3")
 
@@ -39,7 +39,7 @@ LAYERS = ("layer1", "layer2", "layer3")
 def test_how_a_network_was_guided(
     guidance: dict[str, Any] | None, guided: bool, layers: tuple[str, ...], words: str
 ) -> None:
-    info = ModelInfo(("a", "b"), guidance=guidance)
+    info = Card(("a", "b"), guidance=guidance)
     assert (info.guided, info.guided_layers, info.how_guided) == (guided, layers, words)
 
 
@@ -53,4 +53,4 @@ def test_how_a_network_was_guided(
     ],
 )
 def test_the_layer_shown_is_the_deepest_named(guidance: dict[str, Any] | None, layer: str) -> None:
-    assert ModelInfo(("a", "b"), guidance=guidance).layer_shown(LAYERS) == layer
+    assert Card(("a", "b"), guidance=guidance).layer_shown(LAYERS) == layer

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from aucue.classifiers.classifier import Classifier
-from aucue.classifiers.files import ModelInfo
 from aucue.classifiers.methods import METHODS
 from aucue.classifiers.transformers.ir50 import own_name
 from aucue.classifiers.weights import read_torch
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.models.files import Card
 from aucue.work.tables import kind, read_mapping
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -85,7 +85,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def import_checkpoint(
     model: str | Path, config: str | Path, classes: Sequence[str] = EXPRESSIONS
-) -> tuple[Classifier, ModelInfo]:
+) -> tuple[Classifier, Card]:
     """Turn a released checkpoint into a classifier.
 
     The network is built from the configuration and takes over every tensor of the checkpoint. Where the
@@ -350,12 +350,12 @@ def _adl_blocks(published: Mapping[str, Tensor]) -> dict[str, str]:
     }
 
 
-def _info(classifier: Classifier, settings: _Settings, model: Path) -> ModelInfo:
+def _info(classifier: Classifier, settings: _Settings, model: Path) -> Card:
     values = settings.values
     training = {
         key: values[key] for key in values if key in _KEPT or key.startswith("align_atten_to_heatmap")
     }
-    return ModelInfo(
+    return Card(
         classes=classifier.classes,
         template="fg2024",
         codebook=Codebook.load("fg2024").to_dict(),

@@ -7,15 +7,16 @@ import huggingface_hub
 import pytest
 from huggingface_hub import errors
 
-from aucue.classifiers import Classifier, ModelInfo, hub, load_model, save_model
+from aucue.classifiers import Classifier
 from aucue.errors import HubError, InputError
+from aucue.models import Card, hub, load_model, save_model
 
 
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a hub that gives one model file was asked for."""
     classifier = Classifier("test_resnet", ("neutral", "happiness"), input_size=32)
-    file = save_model(tmp_path / "model.safetensors", classifier, ModelInfo(classifier.classes))
+    file = save_model(tmp_path / "model.safetensors", classifier, Card(classifier.classes))
     questions = []
 
     def give(repository: str, name: str, revision: str | None, local_files_only: bool) -> str:

@@ -1,29 +1,27 @@
 """The model file: one .safetensors whose metadata rebuilds the network and tells all that using it takes."""
 
 import json
-import math
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from aucue.classifiers import guided
 from aucue.classifiers.backbones import bounded_modules
 from aucue.classifiers.classifier import Classifier
-from aucue.classifiers.description import check_record, read_description
-from aucue.classifiers.hub import local_file
 from aucue.classifiers.weights import is_safetensors
 from aucue.errors import InputError, OutputExistsError
+from aucue.models.card import Card
+from aucue.models.description import check_record, read_description
+from aucue.models.hub import local_file
 from aucue.work.files import appearing
 
-BOXED = Path(__file__).parent / "models" / "aucue-fer.safetensors"
+BOXED = Path(__file__).parent / "box" / "aucue-fer.safetensors"
 FORMAT = 1  # of the metadata; raised when an older aucue could no longer read it
 _KEY = "aucue"
 _FLOATS, _INTEGERS = ("F16", "BF16", "F32", "F64"), ("I64", "I32", "I16", "I8", "U8", "BOOL")
@@ -32,80 +30,7 @@ _MAX_TABLES = 2**29  # bytes that a network computes when it is built and no fil
 _MODULES_PER_TENSOR = 8  # no network of timm has more than 4
 
 
-@dataclass
-class ModelInfo:
-    """What a user of a trained network has to know, beside its weights. Plain values only (JSON).
-
-    Attributes:
-        classes: names of the classes, in the order of the logits.
-        template: name of the face template that crops are aligned to.
-        codebook: the codebook that guided it, as `Codebook.to_dict` gives it.
-        regions: name of the region model that drew the cues.
-        guidance: settings of the guidance: weight, class_map, contrast, layers, loss, attention.
-        method: name of the method (backbone, head, regulariser and read-out).
-        metrics: figures measured on data the training did not see. Undefined ones (NaN) are stored as null.
-        provenance: data, settings, versions, dates. `save_model` adds the versions it runs under.
-    """
-
-    classes: tuple[str, ...]
-    template: str | None = None
-    codebook: dict[str, Any] | None = None
-    regions: str | None = None
-    guidance: dict[str, Any] | None = None
-    method: str = "cam"
-    metrics: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.classes = tuple(self.classes)
-        kinds = {"template": str, "codebook": Mapping, "regions": str, "guidance": Mapping}
-        for name, kind in {**kinds, "method": str, "metrics": Mapping, "provenance": Mapping}.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind) and not (name in kinds and value is None):
-                raise InputError(f"model information: '{name}' cannot be {value!r}.")
-
-    @property
-    def guided(self) -> bool:
-        """Whether any term of the guidance had a weight."""
-        return guided.is_guided(self.guidance)
-
-    @property
-    def guided_layers(self) -> tuple[str, ...]:
-        """The layers whose attention was guided; none where the class map alone was."""
-        return guided.guided_layers(self.guidance)
-
-    @property
-    def how_guided(self) -> str:
-        """How it was guided, in words: "guided: attention of layer4 (weight 4)", or "not guided"."""
-        return guided.how_guided(self.guidance)
-
-    def layer_shown(self, layers: Sequence[str]) -> str:
-        """The layer whose attention is shown: the deepest one that the guidance names, else the last.
-
-        Args:
-            layers: all layers of the network, shallow to deep (`Classifier.layers`).
-        """
-        return guided.layer_shown(self.guidance, layers)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a model file stores them."""
-        return {name: _plain(value, name) for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from plain values.
-
-        Raises:
-            InputError: an entry is unknown, missing or of a wrong kind.
-        """
-        if unknown := sorted(values.keys() - {entry.name for entry in fields(cls)}):
-            raise InputError(f"model information: unknown entry '{unknown[0]}'.")
-        if "classes" not in values:
-            raise InputError("model information: 'classes' is missing.")
-        return cls(**values)
-
-
-def save_model(path: str | Path, classifier: Classifier, info: ModelInfo, overwrite: bool = False) -> Path:
+def save_model(path: str | Path, classifier: Classifier, info: Card, overwrite: bool = False) -> Path:
     """Write a classifier and all that using it takes into one file. It appears complete or not at all.
 
     Args:
@@ -150,7 +75,7 @@ def save_model(path: str | Path, classifier: Classifier, info: ModelInfo, overwr
     return path
 
 
-def load_model(path: str | Path) -> tuple[Classifier, ModelInfo]:
+def load_model(path: str | Path) -> tuple[Classifier, Card]:
     """Read a file that `save_model` wrote.
 
     Args:
@@ -186,7 +111,7 @@ def load_model(path: str | Path) -> tuple[Classifier, ModelInfo]:
     # images meet the head's number type; the normalisation is no part of the file
     number = next(classifier.head.parameters()).dtype
     classifier.mean, classifier.std = classifier.mean.to(number), classifier.std.to(number)
-    return classifier.eval(), ModelInfo.from_dict(record["info"])
+    return classifier.eval(), Card.from_dict(record["info"])
 
 
 def boxed_model() -> Path:
@@ -324,18 +249,3 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("aucue", "torch", "timm")},
     }
-
-
-def _plain(value: Any, where: str) -> Any:
-    """Value in JSON's own kinds, NaN and infinity as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry, f"{where}.{key}") for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry, where) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, str):  # a name of a file need not be text
-        return value.encode("utf-8", "backslashreplace").decode()
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise InputError(f"model information: '{where}' is a {type(value).__name__}, which JSON cannot hold.")

@@ -10,10 +10,10 @@ import yaml
 from torch import Tensor
 
 from aucue.classifiers import Classifier
-from aucue.classifiers.fg2024 import import_checkpoint, read_config
 from aucue.cli.main import main
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
+from aucue.models.fg2024 import import_checkpoint, read_config
 
 SETTINGS: dict[str, Any] = {
     "task": "STD_CL",

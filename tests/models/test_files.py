@@ -12,20 +12,21 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from aucue.classifiers import Classifier, ModelInfo, files, load_model, save_model
+from aucue.classifiers import Classifier
 from aucue.errors import InputError, OutputExistsError
 from aucue.facs import Codebook
+from aucue.models import Card, files, load_model, save_model
 
 CLASSES = ("neutral", "happiness", "fear")
 
 
 @pytest.fixture
-def info() -> ModelInfo:
+def info() -> Card:
     return _info()
 
 
-def _info() -> ModelInfo:
-    return ModelInfo(
+def _info() -> Card:
+    return Card(
         classes=CLASSES,
         template="aucue",
         codebook=Codebook.load("facs").to_dict(),
@@ -62,7 +63,7 @@ def test_round_trip_gives_identical_logits(tmp_path: Path, classifier: Classifie
     classifier.train()
     for _ in range(2):  # running statistics must come back too
         classifier(torch.rand(4, 3, 64, 64))
-    path = save_model(tmp_path / "m.safetensors", classifier.eval(), ModelInfo(CLASSES))
+    path = save_model(tmp_path / "m.safetensors", classifier.eval(), Card(CLASSES))
 
     loaded, _ = load_model(path)
 
@@ -84,7 +85,7 @@ def test_every_setting_of_the_network_comes_back(tmp_path: Path) -> None:
         mean=(0.1, 0.2, 0.3),
         std=(0.4, 0.5, 0.6),
     )
-    loaded, _ = load_model(save_model(tmp_path / "m.safetensors", classifier, ModelInfo(("a", "b"))))
+    loaded, _ = load_model(save_model(tmp_path / "m.safetensors", classifier, Card(("a", "b"))))
     assert loaded.config == classifier.config
     assert (
         loaded.shapes
@@ -95,7 +96,7 @@ def test_every_setting_of_the_network_comes_back(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded.std.flatten(), torch.tensor([0.4, 0.5, 0.6]))
 
 
-def test_information_comes_back(file: Path, info: ModelInfo) -> None:
+def test_information_comes_back(file: Path, info: Card) -> None:
     _, loaded = load_model(file)
     assert loaded.classes == CLASSES
     assert loaded.template == "aucue"
@@ -115,7 +116,7 @@ def test_description_is_plain_json(file: Path) -> None:
 
 def test_number_types_are_kept(tmp_path: Path, resnet: Classifier) -> None:
     resnet.to(torch.bfloat16)
-    loaded, _ = load_model(save_model(tmp_path / "m.safetensors", resnet, ModelInfo(CLASSES)))
+    loaded, _ = load_model(save_model(tmp_path / "m.safetensors", resnet, Card(CLASSES)))
     for name, tensor in loaded.state_dict().items():
         assert tensor.dtype == (torch.int64 if name.endswith("num_batches_tracked") else torch.bfloat16)
     images = torch.rand(1, 3, 64, 64)
@@ -127,12 +128,12 @@ def test_shared_and_channels_last_tensors_can_be_saved(tmp_path: Path, resnet: C
     names = ("layer1.0.bn1", "layer1.0.bn2")
     first, second = (resnet.backbone.get_submodule(name) for name in names)
     second.weight = first.weight
-    loaded, _ = load_model(save_model(tmp_path / "m.safetensors", resnet, ModelInfo(CLASSES)))
+    loaded, _ = load_model(save_model(tmp_path / "m.safetensors", resnet, Card(CLASSES)))
     images = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(loaded(images).logits, resnet(images).logits, atol=1e-5, rtol=1e-5)
 
 
-def test_an_existing_file_is_kept(file: Path, resnet: Classifier, info: ModelInfo) -> None:
+def test_an_existing_file_is_kept(file: Path, resnet: Classifier, info: Card) -> None:
     before = file.read_bytes()
     with pytest.raises(OutputExistsError, match="exists"):
         save_model(file, resnet, info)
@@ -144,7 +145,7 @@ def test_an_existing_file_is_kept(file: Path, resnet: Classifier, info: ModelInf
 
 
 def test_a_failed_write_leaves_the_old_file(
-    file: Path, resnet: Classifier, info: ModelInfo, monkeypatch: pytest.MonkeyPatch
+    file: Path, resnet: Classifier, info: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = file.read_bytes()
 
@@ -171,7 +172,7 @@ def test_a_file_that_came_meanwhile_is_kept(
 
     monkeypatch.setattr(safetensors.torch, "save", slow)
     with pytest.raises(OutputExistsError, match="exists"):
-        save_model(path, resnet, ModelInfo(CLASSES))
+        save_model(path, resnet, Card(CLASSES))
     assert path.read_bytes() == b"of another process"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -179,13 +180,13 @@ def test_a_file_that_came_meanwhile_is_kept(
 def test_save_refuses_what_does_not_belong_together(tmp_path: Path, resnet: Classifier) -> None:
     path = tmp_path / "m.safetensors"
     with pytest.raises(InputError, match=r"must end in \.safetensors"):
-        save_model(tmp_path / "m.pth", resnet, ModelInfo(CLASSES))
+        save_model(tmp_path / "m.pth", resnet, Card(CLASSES))
     with pytest.raises(InputError, match="model information is about"):
-        save_model(path, resnet, ModelInfo(("a", "b")))
+        save_model(path, resnet, Card(("a", "b")))
     with pytest.raises(TypeError, match="OptimizedModule around it"):
-        save_model(path, torch.compile(resnet), ModelInfo(CLASSES))  # type: ignore[arg-type]
+        save_model(path, torch.compile(resnet), Card(CLASSES))  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"'metrics\.figures\.f1' is a ndarray"):
-        save_model(path, resnet, ModelInfo(CLASSES, metrics={"figures": {"f1": np.zeros(2)}}))
+        save_model(path, resnet, Card(CLASSES, metrics={"figures": {"f1": np.zeros(2)}}))
     assert not list(tmp_path.iterdir())
 
 
@@ -194,7 +195,7 @@ def test_save_refuses_what_does_not_belong_together(tmp_path: Path, resnet: Clas
 )
 def test_information_of_a_wrong_kind_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"'{next(iter(wrong))}' cannot be"):
-        ModelInfo(CLASSES, **wrong)
+        Card(CLASSES, **wrong)
 
 
 class Bomb:
@@ -427,7 +428,7 @@ def _on_meta_alone(tensor: torch.Tensor) -> None:
 def test_tables_that_no_file_holds_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"window_size": 4, "embed_dim": 24, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
     swin = Classifier("swin_tiny_patch4_window7_224", CLASSES, input_size=64, backbone_options=options)
-    path = save_model(tmp_path / "m.safetensors", swin, ModelInfo(CLASSES))
+    path = save_model(tmp_path / "m.safetensors", swin, Card(CLASSES))
     load_model(path)
     monkeypatch.setattr(files, "_MAX_TABLES", 100)
     with pytest.raises(InputError, match="its network computes tables of more than"):
@@ -443,7 +444,7 @@ def test_a_header_as_large_as_the_memory_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_neither_saved_nor_read(
-    tmp_path: Path, file: Path, resnet: Classifier, info: ModelInfo, value: float
+    tmp_path: Path, file: Path, resnet: Classifier, info: Card, value: float
 ) -> None:
     rewrite(file, lambda _, state: state["head.fc.weight"].fill_(value))
     with pytest.raises(InputError, match=f"^{file}: 'head.fc.weight' holds values that are no numbers"):
@@ -460,8 +461,8 @@ def test_weights_that_are_no_numbers_are_neither_saved_nor_read(
 
 def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path, resnet: Classifier) -> None:
     with pytest.raises(InputError, match=r"was not written: .*'info.regions' must be one of"):
-        save_model(tmp_path / "m.safetensors", resnet, ModelInfo(CLASSES, regions="my.yaml"))
-    path = save_model(tmp_path / "m.safetensors", resnet, ModelInfo(CLASSES, provenance={"of": "a\udcff"}))
+        save_model(tmp_path / "m.safetensors", resnet, Card(CLASSES, regions="my.yaml"))
+    path = save_model(tmp_path / "m.safetensors", resnet, Card(CLASSES, provenance={"of": "a\udcff"}))
     assert load_model(path)[1].provenance["of"] == "a\\udcff"  # a folder's name that is not UTF-8
 
 

@@ -5,16 +5,12 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from aucue.classifiers.methods import HEADS, METHODS
+from aucue.classifiers import HEADS, METHODS
+from aucue.classifiers.classifier import MAX_CLASSES, MAX_NAME, MAX_SIDE
 from aucue.cues.au_cue import REGION_MODELS
 from aucue.errors import InputError
 from aucue.facs import Codebook
 
-MAX_SIDE = 1024
-"""Largest side of the input, in pixels."""
-
-MAX_CLASSES = 1000
-MAX_NAME = 200  # letters
 MAX_TEXT = 100_000
 MAX_DEPTH = 32
 MAX_WEIGHT = 1e6

@@ -1,0 +1,85 @@
+"""One look at faces: what a network says of them, and where it saw the evidence."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from aucue.cams import normalize_cam
+from aucue.classifiers import Classifier, ClassifierOutput
+from aucue.cues import Cue
+from aucue.guidance import attention
+from aucue.metrics import attention_cosine, cam_cosine
+
+
+class Look:
+    """What one forward pass says of a batch of faces. Maps are computed when they are first asked for.
+
+    Everything is on the network's device, in float32 at least, and carries no gradients.
+
+    Args:
+        network: The classifier.
+        output: What it gave for the batch.
+        readout: Read-out of the class maps, a key of `aucue.cams.READOUTS`; None takes the method's own.
+        layer: Whose attention is shown; None takes the last one.
+
+    Attributes:
+        logits: (B, K).
+    """
+
+    def __init__(
+        self,
+        network: Classifier,
+        output: ClassifierOutput,
+        readout: str | None = None,
+        layer: str | None = None,
+    ) -> None:
+        self._network, self._output, self._readout = network, output, readout
+        self.layer = layer or network.final_layer
+        self.logits = output.logits
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """(B, K), each row sums to 1."""
+        return self.logits.float().softmax(dim=1)
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """Id of the most probable class (B,)."""
+        return self.probabilities.argmax(dim=1)
+
+    @cached_property
+    def attention(self) -> dict[str, Tensor]:
+        """Channel mean of every layer's features (B, 1, h, w), any range; shallow to deep."""
+        return {layer: attention(features).float() for layer, features in self._output.features.items()}
+
+    @property
+    def attention_shown(self) -> Tensor:
+        """That of the layer that is shown (B, 1, h, w)."""
+        return self.attention[self.layer]
+
+    @cached_property
+    def class_maps(self) -> Tensor:
+        """Where the evidence for each class was seen (B, K, h, w) in [0, 1]."""
+        return self._map(None)
+
+    def class_map(self, classes: Tensor) -> Tensor:
+        """Where the evidence for one class per face was seen (B, 1, h, w) in [0, 1].
+
+        Args:
+            classes: Class ids (B,).
+        """
+        return self._map(classes)
+
+    def agreement(self, cue: Cue, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """ATT-COS of the layer that is shown and CAM-COS of one class per face, (B,) each.
+
+        Args:
+            cue: What an expert expects, for the same faces; the values of faces without one mean nothing.
+            classes: Class ids (B,) whose class maps are compared.
+        """
+        return attention_cosine(self.attention_shown, cue.map), cam_cosine(self.class_map(classes), cue.map)
+
+    @torch.inference_mode()
+    def _map(self, classes: Tensor | None) -> Tensor:
+        return normalize_cam(self._network.class_map(self._output, classes, self._readout)).float()

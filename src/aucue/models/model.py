@@ -1,0 +1,182 @@
+"""A model: a trained network with all that using it takes."""
+
+import os
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from aucue.classifiers import Classifier
+from aucue.classifiers.methods import readout_for
+from aucue.cues import AUCue, Cue
+from aucue.facs import ActionUnit, Codebook
+from aucue.models.card import Card
+from aucue.models.files import boxed_model, load_model, save_model
+from aucue.models.hub import local_file
+from aucue.models.looking import Look
+from aucue.work.devices import open_device
+from aucue.work.files import printable
+
+
+class Model:
+    """A network that names expressions, what it was trained with, and how its maps are read and judged.
+
+    >>> model = Model.load("model.safetensors")            # doctest: +SKIP
+    >>> look = model.look(images)                            # doctest: +SKIP
+    >>> cue = model.cue(landmarks, look.predicted)           # doctest: +SKIP
+    >>> att_cos, cam_cos = look.agreement(cue, look.predicted)   # doctest: +SKIP
+
+    Args:
+        network: The classifier; it is moved to the device and put into evaluation mode.
+        card: What belongs to it.
+        name: What it is called in tables and pages.
+        readout: Read-out of the class maps (`aucue.cams.READOUTS`); None takes the one of the method that the
+            network was trained as.
+        device: Where the network runs: as torch names it, or "auto" for a CUDA GPU if there is one.
+
+    Raises:
+        InputError: The device or the read-out cannot be used, or the card's codebook is none.
+    """
+
+    def __init__(
+        self,
+        network: Classifier,
+        card: Card,
+        name: str = "model",
+        readout: str | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.device = open_device(device)
+        self.network = network.to(self.device).eval()
+        self.card, self.name = card, printable(name)
+        self.readout = readout_for(network.method, readout)
+        own = card.codebook
+        self.codebook = Codebook.load("facs") if own is None else Codebook.from_content(own, "the model")
+
+    @classmethod
+    def load(
+        cls,
+        source: "str | os.PathLike[str] | Model | None" = None,
+        readout: str | None = None,
+        device: str | torch.device = "cpu",
+    ) -> "Model":
+        """Open a model.
+
+        Args:
+            source: Model file, `hf:OWNER/NAME`, a model in memory, or None for the model in the box.
+            readout: Read-out of the class maps; None takes the model's own.
+            device: Where the network runs.
+
+        Raises:
+            InputError: It is no model file of aucue, or as for the constructor.
+            HubError: The hub does not give it.
+        """
+        if isinstance(source, Model):
+            return source.read_as(readout or source.readout).to(device)
+        path = local_file(boxed_model() if source is None else Path(source))
+        return cls(*load_model(path), name_of(path if source is None else Path(source)), readout, device)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write it into one file; see `aucue.models.save_model`."""
+        return save_model(path, self.network, self.card, overwrite)
+
+    def read_as(self, readout: str) -> Self:
+        """The same network, whose class maps are read out in another way."""
+        return type(self)(self.network, self.card, self.name, readout, self.device)
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same network, moved to another device."""
+        return type(self)(self.network, self.card, self.name, self.readout, device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their ids."""
+        return self.network.classes
+
+    @property
+    def input_size(self) -> int:
+        """Side of the square input, in pixels."""
+        return self.network.input_size
+
+    @property
+    def template(self) -> str:
+        """Face template that crops have to be aligned to."""
+        return self.card.template or "aucue"
+
+    @property
+    def reading_size(self) -> int:
+        """Side of the crops to read from photographs: at least 224 pixels, since people look at them too."""
+        return max(224, self.input_size)
+
+    @property
+    def layer(self) -> str:
+        """The layer whose attention is shown (`Card.layer_shown`)."""
+        return self.card.layer_shown(self.network.layers)
+
+    @cached_property
+    def draw(self) -> AUCue:
+        """Draws the AU maps that its own codebook and region model expect, by its own class ids."""
+        return self.judge()
+
+    def judge(
+        self,
+        codebook: str | os.PathLike[str] | Codebook | None = None,
+        regions: str | os.PathLike[str] | None = None,
+    ) -> AUCue:
+        """Draws AU maps by the model's class ids; classes that the codebook lacks have none.
+
+        Args:
+            codebook: A bundled name, a YAML file or a codebook; None takes the model's own.
+            regions: A name in `aucue.cues.REGION_MODELS` or a YAML table; None takes the model's own.
+
+        Raises:
+            InputError: There is no such codebook or region model, or the one cannot draw the other's units.
+        """
+        book = self.codebook
+        if codebook is not None:
+            book = Codebook.load(codebook if isinstance(codebook, Codebook) else os.fspath(codebook))
+        entries = {name: book.entries.get(name, ()) for name in self.classes}
+        book = replace(book, entries={**book.entries, **entries})
+        return AUCue(book, self.classes, os.fspath(regions) if regions else self.card.regions or "anatomical")
+
+    def action_units(self, expression: str) -> tuple[ActionUnit, ...]:
+        """The action units that its codebook gives an expression; none if it lacks it."""
+        return tuple(self.codebook.action_units[unit] for unit in self.codebook.entries.get(expression, ()))
+
+    @torch.inference_mode()
+    def look(self, images: Tensor) -> Look:
+        """Look at faces, in one forward pass.
+
+        Args:
+            images: Aligned crops (B, 3, S, S) with S = `input_size`, RGB; uint8, or float in [0, 1].
+
+        Raises:
+            InputError: The images have another shape.
+        """
+        return Look(self.network, self.network(images.to(self.device)), self.readout, self.layer)
+
+    def cue(self, landmarks: Tensor, expression: Tensor, size: tuple[int, int] | None = None) -> Cue:
+        """What an expert would expect to matter.
+
+        Args:
+            landmarks: (B, 68, 2) in pixels of the crop.
+            expression: Class ids (B,).
+            size: Height and width of the crop and of the map; None takes those of the input.
+
+        Returns:
+            AU maps (B, 1, H, W), and which of them there are.
+        """
+        return self.draw(landmarks, expression, size or (self.input_size, self.input_size))
+
+
+def name_of(path: Path) -> str:
+    """What a model file is called: its own name, or its folder's if it is called `model.safetensors`.
+
+    `hf:OWNER/NAME` is called NAME.
+    """
+    if path.as_posix().startswith("hf:"):
+        return path.name.partition("@")[0]
+    return (path.resolve().parent.name if path.stem == "model" else path.stem) or "model"

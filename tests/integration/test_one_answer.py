@@ -1,0 +1,112 @@
+"""One model, seen by every room: which layer is shown, how it was guided, what its figures are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from aucue.app import Studio
+from aucue.data import Sample, SyntheticSource, open_prepared, prepare
+from aucue.evaluation import evaluate
+from aucue.explanation import Explainer
+from aucue.export import CropClassifier, model_card
+from aucue.export.onnx_file import _metadata
+from aucue.faces import Face
+from aucue.facs import EXPRESSIONS, Codebook
+from aucue.models import Model
+from aucue.training import ClassifierSettings, DataSettings, GuidanceSettings, TrainConfig, fit
+
+SIDE = 48
+LACKED = "contempt"
+CLASSES = (*EXPRESSIONS, LACKED)
+CASES = {
+    "two stacked layers": (
+        GuidanceSettings(weight=3.0, layers=["layer2", "layer3"]),
+        "guided: attention of layer2, layer3 (weight 3)",
+        "layer3",
+    ),
+    "the class map alone": (
+        GuidanceSettings(weight=0.0, class_map=2.0, layers=["layer3"]),
+        "guided: class map (weight 2)",
+        "layer3",
+    ),
+}
+
+
+class WithContempt:
+    """Rendered faces, of which every fifth is said to show what the codebook lacks."""
+
+    name, classes, findings = "rendered", CLASSES, ()
+    provenance: Mapping[str, Any] = {"kind": "rendered"}
+
+    def __init__(self) -> None:
+        self.drawn = SyntheticSource(train=40, val=0, test=16, seed=2, size=64)
+
+    def __len__(self) -> int:
+        return len(self.drawn)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.drawn[index]
+        return replace(sample, label=LACKED) if index % 5 == 0 else sample
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("contempt") / "set"
+    prepare(WithContempt(), out, size=SIDE, workers=1, progress=False)
+    return out
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_room_gives_one_answer(faces: Path, tmp_path: Path, case: str):
+    guidance, words, layer = CASES[case]
+    book = tmp_path / "book.yaml"
+    entries = {name: list(units) for name, units in Codebook.load("facs").entries.items() if name != LACKED}
+    added = {"adds": {"expressions": [LACKED]}, "expressions": entries | {LACKED: [14]}}
+    book.write_text(json.dumps({"name": "book"} | added))
+    guidance.codebook = str(book)
+    config = TrainConfig(
+        out=str(tmp_path / "run"),
+        data=DataSettings(str(faces), batch_size=20, workers=0),
+        classifier=ClassifierSettings("cam", "test_resnet", input_size=SIDE, final_stride=8),
+        guidance=guidance,
+        epochs=1,
+    )
+    trained = Model.load(fit(config, progress=False))
+    lacking = {name: units for name, units in entries.items() if name != LACKED}
+    model = Model(trained.network, replace(trained.card, codebook={"name": "book", "expressions": lacking}))
+    assert (model.layer, model.card.how_guided) == (layer, words)
+
+    evaluation = evaluate(model, faces, workers=0, progress=False, out=tmp_path / "evaluation")
+    report = (tmp_path / "evaluation" / "report.html").read_text()
+    assert evaluation.attention_layer == layer
+    assert words in report
+    assert LACKED not in evaluation.cam_cos.count
+
+    item = open_prepared(faces).dataset("test")[1]
+    crop = item["image"].permute(1, 2, 0).numpy()
+    face = Face(crop, item["landmarks"].numpy(), (0, 0, SIDE, SIDE), 1.0, "precomputed", np.eye(2, 3))
+    label, row = CLASSES[int(item["label"])], evaluation.images[1]
+    (explanation,) = Explainer(model)(face, expression=label)
+    assert explanation.layer == layer
+    assert explanation.class_map_cosine == pytest.approx(row["cam_cos"], abs=1e-5)
+    assert explanation.attention_cosines[layer] == pytest.approx(row[f"att_cos {layer}"], abs=1e-5)
+    for name, probability in explanation.probabilities.items():
+        assert row[f"p {name}"] == pytest.approx(probability, abs=1e-5)
+    assert Explainer(model)(face, expression=LACKED)[0].cue is None
+
+    studio = Studio({"one": model}, detector=lambda image, key=None: [])
+    assert (studio.model("one").layer, studio.model("one").card.how_guided) == (layer, words)
+
+    described = _metadata(model)
+    assert described["layer"] == layer
+    assert words in model_card(model, "jane/fer")
+    with torch.inference_mode():
+        given = CropClassifier(model)(torch.from_numpy(crop)[None])
+    np.testing.assert_allclose(given.attention[0, 0], explanation.attention[layer], atol=1e-5)
+    np.testing.assert_allclose(given.probabilities[0], list(explanation.probabilities.values()), atol=1e-5)
