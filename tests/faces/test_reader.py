@@ -121,6 +121,35 @@ def test_a_face_cut_by_the_border_is_kept():
     assert len(FaceReader(Found(face_points((5, 100))))(PHOTO)) == 1
 
 
+class FoundByLooking(Found):
+    """Finds a face at its place in a picture of any size."""
+
+    sees_pixels_alone = True
+
+    def __call__(self, image, key=None):
+        self.faces = [(face_points() + 0.5) * (image.shape[1] / 304) - 0.5]
+        return super().__call__(image, key)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "P"), ("TIFF", "RGBA")])
+def test_very_large_photographs_are_reduced(kind, mode, tmp_path, monkeypatch):
+    """The face lies where it lies in the photograph, whichever way it was read."""
+    smooth = np.linspace(0, 255, 304 * 208 * 3).astype(np.uint8).reshape(208, 304, 3)
+    Image.fromarray(smooth).convert(mode).save(tmp_path / "photo", kind)
+    whole_detector, detector = FoundByLooking(), FoundByLooking()
+    (whole,) = FaceReader(whole_detector, 64)(tmp_path / "photo")
+    monkeypatch.setattr("aucue.faces.photographs.FULL_PIXELS", 304 * 208 // 5)  # not at a half either
+    (face,) = FaceReader(detector, 64)(tmp_path / "photo")
+    assert whole_detector.asked[0][0] == (208, 304, 3)
+    assert detector.asked[0][0] == (52, 76, 3)
+    assert face.box == pytest.approx(whole.box, abs=2)  # its edges are pixel centres, of other pixels
+    np.testing.assert_allclose(face.matrix, whole.matrix, atol=1e-4)
+    np.testing.assert_allclose(face.photo_landmarks, whole.photo_landmarks, atol=1e-3)
+    known = Found(face_points())  # one that may know the photograph sees all of it
+    FaceReader(known, 64)(tmp_path / "photo")
+    assert known.asked[0][0] == (208, 304, 3)
+
+
 def test_the_key_is_the_path_unless_given(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(PHOTO).save(path)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from aucue.explanation.annotate import COLORS, Mark, annotate
 from aucue.explanation.explanation import Explanation, percent
-from aucue.faces import read_image
+from aucue.faces import read_reduced
 from aucue.pictures import normalize, overlay, upsample
 from aucue.work.files import appearing
 
@@ -120,9 +120,10 @@ def mark_of(explanation: Explanation, label: str, place: int) -> Mark:
 
 def write_overview(path: Path, photo: Path, explanations: Sequence[Explanation]) -> None:
     """Write a photograph with all of its faces marked."""
-    picture = read_image(photo)
-    scale = min(1.0, _LONGEST / max(picture.size))
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    picture, factor = read_reduced(photo)
+    width, height = (factor * side for side in picture.size)
+    scale = min(1.0, _LONGEST / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = np.asarray(picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture)
     marks = []
     for place, explanation in enumerate(explanations):

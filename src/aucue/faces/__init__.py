@@ -40,6 +40,7 @@ from aucue.faces.photographs import (
     Photograph,
     open_picture,
     read_image,
+    read_reduced,
 )
 from aucue.faces.precomputed import PrecomputedDetector
 from aucue.faces.reader import Face, FaceReader
@@ -55,6 +56,7 @@ __all__ = [
     "Photograph",
     "open_picture",
     "read_image",
+    "read_reduced",
     "PHOTO_SUFFIXES",
     "UNREADABLE_SUFFIXES",
     "Template",

@@ -41,7 +41,11 @@ def _area(left: float, top: float, right: float, bottom: float) -> float:
 
 
 class LandmarkDetector(Protocol):
-    """Finds faces and their landmarks."""
+    """Finds faces and their landmarks.
+
+    One that never looks a picture up, so that a very large photograph may be reduced before it is searched,
+    says so with an attribute `sees_pixels_alone = True`.
+    """
 
     def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
         """Detect.

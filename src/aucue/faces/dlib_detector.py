@@ -62,6 +62,8 @@ class DlibDetector:
         MissingExtraError: dlib or its model package is not installed.
     """
 
+    sees_pixels_alone = True
+
     def __init__(self, *, full_frame: bool = False) -> None:
         if importlib.util.find_spec("dlib") is None:
             raise MissingExtraError(f"the face detector dlib is not installed; {_INSTALL}")

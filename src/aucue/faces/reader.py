@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from aucue.faces.alignment import TEMPLATES, Template, invert, transform_points,
 from aucue.faces.detection import Detection, LandmarkDetector
 from aucue.faces.dlib_detector import DlibDetector
 from aucue.faces.landmarks import NUM_LANDMARKS, inter_ocular_distance
-from aucue.faces.photographs import Photograph, read_image
+from aucue.faces.photographs import Photograph, read_image, read_reduced
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,13 @@ class Face:
     def photo_landmarks(self) -> np.ndarray:
         """(68, 2) float32 in pixels of the upright photograph."""
         return transform_points(invert(self.matrix), self.landmarks).astype(np.float32)
+
+    def in_photograph(self, factor: int) -> "Face":
+        """The same face, found in a picture that is smaller than the photograph by a factor."""
+        linear = self.matrix[:, :2] / factor
+        shift = self.matrix[:, 2] + self.matrix[:, :2] @ np.full(2, 0.5 / factor - 0.5)  # pixel centres
+        left, top, right, bottom = (factor * value for value in self.box)
+        return replace(self, box=(left, top, right, bottom), matrix=np.column_stack([linear, shift]))
 
 
 class FaceReader:
@@ -92,9 +99,13 @@ class FaceReader:
         """
         if key is None and isinstance(photo, str | os.PathLike):
             key = os.fspath(photo)
-        picture = read_image(photo)
+        if not getattr(self.detector, "sees_pixels_alone", False):  # it may know the photograph's own pixels
+            image = np.asarray(read_image(photo))
+            return self.align_all(image, self.detector(image, key), key)
+        picture, factor = read_reduced(photo)
         image = np.asarray(picture)
-        return self.align_all(image, self.detector(image, key), key)
+        faces = self.align_all(image, self.detector(image, key), key)
+        return faces if factor == 1 else [face.in_photograph(factor) for face in faces]
 
     def align_all(
         self, image: np.ndarray, detections: Sequence[Detection], key: str | None = None
