@@ -235,9 +235,9 @@ def test_processes_change_nothing(explain: Explain, tmp_path: Path):
 def test_the_engine_that_is_asked_for_works(
     explain: Explain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A Ray that is another engine in disguise; tests/work/test_engines.py holds the real one against it."""
+    """tests/work/test_engines.py holds a real Ray against the other engine."""
     asked = []
-    monkeypatch.setattr(batch, "open_engine", lambda *asked_for: asked.append(asked_for) or LocalEngine(2))
+    monkeypatch.setattr(batch, "open_engine", lambda *asked_for: asked.append(asked_for) or LocalEngine(1))
     explain("local")
     explain("ray", engine="ray", workers=2)
     assert asked == [("local", 1), ("ray", 2)]

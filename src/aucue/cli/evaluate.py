@@ -57,6 +57,13 @@ def command(
     Returns:
         Exit status.
     """
+    from aucue.data.description import describe, require_split
+    from aucue.models import require_file
+
+    for path in (model, *(against or [])):  # before torch is imported, which takes seconds
+        require_file(path)
+    require_split(data, describe(data), split)
+
     from aucue.evaluation import compare, evaluate, write_comparison
     from aucue.evaluation.evidence_measures import evidence_table
     from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps

@@ -1,6 +1,6 @@
 """`aucue explain`: photographs and videos -> expression, probabilities and where the evidence was seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,12 +53,20 @@ def command(
             cluster (ray), the one in RAY_ADDRESS or one of this machine.
         workers: Processes; by default one per core, fewer for few photographs.
     """
-    from aucue.explanation import explain_files
-    from aucue.explanation.inputs import find_inputs
+    from aucue.explanation.inputs import find_inputs, why_nothing_can_be_read
+    from aucue.models import require_file
     from aucue.work.terminal import Terminal
 
     terminal = Terminal()
     found = find_inputs(inputs, out)
+    if model is not None:
+        require_file(model)
+    if reasons := why_nothing_can_be_read(found):  # told before torch is imported, which takes seconds
+        _tell_unread(terminal, reasons)
+        return 1
+
+    from aucue.explanation import explain_files
+
     few = len(found.photos) + len(found.videos) <= _TOLD
     waiting: list[ExplainedPhoto | ExplainedVideo] = []  # until the progress bar has left the screen
     report = explain_files(
@@ -104,9 +112,13 @@ def _sum_up(terminal: "Terminal", report: "ExplainReport", out: Path) -> None:
         said = f"{' and '.join(done) or 'Nothing new'} explained"
         terminal.say(f"{said}; browse them in {out / INDEX_FILE}")
     terminal.say(*(f"cut short: {sentence}" for sentence in report.cut_short))
-    if report.unread:
-        terminal.say(f"{len(report.unread)} could not be read:")
-    terminal.say(*(f"skipped: {sentence}" for sentence in report.unread))
+    _tell_unread(terminal, report.unread)
+
+
+def _tell_unread(terminal: "Terminal", sentences: "Sequence[str]") -> None:
+    if sentences:
+        terminal.say(f"{len(sentences)} could not be read:")
+    terminal.say(*(f"skipped: {sentence}" for sentence in sentences))
 
 
 def _detector(detector: str) -> "str | LandmarkDetector":

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from aucue.errors import InputError
+from aucue.models import require_file
 
 
 def command(
@@ -45,6 +46,8 @@ def command(
     for name in ("method",) if format == "hub" else ("repo", "license", "upload", "public"):
         if given[name]:
             raise InputError(f"--{name} has no effect with --format {format}; leave it out.")
+    if model is not None:
+        require_file(model)
     if format == "onnx":
         return _onnx(model, out, method, overwrite)
     if repo is None:

@@ -4,8 +4,9 @@ The names below are imported when they are first used: a process that aligns fac
 machine has cores, and needs neither torch nor `datasets` (80 instead of 420 MB).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
     from aucue.data.batched import GEOMETRIC, STRONG, BatchAugmentation
@@ -90,9 +91,4 @@ __all__ = [
     "make_loader",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(f"aucue.data.{module}"), name)
-    raise AttributeError(f"module 'aucue.data' has no attribute {name!r}")
+__getattr__ = on_first_use(__name__, _HOME)

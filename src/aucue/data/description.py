@@ -17,6 +17,37 @@ UNFINISHED_FOLDER = ".unfinished"
 REMEDY = "prepare the set again"
 
 
+def describe(folder: Path) -> dict[str, Any]:
+    """Read the description of a prepared set.
+
+    Args:
+        folder: Of the set.
+
+    Raises:
+        InputError: There is no set, it is unfinished, or see `read_description`.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; make a prepared set with aucue prepare")
+    file = folder / DESCRIPTION_FILE
+    if not file.is_file():
+        if (folder / UNFINISHED_FOLDER).is_dir():
+            raise InputError(f"{folder}: its preparation is unfinished; run the same aucue prepare again")
+        raise InputError(
+            f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare"
+        )
+    return read_description(file, REMEDY)
+
+
+def require_split(folder: Path, description: Mapping[str, Any], split: str) -> None:
+    """Refuse a split that a prepared set has not.
+
+    Raises:
+        InputError: It has none of that name.
+    """
+    if split not in description["samples"]:
+        raise InputError(f'{folder}: no split "{split}"; it has {", ".join(description["samples"])}')
+
+
 def read_description(path: Path, remedy: str) -> dict[str, Any]:
     """Read the description of a prepared set.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
-from aucue.data.description import DESCRIPTION_FILE, REMEDY, UNFINISHED_FOLDER, read_description
+from aucue.data.description import REMEDY, describe, require_split
 from aucue.data.transforms import Transform, keypoints
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS, open_picture
@@ -92,8 +92,7 @@ class PreparedSet:
         Raises:
             InputError: No such split, or its files are damaged.
         """
-        if split not in self.splits:
-            raise InputError(f'{self.path}: no split "{split}"; it has {", ".join(self.splits)}')
+        require_split(self.path, self.description, split)
         columns = Columns(self.path / split)
         self._check(columns, split)
         return FaceDataset(columns, transform, seed)
@@ -121,18 +120,7 @@ def open_prepared(path: str | os.PathLike[str]) -> PreparedSet:
     Raises:
         InputError: There is none, it is unfinished, or another version of aucue wrote it.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; make a prepared set with aucue prepare")
-    file = folder / DESCRIPTION_FILE
-    if not file.is_file():
-        if (folder / UNFINISHED_FOLDER).is_dir():
-            raise InputError(f"{folder}: its preparation is unfinished; run the same aucue prepare again")
-        raise InputError(
-            f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare"
-        )
-    description = read_description(file, REMEDY)
-    return PreparedSet(folder, description)
+    return PreparedSet(Path(path), describe(Path(path)))
 
 
 class Columns:

@@ -1,11 +1,40 @@
 """A model on photographs and videos: which expression, how sure, where it was seen, and what is expected."""
 
-from aucue.explanation.batch import ExplainedPhoto, ExplainReport, explain_files
-from aucue.explanation.explainer import Explainer, load
-from aucue.explanation.explanation import Explanation
-from aucue.explanation.tracking import Smoother, Tracker
-from aucue.explanation.units import FaceEvidence, MapShare, RegionShares, UnitEvidence
-from aucue.explanation.video import ExplainedVideo
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
+
+if TYPE_CHECKING:
+    from aucue.explanation.batch import ExplainedPhoto, ExplainReport, explain_files
+    from aucue.explanation.explainer import Explainer, load
+    from aucue.explanation.explanation import Explanation
+    from aucue.explanation.tracking import Smoother, Tracker
+    from aucue.explanation.units import FaceEvidence, MapShare, RegionShares, UnitEvidence
+    from aucue.explanation.video import ExplainedVideo
+
+_HOME = {
+    "batch": (
+        "ExplainedPhoto",
+        "ExplainReport",
+        "explain_files",
+    ),
+    "explainer": (
+        "Explainer",
+        "load",
+    ),
+    "explanation": ("Explanation",),
+    "tracking": (
+        "Smoother",
+        "Tracker",
+    ),
+    "units": (
+        "FaceEvidence",
+        "MapShare",
+        "RegionShares",
+        "UnitEvidence",
+    ),
+    "video": ("ExplainedVideo",),
+}
 
 __all__ = [
     "Explainer",
@@ -22,3 +51,5 @@ __all__ = [
     "Tracker",
     "Smoother",
 ]
+
+__getattr__ = on_first_use(__name__, _HOME)

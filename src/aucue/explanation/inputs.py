@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aucue.errors import InputError
 from aucue.explanation.records import LOG_FILE, VIDEO_LOG, face_files, read_records, video_files
-from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
+from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES, require_picture
 from aucue.work.files import printable
 
 VIDEO_SUFFIXES = frozenset(
@@ -51,6 +51,19 @@ def find_inputs(inputs: Iterable[str | Path], out: Path | None = None) -> Inputs
         left_out += why
     videos = tuple(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES)
     return Inputs(tuple(path for path in files if path not in set(videos)), videos, tuple(left_out))
+
+
+def why_nothing_can_be_read(found: Inputs) -> list[str]:
+    """A sentence for each file and argument if no file is there at all; none if one may be read."""
+    reasons = []
+    for path in (*found.photos, *found.videos):
+        try:
+            require_picture(path)
+        except InputError as error:
+            reasons.append(str(error))
+        else:
+            return []
+    return [*found.empty, *reasons]
 
 
 def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:

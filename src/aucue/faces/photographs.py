@@ -124,11 +124,20 @@ def _read(photo: Photograph, max_pixels: int, full_pixels: int | None) -> tuple[
     )
 
 
-def _read_file(path: Path, max_pixels: int, full_pixels: int | None) -> tuple[Image.Image, int]:
+def require_picture(path: Path) -> None:
+    """Refuse a path at which there is no file.
+
+    Raises:
+        InputError: There is none.
+    """
     if path.is_dir():
         raise InputError(f"{path} is a folder, not an image file; name one picture in it")
     if not path.is_file():
         raise InputError(f"{path} does not exist; check the path")
+
+
+def _read_file(path: Path, max_pixels: int, full_pixels: int | None) -> tuple[Image.Image, int]:
+    require_picture(path)
     try:
         with path.open("rb") as file:
             if not file.read(1):

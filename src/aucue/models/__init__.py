@@ -2,11 +2,33 @@
 and its card, out.
 """
 
-from aucue.models.card import Card
-from aucue.models.files import boxed_model, load_model, save_model
-from aucue.models.hub import local_file
-from aucue.models.looking import Look
-from aucue.models.model import Model, name_of
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
+
+if TYPE_CHECKING:
+    from aucue.models.card import Card
+    from aucue.models.files import boxed_model, load_model, save_model
+    from aucue.models.hub import local_file
+    from aucue.models.looking import Look
+    from aucue.models.model import Model
+    from aucue.models.naming import name_of, require_file
+
+_HOME = {
+    "card": ("Card",),
+    "files": (
+        "boxed_model",
+        "load_model",
+        "save_model",
+    ),
+    "hub": ("local_file",),
+    "looking": ("Look",),
+    "model": ("Model",),
+    "naming": (
+        "name_of",
+        "require_file",
+    ),
+}
 
 __all__ = [
     "Card",
@@ -16,5 +38,8 @@ __all__ = [
     "load_model",
     "local_file",
     "name_of",
+    "require_file",
     "save_model",
 ]
+
+__getattr__ = on_first_use(__name__, _HOME)

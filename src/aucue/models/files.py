@@ -19,6 +19,7 @@ from aucue.errors import InputError, OutputExistsError
 from aucue.models.card import Card
 from aucue.models.description import check_record, read_description
 from aucue.models.hub import local_file
+from aucue.models.naming import require_file
 from aucue.work.files import appearing
 
 BOXED = Path(__file__).parent / "box" / "aucue-fer.safetensors"
@@ -91,8 +92,7 @@ def load_model(path: str | Path) -> tuple[Classifier, Card]:
         HubError: the hub does not give it.
     """
     path = local_file(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such model file.")
+    require_file(path)
     if not is_safetensors(path):
         raise InputError(
             f"{path}: not a model file of aucue (.safetensors); pickles and archives are never opened."

@@ -9,8 +9,8 @@ from huggingface_hub import errors as hub
 
 from aucue.classifiers.weights import is_reachable
 from aucue.errors import HubError, InputError
+from aucue.models.naming import SCHEME, is_address
 
-SCHEME = "hf:"
 MODEL_FILE = "model.safetensors"
 
 
@@ -27,10 +27,9 @@ def local_file(model: str | Path) -> Path:
         InputError: the address is none.
         HubError: the hub cannot be reached, or has no such model.
     """
-    address = Path(model).as_posix()
-    if not address.startswith(SCHEME):
+    if not is_address(model):
         return Path(model)
-    repository, _, revision = address.removeprefix(SCHEME).partition("@")
+    repository, _, revision = Path(model).as_posix().removeprefix(SCHEME).partition("@")
     with hub_errors(repository):
         reachable = is_reachable(huggingface_hub.constants.ENDPOINT)
         return Path(

@@ -17,6 +17,7 @@ from aucue.models.card import Card
 from aucue.models.files import boxed_model, load_model, save_model
 from aucue.models.hub import local_file
 from aucue.models.looking import Look
+from aucue.models.naming import name_of
 from aucue.work.devices import open_device
 from aucue.work.files import printable
 
@@ -170,13 +171,3 @@ class Model:
             AU maps (B, 1, H, W), and which of them there are.
         """
         return self.draw(landmarks, expression, size or (self.input_size, self.input_size))
-
-
-def name_of(path: Path) -> str:
-    """What a model file is called: its own name, or its folder's if it is called `model.safetensors`.
-
-    `hf:OWNER/NAME` is called NAME.
-    """
-    if path.as_posix().startswith("hf:"):
-        return path.name.partition("@")[0]
-    return (path.resolve().parent.name if path.stem == "model" else path.stem) or "model"

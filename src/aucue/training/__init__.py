@@ -3,8 +3,9 @@
 The names below are imported when they are first used: a loop of one's own needs no Lightning.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
     from aucue.training.config import (
@@ -53,13 +54,4 @@ __all__ = [
     "TrainerSettings",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names:
-            value = getattr(import_module(f"aucue.training.{module}"), name)
-            globals()[name] = (
-                value  # the module `fit` would hide the function of that name once it is imported
-            )
-            return value
-    raise AttributeError(f"module 'aucue.training' has no attribute {name!r}")
+__getattr__ = on_first_use(__name__, _HOME)

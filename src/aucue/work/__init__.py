@@ -3,8 +3,9 @@
 The names below are imported when they are first used: a process that only counts cores needs no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
     from aucue.work.cores import available_cores, default_workers
@@ -51,9 +52,4 @@ __all__ = [
     "joined_rank",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(f"aucue.work.{module}"), name)
-    raise AttributeError(f"module 'aucue.work' has no attribute {name!r}")
+__getattr__ = on_first_use(__name__, _HOME)

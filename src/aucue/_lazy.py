@@ -1,0 +1,25 @@
+"""Names that a package imports when they are first used."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def on_first_use(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package whose names are imported when somebody asks for them.
+
+    Args:
+        package: Its `__name__`.
+        homes: Module, below the package -> the names that come from it.
+    """
+    home = {name: module for module, names in homes.items() for name in names}
+
+    def __getattr__(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{package}.{home[name]}"), name)
+        setattr(sys.modules[package], name, value)  # a module of that name would hide it once it is imported
+        return value
+
+    return __getattr__
