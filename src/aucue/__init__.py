@@ -51,6 +51,7 @@ _ROOMS = (
     "explanation",
     "export",
     "errors",
+    "pages",
     "pictures",
 )
 

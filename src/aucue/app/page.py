@@ -18,6 +18,8 @@ from aucue.app.studio import Sitting, Sittings, Studio, View
 from aucue.app.uploads import MAX_BYTES, read_upload
 from aucue.cams import READOUTS
 from aucue.errors import InputError
+from aucue.pages import ACCENT, PALETTE
+from aucue.pages.palette import Colour
 from aucue.pictures import to_data_uri
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -25,7 +27,7 @@ _STYLE = Path(__file__).with_name("style.css")
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 _ACCENT = themes.Color(
-    *("#fdf2f5", "#fbe3ea", "#f6c6d4", "#ef9db4", "#f0708f", "#c94a70", "#b8385f"),
+    *("#fdf2f5", "#fbe3ea", "#f6c6d4", "#ef9db4", ACCENT.dark, "#c94a70", ACCENT.light),
     *("#982a4c", "#7c2340", "#672039", "#3a0d1d"),
 )
 _NONE = "none"
@@ -60,7 +62,12 @@ _SAVE = """
 
 def head() -> str:
     """The page's style; Gradio's own way to add one loses container queries."""
-    return f"<style>{_STYLE.read_text(encoding='utf-8')}</style>"
+    light, dark = (
+        "; ".join(f"--{name}: {getattr(PALETTE[name], theme)}" for name in ("soft", "accent"))
+        for theme in Colour._fields
+    )
+    css = f".aq {{ {light} }} .dark .aq {{ {dark} }}\n{_STYLE.read_text(encoding='utf-8')}"
+    return f"<style>{css}</style>"
 
 
 def theme() -> gr.Theme:

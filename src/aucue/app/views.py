@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from aucue.app.studio import Reading, Sitting, View
 from aucue.explanation.explanation import CAVEAT, Explanation, Map, percent
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.facs import Codebook
+from aucue.pages import environment
 from aucue.pictures import colormap, draw_boxes, normalize, theme_of, to_data_uri, upsample
 
 _MAP_SIDE = 224  # pixels of the maps in the page
@@ -225,19 +224,5 @@ def _heat(map_: Map) -> str:
     return to_data_uri(colormap(upsample(map_, (_MAP_SIDE, _MAP_SIDE)).clip(0, 1)), "jpeg", quality=92)
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("aucue.app"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    stops = [f"rgb({r},{g},{b})" for r, g, b in colormap(np.linspace(0, 1, 9)).tolist()]
-    environment.globals |= {"gradient": ", ".join(stops)}
-    return environment
-
-
 def _render(template: str, **values: Any) -> str:
-    return _environment().get_template(template).render(**values)
+    return environment("app").get_template(template).render(**values)

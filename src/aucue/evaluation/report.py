@@ -3,12 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,8 +27,8 @@ from aucue.evaluation.groups import gap_sentence, largest_gaps
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
 from aucue.models import card
-from aucue.pictures import colormap, overlay, to_data_uri
-from aucue.work.files import appearing
+from aucue.pages import environment, write_page
+from aucue.pictures import overlay, to_data_uri
 
 _TILE = 208  # pixels: sharp at the size shown, small enough for a page with dozens of faces
 
@@ -55,7 +54,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
     """
     cosines = {"att_bars": evaluation.guided_att_cos.macro, "cam_bars": evaluation.cam_cos.macro}
     controls = _control_bars(evaluation)
-    page = environment().get_template("report.html.j2")
+    page = templates().get_template("report.html.j2")
     return write_page(
         path,
         page.render(
@@ -104,51 +103,20 @@ def write_comparison(
     members = by_data(evaluations)
     groups = [_group(table, members[table.title]) for table in compare(evaluations)]
     fine_print = [f"{name}: {_fine_print(e)}" for group in members.values() for name, e in group.items()]
-    page = environment().get_template("comparison.html.j2")
+    page = templates().get_template("comparison.html.j2")
     return write_page(out, page.render(title=title, notes=notes, groups=groups, fine_print=fine_print))
 
 
-def environment() -> Environment:
-    """The templates of all pages, with what they share; everything that is put into them is escaped."""
-    environment = Environment(
-        loader=PackageLoader("aucue.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    stops = colormap(np.linspace(0, 1, 9))
-    environment.globals |= {
-        "zip": zip,
-        "version": version("aucue"),
-        "controls": CONTROLS,
-        "small_group": SMALL_GROUP,
-        "gradient": ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in stops),
-    }
-    environment.filters |= {"percent": _percent, "cosine": _cosine}
-    return environment
-
-
-def write_page(path: str | os.PathLike[str], page: str) -> Path:
-    """Write a page, replacing an earlier one; its folder is created if need be."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
-    return path
+def templates() -> Environment:
+    """The templates of reports, comparisons and benchmarks."""
+    shared = environment("evaluation")
+    shared.globals |= {"controls": CONTROLS, "small_group": SMALL_GROUP}
+    return shared
 
 
 def guided_layers(evaluation: Evaluation) -> list[str]:
     """Layers whose attention the network's training guided."""
     return list(card.guided_layers(evaluation.model["guidance"]))
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _cosine(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aucue import pages
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.faces import Face
@@ -272,4 +273,4 @@ class Explanation:
 
 def percent(probability: float) -> str:
     """A probability or share in words: 0.416 is "42 %"."""
-    return f"{100 * probability:.0f} %"
+    return pages.percent(probability, digits=0)

@@ -2,14 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from aucue.explanation.explanation import CAVEAT, percent
+from aucue.explanation.explanation import CAVEAT
+from aucue.pages import environment
 from aucue.work.files import appearing, printable
 
 INDEX_FILE = "index.html"
@@ -25,28 +22,23 @@ def write_index(
         records: Gives the lines of a log, each time from the beginning: they are not kept in memory.
         videos: What is known of each video, as `VideoLog` keeps it.
     """
-    environment = Environment(
-        loader=PackageLoader("aucue.explanation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "link": quote, "printable": printable}
     counts: Counter[str] = Counter()
     photos = set()
     for record in records():
         photos.add(record["photo"])
         if record["faces"]:
             counts[record["expression"]] += 1
-    page = environment.get_template("index.html.j2").stream(
-        faces=_faces(records()),
-        counts=counts.most_common(),
-        total=counts.total(),
-        photos=len(photos),
-        videos=videos,
-        caveat=CAVEAT,
-        version=version("aucue"),
+    page = (
+        environment("explanation")
+        .get_template("index.html.j2")
+        .stream(
+            faces=_faces(records()),
+            counts=counts.most_common(),
+            total=counts.total(),
+            photos=len(photos),
+            videos=videos,
+            caveat=CAVEAT,
+        )
     )
     with appearing(path) as unfinished:
         page.dump(str(unfinished), encoding="utf-8")

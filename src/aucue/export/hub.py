@@ -6,18 +6,17 @@ from typing import Any
 
 import torch
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from aucue.errors import InputError, OutputExistsError, printable
+from aucue.errors import InputError, OutputExistsError
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
 from aucue.facs import ActionUnit
 from aucue.models import Card, Model, load_model
 from aucue.models.files import write_whole
 from aucue.models.hub import MODEL_FILE, hub_errors
+from aucue.pages import markdown_environment
 
 CARD_FILE = "README.md"
-_ESCAPES = str.maketrans({"<": "&lt;", "|": "\\|", "[": "\\[", "`": "'"})
 _TAGS = ["facial-expression-recognition", "facs", "action-units", "interpretability", "class-activation-maps"]
 
 
@@ -108,28 +107,24 @@ def model_card(model: Model, repository: str, license: str | None = None) -> str
     header = ModelCardData(
         license=license, library_name="aucue", pipeline_tag="image-classification", tags=_TAGS
     )
-    pages = Environment(
-        loader=PackageLoader("aucue.export"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_as_text,
-    )
-    return pages.get_template("model_card.md.j2").render(
-        header=Markup(header.to_yaml()),
-        repository=repository,
-        name=repository.rpartition("/")[2],
-        license=license,
-        info=model.card,
-        config=model.network.config,
-        method=model.network.method,
-        parameters=sum(parameter.numel() for parameter in model.network.parameters()),
-        expected=_expected(model),
-        figures=list(_figures(model.card.to_dict()["metrics"])),  # without NaN
-        data=_data(model.card),
-        licence_of_data=licence_of_data(model.card),
-        warnings=WARNINGS,
+    return (
+        markdown_environment("export")
+        .get_template("model_card.md.j2")
+        .render(
+            header=Markup(header.to_yaml()),
+            repository=repository,
+            name=repository.rpartition("/")[2],
+            license=license,
+            info=model.card,
+            config=model.network.config,
+            method=model.network.method,
+            parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+            expected=_expected(model),
+            figures=list(_figures(model.card.to_dict()["metrics"])),  # without NaN
+            data=_data(model.card),
+            licence_of_data=licence_of_data(model.card),
+            warnings=WARNINGS,
+        )
     )
 
 
@@ -163,13 +158,6 @@ def _data(info: Card) -> dict[str, Any]:
         "samples": samples if isinstance(samples, Mapping) else {},
         "notes": notes if isinstance(notes, list | tuple) else [],
     }
-
-
-def _as_text(value: Any) -> Any:
-    """A value in the card: a model file is somebody else's, and what it says is neither Markdown nor HTML."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return printable(value).translate(_ESCAPES)
 
 
 def _figures(values: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:

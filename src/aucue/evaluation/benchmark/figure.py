@@ -15,12 +15,13 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from aucue.errors import InputError
 from aucue.evaluation.benchmark.collect import BenchmarkResults, RowResult
+from aucue.pages import ACCENT
 from aucue.work.files import appearing
 
 FIGURES = ("figure.png", "figure.svg")
 DRAWN = ("ATT-COS", "CAM-COS", "CL")
 _NAMES = {"guidance.weight": "lambda"}
-_COLORS = ("#b8385f", "#2f6f9f", "#3c8a5a", "#8a6d1f", "#6b4fa0", "#5c5a66")
+_COLORS = (ACCENT.light, "#2f6f9f", "#3c8a5a", "#8a6d1f", "#6b4fa0", "#5c5a66")
 _PAPER = "#8d8a97"
 _LOGARITHMIC = 20  # ratio of the largest to the smallest value above which an axis is logarithmic
 

@@ -22,7 +22,8 @@ from aucue.evaluation.benchmark.tables import (
     shown_axes,
     write_tables,
 )
-from aucue.evaluation.report import environment, write_page
+from aucue.evaluation.report import templates
+from aucue.pages import write_page
 
 REPORT_FILE = "report.html"
 
@@ -141,7 +142,7 @@ def write_report(results: BenchmarkResults, path: Path) -> Path:
         InputError: The setting that the grid draws its figure over is no number.
     """
     sets = {title: rows for title, rows in results.by_set().items() if any(row.seeds for row in rows)}
-    page = environment().get_template("benchmark.html.j2")
+    page = templates().get_template("benchmark.html.j2")
     return write_page(
         path,
         page.render(
