@@ -15,7 +15,6 @@ from aucue.cues import AUCue, Cue
 from aucue.facs import ActionUnit, Codebook
 from aucue.models.card import Card
 from aucue.models.files import boxed_model, load_model, save_model
-from aucue.models.hub import local_file
 from aucue.models.looking import Look
 from aucue.models.naming import name_of
 from aucue.work.devices import open_device
@@ -62,23 +61,23 @@ class Model:
         cls,
         source: "str | os.PathLike[str] | Model | None" = None,
         readout: str | None = None,
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
     ) -> "Model":
         """Open a model.
 
         Args:
             source: Model file, `hf:OWNER/NAME`, a model in memory, or None for the model in the box.
             readout: Read-out of the class maps; None takes the model's own.
-            device: Where the network runs.
+            device: Where the network runs; None leaves a model where it is, and takes the CPU for a file.
 
         Raises:
             InputError: It is no model file of aucue, or as for the constructor.
             HubError: The hub does not give it.
         """
         if isinstance(source, Model):
-            return source.read_as(readout or source.readout).to(device)
-        path = local_file(boxed_model() if source is None else Path(source))
-        return cls(*load_model(path), name_of(path if source is None else Path(source)), readout, device)
+            return source.read_as(readout or source.readout).to(device or source.device)
+        given = boxed_model() if source is None else Path(source)
+        return cls(*load_model(given), name_of(given), readout, device or "cpu")
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write it into one file; see `aucue.models.save_model`."""
