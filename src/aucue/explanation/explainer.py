@@ -98,7 +98,7 @@ class Explainer:
             raise InputError(
                 "The model answers with numbers that are not finite (NaN): it cannot be used; train it again."
             )
-        explained = probabilities.argmax(dim=1)
+        explained = look.predicted.cpu()
         if expression is not None:
             explained = torch.full_like(explained, model.classes.index(expression))
         maps = look.class_maps.cpu()

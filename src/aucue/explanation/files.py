@@ -14,7 +14,7 @@ from PIL import Image
 
 from aucue.explanation.annotate import COLORS, Mark, annotate
 from aucue.explanation.explanation import Explanation, percent
-from aucue.faces import read_reduced
+from aucue.faces import read_reduced, rescaled
 from aucue.pictures import normalize, overlay, upsample
 from aucue.work.files import appearing
 
@@ -152,11 +152,10 @@ def _thumbnail(explanation: Explanation) -> Image.Image:
 
 def shrunk(mark: Mark, scale: float) -> Mark:
     """The mark for a picture that is `scale` times as large."""
-    linear = mark.matrix[:, :2]
-    shift = mark.matrix[:, 2] + linear @ np.full(2, 0.5 / scale - 0.5)  # pixel centres, not corners
     left, top, right, bottom = (scale * value for value in mark.box)
-    matrix = np.column_stack([linear / scale, shift])
-    return Mark((left, top, right, bottom), matrix, mark.size, mark.heat, mark.label, mark.color)
+    return Mark(
+        (left, top, right, bottom), rescaled(mark.matrix, scale), mark.size, mark.heat, mark.label, mark.color
+    )
 
 
 def _save_npz(path: Path, arrays: dict[str, NDArray]) -> None:

@@ -99,6 +99,20 @@ def similarity(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
+def rescaled(matrix: np.ndarray, scale: float) -> np.ndarray:
+    """The same transform for a picture that is `scale` times as large.
+
+    Args:
+        matrix: (2, 3), pixels of the picture -> somewhere.
+        scale: Pixels of the other picture per pixel of this one; pixel centres keep their place, not corners.
+
+    Returns:
+        (2, 3) float64, pixels of the other picture -> the same places.
+    """
+    linear = matrix[:, :2]
+    return np.column_stack([linear / scale, matrix[:, 2] + linear @ np.full(2, 0.5 / scale - 0.5)])
+
+
 def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Apply an affine map (2, 3) to points (..., 2)."""
     return points @ matrix[:, :2].T + matrix[:, 2]

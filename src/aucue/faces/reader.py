@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aucue.errors import InputError, printable
-from aucue.faces.alignment import TEMPLATES, Template, invert, transform_points, warp
+from aucue.faces.alignment import TEMPLATES, Template, invert, rescaled, transform_points, warp
 from aucue.faces.detection import Detection, LandmarkDetector
 from aucue.faces.dlib_detector import DlibDetector
 from aucue.faces.landmarks import NUM_LANDMARKS, inter_ocular_distance
@@ -54,10 +54,8 @@ class Face:
 
     def in_photograph(self, factor: int) -> "Face":
         """The same face, found in a picture that is smaller than the photograph by a factor."""
-        linear = self.matrix[:, :2] / factor
-        shift = self.matrix[:, 2] + self.matrix[:, :2] @ np.full(2, 0.5 / factor - 0.5)  # pixel centres
         left, top, right, bottom = (factor * value for value in self.box)
-        return replace(self, box=(left, top, right, bottom), matrix=np.column_stack([linear, shift]))
+        return replace(self, box=(left, top, right, bottom), matrix=rescaled(self.matrix, factor))
 
 
 class FaceReader:

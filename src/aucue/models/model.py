@@ -75,7 +75,8 @@ class Model:
             HubError: The hub does not give it.
         """
         if isinstance(source, Model):
-            return source.read_as(readout or source.readout).to(device or source.device)
+            how, where = readout or source.readout, device or source.device
+            return cls(source.network, source.card, source.name, how, where)
         given = boxed_model() if source is None else Path(source)
         return cls(*load_model(given), name_of(given), readout, device or "cpu")
 
