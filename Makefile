@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Compiled modules are kept, whatever the surroundings say: a process that compiles torch starts in 20 s, not in 9.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo test cover lint bench docs lock clean
 help:
 	@echo "make demo   train with and without guidance on rendered faces, write a report (a few minutes)"
