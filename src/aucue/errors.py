@@ -9,10 +9,28 @@ def printable(text: object) -> str:
     )
 
 
+def said(error: object, first_line: bool = False) -> str:
+    """What another library or the system says, as a part of a sentence: in one line, without its full stop.
+
+    Args:
+        error: Its error, or the text of it.
+        first_line: Leave out all lines but the first, where they quote data.
+    """
+    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
+    line = text.splitlines()[0] if first_line else " ".join(text.split())
+    line = printable(line.removesuffix("."))
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+_LONGEST = 400  # letters: libraries quote whatever they were given
+
+
 class AucueError(Exception):
     """Base of every deliberate error; the command line prints it as one line and exits with status 2.
 
-    Names of files and values in its sentence are somebody else's: it never holds control characters.
+    A sentence begins with where (a file and row, a setting) or with a capital letter, puts names into
+    'single' quotation marks, and ends with a full stop. Names of files and values in it are somebody else's:
+    it never holds control characters.
     """
 
     def __str__(self) -> str:

@@ -68,7 +68,7 @@ def test_wrong_questions_are_answered_with_a_sentence(running: Running, photo):
     assert error("explain", good, model="x")[1].startswith("There is no model 'x'")
     assert error("explain", good, method="x")[1].startswith("There is no read-out 'x'")
     assert error("picture", good, face=2) == (400, "There is no face 2: the photograph has 1.")
-    assert error("picture", good, expression="boredom")[1].startswith("the model has no class 'boredom'")
+    assert error("picture", good, expression="boredom")[1].startswith("The model has no class 'boredom'")
     assert error("picture", good, opacity=2)[1].startswith("opacity: ")
     assert error("explain", b"\xff" * (21 * 2**20))[0] == 413
 
@@ -121,7 +121,7 @@ def test_ports_that_cannot_be_had(running: Running):
     from aucue.app.server import serve
 
     port = int(running.address.rpartition(":")[2])
-    with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1, port {port}"):
+    with pytest.raises(InputError, match=f"Cannot listen at 127.0.0.1, port {port}"):
         serve(running.studio, port=port)
 
 

@@ -230,7 +230,7 @@ def test_images_of_another_shape_are_refused(resnet: Classifier, shape: tuple[in
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backbone": "resnet19"}, "'resnet19' is not a model of timm .* did you mean resnet18"),
+        ({"backbone": "resnet19"}, "'resnet19' is not a model of timm .*; choose resnet18"),
         ({"backbone": "hf-hub:timm/resnet18"}, "is not a model of timm"),
         ({"backbone": "resnet18.nonsense"}, "no weights of that tag for resnet18; it has: .*a1_in1k"),
         ({"head": "mean"}, "'mean' is no head; choose from wgap"),

@@ -134,7 +134,7 @@ def test_a_video_needs_a_detector_and_sensible_numbers(folder: Path, capsys: pyt
         (["evaluate", "gone.safetensors", "--data", "x", "--out", "y"], 2, "no such model file"),
         (["evaluate", "PHOTO", "--data", "x", "--out", "y"], 2, "x: no such folder; make a prepared set"),
         (["export", "gone.safetensors", "--out", "a.onnx"], 2, "gone.safetensors: no such model file"),
-        (["explain", "PHOTO", "--nonsense"], 2, "unknown option --nonsense"),
+        (["explain", "PHOTO", "--nonsense"], 2, "There is no option '--nonsense'"),
     ],
 )
 def test_refusals_need_no_torch(arguments: list[str], status: int, said: str, tmp_path: Path):

@@ -74,19 +74,19 @@ def test_synthetic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("folder",), "missing --root"),
-        (("folds", "--root", "x"), "missing --images"),
+        (("folder",), "Missing: --root"),
+        (("folds", "--root", "x"), "Missing: --images"),
         (("csv", "--root", "absent"), "absent/labels.csv: no such table"),
         (("folder", "--root", "absent"), "absent is not a folder"),
-        (("folder", "--root", "absent", "--labels", "x"), "unknown option --labels"),
-        (("synthetic", "--trian", "3"), "unknown option --trian; did you mean --train?"),
+        (("folder", "--root", "absent", "--labels", "x"), "There is no option '--labels'"),
+        (("synthetic", "--trian", "3"), "There is no option '--trian'. Did you mean '--train'?"),
         (
             ("ferplus", "--root", "x", "--labels", "hard"),
             "--labels: expected one of majority, soft, got hard",
         ),
         (("affectnet", "--root", "x", "--classes", "9"), "--classes: expected one of 7, 8, got 9"),
-        (("afectnet", "--root", "x"), "unknown source afectnet; did you mean affectnet?"),
-        (("--size", "8"), "unknown source --size; name one first: folder, csv, raf-db"),
+        (("afectnet", "--root", "x"), "There is no source 'afectnet'; choose from folder, "),
+        (("--size", "8"), "There is no source '--size'; choose from folder, csv, raf-db, "),
     ],
 )
 def test_mistakes_are_one_line(

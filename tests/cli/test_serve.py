@@ -13,7 +13,7 @@ def test_needs_gradio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
     assert main(["serve"]) == 2
     assert capsys.readouterr().err == (
-        "aucue serve: the web page needs Gradio; install it with: pip install 'aucue[app]'\n"
+        "aucue serve: The web page needs Gradio; install it with: pip install 'aucue[app]'.\n"
     )
 
 

@@ -50,8 +50,8 @@ def test_shipped_configurations_are_understood(
     ("content", "told"),
     [
         (b"select: \xff\n", "is not UTF-8 text"),
-        (b"optimizer:\n", "`optimizer:` needs settings below it, not nothing; give some or leave it out."),
-        (b"optimizer: [1]\n", "`optimizer:` needs settings below it, not a list"),
+        (b"optimizer:\n", "'optimizer:' needs settings below it, not nothing; give some or leave it out."),
+        (b"optimizer: [1]\n", "'optimizer:' needs settings below it, not a list"),
         (b"seed: 2001-13-45\n", "line 1: '2001-13-45' cannot be read"),
         (b"seed: !!int x\n", "line 1: 'x' cannot be read"),
         (b"[" * 1000, "lists or mappings within one another"),

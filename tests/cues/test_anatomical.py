@@ -170,8 +170,8 @@ def test_eyes_in_one_place_are_invalid(face):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("centre: {30: 1}, axes: [1, 1]", "AU1: `where` must be bilateral or midline, not None"),
-        ("where: midline, axes: [1, 1]", "AU1: `centre` must be a mapping .*not nothing"),
+        ("centre: {30: 1}, axes: [1, 1]", "AU1: 'where' must be bilateral or midline, not None"),
+        ("where: midline, axes: [1, 1]", "AU1: 'centre' must be a mapping .*not nothing"),
         ("where: midline, centre: {68: 1}, axes: [1, 1]", "AU1, centre: 68 is not a landmark"),
         ("where: midline, centre: {30: x}, axes: [1, 1]", "AU1, centre, landmark 30 must be a number"),
         (
@@ -182,8 +182,8 @@ def test_eyes_in_one_place_are_invalid(face):
             "where: midline, centre: {48: 1}, axes: [1, 1]",
             "AU1: the centre of a midline region must be symm",
         ),
-        ("where: midline, centre: {30: 1}, axes: [1, 1], out: 1", "AU1: .* neither `out` nor `angle`"),
-        ("where: midline, centre: {30: 1}, axes: [1]", r"AU1: `axes` must be \[half-width, half-height\]"),
+        ("where: midline, centre: {30: 1}, axes: [1, 1], out: 1", "AU1: .* neither 'out' nor 'angle'"),
+        ("where: midline, centre: {30: 1}, axes: [1]", r"AU1: 'axes' must be \[half-width, half-height\]"),
         ("where: midline, centre: {30: 1}, axes: [1, 0]", "AU1: half-height must be greater than zero"),
         ("where: midline, centre: {30: 1}, axes: [1, .nan]", "AU1: half-height must be a number"),
         (
@@ -209,11 +209,11 @@ def test_table_errors_name_the_entry(tmp_path, row, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x", "`action_units` must be a mapping"),
-        ("action_units: {1: {}}", "`name` must be a text"),
+        ("name: x", "'action_units' must be a mapping"),
+        ("action_units: {1: {}}", "'name' must be a text"),
         ("{name: x, action_units: {AU1: {}}}", "'AU1' is not an action-unit number"),
         ("{name: x, action_units: {1: wide}}", "AU1: must be a mapping"),
-        ("{name: x, edge: 0, action_units: {1: {}}}", "`edge` must be greater than zero"),
+        ("{name: x, edge: 0, action_units: {1: {}}}", "'edge' must be greater than zero"),
         ("name: x\naction_units:\n  1: {}\n  1: {}", "line 4: duplicate entry 1"),
     ],
 )

@@ -162,7 +162,7 @@ def test_wrong_arguments(faces):
         draw(faces, torch.zeros(6), FRAME)
     with pytest.raises(InputError, match=r"shape \(B, 68, 2\)"):
         draw(faces[:, :5], torch.zeros(6, dtype=torch.long), FRAME)
-    with pytest.raises(InputError, match="`grid` must be"):
+    with pytest.raises(InputError, match="'grid' must be"):
         draw(faces, torch.zeros(6, dtype=torch.long), FRAME, (28,))  # type: ignore[arg-type]
 
 

@@ -43,5 +43,5 @@ def test_grid_samples_the_frame(face):
 def test_wrong_shapes(face):
     with pytest.raises(InputError, match=r"Landmarks must have the shape \(B, 68, 2\), not \(68, 2\)"):
         LandmarkCue()(face, (224, 224))
-    with pytest.raises(InputError, match="`size` must be"):
+    with pytest.raises(InputError, match="'size' must be"):
         LandmarkCue()(face[None], (0, 224))

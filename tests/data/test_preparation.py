@@ -529,18 +529,18 @@ def test_nothing_usable(tmp_path: Path) -> None:
 def test_bad_settings(tmp_path: Path) -> None:
     source = ListSource(sample("a", landmarks=mean_face()))
     for options, message in [
-        ({"detector": "mtcnn"}, 'unknown detector "mtcnn"'),
-        ({"template": "tight"}, 'unknown template "tight"'),
+        ({"detector": "mtcnn"}, "Unknown detector 'mtcnn'"),
+        ({"template": "tight"}, "Unknown template 'tight'"),
         ({"size": 0}, "at least 1 pixel"),
         ({"workers": 0}, "workers must be at least 1"),
-        ({"without_landmarks": "guess"}, 'must be "keep" or "drop"'),
+        ({"without_landmarks": "guess"}, "must be 'keep' or 'drop'"),
     ]:
         with pytest.raises(InputError, match=message):
             prepare(source, tmp_path / "set", progress=False, **options)
     with pytest.raises(InputError, match="the source has no samples"):
         prepare(ListSource(), tmp_path / "set", progress=False)
     strange = dataclasses.replace(source[0], label="boredom")
-    with pytest.raises(InputError, match='"a": label "boredom"'):
+    with pytest.raises(InputError, match="'a': label 'boredom'"):
         prepare(ListSource(strange), tmp_path / "set", overwrite=True, progress=False)
 
 

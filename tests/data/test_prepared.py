@@ -49,7 +49,7 @@ def test_columns_need_no_decoding(prepared: PreparedSet) -> None:
     assert dataset.landmarks_valid.all()
     assert dataset.column("person") == [f"p{number // 4}" for number in range(0, 30, 2)]
     assert json.loads(dataset.column("attributes")[1]) == {"valence": 0.2}
-    with pytest.raises(InputError, match='no column "age"; it has label, landmarks'):
+    with pytest.raises(InputError, match="no column 'age'; it has label, landmarks"):
         dataset.column("age")
 
 
@@ -145,7 +145,7 @@ def test_many_stored_batches(tmp_path: Path) -> None:
 
 
 def test_no_such_split(prepared: PreparedSet) -> None:
-    with pytest.raises(InputError, match='no split "val"; it has train, test'):
+    with pytest.raises(InputError, match="no split 'val'; it has train, test"):
         prepared.dataset("val")
 
 

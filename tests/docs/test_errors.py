@@ -31,6 +31,7 @@ def texts() -> list[str]:
 def test_page_quotes_messages() -> None:
     assert len(QUOTED) > 25
     assert len(set(QUOTED)) == len(QUOTED)
+    assert all(message.endswith((".", "…")) for message in QUOTED)
 
 
 @pytest.mark.parametrize("message", QUOTED)

@@ -313,7 +313,7 @@ def test_the_page_names_the_files_beside_it_and_nothing_else(
 
 def test_the_model_in_the_box_is_the_default(photos: list[Path], tmp_path: Path, model, monkeypatch):
     monkeypatch.setattr(files, "BOXED", tmp_path / "boxed.safetensors")
-    with pytest.raises(InputError, match="this installation of aucue carries no model"):
+    with pytest.raises(InputError, match="This installation of aucue carries no model"):
         explain_files(photos[:1], out=tmp_path / "out")
     model(predicts="fear").save(tmp_path / "boxed.safetensors")
     table = PrecomputedDetector(tmp_path / "landmarks.csv")

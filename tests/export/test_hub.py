@@ -156,7 +156,7 @@ def test_an_incomplete_folder_is_not_sent(tmp_path: Path, fake: type[FakeHub]):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (LocalTokenNotFoundError("no token"), r"^jane/fer: sending needs a login; run `hf auth login`"),
+        (LocalTokenNotFoundError("no token"), r"^jane/fer: sending needs a login; run 'hf auth login'"),
         (OfflineModeIsEnabled("offline"), r"^jane/fer: \S+ cannot be reached\.$"),
         (OSError("connection\nreset"), r"cannot be used \(connection reset\)\.$"),
     ],

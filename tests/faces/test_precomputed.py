@@ -78,7 +78,7 @@ def test_missing_column(path):
     table = papq.read_table(path) if path.suffix == ".parquet" else pacsv.read_csv(path)
     table = table.drop_columns(["x67", "y67"])
     (papq.write_table if path.suffix == ".parquet" else pacsv.write_csv)(table, path)
-    with pytest.raises(InputError, match=rf'{path.name}: the column "x67" is missing \(2 are\)'):
+    with pytest.raises(InputError, match=rf"{path.name}: the column 'x67' is missing \(2 are\)"):
         PrecomputedDetector(path)
 
 
@@ -127,7 +127,7 @@ def test_duplicate_column(csv):
     def edit(lines):
         lines[0] = lines[0].replace("y67", "x5")
 
-    with pytest.raises(InputError, match=r'faces.csv: the column "x5" occurs more than once'):
+    with pytest.raises(InputError, match=r"faces.csv: the column 'x5' occurs more than once"):
         PrecomputedDetector(csv(edit))
 
 
@@ -135,7 +135,7 @@ def test_a_value_that_is_no_number(csv):
     def edit(lines):
         lines[2] = lines[2].replace("1.5", "1,5".replace(",", ";"), 1)
 
-    with pytest.raises(InputError, match=r'faces.csv, line 3 \(file "b.jpg"\): x0 is "1;5", not a number'):
+    with pytest.raises(InputError, match=r"faces.csv, line 3 \(file 'b.jpg'\): x0 is '1;5', not a number"):
         PrecomputedDetector(csv(edit))
 
 

@@ -185,8 +185,8 @@ def test_faces_of_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"detector": "mtcnn"}, 'unknown detector "mtcnn"; use "dlib"'),
-        ({"detector": Found(), "template": "arcface"}, 'unknown template "arcface"; known: aucue, fg2024'),
+        ({"detector": "mtcnn"}, "Unknown detector 'mtcnn'; use 'dlib'"),
+        ({"detector": Found(), "template": "arcface"}, "Unknown template 'arcface'; known: aucue, fg2024"),
         ({"detector": Found(), "size": 0}, "at least 1 pixel, got 0"),
     ],
 )

@@ -47,5 +47,5 @@ def test_no_valid_sample_is_zero_with_a_graph() -> None:
 
 
 def test_shapes_are_checked() -> None:
-    with pytest.raises(InputError, match="contrast needs maps"):
+    with pytest.raises(InputError, match="Contrast needs maps"):
         contrast(torch.rand(1, 1, 4, 4), CUES, torch.tensor([0]), torch.tensor([True]))

@@ -144,5 +144,5 @@ def test_a_constant_map_correlates_with_nothing():
 
 
 def test_maps_of_different_size():
-    with pytest.raises(InputError, match="different shape"):
+    with pytest.raises(InputError, match="differ in shape"):
         rank_correlation(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2))

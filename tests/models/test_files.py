@@ -341,7 +341,7 @@ WRONG: list[tuple[Any, str]] = [
     *((_inform(classes=v), "'info.classes' must be") for v in ("abc", None, [1, 2, 3])),
     *((_inform(template=v), "'info.template' must be") for v in (5, [], "", LONG)),
     *((_inform(codebook=v), "'info.codebook' must be") for v in (5, [], "facs")),
-    (_inform(codebook={}), "`name` must be a text"),
+    (_inform(codebook={}), "'name' must be a text"),
     (_inform(codebook={"name": "x", "expressions": {"happiness": ["a"]}}), "not an action-unit number"),
     (
         _inform(codebook={"name": "x", "extends": "/tmp/book.yaml"}),
@@ -357,7 +357,7 @@ WRONG: list[tuple[Any, str]] = [
     (_inform(guidance={"loss": 5}), "'info.guidance.loss' must be"),
     *((_inform(method=v), "'info.method' must be one of") for v in (None, 5, "x")),
     *((_inform(metrics=v), "'info.metrics' must be a mapping") for v in (None, 5, [1])),
-    (_inform(metrics={"a": 10**400}), "a number in it is not finite or far too large|it is no JSON"),
+    (_inform(metrics={"a": 10**400}), "it holds a number that is not finite or far too large|it is no JSON"),
     *((_inform(provenance=v), "'info.provenance' must be a mapping") for v in (None, 5, [1])),
     *((_inform(provenance={"trained_on": v}), "trained_on' must be") for v in (5, [1], "x")),
     (_inform(provenance={"trained_on": {"samples": [1]}}), "samples' must be a mapping"),
@@ -365,7 +365,7 @@ WRONG: list[tuple[Any, str]] = [
     (_inform(provenance={"trained_on": {"licence": {}}}), "licence' must be a text"),
     (_inform(provenance={"date": [1]}), "date' must be a text"),
     (_inform(provenance={"x": "\ud800"}), "cannot be written as UTF-8"),
-    (_inform(provenance={"x": "x" * 100_001}), "a text in it has 100001 letters"),
+    (_inform(provenance={"x": "x" * 100_001}), "it holds a text of 100001 letters"),
 ]
 
 

@@ -34,7 +34,7 @@ def check_engine(engine: Engine) -> None:
     fault = "__import__('aucue.work.engines', fromlist=['engines']).open_engine('abacus')"
     results = engine.run(eval, [*uneven(9), folder, fault, "11"], 2)
     assert [next(results) for _ in range(10)] == [*range(9), os.getcwd()]
-    with pytest.raises(InputError, match='unknown engine "abacus"'):
+    with pytest.raises(InputError, match="Unknown engine 'abacus'"):
         list(results)
     with pytest.raises(AucueError, match=r"worker .*died .*what is finished is kept: run the same again"):
         list(engine.run(eval, ["1", DIE, "2", "3"], 2))
@@ -71,7 +71,7 @@ def test_processes_of_the_local_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_or_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match='unknown engine "abacus"; use local or ray'):
+    with pytest.raises(InputError, match="Unknown engine 'abacus'; use local or ray"):
         open_engine("abacus")
     with pytest.raises(InputError, match="workers must be at least 1, got 0"):
         open_engine("local", 0)
@@ -127,7 +127,7 @@ def test_where_ray_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         assert calls[2:] == [(address, None)]
     for silent in (address, f"ray://{address}", "head:port"):
         monkeypatch.setenv("RAY_ADDRESS", silent)
-        with pytest.raises(InputError, match=f"no Ray cluster answers at RAY_ADDRESS={silent}"):
+        with pytest.raises(InputError, match=f"No Ray cluster answers at RAY_ADDRESS={silent}"):
             engines._connected()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from aucue.app.studio import Sittings, Studio
 from aucue.app.uploads import MAX_BYTES
-from aucue.errors import InputError, MissingExtraError
+from aucue.errors import InputError, MissingExtraError, said
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,7 +28,7 @@ def require_gradio() -> None:
         MissingExtraError: Gradio is missing.
     """
     if importlib.util.find_spec("gradio") is None:
-        raise MissingExtraError("the web page needs Gradio; install it with: pip install 'aucue[app]'")
+        raise MissingExtraError("The web page needs Gradio; install it with: pip install 'aucue[app]'.")
 
 
 def new_server(
@@ -179,6 +179,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind(address)
         listening.listen(128)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot listen at {host}, port {port} ({reason}); choose another --port") from error
+        raise InputError(
+            f"Cannot listen at {host}, port {port} ({said(error)}); choose another --port."
+        ) from error
     return listening

@@ -136,7 +136,7 @@ class Studio:
         method: str | None = None,
     ) -> None:
         if not models:
-            raise InputError("a page needs at least one model file")
+            raise InputError("A page needs at least one model file.")
         self._detector = detector or DlibDetector()
         self._models = {name: Model.load(model, method, device) for name, model in models.items()}
         self._explainers: dict[tuple[str, str], Explainer] = {}
@@ -302,7 +302,7 @@ def names_of(paths: Sequence[Path]) -> dict[str, Path]:
     """
     paths = [Path(os.path.abspath(path)) for path in paths]
     if len(set(paths)) < len(paths):
-        raise InputError("a model file is named twice; name each once")
+        raise InputError("A model file is named twice; name each once.")
     depth = 1
     while len({_tail(path, depth) for path in paths}) < len(paths):
         depth += 1

@@ -154,7 +154,7 @@ class ClassMap:
         if gradient.ndim == 3 and gradient.any() and not of_patches.any():
             raise InputError(
                 f"Layer '{self.layer}': the gradient is zero for every patch, since the network reads the "
-                f"class token alone{remedy(self.model, self.layer)}"
+                f"class token alone: {remedy(self.model, self.layer)}."
             )
         assert isinstance(self.readout, GradientReadOut)  # CAM has its linear layer
         return self.readout.maps(features, of_patches)

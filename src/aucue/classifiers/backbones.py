@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.guidance import to_nchw
 from aucue.guidance.tap import drops_patches
 
@@ -77,8 +77,8 @@ def pretrained_cfg(name: str) -> Any:
     bare = name.split(".")[0]
     if not timm.is_model(bare):
         near = get_close_matches(bare, timm.list_models(), n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; see timm.list_models()."
-        raise InputError(f"'{name}' is not a model of timm {timm.__version__}{hint}")
+        names = " or ".join(near) or "one of timm.list_models()"
+        raise InputError(f"'{name}' is not a model of timm {timm.__version__}; choose {names}.")
     try:
         return timm.get_pretrained_cfg(name)
     except RuntimeError as error:
@@ -150,7 +150,7 @@ def create_backbone(name: str, input_size: int, options: Mapping[str, Any]) -> n
     except Exception as error:  # each network has its own way to refuse options
         raise InputError(
             f"timm cannot build {name} for input_size={input_size} and options {dict(options)}: "
-            f"{_reason(error)}"
+            f"{said(error)}."
         ) from error
     if drops_patches(backbone):
         raise InputError(f"{name}: patch_drop_rate drops patches in training, and what is left is no map.")
@@ -189,7 +189,7 @@ class _Bounded(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, tuple | list) else (out,):
             if isinstance(tensor, Tensor) and tensor.nbytes > _MAX_TENSOR:
-                raise InputError(f"a step of it takes {tensor.nbytes / 2**30:.1f} GiB for one image")
+                raise InputError(f"it has a step that takes {tensor.nbytes / 2**30:.1f} GiB for one image.")
         return out
 
 
@@ -222,8 +222,7 @@ def load_weights(
     try:
         twin = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
     except Exception as error:  # converters meet foreign keys with errors of any kind
-        reason = " ".join(str(error).split())
-        raise InputError(f"{origin}: these weights do not fit {name}: {reason[:400]}") from error
+        raise InputError(f"{origin}: these weights do not fit {name}: {said(error)}.") from error
     backbone.load_state_dict(twin.state_dict())
 
 
@@ -248,7 +247,7 @@ def forward_features(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[
     """
     final, maps = cast(Any, backbone).forward_intermediates(images, output_fmt="NCHW")
     if not isinstance(final, Tensor):
-        raise InputError("the backbone puts out several final feature maps instead of one.")
+        raise InputError("The backbone puts out several final feature maps instead of one.")
     size = images.shape[-2], images.shape[-1]
     declared = getattr(backbone, "num_prefix_tokens", None)
     hint = getattr(backbone, "output_fmt", None)
@@ -290,12 +289,8 @@ def _dummy_pass(copy: nn.Module, name: str, input_size: int) -> tuple[Tensor, li
             return forward_features(copy, torch.empty(1, 3, input_size, input_size, device="meta"))
     except Exception as error:  # each family has its own way to refuse
         raise InputError(
-            f"{name} does not work on {input_size} x {input_size} images: {_reason(error)}"
+            f"{name} does not work on {input_size} x {input_size} images: {said(error)}."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _ancestors(output: Tensor) -> set[int]:

@@ -25,7 +25,7 @@ from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
 from aucue.classifiers.regularisers import ADL, adl_blocks
 from aucue.classifiers.transformers import CLASS_ATTENTION
 from aucue.classifiers.weights import pretrained_state, read_state
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS
 
 MAX_SIDE = 1024
@@ -323,7 +323,7 @@ def _checked_head(method: Method, head: str | None) -> str:
     if head not in HEADS:
         raise InputError(f"'{head}' is no head; choose from {', '.join(HEADS)}.")
     if head != method.head != "wgap":
-        raise InputError(f"method '{method.name}' is its head '{method.head}'; leave head={head!r} out.")
+        raise InputError(f"Method '{method.name}' is its head '{method.head}'; leave head={head!r} out.")
     return head
 
 
@@ -345,8 +345,7 @@ def _build_head(
     except InputError:
         raise
     except Exception as error:  # a number out of its range shows in any way
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"head_options: {name} does not take {dict(options)} ({reason}).") from error
+        raise InputError(f"head_options: {name} does not take {dict(options)} ({said(error)}).") from error
     return head
 
 

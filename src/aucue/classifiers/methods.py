@@ -297,7 +297,7 @@ def readout_for(trained: Method, asked: str | None) -> str:
         return trained.readout
     if asked not in READOUTS:
         raise InputError(
-            f"a model trained as '{trained.name}' cannot be read out as '{asked}'; "
+            f"A model trained as '{trained.name}' cannot be read out as '{asked}'; "
             f"choose from {', '.join(dict.fromkeys((trained.name, *READOUTS)))}."
         )
     return asked

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from aucue.classifiers.backbones import pretrained_cfg
-from aucue.errors import InputError, WeightsError
+from aucue.errors import InputError, WeightsError, said
 
 _PATIENCE = 4.0  # seconds to wait for a sign of life before calling a source unreachable
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -86,14 +86,14 @@ def pretrained_state(name: str) -> dict[str, Tensor]:
     """
     cfg = pretrained_cfg(name)
     if cfg is None or not cfg.has_weights:
-        raise WeightsError(f"timm publishes no pretrained weights for {name}; {_ways_out()}")
+        raise WeightsError(f"timm publishes no pretrained weights for {name}; {_ways_out()}.")
     source = cfg.hf_hub_id or cfg.url
     if (cached := _cached(cfg)) is not None:
         return read_state(cached)
     address = huggingface_hub.constants.ENDPOINT if cfg.hf_hub_id else cfg.url
     if not is_reachable(address):
         raise WeightsError(
-            f"pretrained weights of {name} are not cached and {address} cannot be reached; {_ways_out()}"
+            f"Pretrained weights of {name} are not cached and {address} cannot be reached; {_ways_out()}."
         )
     try:
         if cfg.hf_hub_id:
@@ -101,14 +101,13 @@ def pretrained_state(name: str) -> dict[str, Tensor]:
             return timm.models.load_state_dict_from_hf(cfg.hf_hub_id, **files)
         return torch.hub.load_state_dict_from_url(cfg.url, map_location="cpu", weights_only=True)
     except Exception as error:  # clients of three libraries, each with errors of its own
-        reason = " ".join(str(error).split())[:200]
         raise WeightsError(
-            f"pretrained weights of {name} could not be fetched from {source} ({reason}); {_ways_out()}"
+            f"Pretrained weights of {name} could not be fetched from {source} ({said(error)}); {_ways_out()}."
         ) from error
 
 
 def _ways_out() -> str:
-    return "give a local file (weights=FILE) or train from scratch (pretrained=False)."
+    return "give a local file (weights=FILE) or train from scratch (pretrained=False)"
 
 
 def _cached(cfg: Any) -> Path | None:

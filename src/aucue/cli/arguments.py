@@ -2,7 +2,6 @@
 
 import argparse
 import collections.abc
-import difflib
 import inspect
 import os
 import re
@@ -17,9 +16,9 @@ import jsonargparse
 import yaml
 from docstring_parser import parse as parse_docstring
 
-from aucue.errors import AucueError
+from aucue.errors import AucueError, said
 from aucue.work.files import printable
-from aucue.work.tables import check_bounds
+from aucue.work.tables import check_bounds, did_you_mean
 
 _load_yaml = jsonargparse.get_loader("yaml")
 
@@ -82,21 +81,22 @@ class Parser(jsonargparse.ArgumentParser):
         except AucueError:
             raise
         except _STUMBLES as error:
-            self.error(f"a value cannot be read: {type(error).__name__}: {error}")
+            self.error(f"A value cannot be read: {type(error).__name__}: {said(error)}")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line on stderr and exit with status 2."""
-        self.exit(2, f"{self.prog}: {self._in_one_line(message)} (help: {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {self._in_one_line(message)} See {self.prog} --help.\n")
 
     def _in_one_line(self, message: str) -> str:
         # argparse and jsonargparse phrase the same mistakes in many ways, some over several lines.
-        return printable(_shortened(self._told(message)))
+        told = _shortened(self._told(message))
+        return printable(told if told.endswith((".", "?")) else f"{told}.")
 
     def _told(self, message: str) -> str:
         if unknown := re.search(r"[Uu]nrecognized arguments?: (\S+)", message):
             return self._unknown(unknown[1])
         if missing := re.search(r"required: (.+)", message):
-            return f"missing {', '.join(self._option(name.strip()) for name in missing[1].split(','))}"
+            return f"Missing: {', '.join(self._option(name.strip()) for name in missing[1].split(','))}"
         if key := re.search(r'(?:Parser )?[Kk]ey "([\w.]+)"', message):
             value = re.findall(r"(?:Got value|Given value): ?(.+)", message)
             expected = re.search(r"Expected an? (?:<class '(\w+)'>|typing\.(Literal\[.+?\]))", message)
@@ -109,10 +109,9 @@ class Parser(jsonargparse.ArgumentParser):
 
     def _unknown(self, given: str) -> str:
         if not given.startswith("-"):
-            return f"unexpected argument {given}"
+            return f"Unexpected argument '{given}'"
         known = [option for action in self._actions for option in action.option_strings]
-        nearest = difflib.get_close_matches(given.split("=")[0], known, n=1, cutoff=0.5)
-        return f"unknown option {given}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+        return f"There is no option '{given}'.{did_you_mean(given.split('=')[0], known)}"
 
     def _option(self, destination: str) -> str:
         for action in self._actions:

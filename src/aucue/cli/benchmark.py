@@ -65,7 +65,7 @@ def command(
         return _list_cells(chosen, out)
     if cell is not None:
         if not 0 <= cell < len(chosen.cells):
-            raise InputError(f"--cell must be between 0 and {len(chosen.cells) - 1}, got {cell}")
+            raise InputError(f"--cell must be between 0 and {len(chosen.cells) - 1}, got {cell}.")
         run_cell(chosen.cells[cell], out)
         return 0
     failures = run_grid(chosen, out, jobs)
@@ -89,7 +89,7 @@ def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Gri
         options = ", ".join(f"--{option}" for option in varied)
         raise InputError(
             f"{options}: only for the paper's experiments ({', '.join(PAPER_GRIDS)}); {name} says for itself "
-            "what it varies, so write it there"
+            "what it varies, so write it there."
         )
     else:
         table, where = read_mapping(Path(name)), name
@@ -112,7 +112,7 @@ def _sets(entries: list[str]) -> dict[str, str]:
     for entry in entries:
         name, equals, path = entry.partition("=")
         if not (name and equals and path):
-            raise InputError(f"--data {entry}: expected NAME=DIR, as in raf-db=runs/raf-db")
+            raise InputError(f"--data {entry}: expected NAME=DIR, as in raf-db=runs/raf-db.")
         sets[name] = path
     return sets
 
@@ -122,7 +122,7 @@ def _write(grid: "Grid", path: Path) -> int:
     from aucue.work.terminal import Terminal
 
     if path.exists():
-        raise OutputExistsError(f"{path} exists; choose another file for --write-grid")
+        raise OutputExistsError(f"{path} exists; choose another file for --write-grid.")
     Terminal().say(f"Grid: {grid.write(path)}", f"Next: aucue benchmark {path} --out DIR")
     return 0
 

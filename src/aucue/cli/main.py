@@ -1,6 +1,5 @@
 """`aucue COMMAND ...`: finds the command, runs it, and turns deliberate errors into one line and a status."""
 
-import difflib
 import errno
 import io
 import os
@@ -111,7 +110,7 @@ def _system_error(error: OSError) -> str:
     files = " -> ".join(str(file) for file in (error.filename, error.filename2) if file is not None)
     said = f"{error.strerror}: {files}" if files else str(error.strerror or error)
     remedy = _REMEDIES.get(error.errno or 0)
-    return f"{said}; {remedy}." if remedy else said
+    return f"{said}; {remedy}." if remedy else f"{said}."
 
 
 def _complain(message: str) -> None:
@@ -138,9 +137,10 @@ def _drop_what_cannot_be_printed() -> None:
 
 def _run(name: str, argv: list[str]) -> int:
     if name not in COMMANDS:
-        nearest = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"choose {', '.join(COMMANDS)}"
-        _complain(f"aucue: unknown command {name}; {hint}")
+        from aucue.work.tables import did_you_mean
+
+        known = ", ".join(COMMANDS)
+        _complain(f"aucue: There is no command '{name}'; choose from {known}.{did_you_mean(name, COMMANDS)}")
         return 2
     module = import_module(f"aucue.cli.{name.replace('-', '_')}")
     if hasattr(module, "run"):

@@ -1,6 +1,5 @@
 """`aucue prepare`: a labelled collection of photographs -> a set of aligned faces with landmarks."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aucue.cli.arguments import Parser, add_parameters, arguments_of, describe, parse
 from aucue.data.sources.source import Source
 from aucue.errors import InputError
+from aucue.work.tables import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,9 +45,9 @@ def run(argv: Sequence[str]) -> int:
         return 0 if argv else 2
     name, *rest = argv
     if name not in SOURCES:
-        nearest = difflib.get_close_matches(name, SOURCES, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"name one first: {', '.join(SOURCES)}"
-        raise InputError(f"unknown source {name}; {hint}")
+        raise InputError(
+            f"There is no source '{name}'; choose from {', '.join(SOURCES)}.{did_you_mean(name, SOURCES)}"
+        )
     make = SOURCES[name]
     settings = parse(make_parser(name, make), rest)
     shared = inspect.signature(_prepare).parameters

@@ -75,7 +75,7 @@ def _check_names(settings: Mapping[str, Any], group: type, where: str, more: tup
             continue
         if not isinstance(value, Mapping):
             raise InputError(
-                f"{where}: `{name}:` needs settings below it, not {kind(value)}; give some or leave it out."
+                f"{where}: '{name}:' needs settings below it, not {kind(value)}; give some or leave it out."
             )
         _check_names(value, hint, f"{where}, {name}")  # pyright: ignore[reportArgumentType]
 

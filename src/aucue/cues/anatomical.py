@@ -185,10 +185,10 @@ def _parse(data: Mapping, where: str) -> tuple[str, float, dict[int, Region]]:
     check_keys(data, ("name", "edge", "action_units"), where)
     name, units = data.get("name"), data.get("action_units")
     if not isinstance(name, str) or not name:
-        raise InputError(f"{where}: `name` must be a text, not {kind(name)}.")
-    edge = _number(data.get("edge", 0.1), f"{where}: `edge`", positive=True)
+        raise InputError(f"{where}: 'name' must be a text, not {kind(name)}.")
+    edge = _number(data.get("edge", 0.1), f"{where}: 'edge'", positive=True)
     if not isinstance(units, Mapping) or not units:
-        raise InputError(f"{where}: `action_units` must be a mapping (number: region), not {kind(units)}.")
+        raise InputError(f"{where}: 'action_units' must be a mapping (number: region), not {kind(units)}.")
     for number in units:
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise InputError(f"{where}: {number!r} is not an action-unit number such as 12.")
@@ -200,20 +200,20 @@ def _region(row: object, where: str) -> Region:
         raise InputError(f"{where}: must be a mapping with where, centre and axes, not {kind(row)}.")
     check_keys(row, ("where", "centre", "out", "up", "axes", "angle"), where)
     if row.get("where") not in ("bilateral", "midline"):
-        raise InputError(f"{where}: `where` must be bilateral or midline, not {row.get('where')!r}.")
+        raise InputError(f"{where}: 'where' must be bilateral or midline, not {row.get('where')!r}.")
     axes = row.get("axes")
     if not isinstance(axes, list | tuple) or len(axes) != 2:
-        raise InputError(f"{where}: `axes` must be [half-width, half-height], not {axes!r}.")
+        raise InputError(f"{where}: 'axes' must be [half-width, half-height], not {axes!r}.")
     region = Region(
         bilateral=row["where"] == "bilateral",
         centre=_centre(row.get("centre"), where),
-        out=_number(row.get("out", 0), f"{where}: `out`"),
-        up=_number(row.get("up", 0), f"{where}: `up`"),
+        out=_number(row.get("out", 0), f"{where}: 'out'"),
+        up=_number(row.get("up", 0), f"{where}: 'up'"),
         axes=(
             _number(axes[0], f"{where}: half-width", positive=True),
             _number(axes[1], f"{where}: half-height", positive=True),
         ),
-        angle=_number(row.get("angle", 0), f"{where}: `angle`"),
+        angle=_number(row.get("angle", 0), f"{where}: 'angle'"),
     )
     if not region.bilateral:
         _check_symmetric(region, where)
@@ -222,7 +222,7 @@ def _region(row: object, where: str) -> Region:
 
 def _centre(centre: object, where: str) -> dict[int, float]:
     if not isinstance(centre, Mapping) or not centre:
-        raise InputError(f"{where}: `centre` must be a mapping (landmark: weight), not {kind(centre)}.")
+        raise InputError(f"{where}: 'centre' must be a mapping (landmark: weight), not {kind(centre)}.")
     for point in centre:
         if not isinstance(point, int) or isinstance(point, bool) or not 0 <= point < NUM_LANDMARKS:
             raise InputError(f"{where}, centre: {point!r} is not a landmark; they are numbered 0 to 67.")
@@ -240,7 +240,7 @@ def _check_symmetric(region: Region, where: str) -> None:
             f"{where}: the centre of a midline region must be symmetric: each landmark with its partner."
         )
     if region.out or region.angle:
-        raise InputError(f"{where}: a midline region can have neither `out` nor `angle`.")
+        raise InputError(f"{where}: a midline region can have neither 'out' nor 'angle'.")
 
 
 def _number(value: object, what: str, positive: bool = False) -> float:

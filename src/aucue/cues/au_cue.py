@@ -125,7 +125,7 @@ class AUCue:
         size, grid = check_frame(landmarks, size, grid)
         if expression.shape != landmarks.shape[:1] or expression.is_floating_point():
             raise InputError(
-                f"`expression` must hold one class id per face: {len(landmarks)} whole numbers, not"
+                f"'expression' must hold one class id per face: {len(landmarks)} whole numbers, not"
                 f" {tuple(expression.shape)} of {expression.dtype}."
             )
         none = len(self.classes)  # the table's last row

@@ -80,5 +80,5 @@ def check_frame(
     grid = size if grid is None else grid
     for name, value in (("size", size), ("grid", grid)):
         if len(value) != 2 or min(value) < 1:
-            raise InputError(f"`{name}` must be (height, width) in pixels, at least (1, 1), not {value}.")
+            raise InputError(f"'{name}' must be (height, width) in pixels, at least (1, 1), not {value}.")
     return (size[0], size[1]), (grid[0], grid[1])  # a torch.Size or a list will do too

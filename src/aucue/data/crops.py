@@ -81,7 +81,7 @@ class FaceCropper:
         if inside.sum() < NUM_LANDMARKS / 2:
             raise InputError(
                 f"{NUM_LANDMARKS - inside.sum()} of {NUM_LANDMARKS} landmarks lie outside the picture "
-                f"({width} x {height})"
+                f"({width} x {height})."
             )
         (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
         box = (left, top, right, bottom)

@@ -27,13 +27,13 @@ def describe(folder: Path) -> dict[str, Any]:
         InputError: There is no set, it is unfinished, or see `read_description`.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; make a prepared set with aucue prepare")
+        raise InputError(f"{folder}: no such folder; make a prepared set with aucue prepare.")
     file = folder / DESCRIPTION_FILE
     if not file.is_file():
         if (folder / UNFINISHED_FOLDER).is_dir():
-            raise InputError(f"{folder}: its preparation is unfinished; run the same aucue prepare again")
+            raise InputError(f"{folder}: its preparation is unfinished; run the same aucue prepare again.")
         raise InputError(
-            f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare"
+            f"{folder} is no prepared set ({DESCRIPTION_FILE} is missing); make one with aucue prepare."
         )
     return read_description(file, REMEDY)
 
@@ -45,7 +45,7 @@ def require_split(folder: Path, description: Mapping[str, Any], split: str) -> N
         InputError: It has none of that name.
     """
     if split not in description["samples"]:
-        raise InputError(f'{folder}: no split "{split}"; it has {", ".join(description["samples"])}')
+        raise InputError(f"{folder}: no split '{split}'; it has {', '.join(description['samples'])}.")
 
 
 def read_description(path: Path, remedy: str) -> dict[str, Any]:

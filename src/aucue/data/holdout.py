@@ -25,13 +25,13 @@ def split_holdout(dataset: FaceDataset, fraction: float, seed: int = 0) -> tuple
         InputError: The fraction is not between 0 and 1, or one side would be empty.
     """
     if not 0 < fraction < 1:
-        raise InputError(f"the share to hold out must lie between 0 and 1, got {fraction}")
+        raise InputError(f"The share to hold out must lie between 0 and 1, got {fraction}.")
     labels = dataset.labels
     held = _draw(labels, _groups(dataset.column("person")), fraction, seed)
     if held.all() or not held.any():
         raise InputError(
             f"{fraction} of {len(labels)} samples cannot be held out: one side would be empty; add samples "
-            "or name a validation split"
+            "or name a validation split."
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
 

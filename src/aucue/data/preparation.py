@@ -32,7 +32,7 @@ from aucue.data.sources.expected import Finding
 from aucue.data.sources.repeats import repeated_across_splits
 from aucue.data.sources.source import SPLITS, Source
 from aucue.data.store import write_dataset
-from aucue.errors import InputError, OutputExistsError
+from aucue.errors import InputError, OutputExistsError, said
 from aucue.faces import FaceReader, LandmarkDetector, Template
 from aucue.work.engines import Engine, open_engine
 from aucue.work.files import LOCK_FILE, appearing, cell, claimed, printable, read_json, write_json
@@ -122,9 +122,9 @@ def prepare(
     """
     out = Path(out)
     if without_landmarks not in ("keep", "drop"):
-        raise InputError(f'without_landmarks must be "keep" or "drop", got "{without_landmarks}"')
+        raise InputError(f"without_landmarks must be 'keep' or 'drop', got '{without_landmarks}'.")
     if not len(source):
-        raise InputError(f"{source.name}: the source has no samples")
+        raise InputError(f"{source.name}: the source has no samples.")
     running = open_engine(engine, workers)
     job = _job(source, detector, size, template, without_landmarks == "keep")
     settings = _settings(job)
@@ -141,7 +141,7 @@ def _job(
     source: Source, detector: str | LandmarkDetector, size: int, template: str | Template, keep: bool
 ) -> Job:
     if isinstance(detector, str) and detector not in DETECTORS:
-        raise InputError(f'unknown detector "{detector}"; use {", ".join(DETECTORS)} or a LandmarkDetector')
+        raise InputError(f"Unknown detector '{detector}'; use {', '.join(DETECTORS)} or a LandmarkDetector.")
     reader = FaceReader(no_detector, size, template)  # checks size and template
     return Job(source, no_detector if detector == "none" else detector, reader.size, reader.template, keep)
 
@@ -174,7 +174,7 @@ def _refuse_foreign(out: Path) -> None:
     if (out / DESCRIPTION_FILE).exists() or (out / UNFINISHED_FOLDER / _MANIFEST).exists():
         return
     if out.exists() and (not out.is_dir() or any(not _is_left_over(path) for path in out.iterdir())):
-        raise OutputExistsError(f"{out} exists and is no prepared set; choose another folder")
+        raise OutputExistsError(f"{out} exists and is no prepared set; choose another folder.")
 
 
 def _is_left_over(path: Path) -> bool:
@@ -198,7 +198,7 @@ def _take(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
         if differing:
             raise OutputExistsError(
                 f"{out} was prepared with other settings ({', '.join(differing)}); choose another folder, or "
-                "overwrite it"
+                "overwrite it."
             )
         return complete.exists()
     manifest.parent.mkdir(parents=True, exist_ok=True)
@@ -261,7 +261,8 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
     if not found:
         shutil.rmtree(out / UNFINISHED_FOLDER)
         raise InputError(
-            f"{source.name}: none of the {len(source)} samples can be used; the first: {problems[0].reason}"
+            f"{source.name}: none of the {len(source)} samples can be used; "
+            f"the first: {said(problems[0].reason)}."
         )
     assembled = out / UNFINISHED_FOLDER / "assembled"
     write_dataset(shards, assembled, source.classes)
@@ -271,7 +272,7 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
     ):  # the index first: see _remove_dataset
         if path.is_dir() and (out / path.name).exists():
             if not _is_split(out / path.name):
-                raise OutputExistsError(f"{out / path.name} is no part of a prepared set; move it away")
+                raise OutputExistsError(f"{out / path.name} is no part of a prepared set; move it away.")
             shutil.rmtree(out / path.name)
         os.replace(path, out / path.name)
     _write_table(

@@ -175,7 +175,7 @@ class Columns:
     def __getitem__(self, name: str) -> list[Any]:
         known = [column for column in self._table.column_names if column != "image"]
         if name not in known:
-            raise InputError(f'{self.path}: no column "{name}"; it has {", ".join(known)}')
+            raise InputError(f"{self.path}: no column '{name}'; it has {', '.join(known)}.")
         return self._table[name].to_pylist()
 
     def image(self, row: int) -> Image.Image:

@@ -124,17 +124,17 @@ class Job:
     def _check(self, sample: Sample) -> None:
         if sample.label not in self.source.classes or sample.split not in SPLITS:
             raise InputError(
-                f'{self.source.name}, "{sample.key}": label "{sample.label}" or split "{sample.split}" is '
-                f"not one of {', '.join((*self.source.classes, *SPLITS))}"
+                f"{self.source.name}, '{sample.key}': label '{sample.label}' or split '{sample.split}' is "
+                f"not one of {', '.join((*self.source.classes, *SPLITS))}."
             )
         if (sample.probabilities is not None) != self._soft:
             raise InputError(
-                f'{self.source.name}, "{sample.key}": all samples have probabilities, or none has them'
+                f"{self.source.name}, '{sample.key}': all samples have probabilities, or none has them."
             )
         if self._soft and not _distribution(sample.probabilities, len(self.source.classes)):
             raise InputError(
-                f'{self.source.name}, "{sample.key}": the probabilities {sample.probabilities} are not '
-                f"{len(self.source.classes)} numbers from 0 that sum to 1"
+                f"{self.source.name}, '{sample.key}': the probabilities {sample.probabilities} are not "
+                f"{len(self.source.classes)} numbers from 0 that sum to 1."
             )
 
     def _row(self, sample: Sample, face: Face) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def explain_files(
     """
     found, out = find_inputs(inputs, Path(out)), Path(out)
     if out.exists() and not out.is_dir():
-        raise OutputExistsError(f"{out} is a file; choose a folder for the explanations")
+        raise OutputExistsError(f"{out} is a file; choose a folder for the explanations.")
     _check_video_settings(found.videos, detector, fps, smooth)
     running = open_engine(engine, workers)
     explainer = Explainer(model, device=device, method=method)
@@ -253,14 +253,14 @@ def _check_video_settings(
     videos: Sequence[Path], detector: str | LandmarkDetector, fps: float, smooth: float
 ) -> None:
     if not fps > 0:
-        raise InputError(f"fps must be more than 0 frames per second, got {fps:g}")
+        raise InputError(f"fps must be more than 0 frames per second, got {fps:g}.")
     if not smooth >= 0:
-        raise InputError(f"smooth must be a time in seconds, 0 or more, got {smooth:g}")
+        raise InputError(f"smooth must be a time in seconds, 0 or more, got {smooth:g}.")
     if videos:
         load_av()
         if isinstance(detector, PrecomputedDetector):
             raise InputError(
-                f"a table of landmarks knows photographs, not the frames of {videos[0]}; use dlib for videos"
+                f"A table of landmarks knows photographs, not the frames of {videos[0]}; use dlib for videos."
             )
 
 
@@ -301,7 +301,7 @@ def _check_same(folder: Path, file: Path, before: Mapping[str, Any], settings: M
     if differing:
         raise OutputExistsError(
             f"{folder} holds an explanation of {file} with another {' and '.join(differing)}; "
-            "choose another folder, or overwrite it"
+            "choose another folder, or overwrite it."
         )
 
 

@@ -87,7 +87,7 @@ class Explainer:
         """
         model = self.model
         if expression is not None and expression not in model.classes:
-            raise InputError(f"the model has no class {expression!r}; it has {', '.join(model.classes)}")
+            raise InputError(f"The model has no class {expression!r}; it has {', '.join(model.classes)}.")
         if not faces:
             return []
         size = model.input_size

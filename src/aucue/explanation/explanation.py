@@ -92,7 +92,7 @@ class Explanation:
         """
         expression = self.expression if expression is None else expression
         if expression not in self.class_maps:
-            raise InputError(f"the model has no class {expression!r}; it has {', '.join(self.class_maps)}")
+            raise InputError(f"The model has no class {expression!r}; it has {', '.join(self.class_maps)}.")
         return self.class_maps[expression]
 
     @property
@@ -263,7 +263,7 @@ class Explanation:
         paths = Path(folder) / f"{name}.png", Path(folder) / f"{name}.json"
         for path in paths:
             if path.exists() and not overwrite:
-                raise OutputExistsError(f"{path} exists; choose another folder or ask to overwrite it")
+                raise OutputExistsError(f"{path} exists; choose another folder or ask to overwrite it.")
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         with appearing(paths[0]) as unfinished:
             self.picture().save(unfinished)

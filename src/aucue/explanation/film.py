@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aucue.errors import InputError, MissingExtraError
+from aucue.errors import InputError, MissingExtraError, said
 from aucue.work.files import appearing
 
 Item = TypeVar("Item")
@@ -60,15 +60,15 @@ class FilmReader:
         self._av = load_av()
         self._path = path
         if not os.path.isfile(path):
-            raise InputError(f"{path} does not exist; check the path")
+            raise InputError(f"{path} does not exist; check the path.")
         try:
             self._container = self._av.open(str(path))
         except (self._av.FFmpegError, ValueError) as error:
-            raise InputError(f"{path} is not a video that can be read: {_reason(error)}") from error
+            raise InputError(f"{path} is not a video that can be read: {said(error)}.") from error
         if not self._container.streams.video:
             kinds = " and ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
             self._container.close()
-            raise InputError(f"{path} holds no pictures, only {kinds}")
+            raise InputError(f"{path} holds no pictures, only {kinds}.")
         self._stream = self._container.streams.video[0]
         self._rate = float(self._stream.average_rate or fps)
         self._wanted = fps
@@ -116,11 +116,11 @@ class FilmReader:
         except (self._av.FFmpegError, ValueError) as error:
             raise self._broken(time, error) from error
         if start is None:
-            raise InputError(f"{self._path} holds no frame")
+            raise InputError(f"{self._path} holds no frame.")
         self.missing = _missing(time + 1 / self._rate, end, self.seconds, 3 / self._rate)
 
     def _broken(self, time: float, error: Exception) -> InputError:
-        return InputError(f"{self._path} is broken after {time:.1f} s: {_reason(error)}")
+        return InputError(f"{self._path} is broken after {time:.1f} s: {said(error)}.")
 
 
 def sampled(frames: Iterable[tuple[float, Item]], fps: float) -> Iterator[tuple[float, Item]]:
@@ -230,7 +230,7 @@ def load_av() -> Any:
         return importlib.import_module("av")
     except ImportError as error:
         raise MissingExtraError(
-            "reading videos needs PyAV, which is not installed; install it with: pip install 'aucue[video]'"
+            "Reading videos needs PyAV, which is not installed; install it with: pip install 'aucue[video]'."
         ) from error
 
 
@@ -261,7 +261,3 @@ def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
             a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
             return a, b, c, d
     return 1, 0, 0, 1
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)

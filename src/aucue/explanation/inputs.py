@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.explanation.records import LOG_FILE, VIDEO_LOG, face_files, read_records, video_files
 from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES, require_picture
 from aucue.work.files import printable
@@ -69,9 +69,9 @@ def why_nothing_can_be_read(found: Inputs) -> list[str]:
 def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:
     """The files that an argument names, and a sentence for what is left out."""
     if os.path.isdir(given):
-        found, nothing = sorted(given.rglob("*")), f"{given} holds no photograph and no video"
+        found, nothing = sorted(given.rglob("*")), f"{given} holds no photograph and no video."
     elif not os.path.exists(given) and glob.has_magic(str(given)):
-        found, nothing = sorted(map(Path, glob.glob(str(given), recursive=True))), f"{given} matches no file"
+        found, nothing = sorted(map(Path, glob.glob(str(given), recursive=True))), f"{given} matches no file."
     else:
         problem = _problem(given)
         return ([], [problem]) if problem else ([given], [])
@@ -81,11 +81,11 @@ def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:
     outside = [path for path in found if ours is None or not path.resolve().is_relative_to(ours)]
     if found and not outside:
         return [], [
-            f"{given} holds only files in {out}, which are never explained; choose another folder with --out"
+            f"{given} holds only files in {out}, which are never explained; choose another folder with --out."
         ]
     written = _written(outside)
     if outside and not (outside := [path for path in outside if path not in written]):
-        return [], [f"{given} holds only what aucue explain wrote, which is never explained"]
+        return [], [f"{given} holds only what aucue explain wrote, which is never explained."]
     unreadable = [path for path in outside if path.suffix.lower() in UNREADABLE_SUFFIXES]
     read = [path for path in outside if path.suffix.lower() not in UNREADABLE_SUFFIXES]
     sentences = [_unreadable(given, unreadable)] if unreadable else []
@@ -110,13 +110,13 @@ def _written(files: Iterable[Path]) -> set[Path]:
 def _problem(given: Path) -> str:
     """Why a file that was named cannot be one; what else is wrong with it is said when it is read."""
     if url := re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)", str(given)):  # a path has lost one of two slashes
-        return f"{url[1]}://{url[2]} is a URL; URLs are not read: download it and name the file"
+        return f"{url[1]}://{url[2]} is a URL; URLs are not read: download it and name the file."
     try:
         os.stat(given)
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
-        return f"{printable(given)} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return f"{printable(given)} cannot be read: {said(error)}."
     return ""
 
 
@@ -125,7 +125,7 @@ def _unreadable(given: Path, files: list[Path]) -> str:
     counted = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
     return (
         f"{given} holds photographs of kinds that cannot be read here ({counted}), such as {files[0]}; "
-        "save them as JPEG (HEIC is read where pillow-heif is installed)"
+        "save them as JPEG (HEIC is read where pillow-heif is installed)."
     )
 
 

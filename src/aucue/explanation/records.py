@@ -44,7 +44,7 @@ def read_records(path: Path, files: Callable[[Record], list[Any]]) -> Iterator[t
                 OverflowError,
             ) as error:
                 raise InputError(
-                    f"{where}: no line that aucue explain wrote; remove it, or choose another folder"
+                    f"{where}: no line that aucue explain wrote; remove it, or choose another folder."
                 ) from error
             for name in names:
                 inside(path.parent, name, where)

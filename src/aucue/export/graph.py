@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from aucue.cams import READOUTS, normalize_cam
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.guidance import attention
 from aucue.models import Model
 
@@ -85,9 +85,6 @@ def export_program(graph: CropClassifier) -> ExportedProgram:
             return torch.export.export(graph, (crops,), dynamic_shapes=({0: Dim("batch")},))
     except Exception as error:  # each network fails in its own way
         raise InputError(
-            f"torch.export cannot follow {graph.classifier.config['backbone']}: {_first_line(error)}"
+            f"torch.export cannot follow {graph.classifier.config['backbone']}: "
+            f"{said(error, first_line=True)}."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aucue.classifiers.methods import name_of_readout
-from aucue.errors import AucueError, InputError, MissingExtraError
+from aucue.errors import AucueError, InputError, MissingExtraError, said
 from aucue.export.description import WARNINGS, licence_of_data, without_folders
 from aucue.export.graph import CropClassifier, CropOutput, export_program
 from aucue.faces.alignment import TEMPLATES
@@ -87,7 +87,7 @@ def export_onnx(
 def _require_extra() -> None:
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
         raise MissingExtraError(
-            f"ONNX needs {' and '.join(missing)}, not installed here; pip install 'aucue[export]'"
+            f"ONNX needs {' and '.join(missing)}, not installed here; pip install 'aucue[export]'."
         )
 
 
@@ -111,14 +111,10 @@ def _translate(graph: CropClassifier, metadata: dict[str, str]) -> bytes:
             )
     except torch.onnx.OnnxExporterError as error:
         backbone = graph.classifier.config["backbone"]
-        raise InputError(f"ONNX has no form for what {backbone} computes: {_reason(error)}") from error
+        raise InputError(f"ONNX has no form for what {backbone} computes: {said(error)}.") from error
     ClearMetadataAndDocStringPass()(onnx.model)  # the exporter notes lines and paths of our source code
     onnx.model.metadata_props.update(metadata)
     return onnx.model_proto.SerializeToString()
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _metadata(model: Model) -> dict[str, str]:

@@ -85,16 +85,16 @@ def similarity(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
     source, target = np.asarray(src, dtype=np.float64), np.asarray(dst, dtype=np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
         raise InputError(
-            f"a similarity needs two sets of n >= 2 points (n, 2), got {source.shape} and {target.shape}"
+            f"A similarity needs two sets of n >= 2 points (n, 2), got {source.shape} and {target.shape}."
         )
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
-        raise InputError("a similarity needs finite points")
+        raise InputError("A similarity needs finite points.")
     s, d = source @ (1, 1j), target @ (1, 1j)
     s_mean, d_mean = s.mean(), d.mean()
     spread = np.sum(np.abs(s - s_mean) ** 2)
     a = np.vdot(s - s_mean, d - d_mean) / spread if spread > 0 else 0
     if abs(a) < 1e-9:
-        raise InputError("the points fall together, so that no similarity maps one set to the other")
+        raise InputError("The points fall together, so that no similarity maps one set to the other.")
     b = d_mean - a * s_mean
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 

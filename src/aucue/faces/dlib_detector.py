@@ -66,7 +66,7 @@ class DlibDetector:
 
     def __init__(self, *, full_frame: bool = False) -> None:
         if importlib.util.find_spec("dlib") is None:
-            raise MissingExtraError(f"the face detector dlib is not installed; {_INSTALL}")
+            raise MissingExtraError(f"The face detector dlib is not installed; {_INSTALL}.")
         self.full_frame = full_frame
         self._model = _model_path()
         _give_notice()
@@ -139,7 +139,7 @@ def _load(model: Path) -> _Dlib:
     try:
         dlib: Any = importlib.import_module("dlib")
     except ImportError as error:
-        raise MissingExtraError(f"dlib is installed but cannot be loaded ({error}); {_INSTALL}") from error
+        raise MissingExtraError(f"dlib is installed but cannot be loaded ({error}); {_INSTALL}.") from error
     return _Dlib(dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model)))
 
 
@@ -168,7 +168,7 @@ def _model_path() -> Path:
         if path.is_file():
             return path
     raise MissingExtraError(
-        f"dlib's 68-point model (package face-recognition-models) is not installed; {_INSTALL}"
+        f"The 68-point model of dlib (package face-recognition-models) is not installed; {_INSTALL}."
     )
 
 

@@ -67,13 +67,13 @@ def check_landmarks(landmarks: ArrayLike, where: str = "landmarks") -> np.ndarra
     try:
         points = np.asarray(landmarks, dtype=np.float32)
     except (TypeError, ValueError):
-        raise InputError(f"{where}: landmarks must be a 68 x 2 array of numbers") from None
+        raise InputError(f"{where}: landmarks must be a 68 x 2 array of numbers.") from None
     if points.shape != (NUM_LANDMARKS, 2):
-        raise InputError(f"{where}: expected 68 landmarks as an array (68, 2), got shape {points.shape}")
+        raise InputError(f"{where}: expected 68 landmarks as an array (68, 2), got shape {points.shape}.")
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
         raise InputError(
-            f"{where}: landmark {bad[0]} is not finite ({len(bad)} of 68 are missing or infinite)"
+            f"{where}: landmark {bad[0]} is not finite ({len(bad)} of 68 are missing or infinite)."
         )
     return points
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 
 Photograph = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 MAX_PIXELS = 150_000_000
@@ -115,12 +115,12 @@ def _read(photo: Photograph, max_pixels: int, full_pixels: int | None) -> tuple[
         return _decode(photo, "the image", max_pixels, None)
     if isinstance(photo, bytes | bytearray | memoryview):
         if not len(photo):
-            raise InputError("the image bytes are empty; pass the content of a JPEG or PNG file")
+            raise InputError("The image bytes are empty; pass the content of a JPEG or PNG file.")
         return _open(io.BytesIO(photo), "the image bytes", max_pixels, full_pixels)
     if isinstance(photo, str | os.PathLike):
         return _read_file(Path(photo), max_pixels, full_pixels)
     raise InputError(
-        f"cannot read a photograph from a {type(photo).__name__}; pass a path, bytes, a PIL image or an array"
+        f"A {type(photo).__name__} is no photograph; pass a path, bytes, a PIL image or an array."
     )
 
 
@@ -131,9 +131,9 @@ def require_picture(path: Path) -> None:
         InputError: There is none.
     """
     if path.is_dir():
-        raise InputError(f"{path} is a folder, not an image file; name one picture in it")
+        raise InputError(f"{path} is a folder, not an image file; name one picture in it.")
     if not path.is_file():
-        raise InputError(f"{path} does not exist; check the path")
+        raise InputError(f"{path} does not exist; check the path.")
 
 
 def _read_file(path: Path, max_pixels: int, full_pixels: int | None) -> tuple[Image.Image, int]:
@@ -141,23 +141,23 @@ def _read_file(path: Path, max_pixels: int, full_pixels: int | None) -> tuple[Im
     try:
         with path.open("rb") as file:
             if not file.read(1):
-                raise InputError(f"{path} is empty (0 bytes); copy or download it again")
+                raise InputError(f"{path} is empty (0 bytes); copy or download it again.")
             file.seek(0)
             return _open(file, str(path), max_pixels, full_pixels)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path} cannot be read: {said(error)}.") from error
 
 
 def _open(file: io.IOBase, where: str, max_pixels: int, full_pixels: int | None) -> tuple[Image.Image, int]:
     try:
         image = open_picture(file)
     except UnidentifiedImageError:
-        raise InputError(f"{where} is not an image in a known format (JPEG, PNG, TIFF, WebP, ...)") from None
+        raise InputError(f"{where} is not an image in a known format (JPEG, PNG, TIFF, WebP, ...).") from None
     except Image.DecompressionBombError as error:
         # Pillow's own limit, about 179 million pixels, comes before ours can be looked at.
-        raise InputError(f"{where} is too large: {error}; the limit here is {max_pixels:,} pixels") from None
+        raise InputError(f"{where} is too large: {error}; the limit here is {max_pixels:,} pixels.") from None
     except Exception as error:  # a plugin may stumble over a broken header with nearly any exception
-        raise InputError(f"{where} is a broken image: {error}") from error
+        raise InputError(f"{where} is a broken image: {said(error)}.") from error
     with image:
         return _decode(image, where, max_pixels, full_pixels)
 
@@ -177,7 +177,7 @@ def _decode(
         left = factor // round(width / image.width)
         upright = ImageOps.exif_transpose(image)  # always another image, which shares nothing with a file
     except Exception as error:  # decoders raise OSError, SyntaxError, EOFError, struct.error, ...
-        raise InputError(f"{where} is a broken or truncated image: {error}") from error
+        raise InputError(f"{where} is a broken or truncated image: {said(error)}.") from error
     picture = _to_rgb(upright, where)
     return (picture.reduce(left) if left > 1 else picture), factor
 
@@ -185,11 +185,11 @@ def _decode(
 def _check_size(size: tuple[int, ...], max_pixels: int, where: str) -> None:
     width, height = size
     if width * height == 0:
-        raise InputError(f"{where} has no pixels ({width} x {height})")
+        raise InputError(f"{where} has no pixels ({width} x {height}).")
     if width * height > max_pixels:
         raise InputError(
             f"{where} is too large: {width} x {height} = {width * height:,} pixels, the limit is "
-            f"{max_pixels:,}; save it smaller"
+            f"{max_pixels:,}; save it smaller."
         )
 
 
@@ -197,7 +197,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
-        raise InputError(f"an image array must be (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}")
+        raise InputError(f"An image array must be (H, W), (H, W, 3) or (H, W, 4), got shape {array.shape}.")
     return Image.fromarray(_to_uint8(array, "the array")).copy()
 
 
@@ -207,11 +207,11 @@ def _to_uint8(array: np.ndarray, where: str) -> np.ndarray:
         return np.ascontiguousarray(array)
     if array.dtype.kind == "f":
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise InputError(f"{where} holds float values outside [0, 1]; scale them, or pass 8-bit values")
+            raise InputError(f"{where} holds float values outside [0, 1]; scale them, or pass 8-bit values.")
         return np.rint(array * 255).astype(np.uint8)
     if array.dtype == np.uint16:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    raise InputError(f"{where} holds {array.dtype} values; expected uint8, uint16, or float in [0, 1]")
+    raise InputError(f"{where} holds {array.dtype} values; expected uint8, uint16, or float in [0, 1].")
 
 
 def _to_rgb(image: Image.Image, where: str) -> Image.Image:
@@ -224,7 +224,7 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
             return image.convert("RGB")
         layer = image.convert("RGBA")
     except ValueError as error:
-        raise InputError(f"{where} has pixels of mode {image.mode}, which cannot be shown as RGB") from error
+        raise InputError(f"{where} has pixels of mode {image.mode}, which cannot be shown as RGB.") from error
     canvas = Image.new("RGBA", image.size, BACKGROUND)
     return Image.alpha_composite(canvas, layer).convert("RGB")
 
@@ -240,7 +240,7 @@ def _grey_levels(image: Image.Image, where: str) -> np.ndarray:
         return _to_uint8(values, where)
     finite = np.isfinite(values)
     if not finite.any():
-        raise InputError(f"{where} holds no finite pixel; save it with 8 or 16 bits")
+        raise InputError(f"{where} holds no finite pixel; save it with 8 or 16 bits.")
     low, high = float(values[finite].min()), float(values[finite].max())
     usual = (1, 255, 65535) if image.mode == "F" else (255, 65535)
     tops = [top for top in usual if low >= 0 and high <= top]

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.faces.detection import Detection
 from aucue.faces.landmarks import NUM_LANDMARKS
-from aucue.work.files import printable, table_path
+from aucue.work.files import table_path
 
 _POINTS = [f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"]
 _BOX = ["left", "top", "right", "bottom"]
@@ -68,7 +68,7 @@ class PrecomputedDetector:
         """
         if key is None:
             raise InputError(
-                f"landmarks in {self.path} are looked up by file name: give the photograph's key"
+                f"Landmarks in {self.path} are looked up by file name: give the photograph's key."
             )
         return [self._detection(row) for row in self._lookup(key)]
 
@@ -94,7 +94,7 @@ class PrecomputedDetector:
 
 def _read(path: Path) -> pa.Table:
     if not path.is_file():
-        raise InputError(f"{path}: no such table of landmarks; give a .csv or .parquet file")
+        raise InputError(f"{path}: no such table of landmarks; give a .csv or .parquet file.")
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path)
     return _read_csv(path)
@@ -103,22 +103,22 @@ def _read(path: Path) -> pa.Table:
 def _check_columns(names: list[str], path: Path) -> None:
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
-        raise InputError(f'{path}: the column "{repeated[0]}" occurs more than once')
+        raise InputError(f"{path}: the column '{repeated[0]}' occurs more than once.")
     missing = [name for name in ["file", *_POINTS] if name not in names]
     if missing:
         raise InputError(
-            f'{path}: the column "{missing[0]}" is missing ({len(missing)} are); a table of landmarks '
-            "has the columns file, x0, y0, ..., x67, y67"
+            f"{path}: the column '{missing[0]}' is missing ({len(missing)} are); a table of landmarks "
+            "has the columns file, x0, y0, ..., x67, y67."
         )
     if 0 < sum(name in names for name in _BOX) < 4:
-        raise InputError(f"{path}: a box needs all four of the columns left, top, right, bottom")
+        raise InputError(f"{path}: a box needs all four of the columns left, top, right, bottom.")
 
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
         file = papq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file that can be read: {_reason(error)}") from error
+        raise InputError(f"{path} is no Parquet file that can be read: {_first(error)}.") from error
     with file:
         names = file.schema_arrow.names
         _check_columns(names, path)
@@ -126,7 +126,7 @@ def _read_parquet(path: Path) -> pa.Table:
             return _typed(file.read(columns=_wanted(names)))
         except (pa.ArrowException, OSError) as error:
             raise InputError(
-                f"{path}: a column of landmarks does not hold numbers: {_reason(error)}"
+                f"{path}: a column of landmarks does not hold numbers: {_first(error)}."
             ) from error
 
 
@@ -163,7 +163,7 @@ def _parse_csv(path: Path, names: list[str], number: pa.DataType) -> pa.Table:
         row = refused[0]
         raise InputError(
             f"{path}, line {row.number}: {row.actual_columns} values instead of {row.expected_columns}; "
-            "68 landmarks are 136 numbers"
+            "68 landmarks are 136 numbers."
         )
     return table
 
@@ -185,19 +185,19 @@ def _explain(path: Path, names: list[str], error: Exception) -> NoReturn:
     try:
         table = _parse_csv(path, names, pa.string())
     except pa.ArrowException:
-        raise InputError(f"{path} is not a CSV file that can be read: {_reason(error)}") from error
+        raise InputError(f"{path} is no CSV file that can be read: {_first(error)}.") from error
     for name in (name for name in table.column_names if name in _NUMBERS):
         for row, text in enumerate(table[name].to_pylist()):
             if not _is_number(text):
                 raise InputError(
-                    f'{path}, line {row + 2} (file "{table["file"][row]}"): {name} is "{text}", not a number'
+                    f"{path}, line {row + 2} (file '{table['file'][row]}'): {name} is '{text}', not a number."
                 ) from None
-    raise InputError(f"{path} is not a CSV file that can be read: {_reason(error)}") from error
+    raise InputError(f"{path} is no CSV file that can be read: {_first(error)}.") from error
 
 
-def _reason(error: Exception) -> str:
+def _first(error: Exception) -> str:
     """Arrow's message without the lines of data that it quotes."""
-    return printable(str(error).splitlines()[0][:200]) if str(error) else type(error).__name__
+    return said(error, first_line=True)
 
 
 def _is_number(text: str | None) -> bool:

@@ -77,7 +77,7 @@ class FaceReader:
         self, detector: str | LandmarkDetector = "dlib", size: int = 224, template: str | Template = "aucue"
     ) -> None:
         if size < 1:
-            raise InputError(f"the size of a face crop must be at least 1 pixel, got {size}")
+            raise InputError(f"The size of a face crop must be at least 1 pixel, got {size}.")
         self.detector = _detector(detector)
         self.size = size
         self.template = _template(template)
@@ -155,7 +155,7 @@ def _detector(detector: str | LandmarkDetector) -> LandmarkDetector:
         return detector
     if detector != "dlib":
         raise InputError(
-            f'unknown detector "{detector}"; use "dlib", or a PrecomputedDetector for a table of landmarks'
+            f"Unknown detector '{detector}'; use 'dlib', or a PrecomputedDetector for a table of landmarks."
         )
     return DlibDetector()
 
@@ -164,7 +164,7 @@ def _template(template: str | Template) -> Template:
     if isinstance(template, Template):
         return template
     if template not in TEMPLATES:
-        raise InputError(f'unknown template "{template}"; known: {", ".join(TEMPLATES)}')
+        raise InputError(f"Unknown template '{template}'; known: {', '.join(TEMPLATES)}.")
     return TEMPLATES[template]
 
 

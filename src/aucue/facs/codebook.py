@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.facs.action_units import ACTION_UNITS, EXPRESSIONS, NEUTRAL, ActionUnit
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
@@ -61,7 +61,7 @@ class Codebook:
         except ValueError as error:  # a name that no file can have
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{str(codebook)!r} cannot be a codebook: {error}.") from error
+            raise InputError(f"{str(codebook)!r} cannot be a codebook: {said(error)}.") from error
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Codebook":
@@ -77,7 +77,7 @@ class Codebook:
             InputError: An entry is wrong; the message names it.
         """
         if not isinstance(data, Mapping):
-            raise InputError(f"A codebook must be a mapping with `name` and `expressions`, not {kind(data)}.")
+            raise InputError(f"A codebook must be a mapping with 'name' and 'expressions', not {kind(data)}.")
         return cls._parse(data, f"codebook {data.get('name', '(without name)')}", Path(), ())
 
     @classmethod
@@ -149,10 +149,10 @@ class Codebook:
         check_keys(data, ("name", "extends", "expressions", "adds"), where)
         name = data.get("name")
         if not isinstance(name, str) or not name:
-            raise InputError(f"{where}: `name` must be a text, not {kind(name)}.")
+            raise InputError(f"{where}: 'name' must be a text, not {kind(name)}.")
         extends = data.get("extends")
         if not isinstance(extends, str | Path | None):
-            raise InputError(f"{where}: `extends` must be a codebook's name or path, not {kind(extends)}.")
+            raise InputError(f"{where}: 'extends' must be a codebook's name or path, not {kind(extends)}.")
         base = cls._load(extends, folder, chain) if extends else None
         entries: dict[str, tuple[int, ...]] = dict(base.entries) if base else {NEUTRAL: ()}
         action_units = dict(base.action_units if base else ACTION_UNITS)
@@ -180,7 +180,7 @@ def _mapping(data: Mapping, key: str, where: str) -> Mapping:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError(f"{where}: `{key}` must be a mapping (`key: value` lines), not {kind(value)}.")
+        raise InputError(f"{where}: '{key}' must be a mapping ('key: value' lines), not {kind(value)}.")
     return value
 
 
@@ -203,7 +203,7 @@ def _added_expressions(adds: Mapping, known: Mapping, where: str) -> list[str]:
     if added is None:
         return []
     if not isinstance(added, list | tuple) or not all(isinstance(e, str) and e for e in added):
-        raise InputError(f"{where}, adds: `expressions` must be a list of names, not {added!r}.")
+        raise InputError(f"{where}, adds: 'expressions' must be a list of names, not {added!r}.")
     for index, expression in enumerate(added):
         if expression in EXPRESSIONS or expression in known or expression in added[:index]:
             raise InputError(f"{where}, adds: expression {expression!r} is a duplicate; it is known already.")

@@ -33,7 +33,7 @@ def attention(
         InputError: The features are not four-dimensional, or kind or share is unknown.
     """
     if features.ndim != 4:
-        raise InputError(f"attention needs features (B, C, h, w), not {tuple(features.shape)}.")
+        raise InputError(f"Attention needs features (B, C, h, w), not {tuple(features.shape)}.")
     if kind not in get_args(AttentionKind):
         raise InputError(f"Unknown attention '{kind}': choose one of {', '.join(get_args(AttentionKind))}.")
     if not 0 < share <= 1:

@@ -39,7 +39,7 @@ def contrast(
     """
     if map.ndim != 4 or map.shape[1] != 1 or cues.shape != (*cues.shape[:2], *map.shape[2:]):
         raise InputError(
-            f"contrast needs maps (B, 1, h, w) and cues (B, E, h, w), not {tuple(map.shape)} and "
+            f"Contrast needs maps (B, 1, h, w) and cues (B, E, h, w), not {tuple(map.shape)} and "
             f"{tuple(cues.shape)}."
         )
     precise = torch.promote_types(map.dtype, torch.float32)

@@ -158,7 +158,7 @@ class Guidance:
             if tokens is not None and tokens.requires_grad and _unread(result, tokens, maps):
                 raise InputError(
                     f"Layer '{layer}': the gradient of the network's output is zero for every patch, since "
-                    f"it reads the class token alone{remedy(self.tap.model, layer)}"
+                    f"it reads the class token alone: {remedy(self.tap.model, layer)}."
                 )
 
 

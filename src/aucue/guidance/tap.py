@@ -333,7 +333,7 @@ def _layer_before(model: nn.Module, layer: str) -> str | None:
 def remedy(model: nn.Module, layer: str) -> str:
     """The end of a sentence on a layer whose patches nobody reads."""
     before = _layer_before(model, layer)
-    return f": name the layer before, '{before}'." if before else ": name an earlier layer."
+    return f"name the layer before, '{before}'" if before else "name an earlier layer"
 
 
 def default_layer(model: nn.Module) -> str:

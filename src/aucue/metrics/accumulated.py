@@ -71,7 +71,7 @@ class _PerExpression(Metric):
     def __init__(self, classes: Sequence[str], absent: Absent = "skip"):
         super().__init__()
         if absent not in ("skip", "fg2024"):
-            raise InputError(f"absent must be 'skip' or 'fg2024', got {absent!r}")
+            raise InputError(f"absent must be 'skip' or 'fg2024', got {absent!r}.")
         self.classes = tuple(classes)
         self.absent: Absent = absent
         self.neutral = self.classes.index(NEUTRAL) if NEUTRAL in self.classes else None

@@ -23,7 +23,7 @@ def confusion_counts(predictions: Tensor, labels: Tensor, num_classes: int) -> T
     if predictions.shape != labels.shape or labels.ndim != 1:
         raise InputError(
             "predictions and labels must have shape (B,), got "
-            f"{tuple(predictions.shape)} and {tuple(labels.shape)}"
+            f"{tuple(predictions.shape)} and {tuple(labels.shape)}."
         )
     counts = torch.zeros(num_classes * num_classes, dtype=torch.int64, device=labels.device)
     cell = labels.clamp(min=0) * num_classes + predictions

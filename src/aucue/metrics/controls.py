@@ -63,7 +63,7 @@ class MeanCues:
         """
         if cue.ndim != 4 or cue.shape[1:] != (1, *self.total.shape[1:]):
             height, width = self.total.shape[1:]
-            raise InputError(f"cue must have shape (B, 1, {height}, {width}), got {tuple(cue.shape)}")
+            raise InputError(f"cue must have shape (B, 1, {height}, {width}), got {tuple(cue.shape)}.")
         kept = valid & (labels >= 0)
         self.total.index_add_(0, labels[kept], cue[kept, 0].double())
         self.count.index_add_(0, labels[kept], torch.ones_like(labels[kept]))

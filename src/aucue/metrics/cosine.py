@@ -23,7 +23,7 @@ def map_cosine(a: Tensor, b: Tensor) -> Tensor:
     _check_maps(a, "a")
     _check_maps(b, "b")
     if a.shape[-2:] != b.shape[-2:]:
-        raise InputError(f"maps of different size: {tuple(a.shape[-2:])} and {tuple(b.shape[-2:])}")
+        raise InputError(f"The maps differ in size: {tuple(a.shape[-2:])} and {tuple(b.shape[-2:])}.")
     return torch.cosine_similarity(a.flatten(1), b.flatten(1), dim=1, eps=EPS)
 
 
@@ -95,9 +95,9 @@ def _check_pair(map_: Tensor, cue: Tensor, name: str) -> None:
     _check_maps(map_, name)
     _check_maps(cue, "cue")
     if len(map_) != len(cue):
-        raise InputError(f"{name} has {len(map_)} images, cue has {len(cue)}")
+        raise InputError(f"{name} has {len(map_)} images, cue has {len(cue)}.")
 
 
 def _check_maps(map_: Tensor, name: str) -> None:
     if map_.ndim != 4 or map_.shape[1] != 1:
-        raise InputError(f"{name} must have shape (B, 1, h, w), got {tuple(map_.shape)}")
+        raise InputError(f"{name} must have shape (B, 1, h, w), got {tuple(map_.shape)}.")

@@ -123,4 +123,4 @@ def _check(images: Tensor, filled: Tensor, maps: Tensor, classes: Tensor, steps:
             f"{batch}, not {tuple(filled.shape)}, {tuple(maps.shape)} and {tuple(classes.shape)}."
         )
     if steps < 1:
-        raise InputError(f"a curve needs at least one step, not {steps}.")
+        raise InputError(f"A curve needs at least one step, not {steps}.")

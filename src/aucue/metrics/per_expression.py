@@ -31,7 +31,7 @@ def expression_sums(
     if values.ndim != 1 or values.shape != labels.shape or values.shape != valid.shape:
         raise InputError(
             "values, labels and valid must have shape (B,), got "
-            f"{tuple(values.shape)}, {tuple(labels.shape)} and {tuple(valid.shape)}"
+            f"{tuple(values.shape)}, {tuple(labels.shape)} and {tuple(valid.shape)}."
         )
     kept = valid.bool() & (labels >= 0)
     sums = torch.zeros(num_classes, dtype=torch.float64, device=values.device)

@@ -51,5 +51,6 @@ def energy_inside(map_: Tensor, region: Tensor) -> Tensor:
 def _check(map_: Tensor, region: Tensor) -> None:
     if map_.ndim != 4 or map_.shape[1] != 1 or region.shape != map_.shape:
         raise InputError(
-            f"map and region must have one shape (B, 1, H, W), got {tuple(map_.shape)}, {tuple(region.shape)}"
+            "A map and its region must have one shape (B, 1, H, W), "
+            f"got {tuple(map_.shape)} and {tuple(region.shape)}."
         )

@@ -46,7 +46,7 @@ def stages(network: nn.Module, most: int = MOST_STAGES) -> tuple[Stage, ...]:
     """
     owners = _owners(network, "")
     if not owners or most < 2:
-        raise InputError(f"no stages: the network has {len(owners)} layers, and `most` is {most}.")
+        raise InputError(f"No stages: the network has {len(owners)} layers, and 'most' is {most}.")
     parts = list(_parts(network, "", len(owners)))[::-1]
     if len(parts) > most:
         groups = [part.tolist() for part in np.array_split(np.arange(1, len(parts)), most - 1)]
@@ -100,7 +100,7 @@ def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
         InputError: The shapes differ.
     """
     if a.shape != b.shape:
-        raise InputError(f"maps of different shape: {tuple(a.shape)} and {tuple(b.shape)}")
+        raise InputError(f"The maps differ in shape: {tuple(a.shape)} and {tuple(b.shape)}.")
     ranks = [_mean_ranks(map_.flatten(1)) for map_ in (a, b)]
     centred = [rank - rank.mean(dim=1, keepdim=True) for rank in ranks]
     return torch.cosine_similarity(*centred, dim=1).to(a.dtype)

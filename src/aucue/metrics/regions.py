@@ -41,8 +41,8 @@ def region_evidence(map_: Tensor, regions: Tensor) -> RegionEvidence:
     """
     if map_.ndim != 4 or map_.shape[1] != 1 or regions.ndim != 4 or regions[:, :1].shape != map_.shape:
         raise InputError(
-            f"expected a map (B, 1, H, W) and regions (B, R, H, W), got {tuple(map_.shape)}, "
-            f"{tuple(regions.shape)}"
+            f"Expected a map (B, 1, H, W) and regions (B, R, H, W), got {tuple(map_.shape)}, "
+            f"{tuple(regions.shape)}."
         )
     flat, inside = map_.flatten(2), regions.flatten(2)  # (B, 1, N), (B, R, N)
     area = inside.float().mean(dim=2)

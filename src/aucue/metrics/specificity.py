@@ -25,7 +25,7 @@ def specificity_margin(map_: Tensor, cues: Tensor, true: Tensor) -> Tensor:
     """
     if map_.ndim != 4 or map_.shape[1] != 1 or cues.ndim != 4:
         raise InputError(
-            f"expected maps (B, 1, H, W) and cues (B, E, H, W), got {tuple(map_.shape)}, {tuple(cues.shape)}"
+            f"Expected maps (B, 1, H, W) and cues (B, E, H, W), got {tuple(map_.shape)}, {tuple(cues.shape)}."
         )
     cosines = torch.cosine_similarity(map_.flatten(2), cues.flatten(2), dim=2, eps=EPS)  # (B, E)
     own = cosines.gather(1, true[:, None])[:, 0]

@@ -40,7 +40,7 @@ class Card:
         for name, kind in {**kinds, "method": str, "metrics": Mapping, "provenance": Mapping}.items():
             value = getattr(self, name)
             if not isinstance(value, kind) and not (name in kinds and value is None):
-                raise InputError(f"model information: '{name}' cannot be {value!r}.")
+                raise InputError(f"Model information: '{name}' cannot be {value!r}.")
 
     @property
     def guided(self) -> bool:
@@ -77,9 +77,9 @@ class Card:
             InputError: an entry is unknown, missing or of a wrong kind.
         """
         if unknown := sorted(values.keys() - {entry.name for entry in fields(cls)}):
-            raise InputError(f"model information: unknown entry '{unknown[0]}'.")
+            raise InputError(f"Model information: unknown entry '{unknown[0]}'.")
         if "classes" not in values:
-            raise InputError("model information: 'classes' is missing.")
+            raise InputError("Model information: 'classes' is missing.")
         return cls(**values)
 
 
@@ -150,4 +150,4 @@ def _plain(value: Any, where: str) -> Any:
         return value.encode("utf-8", "backslashreplace").decode()
     if value is None or isinstance(value, bool | int | float):
         return value
-    raise InputError(f"model information: '{where}' is a {type(value).__name__}, which JSON cannot hold.")
+    raise InputError(f"Model information: '{where}' is a {type(value).__name__}, which JSON cannot hold.")

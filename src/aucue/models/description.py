@@ -8,7 +8,7 @@ from typing import Any
 from aucue.classifiers import HEADS, METHODS
 from aucue.classifiers.classifier import MAX_CLASSES, MAX_NAME, MAX_SIDE
 from aucue.cues.au_cue import REGION_MODELS
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.facs import Codebook
 
 MAX_TEXT = 100_000
@@ -28,9 +28,9 @@ def read_description(text: str) -> dict[str, Any]:
     try:
         record = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"it is no JSON ({' '.join(str(error).split())[:100]})") from error
+        raise InputError(f"it is no JSON ({said(error)[:100]}).") from error
     if not isinstance(record, dict):
-        raise InputError("it is no JSON object")
+        raise InputError("it is no JSON object.")
     check_plain(record)
     return record
 
@@ -43,19 +43,19 @@ def check_plain(value: Any, depth: int = MAX_DEPTH) -> None:
     """
     if isinstance(value, Mapping | list | tuple):
         if depth == 0:
-            raise InputError(f"it is nested more than {MAX_DEPTH} deep")
+            raise InputError(f"it is nested more than {MAX_DEPTH} deep.")
         entries = [*value, *value.values()] if isinstance(value, Mapping) else value
         for entry in entries:
             check_plain(entry, depth - 1)
     elif isinstance(value, str):
         if len(value) > MAX_TEXT:
-            raise InputError(f"a text in it has {len(value)} letters")
+            raise InputError(f"it holds a text of {len(value)} letters.")
         if any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise InputError(f"a text in it cannot be written as UTF-8 ({value[:40]!a})")
+            raise InputError(f"it holds a text that cannot be written as UTF-8 ({value[:40]!a}).")
     elif isinstance(value, int | float) and not abs(value) < _LARGEST:
-        raise InputError("a number in it is not finite or far too large")
+        raise InputError("it holds a number that is not finite or far too large.")
     elif not isinstance(value, int | float | None):
-        raise InputError(f"a {type(value).__name__} in it is no plain value")
+        raise InputError(f"it holds a {type(value).__name__}, which is no plain value.")
 
 
 def check_record(record: Mapping[str, Any]) -> None:
@@ -67,7 +67,7 @@ def check_record(record: Mapping[str, Any]) -> None:
     _RECORD(record, "")
     config, info = record["config"], record["info"]
     if config.get("classes") != info["classes"]:
-        raise InputError("it contradicts itself about the classes")
+        raise InputError("it contradicts itself about the classes.")
     if info.get("codebook") is not None:
         Codebook.from_content(info["codebook"], "model information")
 
@@ -85,7 +85,7 @@ def _short(value: Any) -> str:
 
 
 def _wrong(where: str, wanted: str, value: Any) -> InputError:
-    return InputError(f"'{where}' must be {wanted}, not {_short(value)}")
+    return InputError(f"'{where}' must be {wanted}, not {_short(value)}.")
 
 
 def _name(value: Any, where: str) -> None:
@@ -160,11 +160,11 @@ def _entries(known: Mapping[str, Check], needed: Collection[str] = (), others: C
         before = f"{where}." if where else ""
         for name in needed:
             if name not in value:
-                raise InputError(f"'{before}{name}' is missing")
+                raise InputError(f"'{before}{name}' is missing.")
         for name, entry in value.items():
             entry_check = known.get(name, others) if isinstance(name, str) else None
             if entry_check is None:
-                raise InputError(f"unknown entry '{before}{_short(name)[1:-1]}'")
+                raise InputError(f"'{before}{_short(name)[1:-1]}' is an unknown entry.")
             entry_check(entry, f"{before}{name}")
 
     return check

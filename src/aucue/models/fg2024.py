@@ -18,7 +18,7 @@ from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.methods import METHODS
 from aucue.classifiers.transformers.ir50 import own_name
 from aucue.classifiers.weights import read_torch
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS, Codebook
 from aucue.models.files import Card
 from aucue.work.tables import kind, read_mapping
@@ -269,7 +269,7 @@ def _build(settings: _Settings, classes: Sequence[str], published: Mapping[str, 
             head_options=options,
         )
     except InputError as error:
-        raise InputError(f"{settings.path}: its network cannot be built: {error}") from error
+        raise InputError(f"{settings.path}: its network cannot be built: {said(error)}.") from error
 
 
 def _fitting(

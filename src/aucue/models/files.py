@@ -15,7 +15,7 @@ from torch import Tensor
 from aucue.classifiers.backbones import bounded_modules
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.weights import is_safetensors
-from aucue.errors import InputError, OutputExistsError
+from aucue.errors import InputError, OutputExistsError, said
 from aucue.models.card import Card
 from aucue.models.description import check_record, read_description
 from aucue.models.hub import local_file
@@ -67,7 +67,7 @@ def save_model(path: str | Path, classifier: Classifier, info: Card, overwrite: 
         check_record(record)
     except InputError as error:
         raise InputError(
-            f"{path} was not written: its description would not be read again: {error}"
+            f"{path} was not written: its description would not be read again: {said(error)}."
         ) from error
     state = _own_tensors(classifier)
     _check_finite(state, f"{path} was not written")
@@ -121,7 +121,7 @@ def boxed_model() -> Path:
         InputError: this installation carries none.
     """
     if not BOXED.is_file():
-        raise InputError("this installation of aucue carries no model; name a model file (.safetensors).")
+        raise InputError("This installation of aucue carries no model; name a model file (.safetensors).")
     return BOXED
 
 
@@ -174,7 +174,7 @@ def _network(path: Path, config: Mapping[str, Any]) -> Classifier:
     try:
         return Classifier(**config)
     except InputError as error:
-        raise InputError(f"{path}: its network cannot be rebuilt: {error}") from error
+        raise InputError(f"{path}: its network cannot be rebuilt: {said(error)}.") from error
 
 
 def _check_finite(state: Mapping[str, Tensor], where: str) -> None:
@@ -200,8 +200,7 @@ def _record(path: Path, text: str | None) -> dict[str, Any]:
         if not newer:
             check_record(record)
     except InputError as error:
-        reason = str(error).removesuffix(".")
-        raise InputError(f"{path}: its description cannot be read: {reason}.") from error
+        raise InputError(f"{path}: its description cannot be read: {said(error)}.") from error
     if newer:
         raise InputError(
             f"{path}: written in format {number} by a newer aucue; this one reads up to {FORMAT}: upgrade."

@@ -8,7 +8,7 @@ import huggingface_hub
 from huggingface_hub import errors as hub
 
 from aucue.classifiers.weights import is_reachable
-from aucue.errors import HubError, InputError
+from aucue.errors import HubError, InputError, said
 from aucue.models.naming import SCHEME, is_address
 
 MODEL_FILE = "model.safetensors"
@@ -67,12 +67,11 @@ def _sentence(repository: str, error: Exception) -> str:
     if isinstance(error, hub.OfflineModeIsEnabled):
         return f"{repository}: {away}."
     if isinstance(error, hub.LocalTokenNotFoundError):
-        return f"{repository}: sending needs a login; run `hf auth login` or set HF_TOKEN."
+        return f"{repository}: sending needs a login; run 'hf auth login' or set HF_TOKEN."
     if isinstance(error, hub.RevisionNotFoundError):
         return f"{repository}: there is no such version (what follows the @) at {hub_address}."
     if isinstance(error, hub.RepositoryNotFoundError):
-        return f"{repository}: {hub_address} has none of that name, or it is private: run `hf auth login`."
+        return f"{repository}: {hub_address} has none of that name, or it is private: run 'hf auth login'."
     if isinstance(error, hub.EntryNotFoundError):
         return f"{repository}: holds no {MODEL_FILE}, so it is no model of aucue."
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return f"{repository}: {hub_address} cannot be used ({reason})."
+    return f"{repository}: {hub_address} cannot be used ({said(error)})."

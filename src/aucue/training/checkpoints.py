@@ -113,6 +113,6 @@ def diverged(what: str, config: TrainConfig, lr: float | None = None) -> AucueEr
     rate = settings.lr if lr is None else lr
     precision = "" if config.trainer.precision == "32-true" else " or --trainer.precision 32-true"
     return AucueError(
-        f"the training diverged: {what}, at a learning rate of {rate:.3g}; try --optimizer.lr "
+        f"The training diverged: {what}, at a learning rate of {rate:.3g}; try --optimizer.lr "
         f"{settings.lr / 10:.3g}{precision}, with another --out."
     )

@@ -32,7 +32,7 @@ from aucue.data import (
     split_holdout,
     train_transform,
 )
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.models import Card, save_model
 from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
@@ -235,7 +235,7 @@ def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> L.Tr
     try:
         return _lightning_trainer(config, logs, start, checkpoint, progress, rank)
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise InputError(f"trainer: {' '.join(str(error).split())}") from error
+        raise InputError(f"trainer: {said(error)}.") from error
 
 
 def _lightning_trainer(

@@ -66,12 +66,14 @@ def guided_share(objective: Objective, training: FaceDataset, size: int) -> Guid
     )
     share = GuidedShare(len(labels), int(has_units.sum()), guided)
     if not guided:
-        raise InputError(f"guidance: none of {len(labels)} training faces can be guided: {_why(share, rows)}")
+        raise InputError(
+            f"guidance: none of {len(labels)} training faces can be guided: {_why(share, rows)}."
+        )
     return share
 
 
 def _why(share: GuidedShare, rows: torch.Tensor) -> str:
-    off = "or set guidance.weight, class_map and contrast to 0."
+    off = "or set guidance.weight, class_map and contrast to 0"
     if not share.with_action_units:
         return (
             f"the codebook gives none of their expressions action units; take other faces or codebook, {off}"

@@ -21,5 +21,5 @@ def open_device(name: str | torch.device) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {str(name)!r} cannot be used here ({reason}); try cpu") from error
+        raise InputError(f"Device {str(name)!r} cannot be used here ({reason}); try cpu.") from error
     return device

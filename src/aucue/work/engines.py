@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from aucue.errors import AucueError, InputError, MissingExtraError
+from aucue.errors import AucueError, InputError, MissingExtraError, said
 from aucue.work.cores import available_cores
 from aucue.work.processes import end_with_parent
 
@@ -66,9 +66,9 @@ def open_engine(name: str, workers: int | None = None) -> Engine:
     """
     engines = {"local": LocalEngine, "ray": RayEngine}
     if name not in engines:
-        raise InputError(f'unknown engine "{name}"; use {" or ".join(engines)}')
+        raise InputError(f"Unknown engine '{name}'; use {' or '.join(engines)}.")
     if workers is not None and workers < 1:
-        raise InputError(f"workers must be at least 1, got {workers}")
+        raise InputError(f"workers must be at least 1, got {workers}.")
     return engines[name](workers)
 
 
@@ -102,8 +102,8 @@ class LocalEngine:
                     yield waiting.popleft().result()
             except BrokenProcessPool as error:
                 raise AucueError(
-                    "a worker process died (out of memory, killed, or the script lacks "
-                    f'`if __name__ == "__main__":`); {_RESUME}'
+                    "A worker process died (out of memory, killed, or the script lacks "
+                    f"if __name__ == '__main__':); {_RESUME}."
                 ) from error
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -142,7 +142,7 @@ class RayEngine:
     def __init__(self, workers: int | None = None) -> None:
         if importlib.util.find_spec("ray") is None:
             raise MissingExtraError(
-                "the engine ray is not installed; install it with: pip install 'aucue[distributed]'"
+                "The engine ray is not installed; install it with: pip install 'aucue[distributed]'."
             )
         self.workers = workers
 
@@ -166,7 +166,7 @@ class RayEngine:
                     yield result
             except ray.exceptions.RayActorError as error:
                 raise AucueError(
-                    f"a Ray worker died (out of memory, killed, or its node was lost); {_RESUME}"
+                    f"A Ray worker died (out of memory, killed, or its node was lost); {_RESUME}."
                 ) from error
 
 
@@ -241,7 +241,7 @@ def _check_answer(address: str) -> None:
         if host:
             socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, ValueError) as error:
-        raise InputError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from error
+        raise InputError(f"No Ray cluster answers at RAY_ADDRESS={address}: {said(error)}.") from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessContext, ProcessException, start_processes
 
-from aucue.errors import AucueError, InputError
+from aucue.errors import AucueError, InputError, said
 from aucue.work.cores import available_cores
 from aucue.work.processes import end_with_parent
 
@@ -154,7 +154,7 @@ def _fabric(accelerator: str, devices: int, num_nodes: int) -> Any:
     try:
         return Fabric(accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy="ddp")
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise InputError(f"{devices} devices cannot be used: {' '.join(str(error).split())}") from error
+        raise InputError(f"{devices} devices cannot be used: {said(error)}.") from error
 
 
 def _join(fabric: Any) -> None:
@@ -237,8 +237,8 @@ def _answer(context: ProcessContext, answers: Any) -> Any:
             raise errors[0] from None
         if any(process.exitcode not in _OWN_EXITS for process in context.processes):
             raise AucueError(
-                "one of the processes died (out of memory, or killed); run the same again: a training goes "
-                "on after its last complete epoch"
+                "One of the processes died (out of memory, or killed); run the same again: a training goes "
+                "on after its last complete epoch."
             ) from failure
         raise
     _receive(answers, received)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 
 LARGEST = 1 << 18
 """Bytes that a table may have: a hundred times what tables have."""
@@ -151,7 +151,7 @@ def parse_yaml(content: bytes | str, where: str, mapping_tags: Sequence[str] = (
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{where}{line}: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{where} is not a YAML table: {' '.join(str(error).split())}.") from error
+        raise InputError(f"{where} is not a YAML table: {said(error)}.") from error
 
 
 def read_mapping(path: str | Path, mapping_tags: Sequence[str] = ()) -> dict:
@@ -171,11 +171,10 @@ def read_mapping(path: str | Path, mapping_tags: Sequence[str] = ()) -> dict:
         with open(path, "rb") as file:
             raw = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise InputError(f"{path} cannot be read: {reason or error}.") from error
+        raise InputError(f"{path} cannot be read: {said(error)}.") from error
     content = parse_yaml(raw, str(path), mapping_tags)
     if not isinstance(content, dict):
-        raise InputError(f"{path} must hold a mapping (`key: value` lines), not {kind(content)}.")
+        raise InputError(f"{path} must hold a mapping ('key: value' lines), not {kind(content)}.")
     return content
 
 

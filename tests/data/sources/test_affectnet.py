@@ -128,7 +128,7 @@ def test_columns_in_another_order(tmp_path: Path) -> None:
     assert (sample.key, sample.label, sample.box) == (pictures[0].name, pictures[0].label, pictures[0].box)
     assert sample.attributes == {}
     (tmp_path / "training.csv").write_text("subDirectory_filePath,valence\n")
-    with pytest.raises(InputError, match=r'training\.csv: the column "expression" is missing; it has'):
+    with pytest.raises(InputError, match=r"training\.csv: the column 'expression' is missing; it has"):
         AffectNetSource(tmp_path)
 
 
@@ -291,7 +291,7 @@ def test_which_layout(tmp_path: Path) -> None:
         AffectNetSource(empty)
     with pytest.raises(InputError, match=r"does not hold train_set/ and val_set/; give"):
         AffectNetSource(empty, layout="annotations")
-    with pytest.raises(InputError, match="the layout must be"):
+    with pytest.raises(InputError, match="The layout must be"):
         AffectNetSource(empty, layout="lmdb")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="7 or 8 classes, not 9"):
         AffectNetSource(empty, classes=9)  # pyright: ignore[reportArgumentType]
@@ -370,7 +370,7 @@ def test_folds_cut_crops_anew(tmp_path: Path, seven: list[Picture]) -> None:
 
 
 def test_folds_are_of_the_annotation_release(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the folds name pictures of the layout annotations"):
+    with pytest.raises(InputError, match="The folds name pictures of the layout annotations"):
         AffectNetSource(tmp_path, layout="csv", folds=tmp_path)
 
 

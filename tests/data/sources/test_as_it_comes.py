@@ -102,7 +102,7 @@ def test_tables_as_spreadsheets_save_them(tmp_path: Path):
     for wrong, said in (
         ("file;label\na.png;happy\n", "separated by semicolons; save it with commas"),
         ("file\tlabel\na.png\thappy\n", "separated by tabs"),
-        ("file,label,label\na.png,happy,sad\n", '"label" occurs more than once'),
+        ("file,label,label\na.png,happy,sad\n", "'label' occurs more than once"),
     ):
         with pytest.raises(InputError, match=said):
             labelled(tmp_path, wrong)
@@ -129,7 +129,7 @@ def test_a_label_against_its_soft_label_is_a_finding(tmp_path: Path):
     (tmp_path / "labels.csv").write_text(f"file,label,{columns}\na.png,sad,9,1\nb.png,sad,5,5\n")
     source = CsvSource(tmp_path, classes=("happiness", "sadness"))
     (finding,) = source.findings
-    assert 'line 2 ("a.png")' in finding.where
+    assert "line 2 ('a.png')" in finding.where
     assert finding.what == "labelled sadness, but its soft label says happiness"
 
 
@@ -147,7 +147,7 @@ def test_what_systems_leave_behind_is_no_label(tmp_path: Path):
 def test_folders_that_are_neither_split_nor_label(tmp_path: Path):
     for split in ("train", "test", "extra"):
         paint(tmp_path / "a" / split / "happy" / "a.png")
-    with pytest.raises(InputError, match='unknown split "extra"; known splits: train, val, test'):
+    with pytest.raises(InputError, match="unknown split 'extra'; known splits: train, val, test"):
         FolderSource(tmp_path / "a")
     paint(tmp_path / "b" / "train" / "happy" / "a.png")
     paint(tmp_path / "b" / "sad" / "a.png")
@@ -307,7 +307,7 @@ def test_labels_that_are_no_labels(tmp_path: Path):
         table = table.cast_column("image", datasets.Image())
         root = tmp_path / type(values[0]).__name__
         table.save_to_disk(str(root))
-        with pytest.raises(InputError, match='"label" holds neither names nor numbers'):
+        with pytest.raises(InputError, match="'label' holds neither names nor numbers"):
             HuggingFaceSource(root)
 
 

@@ -121,7 +121,7 @@ def test_rows_that_cannot_be_used(tmp_path: Path) -> None:
             (3, "2303 pixels instead of 2304"),
             (4, "a pixel is not between 0 and 255"),
             (5, "the pixels are not whole numbers"),
-            (6, 'unknown usage "Sometime"'),
+            (6, "unknown usage 'Sometime'"),
             (7, "0 pixels instead of 2304"),
             (10, "a column is missing"),
         ]
@@ -147,14 +147,14 @@ def test_provenance_follows_the_content(fer: Path) -> None:
     ("content", "message"),
     [
         (None, "neither fer2013.csv nor icml_face_data.csv is there"),
-        ("emotion,pixels\n0,1 2 3\n", 'the column "usage" is missing; it has emotion, pixels'),
+        ("emotion,pixels\n0,1 2 3\n", "the column 'usage' is missing; it has emotion, pixels"),
         ("emotion,pixels,Usage\n", "the table has no rows"),
         (
             "emotion,pixels,Usage\n0,1 2 3,Training\n",
             "no row can be used; the first: 3 pixels instead of 2304",
         ),
         ("", "the table has no rows"),
-        ("x" * 200_000, 'the column "emotion" is missing; it has none'),
+        ("x" * 200_000, "the column 'emotion' is missing; it has none"),
     ],
 )
 def test_no_fer2013(tmp_path: Path, content: str | None, message: str) -> None:
@@ -255,7 +255,7 @@ def test_broken_rows_of_ferplus(ferplus: Path) -> None:
         Finding(f"{votes}, line 2", f"the usage is another than in {pixel_table}, line 2; left out"),
         Finding(f"{pixel_table}, line 3", "3 pixels instead of 2304; left out"),
         Finding(f"{votes}, line 6", "the votes are not ten whole numbers; left out"),
-        Finding(f"{votes}, line 8", 'unknown usage "Never"; left out'),
+        Finding(f"{votes}, line 8", "unknown usage 'Never'; left out"),
         Finding(f"{votes}, line 9", "a number of votes is negative; left out"),
     ]
     assert source.findings[:4] == (
@@ -320,9 +320,9 @@ def test_no_ferplus(tmp_path: Path, fer: Path) -> None:
     ):
         FERPlusSource(fer)
     write_votes(fer / "fer2013new.csv", [], "Usage,neutral")
-    with pytest.raises(InputError, match='the column "happiness" is missing; it has Usage, neutral'):
+    with pytest.raises(InputError, match="the column 'happiness' is missing; it has Usage, neutral"):
         FERPlusSource(fer)
-    with pytest.raises(InputError, match='labels must be "majority" or "soft", got "hard"'):
+    with pytest.raises(InputError, match="labels must be 'majority' or 'soft', got 'hard'"):
         FERPlusSource(fer, labels="hard")  # pyright: ignore[reportArgumentType]
 
 

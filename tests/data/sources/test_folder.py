@@ -75,7 +75,7 @@ def test_travels_to_other_processes(tmp_path: Path) -> None:
 def test_unknown_label_names_folder_and_neighbour(tmp_path: Path) -> None:
     _place(tmp_path, "train/hapiness/a.png")
     with pytest.raises(
-        InputError, match=r'hapiness: unknown label "hapiness"; known labels: neutral, .*happiness'
+        InputError, match=r"hapiness: unknown label 'hapiness'; known labels: neutral, .*happiness"
     ):
         FolderSource(tmp_path)
 
@@ -97,7 +97,7 @@ def test_nothing_there(tmp_path: Path, setup, message: str) -> None:
 
 
 def test_unknown_split(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match='unknown split "dev"; known splits: train, val, test'):
+    with pytest.raises(InputError, match="unknown split 'dev'; known splits: train, val, test"):
         FolderSource(tmp_path, split="dev")
 
 

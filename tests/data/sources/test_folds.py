@@ -130,7 +130,7 @@ def test_command(folds: FoldsSource, tmp_path: Path, capsys: pytest.CaptureFixtu
     fixed = ["--out", str(tmp_path / "set"), "--detector", "none", "--size", "32", "--workers", "1"]
     arguments = ["prepare", "folds", "--root", str(folds.folder), *fixed]
     assert main(arguments) == 2
-    assert "missing --images" in capsys.readouterr().err
+    assert "Missing: --images" in capsys.readouterr().err
     assert main([*arguments, "--images", str(folds.images)]) == 1
     assert "0.png: the same picture as " in capsys.readouterr().out.replace("\n", "")
     assert open_prepared(tmp_path / "set").classes == EXPRESSIONS
@@ -145,7 +145,7 @@ def test_command(folds: FoldsSource, tmp_path: Path, capsys: pytest.CaptureFixtu
         ("train/image_ids.txt", "a/0.png\na/9.png\n", "line 2: a/9.png has no label in class_labels.txt"),
         ("train/image_ids.txt", "a/0.png\n\na/1.png\n", "line 2: empty"),
         ("train/image_ids.txt", "a/0.png\na/0.png\n", "line 2: a/0.png is named twice"),
-        ("train/class_labels.txt", "a/0.png,0\na/1.png\n", 'line 2: expected "path,id", got "a/1.png"'),
+        ("train/class_labels.txt", "a/0.png,0\na/1.png\n", "line 2: expected 'path,id', got 'a/1.png'"),
         ("train/class_labels.txt", "a/0.png,7\n", "line 1: class 7 is not among the 7"),
         ("train/class_labels.txt", "a/0.png,1\na/0.png,2\n", "line 2: a/0.png was happiness before"),
         (

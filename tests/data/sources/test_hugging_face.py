@@ -116,7 +116,7 @@ def test_other_names_of_columns_and_classes(tmp_path: Path) -> None:
 def test_numbers_without_names(tmp_path: Path) -> None:
     faces = table(3).cast_column("label", datasets.Value("int64"))
     root = save(tmp_path / "faces", train=faces)
-    with pytest.raises(InputError, match='"label" holds numbers without names; give the names of the labels'):
+    with pytest.raises(InputError, match="'label' holds numbers without names; give the names of the labels"):
         HuggingFaceSource(root)
     source = HuggingFaceSource(root, label_names=["sad", "fear"])
     assert [source[place].label for place in range(len(source))] == ["sadness", "fear"]
@@ -184,9 +184,9 @@ def test_what_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(InputError, match="empty holds neither Parquet files nor pictures"):
         HuggingFaceSource(tmp_path / "empty")
     root = save(tmp_path / "faces", train=table(3))
-    with pytest.raises(InputError, match='there is no column "photo"; it has image, label'):
+    with pytest.raises(InputError, match="there is no column 'photo'; it has image, label"):
         HuggingFaceSource(root, image="photo")
-    with pytest.raises(InputError, match='the column "label" does not hold pictures'):
+    with pytest.raises(InputError, match="the column 'label' does not hold pictures"):
         HuggingFaceSource(root, image="label")
     with pytest.raises(InputError, match=r"no picture can be used \(train/Angry: 1 samples whose label"):
         HuggingFaceSource(root, classes=("pain", "boredom"))

@@ -153,8 +153,8 @@ def test_files_that_are_missing_or_unlisted(tmp_path: Path, pictures: list[Pictu
 @pytest.mark.parametrize(
     ("line", "finding"),
     [
-        ("train_00001.jpg", 'expected a file and a class number, got "train_00001.jpg"'),
-        ("train_00001.jpg five", 'expected a file and a class number, got "train_00001.jpg five"'),
+        ("train_00001.jpg", "expected a file and a class number, got 'train_00001.jpg'"),
+        ("train_00001.jpg five", "expected a file and a class number, got 'train_00001.jpg five'"),
         ("train_00001.jpg 8", "8 is no class; classes are 1 to 7"),
         ("train_00001.jpg 0", "0 is no class; classes are 1 to 7"),
         ("dev_00001.jpg 5", "dev_00001.jpg begins with neither train nor test"),
@@ -212,7 +212,7 @@ def test_unknown_code(tmp_path: Path, pictures: list[Picture]) -> None:
 
 def test_what_cannot_be_used_at_all(tmp_path: Path, pictures: list[Picture]) -> None:
     part = tmp_path / "basic"
-    with pytest.raises(InputError, match='images must be "original" or "aligned"'):
+    with pytest.raises(InputError, match="images must be 'original' or 'aligned'"):
         RAFDBSource(tmp_path, images="cropped")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="holds no folder compound"):
         RAFDBSource(tmp_path, compound=True)
@@ -220,7 +220,7 @@ def test_what_cannot_be_used_at_all(tmp_path: Path, pictures: list[Picture]) -> 
     with pytest.raises(InputError, match=r"no photograph can be used; .*all 21 photographs are missing"):
         RAFDBSource(tmp_path)
     write(part / "EmoLabel" / "list_patition_label.txt", "\n1\n")
-    with pytest.raises(InputError, match='no line can be read; expected a file and a class number, got "1"'):
+    with pytest.raises(InputError, match="no line can be read; expected a file and a class number, got '1'"):
         RAFDBSource(tmp_path)
     (part / "EmoLabel" / "list_patition_label.txt").unlink()
     with pytest.raises(InputError, match=r"list_patition_label\.txt is missing; it lists"):

@@ -27,7 +27,7 @@ def class_token_scores(block: Block, tokens: Tensor) -> Tensor:
     """
     attention, tokens = cast(Attention, block.attn), block.norm1(tokens)
     if not isinstance(attention.q_norm, nn.Identity) or not isinstance(attention.k_norm, nn.Identity):
-        raise InputError("the attention of the class token needs blocks without qk_norm.")
+        raise InputError("The attention of the class token needs blocks without qk_norm.")
     heads, width = attention.num_heads, attention.head_dim
     query_weight, key_weight, _ = attention.qkv.weight.chunk(3)  # (heads * d, C)
     bias = attention.qkv.bias

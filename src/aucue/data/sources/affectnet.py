@@ -20,7 +20,7 @@ from aucue.data.sources.expected import Finding, count_findings
 from aucue.data.sources.folds import FoldsSource, cut_crop, find_pictures
 from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS
 
 _CLASSES = {7: EXPRESSIONS, 8: (*EXPRESSIONS, "contempt")}
@@ -88,14 +88,14 @@ class AffectNetSource:
     ) -> None:
         root = Path(root)
         if classes not in _CLASSES:
-            raise InputError(f"AffectNet has 7 or 8 classes, not {classes}")
+            raise InputError(f"AffectNet has 7 or 8 classes, not {classes}.")
         if not root.is_dir():
-            raise InputError(f"{root} is not a folder; give the one that holds the tables or train_set")
+            raise InputError(f"{root} is not a folder; give the one that holds the tables or train_set.")
         self._release: CsvRelease | AnnotationRelease | _Folds
         if folds is not None:
             if layout == "csv":
                 raise InputError(
-                    "the folds name pictures of the layout annotations; leave out the layout csv"
+                    "The folds name pictures of the layout annotations; leave out the layout csv."
                 )
             self._release = _Folds(root, FoldsSource(folds, root, self.name))
             self.layout, self.classes = "folds", self._release.classes
@@ -108,7 +108,7 @@ class AffectNetSource:
             self.findings = [*self._release.findings, *_miscounted(self._release.counts, classes)]
         if not len(self._release):
             where, what = self.findings[0]
-            raise InputError(f"{root}: no picture can be used; the first reason: {where}: {what}")
+            raise InputError(f"{root}: no picture can be used; the first reason: {where}: {said(what)}.")
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -164,14 +164,14 @@ def _find_layout(root: Path, layout: str) -> Literal["csv", "annotations"]:
         InputError: It is not there.
     """
     if layout not in ("auto", "csv", "annotations"):
-        raise InputError(f'the layout must be "auto", "csv" or "annotations", got "{layout}"')
+        raise InputError(f"The layout must be 'auto', 'csv' or 'annotations', got '{layout}'.")
     if layout != "annotations" and find_tables(root):
         return "csv"
     if layout != "csv" and any((root / folder).is_dir() for folder in SPLIT_FOLDERS):
         return "annotations"
     wanted = {"csv": "training.csv and validation.csv", "annotations": "train_set/ and val_set/"}
     names = " or ".join(text for name, text in wanted.items() if layout in ("auto", name))
-    raise InputError(f"{root} does not hold {names}; give the folder that does")
+    raise InputError(f"{root} does not hold {names}; give the folder that does.")
 
 
 def _miscounted(counts: Mapping[tuple[str, str], int], classes: int) -> list[Finding]:

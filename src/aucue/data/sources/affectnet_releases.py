@@ -14,7 +14,7 @@ import numpy as np
 from aucue.data.sources.expected import Finding
 from aucue.data.sources.listings import find_files, list_findings, names_in, read_each, shorten
 from aucue.data.sources.source import Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 
 CODES = (
@@ -169,13 +169,15 @@ class _Table:
             with path.open("rb") as file:
                 header = [name.strip().casefold() for name in _fields(file.readline())]
         except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise InputError(f"{path} cannot be read: {said(error)}.") from error
         _check_text(path, header)
         self._has_header = COLUMNS[0].casefold() in header
         names = header if self._has_header else [name.casefold() for name in COLUMNS]
         missing = [name for name in (COLUMNS[0], "expression") if name.casefold() not in names]
         if missing:
-            raise InputError(f'{path}: the column "{missing[0]}" is missing; it has {", ".join(names)[:200]}')
+            raise InputError(
+                f"{path}: the column '{missing[0]}' is missing; it has {', '.join(names)[:200]}."
+            )
         self.columns = {name: names.index(name.casefold()) for name in COLUMNS if name.casefold() in names}
 
     def lines(self, hashed: "hashlib._Hash") -> Iterator[tuple[int, int, list[str]]]:
@@ -382,7 +384,7 @@ def _read_labels(folder: Path, names: Sequence[str]) -> list[str | ValueError]:
         try:
             content = _bytes(folder / f"{name}_exp.npy")
         except OSError as error:
-            return ValueError(f"cannot be read: {error.strerror or error}")
+            return ValueError(f"cannot be read: {said(error)}")
         if content not in known:
             try:
                 known[content] = _label(_number(_array(content)))

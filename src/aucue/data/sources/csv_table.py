@@ -22,7 +22,7 @@ from aucue.data.sources.labels import (
 )
 from aucue.data.sources.listings import find_files, read_text, shorten
 from aucue.data.sources.source import Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES, PrecomputedDetector
 from aucue.facs import EXPRESSIONS
 from aucue.work.files import inside, printable, table_path
@@ -128,11 +128,11 @@ class CsvSource:
         first: dict[str | None, int] = {}
         for row, file in enumerate(self._files):
             if not file:
-                raise InputError(f"{self.path}, line {row + 2}: no file is named")
+                raise InputError(f"{self.path}, line {row + 2}: no file is named.")
             if first.setdefault(file, row) != row:
                 raise InputError(
                     f"{self.path}, line {row + 2}: {file} was named before, in line {first[file] + 2}; "
-                    "name each picture once"
+                    "name each picture once."
                 )
 
     def _find_files(self) -> list[str]:
@@ -194,17 +194,17 @@ class CsvSource:
             return None
         if missing:
             raise InputError(
-                f'{self.path}: "{missing[0]}" is missing; soft labels need a column for each class'
+                f"{self.path}: '{missing[0]}' is missing; soft labels need a column for each class."
             )
         try:
             shares = np.stack([table[name].cast(pa.float64()).to_numpy() for name in columns], axis=1)
         except pa.ArrowInvalid as error:
-            raise InputError(f"{self.path}: soft labels must be numbers: {error}") from error
+            raise InputError(f"{self.path}: soft labels must be numbers: {said(error)}.") from error
         sums = shares.sum(axis=1, keepdims=True)
         wrong = np.flatnonzero(~((shares >= 0).all(axis=1) & (sums[:, 0] > 0) & np.isfinite(sums[:, 0])))
         if len(wrong):
             raise InputError(
-                f"{self._where(wrong[0])}: a soft label holds no negative number, and one above 0"
+                f"{self._where(wrong[0])}: a soft label holds no negative number, and one above 0."
             )
         return shares / sums
 
@@ -216,7 +216,7 @@ class CsvSource:
         return [found[name] or check_split(name, self._where(row)) for row, name in enumerate(names)]
 
     def _where(self, row: int) -> str:
-        return f'{self.path}, line {row + 2} ("{self._files[row]}")'
+        return f"{self.path}, line {row + 2} ('{self._files[row]}')"
 
 
 def _soft_column(label: str) -> str:
@@ -225,7 +225,7 @@ def _soft_column(label: str) -> str:
 
 def _read(path: Path) -> pa.Table:
     if not path.is_file():
-        raise InputError(f"{path}: no such table; give a CSV file with the columns file and label")
+        raise InputError(f"{path}: no such table; give a CSV file with the columns file and label.")
     # Names of files, labels and persons are text even where they look like numbers ("007").
     text = read_text(path)
     names = _column_names(path, text)
@@ -242,14 +242,14 @@ def _read(path: Path) -> pa.Table:
         )
     except (pa.ArrowException, OSError, UnicodeError) as error:
         reason = printable((str(error).splitlines() or ["?"])[0][:200])
-        raise InputError(f"{path} is not a CSV table that can be read: {reason}") from error
+        raise InputError(f"{path} is not a CSV table that can be read: {said(reason)}.") from error
     missing = [name for name in ("file", "label") if name not in table.column_names]
     if missing:
         raise InputError(
-            f'{path}: the column "{missing[0]}" is missing; it has {", ".join(table.column_names)[:200]}'
+            f"{path}: the column '{missing[0]}' is missing; it has {', '.join(table.column_names)[:200]}."
         )
     if not len(table):
-        raise InputError(f"{path}: the table has no rows")
+        raise InputError(f"{path}: the table has no rows.")
     return table
 
 
@@ -258,7 +258,7 @@ def _column_names(path: Path, text: str) -> list[str]:
     header = next(csv.reader(text.splitlines()[:1]), [])
     names = [name.strip() or f"{_UNNAMED}{place}" for place, name in enumerate(header)]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise InputError(f'{path}: the column "{twice[0]}" occurs more than once; keep the right one.')
+        raise InputError(f"{path}: the column '{twice[0]}' occurs more than once; keep the right one.")
     for separator, called in ((";", "semicolons"), ("\t", "tabs")):
         if len(names) == 1 and separator in names[0]:
             raise InputError(f"{path}: its columns are separated by {called}; save it with commas.")
@@ -270,5 +270,5 @@ def _images(table: Path, images: Path | None) -> Path:
         beside = table.parent / "images"
         return beside if beside.is_dir() else table.parent
     if not images.is_dir():
-        raise InputError(f"{images} is not a folder; give the folder that the table's files are relative to")
+        raise InputError(f"{images} is not a folder; give the folder that the table's files are relative to.")
     return images

@@ -13,7 +13,7 @@ from aucue.data.sources.expected import Finding, count_findings
 from aucue.data.sources.fer_tables import ANSWERS, EMOTIONS, PixelTable, read_folder_votes, read_votes
 from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS
 
 _PUBLISHED = {
@@ -54,7 +54,9 @@ class FER2013Source:
         ]
         self.findings = tuple(self._check())
         if not self._rows:
-            raise InputError(f"{self._table.path}: no row can be used; the first: {self.findings[0].what}")
+            raise InputError(
+                f"{self._table.path}: no row can be used; the first: {said(self.findings[0].what)}."
+            )
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -116,7 +118,7 @@ class FERPlusSource:
         name: str = "ferplus",
     ) -> None:
         if labels not in ("majority", "soft"):
-            raise InputError(f'labels must be "majority" or "soft", got "{labels}"')
+            raise InputError(f"labels must be 'majority' or 'soft', got '{labels}'.")
         self.root, self.name, self.labels = Path(root), name, labels
         self.classes: tuple[str, ...] = (*EXPRESSIONS, "contempt") if contempt else EXPRESSIONS
         self._columns = [ANSWERS.index(expression) for expression in self.classes]
@@ -130,7 +132,7 @@ class FERPlusSource:
         if not self._faces:
             reasons = [f"{count} {reason}" for reason, count in self._left_out.items()]
             reasons += [": ".join(finding) for finding in self._findings[:1]]
-            raise InputError(f"{self.root}: no picture has a label of FER+ ({', '.join(reasons)})")
+            raise InputError(f"{self.root}: no picture has a label of FER+ ({', '.join(reasons)}).")
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -241,7 +243,7 @@ def _pixel_table(root: Path) -> PixelTable:
     for name in _TABLES:
         if (root / name).is_file():
             return PixelTable(root / name)
-    raise InputError(f"{root}: neither {' nor '.join(_TABLES)} is there; give the folder that holds it")
+    raise InputError(f"{root}: neither {' nor '.join(_TABLES)} is there; give the folder that holds it.")
 
 
 def _digest(path: Path, root: Path) -> dict[str, str]:

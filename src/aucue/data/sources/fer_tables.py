@@ -65,7 +65,7 @@ class PixelTable:
                     self.rows.append(self._row(line, offset, number))
                 offset += len(line)
         if not self.rows:
-            raise InputError(f"{path}: the table has no rows")
+            raise InputError(f"{path}: the table has no rows.")
         self.digest = {"file": path.name, "sha256": digest.hexdigest()}
 
     def picture(self, row: int) -> np.ndarray:
@@ -85,7 +85,7 @@ class PixelTable:
             return PixelRow(offset, number, "", "", "a column is missing")
         emotion, pixels, usage = (fields[place].strip() for place in self._columns.values())
         split = _USAGES.get(usage.casefold(), "")
-        trouble = None if split else f'unknown usage "{usage[:40]}"'
+        trouble = None if split else f"unknown usage '{usage[:40]}'"
         try:
             _pixels(pixels)
         except ValueError as error:
@@ -133,7 +133,7 @@ def read_votes(path: Path) -> list[VotesRow]:
     """
     if not path.is_file():
         raise InputError(
-            f"{path} is missing: the votes of FER+, which come with its code (github.com/microsoft/FERPlus)"
+            f"{path} is missing: the votes of FER+, which come with its code (github.com/microsoft/FERPlus)."
         )
     lines = _lines(path)
     header = lines.pop(0)[1] if lines else []
@@ -160,7 +160,7 @@ def _votes_row(line: int, fields: Sequence[str], columns: Mapping[str, int]) -> 
         return VotesRow(line, name, "", votes)
     usage = fields[columns["usage"]]
     split = _USAGES.get(usage.casefold(), "")
-    return VotesRow(line, name, split, votes, None if split else f'unknown usage "{usage[:40]}"')
+    return VotesRow(line, name, split, votes, None if split else f"unknown usage '{usage[:40]}'")
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -184,5 +184,5 @@ def _columns(
     for name in names:
         if name not in found:
             listed = ", ".join(map(str.strip, header))[:200] or "none"
-            raise InputError(f'{path}: the column "{name}" is missing; it has {listed}')
+            raise InputError(f"{path}: the column '{name}' is missing; it has {listed}.")
     return {name: found[name] for name in (*names, *optional) if name in found}

@@ -57,7 +57,7 @@ class FolderSource:
         self.classes = check_classes(classes)
         self._names = read_label_names(label_names, self.classes)
         if not self.root.is_dir():
-            raise InputError(f"{self.root} is not a folder; give the folder that holds one folder per label")
+            raise InputError(f"{self.root} is not a folder; give the folder that holds one folder per label.")
         self.name = name or self.root.resolve().name
         self.findings: list[Finding] = []
         self.root = unwrapped(self.root, self._is_labelled)
@@ -65,7 +65,7 @@ class FolderSource:
         if not self._entries:
             raise InputError(
                 f"{self.root}: no pictures found; expected <split>/<label>/*.jpg or <label>/*.jpg, "
-                f"where a label is one of {', '.join(self.classes)}"
+                f"where a label is one of {', '.join(self.classes)}."
             )
 
     @property

@@ -17,7 +17,7 @@ from aucue.data.sources.expected import Finding
 from aucue.data.sources.labels import check_classes, find_class
 from aucue.data.sources.listings import find_files, list_findings
 from aucue.data.sources.source import SPLITS, Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, TEMPLATES, read_image, similarity, warp
 from aucue.facs import EXPRESSIONS
 from aucue.work.tables import read_mapping
@@ -70,13 +70,13 @@ class FoldsSource:
     ) -> None:
         self.folder, self.images, self.aligned = Path(root), Path(images), aligned
         if not self.folder.is_dir():
-            raise InputError(f"{self.folder} is not a folder; give the one that holds train, val and test")
+            raise InputError(f"{self.folder} is not a folder; give the one that holds train, val and test.")
         if not self.images.is_dir():
-            raise InputError(f"{self.images} is not a folder; give the one that the folds' paths begin in")
+            raise InputError(f"{self.images} is not a folder; give the one that the folds' paths begin in.")
         self.name = name or self.folder.resolve().name
         splits = [split for split in SPLITS if (self.folder / split / _IDS).is_file()]
         if not splits:
-            raise InputError(f"{self.folder}: no folds found; expected {{train,val,test}}/{_IDS}")
+            raise InputError(f"{self.folder}: no folds found; expected {{train,val,test}}/{_IDS}.")
         self._read = [self._class_ids(splits)]
         self.classes = read_class_ids(self._read[0])
         self._entries: list[tuple[str, str, str]] = []  # path, split, class
@@ -124,10 +124,10 @@ class FoldsSource:
         files = [self.folder / CLASS_IDS, *(self.folder / split / CLASS_IDS for split in splits)]
         files = [file for file in files if file.is_file()]
         if not files:
-            raise InputError(f"{self.folder}: {CLASS_IDS} is missing; it maps class names to ids")
+            raise InputError(f"{self.folder}: {CLASS_IDS} is missing; it maps class names to ids.")
         for file in files[1:]:
             if read_mapping(file) != read_mapping(files[0]):
-                raise InputError(f"{file} and {files[0]} give classes different ids; keep the right one")
+                raise InputError(f"{file} and {files[0]} give classes different ids; keep the right one.")
         return files[0]
 
     def _add(self, split: str) -> None:
@@ -140,13 +140,13 @@ class FoldsSource:
         for line, path in enumerate(paths, start=1):
             where = f"{folder / _IDS}, line {line}: {path}"
             if path in seen:
-                raise InputError(f"{where} is named twice; name each picture once per split")
+                raise InputError(f"{where} is named twice; name each picture once per split.")
             seen.add(path)
             if path not in labels:
-                raise InputError(f"{where} has no label in {_LABELS}")
+                raise InputError(f"{where} has no label in {_LABELS}.")
             if landmarks is not None and path not in landmarks:
                 raise InputError(
-                    f"{where} has no line in {_LANDMARKS}; 136 times inf say that none were found"
+                    f"{where} has no line in {_LANDMARKS}; 136 times inf say that none were found."
                 )
             self._entries.append((path, split, labels[path]))
             self._points.append(landmarks[path] if landmarks is not None else None)
@@ -161,7 +161,7 @@ def read_class_ids(path: Path) -> tuple[str, ...]:
     ids = read_mapping(path)
     numbers = list(ids.values())
     if any(type(number) is not int for number in numbers) or sorted(numbers) != list(range(len(numbers))):
-        raise InputError(f"{path}: the ids of the classes must be 0, 1, 2, ..., each once, not {numbers}")
+        raise InputError(f"{path}: the ids of the classes must be 0, 1, 2, ..., each once, not {numbers}.")
     names = [str(name) for name, _ in sorted(ids.items(), key=lambda entry: entry[1])]
     return check_classes(find_class(name, EXPRESSIONS) or name.casefold() for name in names)
 
@@ -240,9 +240,9 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {said(error)}.") from error
     if "" in lines[:-1]:
-        raise InputError(f"{path}, line {lines.index('') + 1}: empty")
+        raise InputError(f"{path}, line {lines.index('') + 1}: empty.")
     return [line for line in lines if line]
 
 
@@ -252,12 +252,12 @@ def _read_labels(path: Path, classes: tuple[str, ...]) -> dict[str, str]:
         file, _, text = line.rpartition(",")
         where = f"{path}, line {number}"
         if not file or not text.strip().isdecimal():
-            raise InputError(f'{where}: expected "path,id", got "{line[:100]}"')
+            raise InputError(f"{where}: expected 'path,id', got '{line[:100]}'.")
         if int(text) >= len(classes):
-            raise InputError(f"{where}: class {text} is not among the {len(classes)} of {CLASS_IDS}")
+            raise InputError(f"{where}: class {text} is not among the {len(classes)} of {CLASS_IDS}.")
         label = classes[int(text)]
         if labels.setdefault(file, label) != label:
-            raise InputError(f"{where}: {file} was {labels[file]} before and is {label} here")
+            raise InputError(f"{where}: {file} was {labels[file]} before and is {label} here.")
     return labels
 
 
@@ -279,11 +279,11 @@ def _read_landmarks(path: Path) -> dict[str, np.ndarray | None]:
             convert_options=pacsv.ConvertOptions(column_types=types),
         )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {said(error)}.") from error
     if refused:
         raise InputError(
             f"{path}, line {refused[0].number}: {refused[0].actual_columns} values instead of a path and 136 "
-            "numbers (x1, ..., x68, y1, ..., y68)"
+            "numbers (x1, ..., x68, y1, ..., y68)."
         )
     columns = [table[name].fill_null(float("nan")).to_numpy() for name in _POINTS]
     points = np.stack(columns, axis=1).reshape(-1, 2, NUM_LANDMARKS).transpose(0, 2, 1)  # (N, 68, 2)
@@ -291,7 +291,7 @@ def _read_landmarks(path: Path) -> dict[str, np.ndarray | None]:
     broken = np.flatnonzero(~np.isfinite(points).all(axis=(1, 2)) & ~failed)
     if len(broken):
         raise InputError(
-            f"{path}, line {broken[0] + 1}: some landmarks are not finite; a failure is 136 times inf"
+            f"{path}, line {broken[0] + 1}: some landmarks are not finite; a failure is 136 times inf."
         )
     rows = zip(table["file"].to_pylist(), points, strict=True)
     return {file: found if np.isfinite(found[0, 0]) else None for file, found in rows}

@@ -13,10 +13,10 @@ from aucue.data.sources.expected import Finding
 from aucue.data.sources.labels import check_classes, check_split, find_class, find_split
 from aucue.data.sources.listings import is_ignored
 from aucue.data.sources.source import SPLITS, Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
-from aucue.work.files import inside, printable, read_json
+from aucue.work.files import inside, read_json
 
 if TYPE_CHECKING:  # imported where it is used: listing the sources should not take seconds
     import datasets
@@ -82,7 +82,7 @@ class HuggingFaceSource:
         self._stops = np.cumsum([len(part.rows) for part in self._parts])
         if not len(self):
             reasons = ", ".join(f"{where}: {what}" for where, what in self._findings) or "it is empty"
-            raise InputError(f"{self.root}: no picture can be used ({reasons})")
+            raise InputError(f"{self.root}: no picture can be used ({reasons}).")
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -158,15 +158,15 @@ class HuggingFaceSource:
         for column in filter(None, (self.image, self.label, self.landmarks)):
             if column not in table.features:
                 raise InputError(
-                    f'{self.root}: there is no column "{column}"; it has {", ".join(table.features)}'
+                    f"{self.root}: there is no column '{column}'; it has {', '.join(table.features)}."
                 )
         if not isinstance(table.features[self.image], datasets.Image):
-            raise InputError(f'{self.root}: the column "{self.image}" does not hold pictures')
+            raise InputError(f"{self.root}: the column '{self.image}' does not hold pictures.")
         kind = table.features[self.label]
         if not isinstance(kind, datasets.ClassLabel) and getattr(kind, "dtype", "") not in _LABEL_TYPES:
             raise InputError(
-                f'{self.root}: the column "{self.label}" holds neither names nor numbers; '
-                "give another label column"
+                f"{self.root}: the column '{self.label}' holds neither names nor numbers; "
+                "give another label column."
             )
         labels = self._labels(name, table)
         special = {self.image, self.label, self.landmarks, "person"}
@@ -199,8 +199,8 @@ class HuggingFaceSource:
         names = getattr(table.features[self.label], "names", self._label_names)
         if names is None and not all(isinstance(value, str) for value in values - {None}):
             raise InputError(
-                f'{self.root}: the column "{self.label}" holds numbers without names; give the names of the '
-                "labels in the order of these numbers"
+                f"{self.root}: the column '{self.label}' holds numbers without names; give the names of the "
+                "labels in the order of these numbers."
             )
         if names is None:
             return {value: str(value or "") for value in values}
@@ -241,9 +241,8 @@ def _load(root: str, config: str | None, revision: str | None) -> Any:
     except InputError:
         raise
     except Exception as error:  # of whatever library is at work: the hub's client, Arrow, ...
-        reason = printable(" ".join(str(error).split())[:300])
         raise InputError(
-            f"{root} cannot be loaded, neither as a folder nor from the hub: {reason}"
+            f"{root} cannot be loaded, neither as a folder nor from the hub: {said(error)}."
         ) from error
     return loaded
 

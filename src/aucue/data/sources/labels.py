@@ -31,8 +31,11 @@ def find_class(label: str | None, classes: Sequence[str]) -> str | None:
 
 def unknown_label(where: str, label: str | None, classes: Sequence[str]) -> InputError:
     """An error that names the place, the label and the labels that would have been understood."""
-    hint = did_you_mean(label, [name.casefold() for name in classes])
-    return InputError(f'{where}: unknown label "{label or ""}"; known labels: {", ".join(classes)}.{hint}')
+    known = [name.casefold() for name in classes]
+    return InputError(
+        f"{where}: unknown label '{label or ''}'; known labels: {', '.join(classes)}."
+        f"{did_you_mean(label, known)}"
+    )
 
 
 def find_split(name: str) -> str | None:
@@ -48,7 +51,7 @@ def check_split(name: str, where: str) -> str:
     """
     split = find_split(name)
     if split is None:
-        raise InputError(f'{where}: unknown split "{name}"; known splits: {", ".join(SPLITS)}')
+        raise InputError(f"{where}: unknown split '{name}'; known splits: {', '.join(SPLITS)}.")
     return split
 
 
@@ -60,7 +63,7 @@ def check_classes(classes: Iterable[str]) -> tuple[str, ...]:
     """
     names = tuple(classes)
     if len(names) < 2 or len({name.casefold() for name in names}) < len(names):
-        raise InputError(f"expected two or more different classes, got {', '.join(names) or 'none'}")
+        raise InputError(f"Expected two or more different classes, got {', '.join(names) or 'none'}.")
     return names
 
 

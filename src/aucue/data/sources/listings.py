@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aucue.data.sources.expected import Finding
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 
 LISTED = 1000
 """No more findings of one kind are listed one by one."""
@@ -66,7 +66,7 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
         return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise InputError(f"{path} cannot be read: {said(error)}.") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: not UTF-8 text; save it as CSV UTF-8.") from error
@@ -83,7 +83,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path} cannot be read: {said(error)}.") from error
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 

@@ -26,7 +26,7 @@ from aucue.data.sources.listings import (
     unwrapped,
 )
 from aucue.data.sources.source import Sample
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.faces import PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
 from aucue.work.files import table_path
@@ -191,9 +191,9 @@ class RAFDBSource:
         folds: str | os.PathLike[str] | None = None,
     ) -> None:
         if images not in ("original", "aligned"):
-            raise InputError(f'images must be "original" or "aligned", got "{images}"')
+            raise InputError(f"images must be 'original' or 'aligned', got '{images}'.")
         if folds is not None and (compound or images == "aligned"):
-            raise InputError("folds are of the basic part, original images; leave out compound and images")
+            raise InputError("Folds are of the basic part, original images; leave out compound and images.")
         part = _PARTS[compound]
         self.name = "raf-db-compound" if compound else "raf-db"
         shared = None if compound or folds is not None else find_shared(Path(root))
@@ -212,7 +212,9 @@ class RAFDBSource:
             self._entries = self._read_set(part)
         if not self._entries:
             where, what = self.findings[0]
-            raise InputError(f"{self._folder}: no photograph can be used; the first reason: {where}: {what}")
+            raise InputError(
+                f"{self._folder}: no photograph can be used; the first reason: {where}: {said(what)}."
+            )
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -323,7 +325,7 @@ class RAFDBSource:
         """Label and split of each name in the label list."""
         path = self._folder / _LIST
         if not path.is_file():
-            raise InputError(f"{path} is missing; it lists the photographs and their labels")
+            raise InputError(f"{path} is missing; it lists the photographs and their labels.")
         listed: dict[str, tuple[str, str]] = {}
         odd: list[Finding] = []
         lines = read_lines(path)
@@ -339,7 +341,7 @@ class RAFDBSource:
         if not listed:
             raise InputError(
                 f"{path}: no line can be read{'; ' + odd[0].what if odd else ''}; expected lines such as "
-                '"train_00001.jpg 5"'
+                "'train_00001.jpg 5'."
             )
         return listed
 
@@ -401,14 +403,14 @@ def _coded(code: str, coded: Sequence[str]) -> str | None:
 def _find(root: Path, part: str) -> Path:
     """The folder of a part of the set: below `root`, or `root` itself."""
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the one that holds basic and compound")
+        raise InputError(f"{root} is not a folder; give the one that holds basic and compound.")
     root = unwrapped(root, lambda folder: (folder / part).is_dir() or (folder / _LIST).is_file())
     if (root / part).is_dir():
         return root / part
     name = root.resolve().name
     if name == part or ((root / _LIST).is_file() and name not in [p.folder for p in _PARTS.values()]):
         return root
-    raise InputError(f"{root} holds no folder {part}; give the folder that holds basic and compound")
+    raise InputError(f"{root} holds no folder {part}; give the folder that holds basic and compound.")
 
 
 def _stem(name: str) -> str:
@@ -423,7 +425,7 @@ def _parse_line(line: str, coded: Sequence[str]) -> tuple[str, str, str]:
     """
     match = _LINE.fullmatch(line)
     if match is None:
-        raise ValueError(f'expected a file and a class number, got "{line[:100]}"')
+        raise ValueError(f"expected a file and a class number, got '{line[:100]}'")
     name, number = match[1], int(match[2])
     split = next((split for split in ("train", "test") if name.casefold().startswith(split)), None)
     if split is None:
