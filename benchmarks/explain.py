@@ -109,13 +109,14 @@ def measure_folder(photos: Path, landmarks: Path | None, count: int, model: Path
 
 def compare_with_single_faces(model: Path, landmarks: Path | None, photos: list[Path], out: Path) -> None:
     """In one process: batches as `explain_files` makes them, and one photograph after the other."""
-    from aucue.explanation import explain_files
+    from aucue.explanation import ExplainSettings, explain_files
 
     detector = PrecomputedDetector(landmarks) if landmarks else "dlib"
     explainer = Explainer(model, FaceReader(detector, 224))
     explainer(photos[0])
     start = time.process_time()
-    report = explain_files(photos, model, out / "batched", detector, workers=1)
+    settings = ExplainSettings(detector=str(landmarks or "dlib"), workers=1)
+    report = explain_files(photos, model, out / "batched", settings)
     batched = (time.process_time() - start) / max(report.faces, 1)
     start, count = time.process_time(), 0
     for photo in photos:
@@ -139,7 +140,7 @@ def compare_with_single_faces(model: Path, landmarks: Path | None, photos: list[
 
 def measure_video(seconds: float, fps: float, model: Path, out: Path) -> None:
     """Render a video of two people who move, explain it, and watch the memory."""
-    from aucue.explanation import explain_files
+    from aucue.explanation import ExplainSettings, explain_files
 
     film = out / "two.mp4"
     truth = render_video(film, seconds)
@@ -147,7 +148,8 @@ def measure_video(seconds: float, fps: float, model: Path, out: Path) -> None:
     memory = Memory()
     start, cpu = time.perf_counter(), time.process_time()
     with memory:
-        report = explain_files([film], model, out / "explanations", fps=fps, smooth=0.5, workers=1)
+        settings = ExplainSettings(fps=fps, smooth=0.5, workers=1)
+        report = explain_files([film], model, out / "explanations", settings)
     took, cpu = time.perf_counter() - start, time.process_time() - cpu
     for sentence in report.unread:
         say(sentence)

@@ -34,7 +34,7 @@ from aucue.evaluation import Evaluation
 from aucue.evaluation.benchmark import Grid
 from aucue.evaluation.benchmark.collect import collect
 from aucue.evaluation.benchmark.run import run_grid
-from aucue.explanation.batch import explain_files
+from aucue.explanation.batch import ExplainSettings, explain_files
 from aucue.explanation.film import FilmReader
 from aucue.faces import Detection, PrecomputedDetector, read_image
 from aucue.facs import Codebook
@@ -242,7 +242,7 @@ def explanations(folder: Path) -> dict[str, Kind]:
     inputs = [photo, _video(folder / "face.mkv", np.stack([face.picture] * 3))]
 
     def explain() -> None:
-        explain_files(inputs, out=out, detector=face, workers=1)
+        explain_files(inputs, out=out, settings=ExplainSettings(workers=1), detector=face)
 
     explain()
     logs = [out / "explanations.jsonl", out / "videos.jsonl"]

@@ -237,7 +237,7 @@ def write_published_folds(
 def _faces(classes: Sequence[str], codebook: str, drawn: tuple[int, int, int, int]) -> list[Sample]:
     """Rendered faces; `drawn` is their number for training and testing, their size, and the seed."""
     train, test, size, seed = drawn
-    source = SyntheticSource(train, 0, test, seed, size, classes=tuple(classes), codebook=codebook)
+    source = SyntheticSource(train, 0, test, seed=seed, size=size, classes=tuple(classes), codebook=codebook)
     return [source[index] for index in range(len(source))]
 
 

@@ -15,7 +15,15 @@ from PIL import Image
 
 from aucue.data import SyntheticSource
 from aucue.errors import InputError, OutputExistsError
-from aucue.explanation import Explainer, ExplainReport, Explanation, batch, explain_files, load
+from aucue.explanation import (
+    Explainer,
+    ExplainReport,
+    ExplainSettings,
+    Explanation,
+    batch,
+    explain_files,
+    load,
+)
 from aucue.explanation.index import write_index
 from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog
@@ -26,6 +34,7 @@ from aucue.work.engines import LocalEngine
 from aucue.work.files import LOCK_FILE, claimed
 
 Explain = Callable[..., ExplainReport]
+ALONE = ExplainSettings(workers=1)
 
 
 @pytest.fixture
@@ -57,9 +66,10 @@ def explain(photos: list[Path], model, tmp_path: Path) -> Explain:
     detector = PrecomputedDetector(tmp_path / "landmarks.csv")
 
     def run(out: str, files: list[Path] = photos, **options: Any) -> ExplainReport:
-        return explain_files(
-            files, tmp_path / "model.safetensors", tmp_path / out, detector, **{"workers": 1, **options}
-        )
+        more = {name: options.pop(name) for name in ("overwrite", "tell") if name in options}
+        settings = ExplainSettings(**{"workers": 1, **options})
+        model_file = tmp_path / "model.safetensors"
+        return explain_files(files, model_file, tmp_path / out, settings, detector=detector, **more)
 
     return run
 
@@ -162,14 +172,14 @@ def test_photographs_explained_anew(explain: Explain, photos: list[Path], tmp_pa
     explain("out")
     (tmp_path / "out" / "mine.txt").write_text("keep me")
     with pytest.raises(OutputExistsError, match=r"0.png with another method; choose another folder"):
-        explain("out", method="gradcam")
+        explain("out", readout="gradcam")
     table = tmp_path / "landmarks.csv"
     table.write_text("\n".join(line for line in table.read_text().split("\n") if line[0] != "2"))
     again = explain_files(
         photos[2:3],
         tmp_path / "model.safetensors",
         tmp_path / "out",
-        PrecomputedDetector(table),
+        detector=PrecomputedDetector(table),
         overwrite=True,
     )
     assert again.faceless == (photos[2],)
@@ -299,7 +309,7 @@ def test_the_page_names_the_files_beside_it_and_nothing_else(
     table = tmp_path / "landmarks.csv"
     table.write_text(table.read_text().replace("0.png", odd.name))
     model, detector = tmp_path / "model.safetensors", PrecomputedDetector(table)
-    explain_files([odd, *photos[1:]], model, tmp_path / "out", detector, workers=1)
+    explain_files([odd, *photos[1:]], model, tmp_path / "out", ALONE, detector=detector)
     page = (tmp_path / "out" / "index.html").read_text()
     links = re.findall(r'(?:href|src)="([^"]*)"', page)
     assert len(links) == 2 * 5 + 2  # picture and thumbnail of each face, both faces' photograph twice
@@ -387,7 +397,7 @@ def test_odd_names_are_explained_like_any_other(explain: Explain, photos: list[P
 
     detector = Everywhere(tmp_path / "landmarks.csv")
     out = tmp_path / "out"
-    report = explain_files(odd, tmp_path / "model.safetensors", out, detector, workers=1)
+    report = explain_files(odd, tmp_path / "model.safetensors", out, ALONE, detector=detector)
     assert (report.faces, report.unread) == (4, ())
     lines = records(out)
     assert [line["photo"] for line in lines] == [str(path) for path in odd]
@@ -396,7 +406,7 @@ def test_odd_names_are_explained_like_any_other(explain: Explain, photos: list[P
     page, table = (out / "index.html").read_text(), (out / "explanations.csv").read_text()
     assert "\x1b" not in page + table
     assert r"a\udcff.png" in page
-    assert explain_files(odd, tmp_path / "model.safetensors", out, detector, workers=1).earlier == 4
+    assert explain_files(odd, tmp_path / "model.safetensors", out, ALONE, detector=detector).earlier == 4
 
 
 def test_what_lies_below_out_is_no_input(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
-from aucue.explanation import explain_files, film
+from aucue.explanation import ExplainSettings, explain_files, film
 from aucue.explanation.finder import FaceFinder
 from aucue.explanation.video import VideoFiles, VideoLog
 from aucue.faces import Detection
@@ -75,7 +75,8 @@ def model_file(model, tmp_path: Path) -> Path:
 
 def test_two_people_are_followed(video: Path, detector: Squares, model_file: Path, tmp_path: Path):
     out = tmp_path / "out"
-    report = explain_files([video], model_file, out, detector, workers=1, fps=FPS, smooth=0.3, maps="npz")
+    settings = ExplainSettings(workers=1, fps=FPS, smooth=0.3, maps="npz")
+    report = explain_files([video], model_file, out, settings, detector=detector)
     assert report.ok
     found = report.videos[0]
     assert (found.frames, found.faces) == (20, 37)
@@ -110,8 +111,10 @@ def test_finished_videos_are_kept_and_broken_ones_listed(
     broken.write_bytes(video.read_bytes()[:1500])
     letter.write_text("Dear reader")
 
-    def run(**options):
-        return explain_files([video, broken, letter], model_file, out, detector, workers=1, **options)
+    def run(fps: float, overwrite: bool = False):
+        settings = ExplainSettings(workers=1, fps=fps)
+        files = [video, broken, letter]
+        return explain_files(files, model_file, out, settings, detector=detector, overwrite=overwrite)
 
     report = run(fps=2.0)
     assert [found.frames for found in report.videos] == [4]  # at 0, 0.5, 1 and 1.5 s
@@ -130,7 +133,7 @@ def test_finished_videos_are_kept_and_broken_ones_listed(
 def test_without_pyav(video: Path, detector: Squares, model_file: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'aucue\[video\]'"):
-        explain_files([video], model_file, tmp_path / "out", detector)
+        explain_files([video], model_file, tmp_path / "out", detector=detector)
 
 
 def test_a_sound_is_no_video(tmp_path: Path):
@@ -176,7 +179,8 @@ def test_a_film_cut_short_is_told_every_time(
 ):
     monkeypatch.setattr(film, "_missing", lambda *times: "ends after 0.5 s of 2.0 s")
     for earlier in (0, 1):
-        report = explain_files([video], model_file, tmp_path / "out", detector, workers=1, fps=2.0)
+        settings = ExplainSettings(workers=1, fps=2.0)
+        report = explain_files([video], model_file, tmp_path / "out", settings, detector=detector)
         assert (report.earlier, len(report.videos)) == (earlier, 1 - earlier)
         assert report.cut_short == (f"{video} ends after 0.5 s of 2.0 s",)
         assert not report.ok

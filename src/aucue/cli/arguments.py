@@ -2,10 +2,12 @@
 
 import argparse
 import collections.abc
+import dataclasses
 import inspect
 import os
 import re
 import shutil
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -163,28 +165,47 @@ def add_parameters(
 
     Args:
         parser: A `Parser`, or a group of one.
-        function: Typed; its docstring has the helps.
+        function: Typed; its docstring has the helps. A parameter that is a dataclass stands for its fields.
         positional: Whether parameters are positional unless they are keyword-only.
         skip: Parameters that are left out.
     """
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    helps = describe(function)[1]
+    hints, helps = _hints(function), describe(function)[1]
     for name, parameter in inspect.signature(function).parameters.items():
-        if name not in skip:
-            kind = parameter.kind if positional else inspect.Parameter.KEYWORD_ONLY
-            _add(parser, parameter.replace(kind=kind), hints[name], helps.get(name, ""))
+        if name in skip:
+            continue
+        if dataclasses.is_dataclass(hints[name]):  # a record of settings: an option for each
+            add_parameters(parser, hints[name], positional=False)
+            continue
+        kind = parameter.kind if positional else inspect.Parameter.KEYWORD_ONLY
+        _add(parser, parameter.replace(kind=kind), hints[name], helps.get(name, ""))
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters of a function or class."""
+    return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
 
 
 def parse(parser: Parser, argv: Sequence[str]) -> Mapping[str, Any]:
     """Parsed arguments by the names of parameters."""
-    return parser.parse_args([_dashed(argument) for argument in argv]).as_dict()
+    return parser.parse_args([_renamed(parser, _dashed(argument)) for argument in argv]).as_dict()
 
 
 def arguments_of(
     function: Callable[..., Any], settings: Mapping[str, Any], skip: Collection[str] = ()
 ) -> dict[str, Any]:
-    """What a function or class is to be called with."""
-    return {name: settings[name] for name in inspect.signature(function).parameters if name not in skip}
+    """What a function or class is to be called with.
+
+    Raises:
+        InputError: A record of settings refuses them.
+    """
+    hints = _hints(function)
+    return {
+        name: hints[name](**arguments_of(hints[name], settings))
+        if dataclasses.is_dataclass(hints[name])
+        else settings[name]
+        for name in inspect.signature(function).parameters
+        if name not in skip
+    }
 
 
 def _add(parser: Any, parameter: inspect.Parameter, hint: Any, text: str) -> None:
@@ -236,6 +257,23 @@ def _members(hint: Any) -> list[Any]:
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return [hint]
     return [member for member in typing.get_args(hint) if member is not type(None)]
+
+
+_RENAMED = {"--method": "--readout"}  # old names of options, accepted for one release
+
+
+def _renamed(parser: Parser, argument: str) -> str:
+    """The present name of an option, with a notice where it was given by the old one."""
+    name, equals, value = argument.partition("=")
+    known = {option for action in parser._actions for option in action.option_strings}
+    present = _RENAMED.get(name)
+    if present is None or name in known or present not in known:
+        return argument
+    print(
+        f"{parser.prog}: {name} is now called {present}; the next release drops the old name.",
+        file=sys.stderr,
+    )
+    return present + equals + value
 
 
 def _dashed(argument: str) -> str:

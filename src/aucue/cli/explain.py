@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from aucue.explanation.settings import ExplainSettings
 
 if TYPE_CHECKING:
     from aucue.explanation import ExplainedPhoto, ExplainedVideo, ExplainReport, Explanation
-    from aucue.faces import LandmarkDetector
     from aucue.work.terminal import Terminal
 
 _TOLD = 8
@@ -18,15 +19,8 @@ def command(
     *,
     model: Path | None = None,
     out: Path = Path("explanations"),
-    detector: str = "dlib",
-    method: str | None = None,
-    maps: Literal["none", "npz", "png"] = "none",
-    fps: float = 10.0,
-    smooth: float = 0.0,
-    device: str = "cpu",
+    settings: ExplainSettings = ExplainSettings(),  # noqa: B008 (frozen)
     overwrite: bool = False,
-    engine: Literal["local", "ray"] = "local",
-    workers: int | None = None,
 ) -> int:
     """Say which expression faces show, how sure the model is, and where it looked.
 
@@ -41,17 +35,8 @@ def command(
         inputs: Photographs, videos, folders and patterns.
         model: Model file (.safetensors) that `aucue train` wrote; by default the model in the box.
         out: Folder for pictures and numbers; other files in it are left alone.
-        detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
-        method: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
-            that of the method the model was trained as.
-        maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
-        fps: Frames per second of a video that are looked at; the annotated video has as many.
-        smooth: Seconds over which the probabilities of each person in a video are averaged; 0 for none.
-        device: Where the network runs: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
+        settings: How.
         overwrite: Explain anew what --out holds already.
-        engine: Where faces of photographs are searched: in processes of this machine (local), or on a Ray
-            cluster (ray), the one in RAY_ADDRESS or one of this machine.
-        workers: Processes; by default one per core, fewer for few photographs.
     """
     from aucue.explanation.inputs import find_inputs, why_nothing_can_be_read
     from aucue.models import require_file
@@ -73,15 +58,8 @@ def command(
         inputs,
         model,
         out,
-        _detector(detector),
-        method,
-        device,
-        overwrite,
-        engine,
-        workers,
-        maps,
-        fps,
-        smooth,
+        settings,
+        overwrite=overwrite,
         progress=bool(found.videos) or not few,
         tell=_teller(terminal, out, waiting if found.videos else None) if few else None,
     )
@@ -119,12 +97,6 @@ def _tell_unread(terminal: "Terminal", sentences: "Sequence[str]") -> None:
     if sentences:
         terminal.say(f"{len(sentences)} could not be read:")
     terminal.say(*(f"skipped: {sentence}" for sentence in sentences))
-
-
-def _detector(detector: str) -> "str | LandmarkDetector":
-    from aucue.faces import PrecomputedDetector
-
-    return PrecomputedDetector(detector) if Path(detector).suffix in (".csv", ".parquet") else detector
 
 
 def _teller(

@@ -82,6 +82,7 @@ def prepare(
     source: Source,
     out: str | os.PathLike[str],
     detector: str | LandmarkDetector = "dlib",
+    *,
     size: int = 224,
     template: str | Template = "aucue",
     without_landmarks: Literal["keep", "drop"] = "keep",

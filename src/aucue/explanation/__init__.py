@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from aucue.explanation.batch import ExplainedPhoto, ExplainReport, explain_files
     from aucue.explanation.explainer import Explainer, load
     from aucue.explanation.explanation import Explanation
+    from aucue.explanation.settings import ExplainSettings
     from aucue.explanation.tracking import Smoother, Tracker
     from aucue.explanation.units import FaceEvidence, MapShare, RegionShares, UnitEvidence
     from aucue.explanation.video import ExplainedVideo
@@ -23,6 +24,7 @@ _HOME = {
         "load",
     ),
     "explanation": ("Explanation",),
+    "settings": ("ExplainSettings",),
     "tracking": (
         "Smoother",
         "Tracker",
@@ -41,6 +43,7 @@ __all__ = [
     "Explanation",
     "load",
     "explain_files",
+    "ExplainSettings",
     "ExplainReport",
     "ExplainedPhoto",
     "ExplainedVideo",

@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.explainer import Explainer
 from aucue.explanation.explanation import Explanation
-from aucue.explanation.files import THUMBNAILS, MapFormat, output_stem
+from aucue.explanation.files import THUMBNAILS, output_stem
 from aucue.explanation.film import load_av
 from aucue.explanation.index import INDEX_FILE, write_index
 from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog
+from aucue.explanation.settings import ExplainSettings
 from aucue.explanation.table import TABLE_FILE, write_table
-from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoFiles, VideoLog, explain_video
+from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoLog, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
 from aucue.models import boxed_model, local_file
 from aucue.work.engines import Engine, open_engine
@@ -77,15 +78,10 @@ def explain_files(
     inputs: Iterable[str | Path],
     model: str | Path | None = None,
     out: str | Path = "explanations",
-    detector: str | LandmarkDetector = "dlib",
-    method: str | None = None,
-    device: str = "cpu",
+    settings: ExplainSettings | None = None,
+    *,
+    detector: LandmarkDetector | None = None,
     overwrite: bool = False,
-    engine: Literal["local", "ray"] = "local",
-    workers: int | None = None,
-    maps: MapFormat = "none",
-    fps: float = 10.0,
-    smooth: float = 0.0,
     progress: bool = False,
     tell: Callable[[ExplainedPhoto | ExplainedVideo], object] | None = None,
 ) -> ExplainReport:
@@ -101,17 +97,9 @@ def explain_files(
             file that cannot be read is listed and left out, never fatal.
         model: Model file that `aucue train` wrote; by default the one in the box.
         out: Folder; what else lies in it is left alone.
-        detector: "dlib", or any `LandmarkDetector`.
-        method: Read-out of the class maps; by default the model's own.
-        device: Where the network runs, in this process.
+        settings: How; by default `ExplainSettings()`.
+        detector: One of your own instead of that of the settings.
         overwrite: Explain anew what is in the folder already.
-        engine: Where faces of photographs are searched: "local" in processes of this machine, "ray" on a Ray
-            cluster. The result is the same.
-        workers: Processes; by default one per core, fewer for few photographs. A script that uses more than
-            one needs the usual `if __name__ == "__main__":`.
-        maps: Also write each face's maps: "npz" all of them as arrays, "png" those shown in its picture.
-        fps: Frames per second of a video that are looked at.
-        smooth: Time constant in seconds over which a person's probabilities are averaged in a video.
         progress: Show a progress bar on stderr.
         tell: Called with each photograph that has a face, and each video, when it is explained and written.
 
@@ -125,41 +113,38 @@ def explain_files(
     found, out = find_inputs(inputs, Path(out)), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out} is a file; choose a folder for the explanations.")
-    _check_video_settings(found.videos, detector, fps, smooth)
-    running = open_engine(engine, workers)
-    explainer = Explainer(model, device=device, method=method)
+    settings = settings or ExplainSettings()
+    finds = detector or _detector(settings.detector)
+    _check_videos(found.videos, finds)
+    running = open_engine(settings.engine, settings.workers)
+    explainer = Explainer(model, device=settings.device, method=settings.readout)
     own = explainer.model
-    settings = {
+    depends_on = {
         "model": _fingerprint(local_file(boxed_model() if model is None else model)),
         "method": own.readout,
-        "detector": detector if isinstance(detector, str) else type(detector).__qualname__,
-        "maps": maps,
+        "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
+        "maps": settings.maps,
     }
     with claimed(out):
         sweep(out / THUMBNAILS)
         log, films = ExplanationLog(out), VideoLog(out)
         # Of a killed run: what is not whole is in no page and no table until it is explained anew.
         log.remove([photo for photo in log.entries if not log.holds(photo)])
-        film_settings = {**settings, "fps": fps, "smooth": smooth}
-        photos = _unfinished(found.photos, log, settings, overwrite)
-        videos = _unfinished_videos(found.videos, films, film_settings, overwrite)
-        job = _Job(
-            explainer,
-            FaceReader(detector, own.reading_size, own.template),
-            _names([*photos, *videos], out),
-            maps,
-            tell,
-        )
+        film_depends_on = {**depends_on, "fps": settings.fps, "smooth": settings.smooth}
+        photos = _unfinished(found.photos, log, depends_on, overwrite)
+        videos = _unfinished_videos(found.videos, films, film_depends_on, overwrite)
+        reader = FaceReader(finds, own.reading_size, own.template)
+        job = _Job(explainer, reader, _names([*photos, *videos], out), settings, tell)
         with progress_bar(progress) as bar:
             task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
             bar.update(task, completed=len(found.photos) - len(photos))
-            faces, faceless = job.photos(photos, running, log, settings, lambda: bar.advance(task))
+            faces, faceless = job.photos(photos, running, log, depends_on, lambda: bar.advance(task))
             for video in videos:
                 seconds = bar.add_task(f"{video.name}, seconds", total=None)
                 job.video(
                     video,
                     films,
-                    film_settings,
+                    film_depends_on,
                     lambda at, task=seconds: bar.update(task, completed=round(at)),
                 )
         if log.entries or films.entries:
@@ -182,7 +167,7 @@ class _Job:
         explainer: The model.
         reader: Finds faces.
         names: What the names of a file's outputs begin with.
-        maps: Kind of map files.
+        settings: Of the run.
         tell: See `explain_files`.
     """
 
@@ -191,11 +176,11 @@ class _Job:
         explainer: Explainer,
         reader: FaceReader,
         names: Mapping[Path, str],
-        maps: MapFormat,
+        settings: ExplainSettings,
         tell: Callable[[ExplainedPhoto | ExplainedVideo], object] | None,
     ) -> None:
         self.explainer, self.reader, self.names = explainer, reader, names
-        self.maps: MapFormat = maps
+        self.settings = settings
         self.tell = tell or (lambda done: None)
         self.unread: list[str] = []
         self.explained: list[ExplainedVideo] = []
@@ -205,7 +190,7 @@ class _Job:
         photos: Sequence[Path],
         engine: Engine,
         log: ExplanationLog,
-        settings: Mapping[str, str],
+        depends_on: Mapping[str, str],
         step: Callable[[], object],
     ) -> tuple[int, list[Path]]:
         """Explain photographs; returns how many faces they have, and those that have none."""
@@ -219,7 +204,7 @@ class _Job:
                     self.unread.append(str(explanations))
                     continue
                 try:
-                    pictures = log.add(photo, self.names[photo], explanations, settings, self.maps)
+                    pictures = log.add(photo, self.names[photo], explanations, depends_on, self.settings.maps)
                 except InputError as error:  # it has changed since its faces were found
                     log.remove([str(photo)])
                     self.unread.append(str(error))
@@ -232,30 +217,26 @@ class _Job:
         return faces, faceless
 
     def video(
-        self, video: Path, films: VideoLog, settings: Mapping[str, Any], step: Callable[[float], object]
+        self, video: Path, films: VideoLog, depends_on: Mapping[str, Any], step: Callable[[float], object]
     ) -> None:
         """Explain a video."""
-        files = VideoFiles.of(self.names[video], self.maps)
-        fps, smooth = settings["fps"], settings["smooth"]
+        name = self.names[video]
         try:
-            done = explain_video(
-                video, self.explainer, self.reader, films.folder, files, fps, smooth, self.maps, step
-            )
+            done = explain_video(video, self.explainer, self.reader, films.folder, name, self.settings, step)
         except InputError as error:
             self.unread.append(str(error))
             return
-        films.add(done, settings)
+        films.add(done, depends_on)
         self.explained.append(done)
         self.tell(done)
 
 
-def _check_video_settings(
-    videos: Sequence[Path], detector: str | LandmarkDetector, fps: float, smooth: float
-) -> None:
-    if not fps > 0:
-        raise InputError(f"fps must be more than 0 frames per second, got {fps:g}.")
-    if not smooth >= 0:
-        raise InputError(f"smooth must be a time in seconds, 0 or more, got {smooth:g}.")
+def _detector(name: str) -> str | LandmarkDetector:
+    """A detector by name, or a table of landmarks."""
+    return PrecomputedDetector(name) if Path(name).suffix in (".csv", ".parquet") else name
+
+
+def _check_videos(videos: Sequence[Path], detector: str | LandmarkDetector) -> None:
     if videos:
         load_av()
         if isinstance(detector, PrecomputedDetector):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,10 @@ from PIL import Image
 
 from aucue.explanation.annotate import COLORS, Mark, annotate
 from aucue.explanation.explanation import Explanation, percent
+from aucue.explanation.settings import MapFormat
 from aucue.faces import read_reduced, rescaled
 from aucue.pictures import normalize, overlay, upsample
 from aucue.work.files import appearing
-
-MapFormat = Literal["none", "npz", "png"]
 
 THUMBNAILS = "thumbnails"
 _THUMBNAIL = 128

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aucue.explanation.explanation import Explanation
-from aucue.explanation.files import FaceFiles, MapFormat, write_overview
+from aucue.explanation.files import FaceFiles, write_overview
 from aucue.explanation.records import LOG_FILE, face_files, read_records
+from aucue.explanation.settings import MapFormat
 from aucue.work.files import appearing
 
 SETTINGS = ("model", "method", "detector", "maps")

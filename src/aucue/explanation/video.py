@@ -19,10 +19,11 @@ from PIL import Image
 from aucue.explanation.annotate import annotate
 from aucue.explanation.explainer import Explainer
 from aucue.explanation.explanation import Explanation, percent
-from aucue.explanation.files import MapFormat, map_names, mark_of, save_picture, write_maps
+from aucue.explanation.files import map_names, mark_of, save_picture, write_maps
 from aucue.explanation.film import FilmReader, FilmWriter, Frame
 from aucue.explanation.finder import FaceFinder
 from aucue.explanation.records import VIDEO_LOG, read_records, video_files
+from aucue.explanation.settings import ExplainSettings, MapFormat
 from aucue.explanation.tracking import Smoother, Tracker
 from aucue.faces import Face, FaceReader
 from aucue.work.files import appearing, cell, sweep
@@ -119,10 +120,8 @@ def explain_video(
     explainer: Explainer,
     reader: FaceReader,
     folder: Path,
-    files: VideoFiles,
-    fps: float = 10.0,
-    smooth: float = 0.0,
-    maps: MapFormat = "none",
+    name: str,
+    settings: ExplainSettings,
     step: Callable[[float], object] | None = None,
 ) -> ExplainedVideo:
     """Explain the faces of a video.
@@ -132,31 +131,30 @@ def explain_video(
         explainer: The model.
         reader: Finds and aligns faces.
         folder: Where the files go. They appear when the video is finished.
-        files: Their names.
-        fps: Frames per second that are looked at, and that the annotated video has.
-        smooth: Time constant in seconds of the moving average of each track's probabilities; 0 for none.
-        maps: Kind of map files.
+        name: What their names begin with.
+        settings: Frames per second, smoothing and maps.
         step: Called after each batch with the time that was reached, in seconds.
 
     Raises:
         InputError: The video cannot be read.
         MissingExtraError: PyAV is not installed.
     """
-    tracker, smoother, finder = Tracker(), Smoother(smooth), FaceFinder(reader.detector)
+    files = VideoFiles.of(name, settings.maps)
+    tracker, smoother, finder = Tracker(), Smoother(settings.smooth), FaceFinder(reader.detector)
     people: dict[int, Person] = {}
     frames, faces, seconds = 0, 0, 0.0
     folder.mkdir(parents=True, exist_ok=True)
     if files.maps:
         sweep(folder / files.maps)
     with (
-        FilmReader(video, fps) as film,
+        FilmReader(video, settings.fps) as film,
         _Outputs(folder, files, film.fps, explainer.model.classes) as out,
     ):
         for batch in _batches(_followed(film, finder, reader, tracker)):
             explanations = iter(explainer.faces([face for frame in batch for face in frame.faces]))
             for frame in batch:
                 shown = [Shown.of(id, next(explanations), smoother, frame.time) for id in frame.ids]
-                out.add(video, frame, shown, maps)
+                out.add(video, frame, shown, settings.maps)
                 for face in shown:
                     face.count(people, frame.time)
                 frames, faces, seconds = frames + 1, faces + len(shown), frame.time

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from aucue.work.processes import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+EngineName = Literal["local", "ray"]
 
 _RESUME = "what is finished is kept: run the same again, perhaps with fewer workers"
 

@@ -50,6 +50,7 @@ class APViTHead(Head):
         self,
         channels: int,
         classes: int,
+        *,
         grid: int = 14,
         dim: int = 768,
         depth: int = 8,

@@ -59,6 +59,7 @@ class HuggingFaceSource:
     def __init__(
         self,
         root: str | os.PathLike[str],
+        *,
         image: str = "image",
         label: str = "label",
         landmarks: str | None = None,

@@ -69,6 +69,7 @@ class SyntheticSource:
         train: int = 2500,
         val: int = 500,
         test: int = 1000,
+        *,
         seed: int = 0,
         size: int = 112,
         shortcut: bool = False,

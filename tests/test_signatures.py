@@ -1,0 +1,47 @@
+"""Functions take few arguments; more than eight need a reason, and are then given by name."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import aucue
+
+SOURCE = Path(aucue.__file__).parent
+MOST, MOST_BY_POSITION = 8, 5
+
+REASONS = {
+    "cli/benchmark.py command": "the options of `aucue benchmark`, each documented there",
+    "cli/evaluate.py command": "the options of `aucue evaluate`, each documented there",
+    "cli/export.py command": "the options of `aucue export`, each documented there",
+    "cli/prepare.py _prepare": "the options that `aucue prepare` has for every source",
+    "classifiers/classifier.py __init__": "what a network is rebuilt from: the entries of a model file",
+    "classifiers/classifier.py create": "those entries, and the weights to start from",
+    "classifiers/transformers/apvit.py __init__": "the numbers that the authors publish of their network",
+    "data/preparation.py prepare": "the options of `aucue prepare`",
+    "data/sources/hugging_face.py __init__": "the options of `aucue prepare huggingface`",
+    "data/sources/synthetic.py __init__": "the options of `aucue prepare synthetic`",
+    "evaluation/run.py evaluate": "the options of `aucue evaluate`",
+    "guidance/guide.py __init__": "all of guidance in one call, for the training loops of others",
+}
+
+
+def signatures() -> Iterator[tuple[str, int, int]]:
+    """Name of every function, how many parameters it has, and how many of them by position."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                by_position = [entry.arg for entry in (*node.args.posonlyargs, *node.args.args)]
+                own = len(by_position) - (by_position[:1] in (["self"], ["cls"]))
+                name = f"{path.relative_to(SOURCE).as_posix()} {node.name}"
+                yield name, own + len(node.args.kwonlyargs), own
+
+
+def test_more_than_eight_parameters_have_a_reason() -> None:
+    found = list(signatures())
+    assert len(found) > 1500
+    many = {name: (number, by_position) for name, number, by_position in found if number > MOST}
+    assert 0 < len(many) <= len(REASONS)
+    assert many.keys() <= REASONS.keys(), "group them in a record of settings, or say why not"
+    of_networks = {name for name in many if name.startswith("classifiers/classifier.py")}
+    crowded = [name for name in many.keys() - of_networks if many[name][1] > MOST_BY_POSITION]
+    assert not crowded, "let them be given by name"
