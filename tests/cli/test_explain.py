@@ -95,7 +95,7 @@ def test_wrong_out_device_and_table(folder: Path, capsys: pytest.CaptureFixture[
     assert explain("one.png", "--out", "landmarks.csv") == 2
     assert "landmarks.csv is a file; choose a folder for the explanations" in capsys.readouterr().err
     assert explain("one.png", "--device", "abacus") == 2
-    assert "device 'abacus' cannot be used here" in capsys.readouterr().err
+    assert "Device 'abacus' cannot be used here" in capsys.readouterr().err
     assert main(["explain", "one.png", "--model", "model.safetensors", "--detector", "x.csv"]) == 2
     assert "x.csv" in capsys.readouterr().err
 

@@ -353,7 +353,7 @@ def test_script_without_guard_is_told_so(collection: Collection, tmp_path: Path)
     outcome = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert outcome.returncode == 1
     last = outcome.stderr.strip().splitlines()[-1]
-    assert last.startswith("aucue.errors.AucueError: a worker process died")
+    assert last.startswith("aucue.errors.AucueError: A worker process died")
     assert "what is finished is kept" in last
 
 

@@ -296,8 +296,8 @@ def test_folders_and_patterns(explain: Explain, photos: list[Path], tmp_path: Pa
     report = explain("out", [photos[0], tmp_path / "bare", tmp_path / "*.tiff"])
     assert report.faces == 1
     assert report.unread == (
-        f"{tmp_path / 'bare'} holds no photograph and no video",
-        f"{tmp_path / '*.tiff'} matches no file",
+        f"{tmp_path / 'bare'} holds no photograph and no video.",
+        f"{tmp_path / '*.tiff'} matches no file.",
     )
 
 

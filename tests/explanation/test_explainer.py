@@ -185,5 +185,5 @@ def test_from_a_file(model, tmp_path: Path, face: Face):
 
 
 def test_bad_device(model):
-    with pytest.raises(InputError, match="device 'abacus' cannot be used here"):
+    with pytest.raises(InputError, match="Device 'abacus' cannot be used here"):
         Explainer(model(), device="abacus")

@@ -269,7 +269,7 @@ def test_limit_holds_for_arrays():
         (np.zeros(8, np.uint8), "no pixels|got shape"),
         (np.zeros((0, 8, 3), np.uint8), "no pixels"),
         (np.zeros((8, 8), np.int64), "holds int64 values"),
-        (None, "from a NoneType"),
+        (None, "A NoneType is no photograph"),
     ],
 )
 def test_what_is_no_picture(photo, message):
