@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from aucue.cams import normalize_cam
 from aucue.data import open_prepared, prepare
 from aucue.evaluation import Evaluation, evaluate
-from aucue.evaluation.evidence_measures import cards
+from aucue.evaluation.report.comparison import further_table
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
 from aucue.models import boxed_model, load_model
-from evidence_tables import block, paste, table, with_interval
+from doc_tables import block, paste, table, with_interval
 from ferplus_set import undetected
 
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -135,13 +135,18 @@ def share(right: NDArray) -> str:
 
 def evidence_table(evaluation: Evaluation) -> str:
     """Cosines, specificity and the measures of evidence, with what to read them against."""
-    controls = " ".join(f"{name} {mean.macro:.2f}" for name, mean in evaluation.controls.items())
+    known = evaluation.estimates["control"].items()
+    controls = " ".join(f"{name.replace('_', ' ')} {control.value:.2f}" for name, control in known)
     rows = [
-        ["ATT-COS", f"{evaluation.guided_att_cos.macro:.3f}", controls],
-        ["CAM-COS", f"{evaluation.cam_cos.macro:.3f}", controls],
-        ["specificity of the class map", f"{evaluation.specificity['class map'].macro:.3f}", "chance 0.17"],
+        ["ATT-COS", f"{evaluation.estimate('att_cos').value:.3f}", controls],
+        ["CAM-COS", f"{evaluation.estimate('cam_cos').value:.3f}", controls],
+        ["specificity of the class map", f"{evaluation.estimate('specificity').value:.3f}", "chance 0.17"],
     ]
-    rows += [[card.measure.title, card.text, card.reference] for card in cards(evaluation)]
+    for line in further_table({"": evaluation}, "").lines:
+        if line.kind == "reference":
+            rows[-1][-1] = f"{line.label} {line.cells[-1]}"
+        else:
+            rows.append([line.label, line.cells[-1], ""])
     return table(["FER+ test", "value", "to read it against"], rows)
 
 

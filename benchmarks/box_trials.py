@@ -34,7 +34,7 @@ from box import (
     outputs,
     studio_faces,
 )
-from evidence_tables import block, paste, table
+from doc_tables import block, paste, table
 from faint_smiles import with_faint_smiles
 from ferplus_set import prepared, prepared_with_rendered
 

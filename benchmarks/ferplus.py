@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aucue.evaluation import Evaluation, compare
+from aucue.evaluation.report.comparison import COMPARED
+from aucue.evaluation.report.tables import markdown
 
 DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 CONFIG = Path(__file__).parents[1] / "configs" / "ferplus.yaml"
@@ -97,10 +99,11 @@ def write_results(folders: dict[tuple[str, int], Path], out: Path) -> None:
         evaluations[name] = Evaluation.load(folder / "evaluation" / "evaluation.json")
         seconds[name] = int((folder / "seconds.txt").read_text())
     (comparison,) = compare(evaluations)
-    lines = [comparison.markdown(), "", "| mean ± sd over seeds | " + " | ".join(comparison.measures) + " |"]
-    lines += ["|---|" + "---:|" * len(comparison.measures)]
+    lines = [markdown(comparison), "", "| mean ± sd over seeds | " + " | ".join(comparison.heads) + " |"]
+    lines += ["|---|" + "---:|" * len(comparison.heads)]
     for arm in ARMS:
-        rows = [row.values for row in comparison.rows if row.name.startswith(f"{arm},")]
+        members = [evaluation for name, evaluation in evaluations.items() if name.startswith(f"{arm},")]
+        rows = [[evaluation.estimate(key).value for key in COMPARED] for evaluation in members]
         cells = [_mean_and_deviation(column) for column in zip(*rows, strict=True)]
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     lines += ["", "Training time on one thread, in seconds: " + json.dumps(seconds)]

@@ -97,10 +97,10 @@ def train_and_evaluate(
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """What the table shows of an evaluation."""
     return {
-        "CL": evaluation.classification.accuracy,
-        "ATT-COS": evaluation.guided_att_cos.macro,
-        "CAM-COS": evaluation.cam_cos.macro,
-        "specific": evaluation.specificity["class map"].macro,
+        "CL": evaluation.estimate("accuracy").value,
+        "ATT-COS": evaluation.estimate("att_cos").value,
+        "CAM-COS": evaluation.estimate("cam_cos").value,
+        "specific": evaluation.estimate("specificity").value,
     }
 
 

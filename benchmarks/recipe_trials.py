@@ -29,20 +29,22 @@ from aucue.classifiers import Classifier
 from aucue.classifiers.classifier import ClassifierOutput
 from aucue.evaluation import Evaluation, evaluate
 from aucue.guidance import alignment, attention, contrast
-from aucue.metrics import FILLS
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.fitting import fit
 from aucue.training.module import Batch
-from evidence_tables import block, paste, table
+from doc_tables import block, paste, table
 from ferplus_set import Continued, prepared, small_network
 
 CONTINUED = OptimizerSettings(lr=1e-3, warmup_epochs=0.1)
-SHOWN = ("accuracy", "balanced", "ATT-COS", "CAM-COS", "specific", "own face")
-COLUMNS = {
-    **{name: name for name in SHOWN if name != "own face"},
-    "occlusion mean ratio": "action units hidden",
-    "deletion mean gain": "deletion gain",
-    "insertion mean gain": "insertion gain",
+COLUMNS: Mapping[str, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "att_cos": "ATT-COS",
+    "cam_cos.true": "CAM-COS",
+    "specificity.class_map": "specific",
+    "occlusion.mean.ratio": "action units hidden",
+    "deletion.mean.gain": "deletion gain",
+    "insertion.mean.gain": "insertion gain",
 }
 """Of the table, and how they are called there."""
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
@@ -310,21 +312,9 @@ def _mean_and_deviation(values: list[float | None]) -> str:
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """The figures of one trial."""
-    values = (
-        evaluation.classification.accuracy,
-        evaluation.classification.balanced_accuracy,
-        evaluation.guided_att_cos.macro,
-        evaluation.cam_cos.macro,
-        evaluation.specificity["class map"].macro,
-        evaluation.own_face["class map"].macro,
-    )
-    evidence = {name: estimate.macro for name, estimate in evaluation.evidence.items()}
-    gains = {}  # over random order, which also says how sure of itself the network is
-    for fill in FILLS:
-        for name, sign in (("deletion", -1), ("insertion", 1)):
-            ours, chance = evidence[f"{name} {fill} class map"], evidence[f"{name} {fill} chance"]
-            gains[f"{name} {fill} gain"] = None if ours is None or chance is None else sign * (ours - chance)
-    return {**dict(zip(SHOWN, values, strict=True)), **evidence, **gains}
+    rows = evaluation.estimate_rows()
+    found = {row["measure"] + "." * bool(row["variant"]) + row["variant"]: row["value"] for row in rows}
+    return {**found, "att_cos": evaluation.estimate("att_cos").value}
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def measure_evaluating(folder: Path, faces: Path) -> dict[str, Any]:
         found[devices] = evaluate(
             model, faces, split, batch_size=32, workers=0, device="cpu", devices=devices, progress=False
         )
-        return len(found[devices].images)
+        return len(found[devices].faces)
 
     rows = [
         {"processes": devices, **timed(lambda large, devices=devices: look(devices, large), 0, 1)}
@@ -113,7 +113,7 @@ def measure_evaluating(folder: Path, faces: Path) -> dict[str, Any]:
     one, two = found[1], found[2]
     differences = {
         "figures": difference(one.to_dict(), two.to_dict()),
-        "faces": difference(one.images, two.images),
+        "faces": difference(one.faces.to_pylist(), two.faces.to_pylist()),
     }
     return {"rows": rows, "differences": differences}
 

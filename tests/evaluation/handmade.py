@@ -2,33 +2,51 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
+import pyarrow as pa
 import torch
 
-from aucue.evaluation import Classification, Evaluation, Mean
-from aucue.metrics import CONTROLS, classification_report, confusion_counts
+from aucue.evaluation import Classification, Estimate, Evaluation
+from aucue.evaluation.estimate import wilson
+from aucue.evaluation.measures import Figure, column_of
+from aucue.metrics import CONTROLS
 
 CLASSES = ("neutral", "happiness", "fear")
 EXPRESSIONS = CLASSES[1:]
 Values = Sequence[float | None]
 
 
-def mean_of(values: Values, labels: Sequence[str]) -> Mean:
-    """Macro over expressions and micro over faces of the values that are there."""
+def mean_of(values: Values, labels: Sequence[str], among: Sequence[str] = EXPRESSIONS) -> Estimate:
+    """Mean over expressions and over faces of the values that are there; no interval."""
     kept = {
         name: [v for v, label in zip(values, labels, strict=True) if label == name and v is not None]
-        for name in EXPRESSIONS
+        for name in among
     }
     per_expression = {name: fmean(found) if found else None for name, found in kept.items()}
     present = [value for value in per_expression.values() if value is not None]
     everything = [value for found in kept.values() for value in found]
-    return Mean(
-        macro=fmean(present) if present else None,
+    return Estimate(
+        value=fmean(present) if present else None,
+        interval=None,
         micro=fmean(everything) if everything else None,
         per_expression=per_expression,
-        count={name: len(found) for name, found in kept.items()},
+        faces={name: len(found) for name, found in kept.items()},
     )
+
+
+def recognised(labels: Sequence[str], predictions: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """Accuracy, balanced accuracy and macro F1."""
+    hits = [float(a == b) for a, b in zip(labels, predictions, strict=True)]
+    balanced = mean_of(hits, labels, CLASSES)
+    f1 = {
+        name: 2 * sum(a == b == name for a, b in zip(labels, predictions, strict=True)) / both
+        for name in CLASSES
+        if (both := list(labels).count(name) + list(predictions).count(name))
+    }
+    interval = wilson(int(sum(hits)), len(hits))
+    accuracy = Estimate(fmean(hits), interval, fmean(hits), balanced.per_expression, balanced.faces)
+    macro_f1 = Estimate(fmean(f1.values()), None, fmean(hits), {**f1}, balanced.faces)
+    return {"accuracy": {"": accuracy}, "balanced_accuracy": {"": balanced}, "macro_f1": {"": macro_f1}}
 
 
 def make_evaluation(
@@ -47,25 +65,23 @@ def make_evaluation(
 ) -> Evaluation:
     """An evaluation with one row per face; without ATT-COS per layer the class map's values stand for it."""
     att_cos = att_cos or {layer: cam_cos}
-    keys = keys or [f"{i}.png" for i in range(len(labels))]
-    recorded: dict[str, Values] = {f"att_cos {name}": values for name, values in att_cos.items()}
-    recorded |= {"cam_cos": cam_cos, "cam_cos predicted class": cam_cos}
-    recorded |= {f"control {name}": [None if v is None else 0.5 for v in cam_cos] for name in CONTROLS}
-    for kind in ("class map", "attention"):
-        recorded[f"specificity {kind}"] = [None if v is None else float(v > 0.5) for v in cam_cos]
-        recorded[f"own face {kind}"] = [None if v is None else float(v > 0.4) for v in cam_cos]
-    means = {column: mean_of(values, labels) for column, values in recorded.items()}
+    recorded: dict[Figure, Values] = {("att_cos", name): values for name, values in att_cos.items()}
+    recorded |= {("cam_cos", "true"): cam_cos, ("cam_cos", "predicted"): cam_cos}
+    recorded |= {("control", name): [None if v is None else 0.5 for v in cam_cos] for name in CONTROLS}
+    for kind in ("class_map", "attention"):
+        recorded["specificity", kind] = [None if v is None else float(v > 0.5) for v in cam_cos]
+        recorded["own_face", kind] = [None if v is None else float(v > 0.4) for v in cam_cos]
+    estimates = recognised(labels, predictions)
+    for (key, variant), values in recorded.items():
+        estimates.setdefault(key, {})[variant] = mean_of(values, labels)
     called, shown = (torch.tensor([CLASSES.index(name) for name in n]) for n in (predictions, labels))
-    rows: list[dict[str, Any]] = [
-        {
-            "key": keys[i],
-            "label": labels[i],
-            "prediction": predictions[i],
-            "correct": int(labels[i] == predictions[i]),
-            **{column: values[i] for column, values in recorded.items()},
-        }
-        for i in range(len(labels))
-    ]
+    faces = {
+        "key": list(keys or [f"{i}.png" for i in range(len(labels))]),
+        "label": list(labels),
+        "prediction": list(predictions),
+        "correct": [int(a == b) for a, b in zip(labels, predictions, strict=True)],
+        **{column_of(figure): pa.array(values, pa.float64()) for figure, values in recorded.items()},
+    }
     return Evaluation(
         model={
             "name": name,
@@ -87,13 +103,8 @@ def make_evaluation(
         classes=CLASSES,
         expressions=EXPRESSIONS,
         without_cue={"no action units": list(labels).count("neutral"), "no landmarks": 0},
-        classification=Classification.of(classification_report(confusion_counts(called, shown, 3)), CLASSES),
+        classification=Classification.of(shown, called, CLASSES),
         attention_layer=layer,
-        att_cos={name: means[f"att_cos {name}"] for name in att_cos},
-        cam_cos=means["cam_cos"],
-        cam_cos_predicted=means["cam_cos predicted class"],
-        controls={name: means[f"control {name}"] for name in CONTROLS},
-        specificity={kind: means[f"specificity {kind}"] for kind in ("class map", "attention")},
-        own_face={kind: means[f"own face {kind}"] for kind in ("class map", "attention")},
-        images=rows,
+        estimates=estimates,
+        faces=pa.table(faces),
     )

@@ -4,7 +4,8 @@ import pytest
 
 from aucue.cli.main import main
 from aucue.data import PreparedSet
-from aucue.evaluation.results import FILES, Evaluation
+from aucue.evaluation import Evaluation
+from aucue.evaluation.files import FILES
 from aucue.models import save_model
 from aucue.work.files import LOCK_FILE
 
@@ -59,8 +60,8 @@ def test_evidence(
     printed = " ".join(capsys.readouterr().out.split())
     assert "Does the decision depend on what the map shows?" in printed
     assert "Pointing game" in printed
-    evidence = Evaluation.load(tmp_path / "out" / "evaluation.json").evidence
-    assert sum(evidence["pointing class map"].count.values()) == 6
+    evaluation = Evaluation.load(tmp_path / "out" / "evaluation.json")
+    assert sum(evaluation.estimate("deletion.mean").faces.values()) == 6
 
 
 def test_any_judge_and_device(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from torch.utils.data import default_collate
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, prepare
 from aucue.errors import InputError
-from aucue.evaluation import Evaluation, evaluate, write_comparison, write_report
-from aucue.evaluation.evidence import Evidence, chosen_faces, with_evidence
-from aucue.evaluation.evidence_measures import MEASURES, cards, side_by_side
-from aucue.evaluation.observer import Seen
+from aucue.evaluation import Evaluation, evaluate, write_comparison, write_evaluation, write_report
+from aucue.evaluation.measures import MEASURES
+from aucue.evaluation.observing import Observer, Seen, Split, chosen_faces, compare_with_another_face
+from aucue.evaluation.report.comparison import further_measures, further_table
+from aucue.evaluation.report.page import card_of
+from aucue.evaluation.report.tables import estimate_text
 from aucue.facs import EXPRESSIONS
 from aucue.metrics import FILLS, STEPS
 from aucue.models import Model
@@ -61,6 +64,11 @@ class Naive:
         return cue.map[0, 0] > 0.5
 
 
+def row_of(evaluation: Evaluation) -> dict[str, Any]:
+    """What was measured of the face that is worked out by hand."""
+    return evaluation.faces.slice(FACE, 1).to_pylist()[0]
+
+
 @pytest.fixture(scope="module")
 def naive(models: dict[str, Path], faces: PreparedSet) -> Naive:
     return Naive(models["guided"], faces)
@@ -79,7 +87,7 @@ def test_area_of_one_face(measure: str, fill: str, evaluation: Evaluation, naive
         replaced[:, chosen] = after.flatten(1)[:, chosen]
         values.append(naive.probability(replaced.view_as(before)))
     expected = np.trapezoid(values, dx=1 / STEPS)
-    assert evaluation.images[FACE][f"{measure} {fill} class map"] == pytest.approx(expected, abs=1e-4)
+    assert row_of(evaluation)[f"{measure}.{fill}.class_map"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_action_units_hidden_in_one_face(evaluation: Evaluation, naive: Naive):
@@ -87,15 +95,15 @@ def test_action_units_hidden_in_one_face(evaluation: Evaluation, naive: Naive):
     assert region.any()
     hidden = torch.where(region, naive.image.mean((1, 2), keepdim=True), naive.image)
     loss = naive.probability(naive.image) - naive.probability(hidden)
-    assert evaluation.images[FACE]["occlusion mean action units"] == pytest.approx(loss, abs=1e-5)
+    assert row_of(evaluation)["occlusion.mean.action_units"] == pytest.approx(loss, abs=1e-5)
 
 
 def test_pointing_and_energy_of_one_face(evaluation: Evaluation, naive: Naive):
-    region, map_, row = naive.region(naive.label), naive.maps[naive.label], evaluation.images[FACE]
-    assert row["energy class map"] == pytest.approx((map_[region].sum() / map_.sum()).item(), abs=1e-5)
-    assert row["pointing class map"] == float(region.flatten()[map_.argmax()])
-    assert row["energy chance"] == pytest.approx(region.float().mean().item())
-    assert row["pointing chance"] == pytest.approx(region.float().mean().item())
+    region, map_, row = naive.region(naive.label), naive.maps[naive.label], row_of(evaluation)
+    assert row["energy.class_map"] == pytest.approx((map_[region].sum() / map_.sum()).item(), abs=1e-5)
+    assert row["pointing.class_map"] == float(region.flatten()[map_.argmax()])
+    assert row["energy.chance"] == pytest.approx(region.float().mean().item())
+    assert row["pointing.chance"] == pytest.approx(region.float().mean().item())
 
 
 def test_stability_of_one_face(evaluation: Evaluation, naive: Naive):
@@ -104,38 +112,49 @@ def test_stability_of_one_face(evaluation: Evaluation, naive: Naive):
         map_ = naive.classifier.class_maps(out.features[naive.classifier.final_layer])[:, [naive.named]]
     back = naive.full_size(map_).flip(-1)
     expected = torch.cosine_similarity(back.flatten(), naive.maps[naive.named].flatten(), dim=0)
-    assert evaluation.images[FACE]["stability mirrored"] == pytest.approx(expected.item(), abs=1e-5)
+    assert row_of(evaluation)["stability.mirrored"] == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_margin_says_whether_a_map_is_specific(evaluation: Evaluation):
-    """By another way than the specificity that every evaluation has."""
-    measured = [row for row in evaluation.images if row["margin class map"] is not None]
-    assert len(measured) == 12
+    """By another way than the specificity."""
+    measured = [row for row in evaluation.faces.to_pylist() if row["margin.class_map"] is not None]
+    assert len(measured) == 21
     for row in measured:
-        assert (row["margin class map"] > 0) == row["specific class map"] == row["specificity class map"]
+        assert (row["margin.class_map"] > 0) == row["specificity.class_map"]
 
 
 def test_figures_are_means_of_the_rows(evaluation: Evaluation):
-    for name, figure in evaluation.evidence.items():
-        if name.endswith("ratio"):
-            continue
-        found: dict[str, list[float]] = {}
-        for row in evaluation.images:
-            if row[name] is not None:
-                found.setdefault(row["label"], []).append(row[name])
-        macro = float(np.mean([np.mean(values) for values in found.values()]))
-        assert figure.macro == pytest.approx(macro)
-        assert figure.interval is not None
-        assert figure.interval[0] - 1e-9 <= macro <= figure.interval[1] + 1e-9
+    rows = evaluation.faces.to_pylist()
+    counted = {key for key, measure in MEASURES.items() if measure.of is None}
+    for key, variants in evaluation.estimates.items():
+        for variant, estimate in variants.items():
+            if variant == "ratio" or key in counted:
+                continue
+            found: dict[str, list[float]] = {}
+            for row in rows:
+                if row[f"{key}.{variant}"] is not None:
+                    found.setdefault(row["label"], []).append(row[f"{key}.{variant}"])
+            macro = float(np.mean([np.mean(values) for values in found.values()]))
+            assert estimate.value == pytest.approx(macro)
+            assert estimate.interval is not None
+            assert estimate.interval[0] - 1e-9 <= macro <= estimate.interval[1] + 1e-9
 
 
-def test_faces_that_are_not_measured_have_empty_columns(evaluation: Evaluation):
+def test_gain_is_the_difference_from_a_random_order(evaluation: Evaluation):
+    row = row_of(evaluation)
+    for key, sign in (("deletion.mean", -1), ("insertion.blur", 1)):
+        gain = sign * (row[f"{key}.class_map"] - row[f"{key}.chance"])
+        assert row[f"{key}.gain"] == pytest.approx(gain, abs=1e-6)
+
+
+def test_faces_that_are_not_looked_at_closely_have_empty_columns(evaluation: Evaluation):
     # 26 faces labelled in turn, the first four of each expression; two, evenly spread, are measured.
-    measured = [i for i, row in enumerate(evaluation.images) if row["energy class map"] is not None]
+    rows = evaluation.faces.to_pylist()
+    measured = [i for i, row in enumerate(rows) if row["deletion.mean.class_map"] is not None]
     assert measured == [*range(1, 7), 18, 19, 20, 22, 23, 24]
-    assert evaluation.images[0]["energy class map"] is None
     assert any("measured on 12 faces" in note for note in evaluation.notes)
-    assert sum(evaluation.evidence["energy class map"].count.values()) == 12
+    assert sum(evaluation.estimate("deletion.mean").faces.values()) == 12
+    assert sum(evaluation.estimate("energy").faces.values()) == 21
 
 
 def test_neither_batches_nor_processes_matter(
@@ -144,78 +163,72 @@ def test_neither_batches_nor_processes_matter(
     """What two processes see of their own batches, put together, equals what one sees of all."""
     model = Model.load(models["guided"])
     dataset = faces.dataset("test", transform=eval_transform(SIDE))
-    places = np.array([1, 2, 3, 8])
-    draw = AUCue("facs", EXPRESSIONS)
+    split = Split(dataset, torch.from_numpy(dataset.labels).long(), 1.0)
+    draw, rows = AUCue("facs", EXPRESSIONS), torch.tensor([1, 2, 3, 8])
+    closely = dataset.subset(rows.numpy())
 
     def seen(batches: list[list[int]], batch_size: int) -> Seen:
-        evidence = Evidence(
-            model,
-            draw,
-            torch.arange(7),
-            dataset,
-            places,
-            1.0,
-            batch_size,
-            torch.device("cpu"),
-        )
+        observer = Observer(model, draw, split, batch_size, frozenset(), torch.device("cpu"))
         for batch in batches:
-            evidence.look(default_collate([evidence.dataset[i] for i in batch]))
-        return evidence.seen
+            observer.look_closer(default_collate([closely[i] for i in batch]), rows[batch])
+        return observer.seen
 
     alone = seen([[0, 1, 2, 3]], batch_size=64)
     shared = Seen.merged([seen([[2]], batch_size=5), seen([[3, 1], [0]], batch_size=64)])
-    assert list(shared.sums) == list(alone.sums)
-    for name in alone.sums:
-        torch.testing.assert_close(shared.column(name), alone.column(name), atol=1e-4, rtol=0, equal_nan=True)
+    assert list(shared.values) == list(alone.values)
+    for figure, values in alone.figures().items():
+        torch.testing.assert_close(shared.figures()[figure], values, atol=1e-4, rtol=0, equal_nan=True)
 
 
 def test_round_trip_and_columns(evaluation: Evaluation, tmp_path: Path):
-    folder = evaluation.write(tmp_path / "out").parent
+    folder = write_evaluation(evaluation, tmp_path / "out").parent
     assert Evaluation.load(folder / "evaluation.json") == evaluation
     header = (folder / "per_image.csv").read_text().splitlines()[0]
-    assert "deletion mean class map" in header
-    assert "occlusion mean ratio" in (folder / "per_expression.csv").read_text().splitlines()[0]
+    assert "deletion.mean.class_map" in header
+    assert "occlusion.mean.ratio" in (folder / "per_expression.csv").read_text().splitlines()[0]
 
 
-def test_every_figure_belongs_to_a_measure(evaluation: Evaluation):
-    named = {f"{m.name} {variant}" for m in MEASURES for variant in m.variants(evaluation)}
-    assert named == set(evaluation.evidence)
-    assert sum(len(m.variants(evaluation)) for m in MEASURES) == len(evaluation.evidence)
+def test_every_measure_is_a_row_of_the_registry(evaluation: Evaluation):
+    assert list(evaluation.estimates) == list(MEASURES)
+    for measure in evaluation.measured:
+        assert evaluation.headline(measure.key) in evaluation.estimates[measure.key]
+        assert {*measure.controls} <= {*evaluation.estimates[measure.key]}
 
 
 def test_report(evaluation: Evaluation, tmp_path: Path):
     page = Page(write_report(evaluation, tmp_path / "report.html"))
     assert_self_contained(page)
-    for card in cards(evaluation):
-        assert card.headline.interval is not None
-        low, high = card.headline.interval
-        figure = f"{card.headline.macro:.2f} {low:.2f} to {high:.2f}"
-        for words in (card.measure.title, card.measure.words, card.measure.better, figure):
+    cards = [card_of(evaluation, m) for m in evaluation.measured if m.key not in ("macro_f1", "control")]
+    assert len(cards) > 15
+    for card in cards:
+        assert card.interval
+        for words in (card.title, card.measure.words, card.measure.against, f"{card.figure} {card.interval}"):
             assert words in page.text
 
 
 def test_reports_without_evidence_do_not_speak_of_it(tmp_path: Path):
     plain = make_evaluation(["happiness", "fear"], ["happiness", "fear"], [0.5, 0.7])
-    assert cards(plain) == []
+    assert further_measures({"plain": plain}) == ()
     assert "Deletion" not in Page(write_report(plain, tmp_path / "report.html")).text
 
 
 def test_comparison(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
-    plain = evaluate(models["twin"], faces, workers=0, progress=False)
-    page = Page(write_comparison({"one": evaluation, "two": plain}, tmp_path / "comparison.html"))
+    page = Page(write_comparison({"one": evaluation, "two": evaluation}, tmp_path / "comparison.html"))
     assert_self_contained(page)
-    deletion = cards(evaluation)[0]
-    assert deletion.measure.name == "deletion mean"
-    assert f"{deletion.text} {deletion.reference}" in page.text
-    assert all(measure.better in page.text for measure in MEASURES)
+    for measure in evaluation.measured:
+        assert measure.against in page.text
+        figure = estimate_text(evaluation.estimate(measure.key), measure)
+        assert measure.key == "control" or " ".join(figure.replace("[", " [").split()) in page.text
 
 
 def test_models_that_lack_a_measure_are_compared_by_the_others(evaluation: Evaluation):
     """As files of another version of this package might."""
-    without = {k: v for k, v in evaluation.evidence.items() if not k.startswith("energy")}
-    rows = side_by_side({"new": evaluation, "old": replace(evaluation, evidence=without)})
-    assert [row["new"].measure.name for row in rows] == [m.name for m in MEASURES if m.name != "energy"]
-    assert all(list(row) == ["new", "old"] for row in rows)
+    without = {key: its for key, its in evaluation.estimates.items() if key != "energy"}
+    members = {"new": evaluation, "old": replace(evaluation, estimates=without)}
+    titles = [line.label for line in further_table(members, "").lines if line.kind == "row"]
+    alone = [line.label for line in further_table({"new": evaluation}, "").lines if line.kind == "row"]
+    assert "Energy inside" in alone
+    assert titles == [title for title in alone if title != "Energy inside"]
 
 
 def test_no_face_to_measure(models: dict[str, Path], tmp_path: Path):
@@ -234,42 +247,12 @@ def test_chosen_faces_by_hand():
         chosen_faces(labels, valid, [1], 0)
 
 
-def handmade(random_regions: list[float]) -> Evaluation:
-    """Four faces, of which the first is neutral; the losses with action units hidden are 0.6, 0.2, 0.4."""
-    labels = ["neutral", "happiness", "happiness", "fear"]
-    plain = make_evaluation(labels, labels, [None, 0.5, 0.5, 0.5])
-    seen, everyone = Seen(plain.classes), torch.ones(3, dtype=torch.bool)
-    ids = torch.tensor([1, 1, 2])
-    maps = torch.tensor([[[[1.0, 0]]], [[[0.0, 1]]], [[[1.0, 1]]]])
-    seen.keep(index=torch.arange(3), label=ids, valid=everyone, map=maps)
-    for fill in FILLS:
-        seen.record(f"occlusion {fill} action units", torch.tensor([0.6, 0.2, 0.4]), ids, everyone)
-        seen.record(f"occlusion {fill} random regions", torch.tensor(random_regions), ids, everyone)
-    return with_evidence(plain, seen, np.array([1, 2, 3]))
-
-
-def test_ratio_by_hand():
-    evidence = handmade([0.1, 0.3, 0.3]).evidence
-    # Averages per expression, then over expressions: (0.4 + 0.4) / 2 and (0.2 + 0.3) / 2.
-    ratio = evidence["occlusion mean ratio"]
-    assert ratio.macro == pytest.approx(0.4 / 0.25)
-    assert ratio.micro == pytest.approx(1.2 / 0.7)
-    assert ratio.per_expression == pytest.approx({"happiness": 2, "fear": 4 / 3})
-    assert ratio.interval is not None
-    # Faces one by one give 6, 2/3 and 4/3, and no resample can leave these limits.
-    assert 2 / 3 - 1e-6 <= ratio.interval[0] < 1.6 < ratio.interval[1] <= 6 + 1e-6
-
-
-def test_a_ratio_to_nothing_has_no_interval():
-    clear = handmade([0.1, -0.2, 0.2]).evidence["occlusion mean ratio"]
-    assert clear.macro == pytest.approx(0.4 / 0.075)
-    assert clear.interval is None
-    assert handmade([-0.1, -0.1, -0.1]).evidence["occlusion mean ratio"].macro is None
-
-
 def test_map_of_another_face_by_hand():
-    rows = handmade([0.1, 0.3, 0.3]).images
-    assert rows[0]["stability another face"] is None
-    found = [row["stability another face"] for row in rows[1:]]
-    # Each against the one before it, the first against the last.
+    """Each against the one before it, the first against the last."""
+    seen = Seen()
+    seen.keep(
+        map=torch.tensor([[[[1.0, 0]]], [[[0.0, 1]]], [[[1.0, 1]]]]), valid=torch.ones(3, dtype=torch.bool)
+    )
+    compare_with_another_face(seen)
+    found = seen.figures()["stability", "another_face"].tolist()
     assert found == pytest.approx([0.5**0.5, 0, 0.5**0.5])

@@ -10,8 +10,9 @@ from scipy.stats import binomtest
 
 from aucue.data import PreparedSet
 from aucue.errors import InputError, OutputExistsError
-from aucue.evaluation import Evaluation, Mean, evaluate
-from aucue.evaluation.results import FILES, Estimate, check_free, wilson, write_csv
+from aucue.evaluation import Evaluation, evaluate, write_evaluation
+from aucue.evaluation.estimate import estimates, wilson
+from aucue.evaluation.files import FILES, check_free, write_csv
 from aucue.facs import EXPRESSIONS
 
 
@@ -25,25 +26,27 @@ def test_json_round_trip(evaluation: Evaluation):
     assert Evaluation.from_dict(json.loads(text)) == evaluation
 
 
-def test_evidence_survives_and_older_files_have_none(evaluation: Evaluation):
-    estimates = {"energy class map": Estimate(0.4, None, {"fear": 0.4}, {"fear": 3}, (0.3, 0.5))}
-    estimates["occlusion mean ratio"] = Estimate(None, None, {"fear": None}, {"fear": 0}, None)
-    with_evidence = replace(evaluation, evidence=estimates)
-    values = json.loads(json.dumps(with_evidence.to_dict()))
-    assert Evaluation.from_dict(values) == with_evidence
-    del values["evidence"]
-    assert Evaluation.from_dict(values) == evaluation
+def test_undefined_figures_become_none(evaluation: Evaluation):
+    values = {("margin", "attention"): torch.tensor([torch.nan, 0.5, 0.5])}
+    found = estimates(values, torch.tensor([0, 1, 1]), ("neutral", "fear", "anger"), ("fear", "anger"))
+    estimate = found["margin", "attention"]
+    assert (estimate.value, estimate.micro) == (0.5, 0.5)
+    assert estimate.per_expression == {"fear": 0.5, "anger": None}
+    assert estimate.faces == {"fear": 2, "anger": 0}
+    nothing = {("margin", "attention"): torch.full((3,), torch.nan)}
+    found = estimates(nothing, torch.tensor([0, 1, 1]), ("neutral", "fear", "anger"), ("fear", "anger"))
+    assert (found["margin", "attention"].value, found["margin", "attention"].interval) == (None, None)
+    with_none = replace(evaluation, estimates={**evaluation.estimates, "margin": {"attention": estimate}})
+    assert Evaluation.from_dict(json.loads(json.dumps(with_none.to_dict()))) == with_none
 
 
-def test_undefined_figures_become_none():
-    computed = {
-        "macro": torch.tensor(torch.nan),
-        "micro": torch.tensor(0.5),
-        "per_class": torch.tensor([torch.nan, 0.5]),
-        "count": torch.tensor([0, 2]),
-    }
-    mean = Mean.of(computed, ("neutral", "fear"), ("fear",))
-    assert mean == Mean(None, 0.5, {"fear": 0.5}, {"fear": 2})
+def test_every_figure_has_an_interval_that_holds_it(evaluation: Evaluation):
+    for key, variants in evaluation.estimates.items():
+        for variant, estimate in variants.items():
+            assert estimate.value is not None, (key, variant)
+            assert estimate.interval is not None, (key, variant)
+            low, high = estimate.interval
+            assert low - 1e-9 <= estimate.value <= high + 1e-9, (key, variant)
 
 
 @pytest.mark.parametrize("right", [0, 1, 8, 10])
@@ -53,32 +56,38 @@ def test_wilson_interval(right: int):
 
 
 def test_written_files(evaluation: Evaluation, tmp_path: Path):
-    report = evaluation.write(tmp_path / "out")
+    report = write_evaluation(evaluation, tmp_path / "out")
     assert report == tmp_path / "out" / "report.html"
     assert sorted(path.name for path in report.parent.iterdir()) == sorted(FILES)
     assert Evaluation.load(report.parent / "evaluation.json") == evaluation
 
 
 def test_tables(evaluation: Evaluation, tmp_path: Path):
-    folder = evaluation.write(tmp_path / "out").parent
+    folder = write_evaluation(evaluation, tmp_path / "out").parent
     read = {
         name: list(csv.DictReader((folder / f"{name}.csv").open(encoding="utf-8")))
-        for name in ("per_expression", "per_image", "confusion")
+        for name in ("per_expression", "per_image", "confusion", "estimates")
     }
-    assert [row["expression"] for row in read["per_expression"]] == [*EXPRESSIONS, "macro average"]
+    assert [row["expression"] for row in read["per_expression"]] == [*EXPRESSIONS, "average"]
     macro = read["per_expression"][-1]
-    assert float(macro["cam_cos"]) == pytest.approx(evaluation.cam_cos.macro, rel=1e-5)
-    assert read["per_expression"][0]["cam_cos"] == ""
+    assert float(macro["cam_cos.true"]) == pytest.approx(evaluation.estimate("cam_cos").value, rel=1e-5)
+    assert read["per_expression"][0]["cam_cos.true"] == ""
     assert len(read["per_image"]) == 26
     counts = [[int(row[name]) for name in EXPRESSIONS] for row in read["confusion"]]
     assert counts == evaluation.classification.confusion
+    rows = {(row["measure"], row["variant"]): row for row in read["estimates"]}
+    assert len(rows) == sum(map(len, evaluation.estimates.values()))
+    accuracy = evaluation.estimate("accuracy")
+    found = rows["accuracy", ""]
+    assert float(found["value"]) == pytest.approx(accuracy.value, rel=1e-5)
+    assert (float(found["low"]), float(found["high"])) == pytest.approx(accuracy.interval, rel=1e-5)
 
 
 def test_an_earlier_evaluation_is_not_overwritten_unasked(evaluation: Evaluation, tmp_path: Path):
-    evaluation.write(tmp_path)
+    write_evaluation(evaluation, tmp_path)
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        evaluation.write(tmp_path)
-    evaluation.write(tmp_path, overwrite=True)
+        write_evaluation(evaluation, tmp_path)
+    write_evaluation(evaluation, tmp_path, overwrite=True)
 
 
 @pytest.mark.parametrize("content", ["{}", "not json", '{"classification": {}}', "[]"])

@@ -76,27 +76,29 @@ def naive(models: dict[str, Path], faces: PreparedSet) -> Naive:
 
 
 def test_att_cos_of_every_layer(evaluation: Evaluation, naive: Naive):
-    assert list(evaluation.att_cos) == list(naive.att)
+    assert list(evaluation.estimates["att_cos"]) == list(naive.att)
     for layer, values in naive.att.items():
-        assert evaluation.att_cos[layer].macro == pytest.approx(naive.macro(values), abs=1e-5)
-        assert evaluation.att_cos[layer].micro == pytest.approx(np.mean(values), abs=1e-5)
+        assert evaluation.estimate("att_cos", layer).value == pytest.approx(naive.macro(values), abs=1e-5)
+        assert evaluation.estimate("att_cos", layer).micro == pytest.approx(np.mean(values), abs=1e-5)
 
 
 def test_cam_cos(evaluation: Evaluation, naive: Naive):
-    assert evaluation.cam_cos.macro == pytest.approx(naive.macro(naive.cam), abs=1e-5)
+    assert evaluation.estimate("cam_cos").value == pytest.approx(naive.macro(naive.cam), abs=1e-5)
     fear = [value for value, label in zip(naive.cam, naive.labels, strict=True) if label == 3]
-    assert evaluation.cam_cos.per_expression["fear"] == pytest.approx(np.mean(fear), abs=1e-5)
-    assert evaluation.cam_cos.count["fear"] == len(fear)
+    assert evaluation.estimate("cam_cos").per_expression["fear"] == pytest.approx(np.mean(fear), abs=1e-5)
+    assert evaluation.estimate("cam_cos").faces["fear"] == len(fear)
 
 
 def test_cam_cos_of_the_predicted_class_equals_that_of_the_true_one_where_both_agree(evaluation: Evaluation):
-    right = [row for row in evaluation.images if row["correct"] and row["cam_cos"] is not None]
-    assert all(row["cam_cos"] == row["cam_cos predicted class"] for row in right)
-    assert evaluation.cam_cos_predicted != evaluation.cam_cos
+    right = [
+        row for row in evaluation.faces.to_pylist() if row["correct"] and row["cam_cos.true"] is not None
+    ]
+    assert all(row["cam_cos.true"] == row["cam_cos.predicted"] for row in right)
+    assert evaluation.estimate("cam_cos", "predicted") != evaluation.estimate("cam_cos")
 
 
 def test_specificity(evaluation: Evaluation, naive: Naive):
-    assert evaluation.specificity["class map"].macro == pytest.approx(naive.macro(naive.specific), abs=1e-9)
+    assert evaluation.estimate("specificity").value == pytest.approx(naive.macro(naive.specific), abs=1e-9)
 
 
 def test_controls(evaluation: Evaluation, naive: Naive):
@@ -106,9 +108,13 @@ def test_controls(evaluation: Evaluation, naive: Naive):
         others = [j for j in range(len(cues)) if j != i and labels[j] == labels[i]]
         same.append(cosine(cues[others].mean(0), cues[i]))
     uniform = [cosine(torch.ones(SIDE * SIDE), cue) for cue in cues]
-    assert evaluation.controls["mean of the class"].macro == pytest.approx(naive.macro(same), abs=1e-5)
-    assert evaluation.controls["uniform"].macro == pytest.approx(naive.macro(uniform), abs=1e-5)
-    assert evaluation.controls["wrong expression"].macro == pytest.approx(naive.macro(naive.wrong), abs=1e-5)
+    assert evaluation.estimate("control", "mean_of_the_class").value == pytest.approx(
+        naive.macro(same), abs=1e-5
+    )
+    assert evaluation.estimate("control", "uniform").value == pytest.approx(naive.macro(uniform), abs=1e-5)
+    assert evaluation.estimate("control", "wrong_expression").value == pytest.approx(
+        naive.macro(naive.wrong), abs=1e-5
+    )
 
 
 def test_own_face(evaluation: Evaluation, naive: Naive):
@@ -119,13 +125,13 @@ def test_own_face(evaluation: Evaluation, naive: Naive):
             nearer.setdefault(label, []).append(float(cosine(cam, cue) > cosine(cam, before[label])))
         before[label] = cue
     macro = float(np.mean([np.mean(values) for values in nearer.values()]))
-    assert evaluation.own_face["class map"].macro == pytest.approx(macro, abs=1e-9)
-    assert evaluation.own_face["class map"].count["fear"] == evaluation.cam_cos.count["fear"] - 1
+    assert evaluation.estimate("own_face").value == pytest.approx(macro, abs=1e-9)
+    assert evaluation.estimate("own_face").faces["fear"] == evaluation.estimate("cam_cos").faces["fear"] - 1
 
 
 def test_accuracy(evaluation: Evaluation, naive: Naive):
     cl = evaluation.classification
-    assert cl.accuracy == pytest.approx(np.mean(naive.correct))
+    assert evaluation.estimate("accuracy").value == pytest.approx(np.mean(naive.correct))
     assert sum(map(sum, cl.confusion)) == 26
     assert cl.support == {name: 4 if k < 5 else 3 for k, name in enumerate(EXPRESSIONS)}
 
@@ -133,28 +139,30 @@ def test_accuracy(evaluation: Evaluation, naive: Naive):
 def test_faces_without_cue_are_counted(evaluation: Evaluation):
     # 26 faces labelled in turn: four are neutral, and the last one (anger) has no landmarks.
     assert evaluation.without_cue == {"no action units": 4, "no landmarks": 1}
-    assert sum(evaluation.cam_cos.count.values()) == 21
-    assert evaluation.cam_cos.count["anger"] == 3
+    assert sum(evaluation.estimate("cam_cos").faces.values()) == 21
+    assert evaluation.estimate("cam_cos").faces["anger"] == 3
     assert any("1 faces without landmarks" in note for note in evaluation.notes)
 
 
 def test_the_batch_size_does_not_matter(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet):
     other = evaluate(models["guided"], faces, batch_size=26, workers=0, progress=False)
     assert other.classification == evaluation.classification
-    assert other.cam_cos.macro == pytest.approx(evaluation.cam_cos.macro, abs=1e-5)
-    assert other.controls["mean face"].macro == pytest.approx(
-        evaluation.controls["mean face"].macro, abs=1e-5
+    assert other.estimate("cam_cos").value == pytest.approx(evaluation.estimate("cam_cos").value, abs=1e-5)
+    assert other.estimate("control", "mean_face").value == pytest.approx(
+        evaluation.estimate("control", "mean_face").value, abs=1e-5
     )
 
 
 def test_one_row_per_face(evaluation: Evaluation):
-    assert [row["key"] for row in evaluation.images] == [f"<face> {i}.png" for i in range(26)]
-    first, happy = evaluation.images[:2]
+    assert [row["key"] for row in evaluation.faces.to_pylist()] == [f"<face> {i}.png" for i in range(26)]
+    first, happy = evaluation.faces.to_pylist()[:2]
     assert first["label"] == "neutral"
-    assert first["cam_cos"] is None
+    assert first["cam_cos.true"] is None
     assert sum(happy[f"p {name}"] for name in EXPRESSIONS) == pytest.approx(1, abs=1e-5)
-    values = [row["att_cos layer3"] for row in evaluation.images if row["label"] == "happiness"]
-    assert evaluation.att_cos["layer3"].per_expression["happiness"] == pytest.approx(np.mean(values))
+    values = [row["att_cos.layer3"] for row in evaluation.faces.to_pylist() if row["label"] == "happiness"]
+    assert evaluation.estimate("att_cos", "layer3").per_expression["happiness"] == pytest.approx(
+        np.mean(values)
+    )
 
 
 def test_examples_are_the_first_faces_of_each_class(evaluation: Evaluation):
@@ -169,7 +177,7 @@ def test_examples_are_the_first_faces_of_each_class(evaluation: Evaluation):
 
 def test_the_guided_layer_is_shown(evaluation: Evaluation):
     assert evaluation.attention_layer == "layer3"
-    assert evaluation.guided_att_cos == evaluation.att_cos["layer3"]
+    assert evaluation.estimate("att_cos") == evaluation.estimates["att_cos"]["layer3"]
 
 
 def test_classes_are_matched_by_name(faces: PreparedSet):
@@ -182,8 +190,10 @@ def test_classes_are_matched_by_name(faces: PreparedSet):
         parameter.data = straight.head.get_parameter(name).data[order]
     one = evaluate(Model(straight, information()), faces, workers=0, progress=False)
     other = evaluate(Model(shuffled, information(classes)), faces, workers=0, progress=False)
-    assert one.classification.recall == other.classification.recall
-    assert one.cam_cos.per_expression == pytest.approx(other.cam_cos.per_expression, abs=1e-5)
+    assert one.estimate("accuracy").per_expression == other.estimate("accuracy").per_expression
+    assert one.estimate("cam_cos").per_expression == pytest.approx(
+        other.estimate("cam_cos").per_expression, abs=1e-5
+    )
 
 
 def test_a_class_the_model_does_not_know(faces: PreparedSet):
@@ -195,9 +205,9 @@ def test_a_class_the_model_does_not_know(faces: PreparedSet):
 def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], tmp_path: Path):
     prepare(NoiseSource(8), tmp_path / "few", detector="none", size=SIDE, workers=1, progress=False)
     few = evaluate(models["guided"], open_prepared(tmp_path / "few"), workers=0, progress=False)
-    assert few.controls["mean of the class"].macro is None
-    assert few.own_face["class map"].macro is None
-    assert few.controls["mean face"].macro is not None
+    assert few.estimate("control", "mean_of_the_class").value is None
+    assert few.estimate("own_face").value is None
+    assert few.estimate("control", "mean_face").value is not None
 
 
 def test_another_template_is_noted(faces: PreparedSet):
@@ -234,23 +244,26 @@ def test_a_class_that_the_codebook_lacks_takes_no_part_in_cosines(evaluation: Ev
     fear = evaluation.classification.support["fear"]
     before = evaluation.without_cue["no action units"]
     assert lacking.without_cue["no action units"] == before + fear
-    assert "fear" not in lacking.cam_cos.count
-    assert lacking.cam_cos.per_expression["anger"] == evaluation.cam_cos.per_expression["anger"]
+    assert "fear" not in lacking.estimate("cam_cos").faces
+    assert (
+        lacking.estimate("cam_cos").per_expression["anger"]
+        == evaluation.estimate("cam_cos").per_expression["anger"]
+    )
     assert lacking.classification == evaluation.classification
 
 
 def test_a_judge_of_ones_own(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet):
     judged = evaluate(models["guided"], faces, codebook="fg2024", regions="fg2024", workers=0, progress=False)
     assert (judged.data["codebook"], judged.data["regions"]) == ("fg2024", "fg2024")
-    assert judged.cam_cos.macro != evaluation.cam_cos.macro
+    assert judged.estimate("cam_cos").value != evaluation.estimate("cam_cos").value
     apart = compare({"own": evaluation, "other": judged})[0]
-    controls = [row.name for row in apart.rows if row.is_control]
+    controls = [line.label for line in apart.lines if line.kind == "control"]
     assert "uniform (for own)" in controls
     assert "uniform (for other)" in controls
-    assert "Different action-unit maps judge these models" in apart.notes[0]
+    assert "Different action-unit maps judge these models" in apart.notes[1]
     alike = compare({"one": judged, "two": judged})[0]
-    assert "uniform" in [row.name for row in alike.rows if row.is_control]
-    assert alike.notes == ()
+    assert "uniform" in [line.label for line in alike.lines if line.kind == "control"]
+    assert len(alike.notes) == 1
 
 
 def test_a_second_process_is_told(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
@@ -263,7 +276,7 @@ def test_another_read_out_of_the_same_network(
 ) -> None:
     layercam = evaluate(models["guided"], faces, batch_size=5, method="layercam", workers=0, progress=False)
     assert (evaluation.model["method"], layercam.model["method"]) == ("cam", "layercam")
-    assert layercam.att_cos == evaluation.att_cos
+    assert layercam.estimates["att_cos"] == evaluation.estimates["att_cos"]
     assert layercam.classification == evaluation.classification
     # from the formula alone: after global average pooling the gradient is w / (h w) everywhere
     classifier, _ = load_model(models["guided"])
@@ -275,7 +288,9 @@ def test_another_read_out_of_the_same_network(
     map_ = (map_ - map_.min()) / (map_ - map_.min()).max()
     map_ = interpolate(map_, (SIDE, SIDE), mode="bilinear", align_corners=False).clamp(0, 1)
     cue = AUCue("facs", EXPRESSIONS)(item["landmarks"][None], torch.tensor([item["label"]]), (SIDE, SIDE))
-    assert layercam.images[1]["cam_cos"] == pytest.approx(cosine(map_, cue.map.double().flatten()), abs=1e-5)
+    assert layercam.faces["cam_cos.true"][1].as_py() == pytest.approx(
+        cosine(map_, cue.map.double().flatten()), abs=1e-5
+    )
 
 
 def test_read_outs_that_take_another_network_are_refused(models: dict[str, Path], faces: PreparedSet) -> None:

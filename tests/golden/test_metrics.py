@@ -101,4 +101,4 @@ def test_controls_on_real_faces(goldens: Path):
     }
     assert average["uniform"] == pytest.approx(0.48, abs=0.02)
     assert average["centre"] == pytest.approx(0.61, abs=0.03)
-    assert average["uniform"] < average["centre"] < average["mean face"] < average["mean of the class"] < 1
+    assert average["uniform"] < average["centre"] < average["mean_face"] < average["mean_of_the_class"] < 1

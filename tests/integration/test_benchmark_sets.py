@@ -99,10 +99,13 @@ def test_two_cells_and_their_tables(tables: dict[str, Path], name: str) -> None:
     assert [row["place"] for row in results["rows"]] == [{"guidance": "unguided"}, {"guidance": "guided"}]
     assert results["missing"] == []
     unguided, guided = (row["measures"] for row in results["rows"])
-    for measure in ("CL", "ATT-COS", "CAM-COS", "specific", "own face"):
-        means = [measures[measure]["mean"] for measures in (unguided, guided)]
+    layer = results["rows"][1]["headlines"]["att_cos"]
+    figures = {("accuracy", ""), ("att_cos", layer), ("cam_cos", "true"), ("specificity", "class_map")}
+    for measure, variant in figures | {("own_face", "attention")}:
+        means = [measures[measure][variant]["mean"] for measures in (unguided, guided)]
         assert all(0 <= mean <= 1 for mean in means)
-        assert guided[measure]["difference"]["value"] == pytest.approx(means[1] - means[0], abs=1e-6)
+        difference = guided[measure][variant]["difference"]["value"]
+        assert difference == pytest.approx(means[1] - means[0], abs=1e-6)
 
     table = (tables[name] / "table.md").read_text()
     assert f"**Two cells: {name}, test split, {sum(FACES[name]['test'].values())} faces**" in table
@@ -111,10 +114,10 @@ def test_two_cells_and_their_tables(tables: dict[str, Path], name: str) -> None:
         assert line in table
     assert (tables[name] / "table.tex").read_text().count(r"\midrule") >= 2
     with (tables[name] / "results.csv").open(newline="") as file:
-        numbers = [row for row in csv.DictReader(file) if row["measure"] == "CL"]
+        numbers = [row for row in csv.DictReader(file) if row["measure"] == "accuracy"]
     assert {row["value"] for row in numbers if row["statistic"] == "mean"} == {
-        str(unguided["CL"]["mean"]),
-        str(guided["CL"]["mean"]),
+        str(unguided["accuracy"][""]["mean"]),
+        str(guided["accuracy"][""]["mean"]),
     }
 
 
@@ -129,11 +132,11 @@ def test_groups_are_those_of_the_annotations(tables: dict[str, Path]) -> None:
         "age": Counter(("0-3", "4-19", "20-39", "40-69", "70+")[number % 5] for number in numbers),
     }
     results = json.loads((tables["raf-db"] / "results.json").read_text())
-    accuracy = results["rows"][1]["measures"]["CL"]["mean"]
+    accuracy = results["rows"][1]["measures"]["accuracy"][""]["mean"]
     for attribute, faces in expected.items():
         members = [row for row in rows if row["attribute"] == attribute]
         assert {row["value"]: int(row["faces"]) for row in members} == faces
-        correct = sum(int(row["faces"]) * float(row["CL"]) for row in members)
+        correct = sum(int(row["faces"]) * float(row["accuracy"]) for row in members)
         assert correct / TEST == pytest.approx(accuracy)
     assert not (tables["affectnet"] / "per_group.csv").exists()
 

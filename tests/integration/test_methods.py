@@ -77,7 +77,7 @@ def test_method_from_faces_to_explanation(
 
     evaluation = evaluate(model, faces, workers=0, progress=False, out=tmp_path / "evaluation")
     assert evaluation.model["method"] == method
-    accuracy, cam_cos = evaluation.classification.accuracy, evaluation.cam_cos.macro
+    accuracy, cam_cos = evaluation.estimate("accuracy").value, evaluation.estimate("cam_cos").value
     assert accuracy is not None
     assert cam_cos is not None
     assert 0 <= accuracy <= 1
@@ -91,7 +91,7 @@ def test_method_from_faces_to_explanation(
     assert 0 <= maps.min() <= maps.max() <= 1
     assert maps.amax((1, 2)).any()
     assert sum(explanation.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    first = evaluation.images[0]
+    first = evaluation.faces.to_pylist()[0]
     for name, probability in explanation.probabilities.items():
         assert first[f"p {name}"] == pytest.approx(probability, abs=1e-4)
     assert explanation.picture().size[0] > 0

@@ -86,16 +86,16 @@ def test_every_room_gives_one_answer(faces: Path, tmp_path: Path, case: str):
     report = (tmp_path / "evaluation" / "report.html").read_text()
     assert evaluation.attention_layer == layer
     assert words in report
-    assert LACKED not in evaluation.cam_cos.count
+    assert LACKED not in evaluation.estimate("cam_cos").faces
 
     item = open_prepared(faces).dataset("test")[1]
     crop = item["image"].permute(1, 2, 0).numpy()
     face = Face(crop, item["landmarks"].numpy(), (0, 0, SIDE, SIDE), 1.0, "precomputed", np.eye(2, 3))
-    label, row = CLASSES[int(item["label"])], evaluation.images[1]
+    label, row = CLASSES[int(item["label"])], evaluation.faces.to_pylist()[1]
     (explanation,) = Explainer(model)(face, expression=label)
     assert explanation.layer == layer
-    assert explanation.class_map_cosine == pytest.approx(row["cam_cos"], abs=1e-5)
-    assert explanation.attention_cosines[layer] == pytest.approx(row[f"att_cos {layer}"], abs=1e-5)
+    assert explanation.class_map_cosine == pytest.approx(row["cam_cos.true"], abs=1e-5)
+    assert explanation.attention_cosines[layer] == pytest.approx(row[f"att_cos.{layer}"], abs=1e-5)
     for name, probability in explanation.probabilities.items():
         assert row[f"p {name}"] == pytest.approx(probability, abs=1e-5)
     assert Explainer(model)(face, expression=LACKED)[0].cue is None

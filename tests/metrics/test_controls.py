@@ -69,10 +69,10 @@ def test_a_single_face_has_no_others(cue: torch.Tensor):
 
 def test_control_cosines(cue: torch.Tensor, means: MeanCues):
     cosines = control_cosines(cue[:6], LABELS[:6], means)
-    assert [*cosines] == [name for name in CONTROLS if name != "wrong expression"]
+    assert [*cosines] == [name for name in CONTROLS if name != "wrong_expression"]
     torch.testing.assert_close(cosines["uniform"][0], map_cosine(cue[:6], uniform_map((6, 8))))
     expected = torch.cosine_similarity(cue[0].flatten(), (cue[1] + cue[2]).flatten(), dim=0)
-    assert cosines["mean of the class"][0][0].item() == pytest.approx(expected.item(), abs=1e-6)
+    assert cosines["mean_of_the_class"][0][0].item() == pytest.approx(expected.item(), abs=1e-6)
 
 
 def test_state_is_one_map_per_class_and_merges(

@@ -31,6 +31,7 @@ def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = F
     import time
 
     from aucue.evaluation import compare, evaluate, write_comparison
+    from aucue.evaluation.report.tables import for_terminal
     from aucue.training import fit
     from aucue.work.terminal import Terminal
 
@@ -48,7 +49,7 @@ def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = F
             )
     report = write_comparison(evaluations, out / "report.html", title="What guidance does", overwrite=True)
     for comparison in compare(evaluations):
-        terminal.print(comparison.table())
+        terminal.print(for_terminal(comparison.without(["macro F1"])))
     terminal.say("", f"Done in {time.perf_counter() - started:.0f} s. Look at {report}")
     return 0
 

@@ -65,9 +65,10 @@ def command(
     require_split(data, describe(data), split)
 
     from aucue.evaluation import compare, evaluate, write_comparison
-    from aucue.evaluation.evidence_measures import evidence_table
+    from aucue.evaluation.files import check_free
     from aucue.evaluation.groups import ATTRIBUTES, gap_sentence, largest_gaps
-    from aucue.evaluation.results import check_free
+    from aucue.evaluation.report.comparison import further_table
+    from aucue.evaluation.report.tables import for_terminal
     from aucue.work import is_first_rank
     from aucue.work.terminal import Terminal
 
@@ -101,9 +102,10 @@ def command(
         return 0
     terminal = Terminal()
     for comparison in compare(evaluations):
-        terminal.print(comparison.table())
+        terminal.print(for_terminal(comparison.without(["macro F1"])))
     if evidence:
-        terminal.print(evidence_table(evaluations, "Does the decision depend on what the map shows?"))
+        further = further_table(evaluations, "Does the decision depend on what the map shows?")
+        terminal.print(for_terminal(further))
     for name, evaluation in evaluations.items():
         for gap in largest_gaps(evaluation.groups):
             terminal.print(f"{name}: {gap_sentence(gap)}")

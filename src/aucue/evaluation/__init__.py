@@ -5,44 +5,41 @@ from typing import TYPE_CHECKING
 from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
-    from aucue.evaluation.comparison import Comparison, compare
-    from aucue.evaluation.report import write_comparison, write_report
-    from aucue.evaluation.results import Classification, Estimate, Evaluation, Example, Group, GroupMean, Mean
+    from aucue.evaluation.estimate import Estimate
+    from aucue.evaluation.files import write_evaluation
+    from aucue.evaluation.measures import MEASURES, Measure
+    from aucue.evaluation.report.comparison import compare
+    from aucue.evaluation.report.page import write_comparison, write_report
+    from aucue.evaluation.report.tables import Line, Table
+    from aucue.evaluation.results import Classification, Evaluation, Example, Group, GroupMean
     from aucue.evaluation.run import evaluate
 
 _HOME = {
-    "comparison": (
-        "Comparison",
-        "compare",
-    ),
-    "report": (
-        "write_comparison",
-        "write_report",
-    ),
-    "results": (
-        "Classification",
-        "Estimate",
-        "Evaluation",
-        "Example",
-        "Group",
-        "GroupMean",
-        "Mean",
-    ),
+    "estimate": ("Estimate",),
+    "files": ("write_evaluation",),
+    "measures": ("MEASURES", "Measure"),
+    "report.comparison": ("compare",),
+    "report.page": ("write_comparison", "write_report"),
+    "report.tables": ("Line", "Table"),
+    "results": ("Classification", "Evaluation", "Example", "Group", "GroupMean"),
     "run": ("evaluate",),
 }
 
 __all__ = [
+    "MEASURES",
     "Classification",
-    "Comparison",
     "Estimate",
     "Evaluation",
     "Example",
     "Group",
     "GroupMean",
-    "Mean",
+    "Line",
+    "Measure",
+    "Table",
     "compare",
     "evaluate",
     "write_comparison",
+    "write_evaluation",
     "write_report",
 ]
 

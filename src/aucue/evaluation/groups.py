@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from aucue.errors import InputError
-from aucue.evaluation.results import SMALL_GROUP, Evaluation, Group, GroupMean, number, wilson
+from aucue.evaluation.estimate import number, wilson
+from aucue.evaluation.measures import column_of
+from aucue.evaluation.results import SMALL_GROUP, Evaluation, Group, GroupMean
 from aucue.metrics import classification_report, confusion_counts, expression_means, expression_sums
 
 ATTRIBUTES = ("gender", "age", "race")
@@ -43,19 +46,18 @@ def read_attributes(column: Sequence[str | None], names: Sequence[str] = ATTRIBU
 
 
 def with_groups(evaluation: Evaluation, attributes: Attributes) -> Evaluation:
-    """The evaluation with its figures by group, and with the attributes in its rows.
+    """The evaluation with its figures by group, and with the attributes in its table of faces.
 
     Args:
-        evaluation: With one row per face.
-        attributes: One value per face and attribute, in the order of the rows.
+        evaluation: With its table of faces.
+        attributes: One value per face and attribute, in the order of that table.
 
     Returns:
         A new evaluation. An attribute with more than `MOST_VALUES` values makes no groups; a note says so.
     """
-    rows = [
-        row | {f"attribute {name}": values[i] for name, values in attributes.items()}
-        for i, row in enumerate(evaluation.images)
-    ]
+    faces = evaluation.faces
+    for name, values in attributes.items():
+        faces = faces.append_column(f"attribute {name}", pa.array(values, pa.string()))
     groups, notes = {}, []
     for name, values in attributes.items():
         found = sorted({value for value in values if value is not None}, key=_natural)
@@ -63,8 +65,8 @@ def with_groups(evaluation: Evaluation, attributes: Attributes) -> Evaluation:
             notes.append(f"No figures by {name}: it has {len(found)} different values.")
             continue
         members = {value: [i for i, other in enumerate(values) if other == value] for value in found}
-        groups[name] = {value: _group(evaluation, places) for value, places in members.items()}
-    return replace(evaluation, groups=groups, images=rows, notes=(*evaluation.notes, *notes))
+        groups[name] = {value: _group(evaluation, faces.take(rows)) for value, rows in members.items()}
+    return replace(evaluation, groups=groups, faces=faces, notes=(*evaluation.notes, *notes))
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,18 @@ def _natural(value: str) -> tuple[float, str]:
     return (int(digits[0]) if digits else math.inf, value)
 
 
-def _group(evaluation: Evaluation, places: Sequence[int]) -> Group:
-    """The figures of the faces at these places."""
-    rows = [evaluation.images[i] for i in places]
+def _group(evaluation: Evaluation, faces: pa.Table) -> Group:
+    """The figures of some of the faces."""
     ids = {name: k for k, name in enumerate(evaluation.classes)}
-    labels, predictions = (torch.tensor([ids[row[name]] for row in rows]) for name in ("label", "prediction"))
+    labels, predictions = (
+        torch.tensor([ids[name] for name in faces[column].to_pylist()]) for column in ("label", "prediction")
+    )
     counts = confusion_counts(predictions, labels, len(ids))
     right = int(counts.diagonal().sum())
 
-    def mean(column: str) -> GroupMean:
-        values = torch.tensor([math.nan if row[column] is None else row[column] for row in rows])
+    def mean(measure: str) -> GroupMean:
+        column = faces[column_of((measure, evaluation.headline(measure)))]
+        values = torch.tensor([math.nan if value is None else value for value in column.to_pylist()])
         valid = values.isfinite()
         means = expression_means(*expression_sums(values, labels, valid, len(ids)))
         return GroupMean(
@@ -151,18 +155,18 @@ def _group(evaluation: Evaluation, places: Sequence[int]) -> Group:
         )
 
     return Group(
-        faces=len(rows),
+        faces=len(faces),
         right=right,
-        accuracy=right / len(rows),
-        interval=wilson(right, len(rows)),
+        accuracy=right / len(faces),
+        interval=wilson(right, len(faces)),
         balanced_accuracy=float(classification_report(counts)["balanced_accuracy"]),
-        att_cos=mean(f"att_cos {evaluation.attention_layer}"),
+        att_cos=mean("att_cos"),
         cam_cos=mean("cam_cos"),
     )
 
 
 # group, z -> figure, its lower and its upper limit
-Estimate = Callable[[Group, float], tuple[float, float, float]]
+Spread = Callable[[Group, float], tuple[float, float, float]]
 
 
 def _accuracy(group: Group, z: float) -> tuple[float, float, float]:
@@ -175,7 +179,7 @@ def _cam_cos(group: Group, z: float) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def _largest(attribute: str, measure: str, groups: Mapping[str, Group], estimate: Estimate) -> Gap | None:
+def _largest(attribute: str, measure: str, groups: Mapping[str, Group], estimate: Spread) -> Gap | None:
     """The gap between the lowest and the highest group, None if there are not two."""
     if len(groups) < 2:
         return None

@@ -1,112 +1,53 @@
-"""What an evaluation found: figures, one row per face, a few pictures; and how they become files."""
+"""What an evaluation found: figures, one row per face, a few pictures."""
 
-import csv
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aucue.errors import InputError, OutputExistsError
+from aucue.errors import InputError
+from aucue.evaluation.estimate import Estimate, number
+from aucue.evaluation.measures import MEASURES, Measure, column_of
 from aucue.evaluation.reading import built
-from aucue.metrics import CONTROLS
-from aucue.work.files import appearing, cell, read_json, write_json
+from aucue.metrics import CONTROLS, classification_report, confusion_counts
+from aucue.work.files import read_json
 
-FILES = ("evaluation.json", "per_expression.csv", "per_image.csv", "confusion.csv", "report.html")
-MAPS = ("class map", "attention")  # that are compared with those of other expressions and faces
-GROUP_FILE = "per_group.csv"  # only where the set has attributes
 SMALL_GROUP = 30  # faces below which a group's figures are too uncertain to be compared
 
 
 @dataclass(frozen=True)
-class Mean:
-    """A per-image value averaged over a set.
-
-    Attributes:
-        macro: Mean over the expressions present of the mean over their faces; None if no face took part.
-        micro: Mean over the faces; None if no face took part.
-        per_expression: Mean per expression, None where no face took part.
-        count: Number of faces per expression that took part.
-    """
-
-    macro: float | None
-    micro: float | None
-    per_expression: dict[str, float | None]
-    count: dict[str, int]
-
-    @classmethod
-    def of(cls, computed: Mapping[str, Tensor], classes: Sequence[str], expressions: Sequence[str]) -> Self:
-        """From what `ExpressionMean.compute` gives; classes without a cue are left out."""
-        ids = {name: classes.index(name) for name in expressions}
-        return cls(
-            macro=number(computed["macro"]),
-            micro=number(computed["micro"]),
-            per_expression={name: number(computed["per_class"][k]) for name, k in ids.items()},
-            count={name: int(computed["count"][k]) for name, k in ids.items()},
-        )
-
-
-@dataclass(frozen=True)
-class Estimate(Mean):
-    """A mean with what other faces of this kind would do to it.
-
-    Attributes:
-        interval: 95 % bootstrap interval of the macro average over faces; None if there is none.
-    """
-
-    interval: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
 class Classification:
-    """CL: how often the expression was named right.
+    """What was called what.
 
     Attributes:
-        accuracy: Share of faces named right; None without faces.
-        interval: 95 % Wilson score interval of the accuracy.
-        balanced_accuracy: Mean recall over the classes present.
-        macro_f1: Mean F1 over the classes that occur as label or as prediction.
-        chance: Accuracy of always naming the most frequent class.
-        recall, precision, f1: Per class, None where undefined.
+        chance: Accuracy of always naming the most frequent class; None without faces.
+        precision: Per class, None where undefined; recall and F1 stand in the estimates of accuracy and F1.
         support: Number of faces per class.
         confusion: Counts, rows true, columns predicted.
     """
 
-    accuracy: float | None
-    interval: tuple[float, float] | None
-    balanced_accuracy: float | None
-    macro_f1: float | None
     chance: float | None
-    recall: dict[str, float | None]
     precision: dict[str, float | None]
-    f1: dict[str, float | None]
     support: dict[str, int]
     confusion: list[list[int]]
 
     @classmethod
-    def of(cls, computed: Mapping[str, Tensor], classes: Sequence[str]) -> Self:
-        """From what `ClassificationReport.compute` gives."""
-        counts = computed["counts"]
-        faces, right = int(counts.sum()), int(counts.diagonal().sum())
-        per_class = {
-            name: {label: number(value) for label, value in zip(classes, computed[name], strict=True)}
-            for name in ("recall", "precision", "f1")
-        }
+    def of(cls, labels: Tensor, predictions: Tensor, classes: Sequence[str]) -> Self:
+        """From class ids (N,)."""
+        counts = confusion_counts(predictions, labels, len(classes))
+        report, faces = classification_report(counts), int(counts.sum())
         return cls(
-            accuracy=number(computed["accuracy"]),
-            interval=wilson(right, faces) if faces else None,
-            balanced_accuracy=number(computed["balanced_accuracy"]),
-            macro_f1=number(computed["macro_f1"]),
             chance=int(counts.sum(1).max()) / faces if faces else None,
-            support={label: int(n) for label, n in zip(classes, counts.sum(1), strict=True)},
+            precision={name: number(value) for name, value in zip(classes, report["precision"], strict=True)},
+            support={name: int(n) for name, n in zip(classes, counts.sum(1), strict=True)},
             confusion=counts.tolist(),
-            **per_class,
         )
 
 
@@ -182,7 +123,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All an evaluation found. `to_dict` holds the figures; rows and pictures live in the written files.
+    """All an evaluation found. `to_dict` holds the figures; faces and pictures live in the written files.
 
     Attributes:
         model: What was evaluated: name, backbone, read-out, guidance (weight and layers).
@@ -190,24 +131,16 @@ class Evaluation:
             codebook, region model, size of the maps.
         classes: All classes.
         expressions: The classes that have action units, hence a cue.
-        without_cue: Number of faces outside ATT-COS and CAM-COS, by reason.
-        classification: CL.
+        without_cue: Number of faces outside of all that needs a cue, by reason.
+        classification: What was called what.
         attention_layer: The guided layer (the deepest one if several), or the final one.
-        att_cos: ATT-COS per layer, shallow to deep.
-        cam_cos: CAM-COS of the true class's map.
-        cam_cos_predicted: CAM-COS of the predicted class's map.
-        controls: Cosines of maps that never looked at the image, see `aucue.metrics.CONTROLS`.
-        specificity: Share of faces whose map resembles the AU map of the true expression more than that of
-            every other expression of the same face; for "class map" (of the true class) and "attention".
-        own_face: Share of faces whose map resembles their own AU map more than that of another face (the one
-            before it in the set) with the same expression; for "class map" and "attention". Chance is 1/2.
+        estimates: Every figure, by the key of its measure (`aucue.evaluation.measures.MEASURES`) and its
+            variant; accuracies have the variant "".
         notes: Sentences a reader has to know.
         groups: Figures by the value of each attribute (attribute -> value -> figures); empty where the set
             has no attributes.
-        evidence: Whether the decision depends on what the map shows, by the names of
-            `aucue.evaluation.evidence_measures` ("deletion mean class map"), which are columns of the rows as
-            well; empty unless it was asked for.
-        images: One row per face.
+        faces: One row per face: key, label, prediction, correct (0 or 1), `p EXPRESSION`, and a column
+            `measure.variant` for every figure that has values per face, null where the face takes no part.
         examples: The faces shown in the report.
     """
 
@@ -218,16 +151,10 @@ class Evaluation:
     without_cue: dict[str, int]
     classification: Classification
     attention_layer: str
-    att_cos: dict[str, Mean]
-    cam_cos: Mean
-    cam_cos_predicted: Mean
-    controls: dict[str, Mean]
-    specificity: dict[str, Mean]
-    own_face: dict[str, Mean]
+    estimates: dict[str, dict[str, Estimate]]
     notes: tuple[str, ...] = ()
     groups: dict[str, dict[str, Group]] = field(default_factory=dict)
-    evidence: dict[str, Estimate] = field(default_factory=dict)
-    images: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
+    faces: pa.Table = field(default_factory=lambda: pa.table({}), compare=False, repr=False)
     examples: list[Example] = field(default_factory=list, compare=False, repr=False)
 
     @property
@@ -235,19 +162,39 @@ class Evaluation:
         """Name of the model."""
         return self.model["name"]
 
+    def headline(self, measure: str) -> str:
+        """The variant of a measure that says it all: of ATT-COS, the layer that the evaluation is about."""
+        if measure == "att_cos":
+            return self.attention_layer
+        variants = self.estimates.get(measure, {})
+        wanted = MEASURES[measure].headline
+        return wanted if wanted in variants else next(reversed(variants), "")
+
+    def estimate(self, measure: str, variant: str | None = None) -> Estimate:
+        """A figure.
+
+        Args:
+            measure: Key of the measure.
+            variant: By default the one that says it all.
+
+        Raises:
+            KeyError: It was not measured.
+        """
+        return self.estimates[measure][self.headline(measure) if variant is None else variant]
+
     @property
-    def guided_att_cos(self) -> Mean:
-        """ATT-COS of `attention_layer`."""
-        return self.att_cos[self.attention_layer]
+    def measured(self) -> tuple[Measure, ...]:
+        """The measures that it has, in the order of reports."""
+        return tuple(measure for key, measure in MEASURES.items() if self.estimates.get(key))
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values that JSON can hold; undefined ones are None."""
-        values = {k: v for k, v in self.__dict__.items() if k not in ("images", "examples")}
+        values = {k: v for k, v in self.__dict__.items() if k not in ("faces", "examples")}
         return json.loads(json.dumps(values, default=asdict, allow_nan=False))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The figures back from `to_dict`, without rows and pictures.
+        """The figures back from `to_dict`, without faces and pictures.
 
         Raises:
             InputError: The values are not those of an evaluation.
@@ -268,16 +215,26 @@ class Evaluation:
         for name in ("faces", "size"):
             built(int, self.data.get(name), f"figures, data, {name}")
         built(dict[str, Any] | None, self.model.get("guidance"), "figures, model, guidance")
-        needed = {"specificity": MAPS, "own_face": MAPS, "att_cos": (self.attention_layer,)}
-        needed["without_cue"] = ("no action units", "no landmarks")
-        needed["controls"] = tuple(CONTROLS)
-        for part, names in needed.items():
-            for name in names:
-                if name not in getattr(self, part):
-                    raise InputError(f"figures, {part}: '{name}' is missing")
+        always = {key: ("",) for key, measure in MEASURES.items() if measure.of is None}
+        always |= dict.fromkeys(("specificity", "own_face"), ("class_map", "attention"))
+        always |= {"att_cos": (self.attention_layer,), "cam_cos": ("true", "predicted")}
+        always |= {"control": tuple(CONTROLS)}
+        self._require("without_cue", self.without_cue, ("no action units", "no landmarks"))
+        for measure, variants in always.items():
+            self._require(f"estimates, {measure}", self.estimates.get(measure, {}), variants)
+        for part, found in (
+            ("support", self.classification.support),
+            ("precision", self.classification.precision),
+        ):
+            self._require(f"classification, {part}", found, self.classes)
         counts = self.classification.confusion
         if [len(row) for row in counts] != [len(self.classes)] * len(self.classes):
             raise InputError("figures, classification, confusion: not one row and column per class")
+
+    def _require(self, part: str, found: Mapping[str, Any], names: Sequence[str]) -> None:
+        for name in names:
+            if name not in found:
+                raise InputError(f"figures, {part}: '{name}' is missing")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -293,73 +250,50 @@ class Evaluation:
             already_named = str(error).startswith(str(path))
             raise error if already_named else InputError(f"{path}: {error}; {remedy}.") from error
 
-    def write(self, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
-        """Write `evaluation.json`, `per_expression.csv`, `per_image.csv`, `confusion.csv` and `report.html`.
-
-        Where the set has attributes, `per_group.csv` too.
-
-        Args:
-            folder: Created if need be; other files in it are left alone.
-            overwrite: Replace the files of an earlier evaluation.
-
-        Returns:
-            Path of the report.
-
-        Raises:
-            OutputExistsError: One of the files exists and `overwrite` is not set.
-        """
-        from aucue.evaluation.report import write_report  # the report needs this module
-
-        folder = Path(folder)
-        check_free(folder, (*FILES, GROUP_FILE), overwrite)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_csv(folder / "per_expression.csv", self.per_expression_rows())
-        write_csv(folder / "per_image.csv", self.images)
-        confusion = [
-            {"true": label, **dict(zip(self.classes, row, strict=True))}
-            for label, row in zip(self.classes, self.classification.confusion, strict=True)
-        ]
-        write_csv(folder / "confusion.csv", confusion)
-        (folder / GROUP_FILE).unlink(missing_ok=True)  # of an earlier evaluation, of a set with attributes
-        if self.groups:
-            write_csv(folder / GROUP_FILE, self.per_group_rows())
-        page = write_report(self, folder / "report.html")
-        write_json(folder / "evaluation.json", self.to_dict())  # last: where it lies, all the others do
-        return page
-
     def per_expression_rows(self) -> list[dict[str, Any]]:
-        """One row per class with every figure that is kept per expression, then the macro averages."""
-        cosines: dict[str, Mean] = {f"att_cos {layer}": mean for layer, mean in self.att_cos.items()}
-        cosines |= {"cam_cos": self.cam_cos, "cam_cos predicted class": self.cam_cos_predicted}
-        cosines |= {f"control {name}": mean for name, mean in self.controls.items()}
-        cosines |= {f"specificity {name}": mean for name, mean in self.specificity.items()}
-        cosines |= {f"own face {name}": mean for name, mean in self.own_face.items()}
-        cosines |= self.evidence
-        cl = self.classification
+        """One row per class with every figure that is kept per expression, then the averages."""
+        columns = {
+            column_of((key, variant)): estimate
+            for key, variants in self.estimates.items()
+            for variant, estimate in variants.items()
+        }
+        cl, cam_cos = self.classification, self.estimate("cam_cos")
         rows = [
             {
                 "expression": name,
                 "faces": cl.support[name],
-                "faces with cue": self.cam_cos.count.get(name, 0),
-                "recall": cl.recall[name],
+                "faces with cue": cam_cos.faces.get(name, 0),
                 "precision": cl.precision[name],
-                "f1": cl.f1[name],
-                **{key: mean.per_expression.get(name) for key, mean in cosines.items()},
+                **{column: estimate.per_expression.get(name) for column, estimate in columns.items()},
             }
             for name in self.classes
         ]
         rows.append(
             {
-                "expression": "macro average",
+                "expression": "average",
                 "faces": sum(cl.support.values()),
-                "faces with cue": sum(self.cam_cos.count.values()),
-                "recall": cl.balanced_accuracy,
+                "faces with cue": sum(cam_cos.faces.values()),
                 "precision": None,
-                "f1": cl.macro_f1,
-                **{key: mean.macro for key, mean in cosines.items()},
+                **{column: estimate.value for column, estimate in columns.items()},
             }
         )
         return rows
+
+    def estimate_rows(self) -> list[dict[str, Any]]:
+        """One row per figure: value, interval, number of faces."""
+        return [
+            {
+                "measure": key,
+                "variant": variant,
+                "value": estimate.value,
+                "low": estimate.interval[0] if estimate.interval else None,
+                "high": estimate.interval[1] if estimate.interval else None,
+                "micro": estimate.micro,
+                "faces": sum(estimate.faces.values()),
+            }
+            for key, variants in self.estimates.items()
+            for variant, estimate in variants.items()
+        ]
 
     def per_group_rows(self) -> list[dict[str, Any]]:
         """One row per value of every attribute with every figure that is kept per group."""
@@ -370,61 +304,15 @@ class Evaluation:
                 "faces": group.faces,
                 "small": int(group.small),
                 "accuracy": group.accuracy,
-                "accuracy low": group.interval[0],
-                "accuracy high": group.interval[1],
-                "balanced accuracy": group.balanced_accuracy,
+                "accuracy.low": group.interval[0],
+                "accuracy.high": group.interval[1],
+                "balanced_accuracy": group.balanced_accuracy,
                 "faces with cue": group.cam_cos.count,
-                "att_cos macro": group.att_cos.macro,
-                "att_cos micro": group.att_cos.micro,
-                "cam_cos macro": group.cam_cos.macro,
-                "cam_cos micro": group.cam_cos.micro,
+                "att_cos.macro": group.att_cos.macro,
+                "att_cos.micro": group.att_cos.micro,
+                "cam_cos.macro": group.cam_cos.macro,
+                "cam_cos.micro": group.cam_cos.micro,
             }
             for attribute, members in self.groups.items()
             for value, group in members.items()
         ]
-
-
-def number(value: Tensor | float) -> float | None:
-    """A finite float, or None for NaN and infinity, which JSON cannot hold."""
-    value = float(value)
-    return value if math.isfinite(value) else None
-
-
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Score interval of a share (Wilson 1927); the default z covers 95 %."""
-    share, z2 = successes / trials, z * z
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def check_free(folder: Path, names: Iterable[str], overwrite: bool) -> None:
-    """Refuse to replace files unasked.
-
-    Raises:
-        InputError: There is a file in the folder's place.
-        OutputExistsError: One of the files exists and `overwrite` is not set.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder; choose another --out.")
-    taken = [name for name in names if (folder / name).exists()]
-    if taken and not overwrite:
-        raise OutputExistsError(f"{folder / taken[0]} exists; choose another --out or pass --overwrite.")
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], digits: int | None = 6) -> None:
-    """Rows with equal keys as CSV, whole or not at all; None becomes an empty field.
-
-    Args:
-        path: The file.
-        rows: Text that a spreadsheet would run as a formula is quoted.
-        digits: How many a float keeps; None for all.
-    """
-
-    def field_of(value: Any) -> Any:
-        return f"{value:.{digits}g}" if digits and isinstance(value, float) else cell(value)
-
-    with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([cell(name) for name in rows[0]] if rows else [])
-        writer.writerows([field_of(value) for value in row.values()] for row in rows)

@@ -16,12 +16,23 @@ from torch import Tensor
 
 from aucue.classifiers.methods import name_of_readout
 from aucue.cues import AUCue
-from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
+from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.errors import InputError
-from aucue.evaluation.evidence import CHUNK, FACES, Evidence, chosen_faces, with_evidence
+from aucue.evaluation.files import FILES, check_free, write_evaluation
 from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
-from aucue.evaluation.observer import Observer, Seen, expressions, summarise
-from aucue.evaluation.results import FILES, Evaluation, check_free
+from aucue.evaluation.observing import (
+    CHUNK,
+    FACES,
+    Observer,
+    Seen,
+    Split,
+    chosen_faces,
+    compare_with_another_face,
+    expressions,
+    first_of_each,
+)
+from aucue.evaluation.results import Evaluation
+from aucue.evaluation.summary import summarise
 from aucue.facs import Codebook
 from aucue.models import Card, Model
 from aucue.work import Rank, joined_rank, on_ranks
@@ -81,18 +92,19 @@ def evaluate(
             `aucue.cues.REGION_MODELS` or a YAML table; by default the model's own.
         groups: Attributes of the set by whose values the figures are given too; of the default ones, those
             that it has.
-        evidence: Measure too whether the decision depends on what the map shows: deletion and insertion,
-            occlusion of action units, pointing, stability, randomisation; some hundred passes per face.
+        evidence: Measure too what takes many passes per face (some four hundred): whether the decision
+            depends on what the map shows, by deletion and insertion, hidden action units, stability,
+            randomised layers.
         evidence_faces: Faces per expression that are measured so, evenly spread over the split.
         name: Name of the model in tables and reports; default that of its file, or of its folder if the file
             is called model.safetensors.
         data_name: Name of the set in tables and reports; default that of its source.
-        out: Folder for all files, see `Evaluation.write`.
+        out: Folder for all files, see `write_evaluation`.
         overwrite: Replace the files of an earlier evaluation in `out`.
         progress: Show a progress bar.
 
     Returns:
-        Figures, one row per face, and the pictures of the report.
+        Figures, a table with one row per face, and the pictures of the report.
 
     Raises:
         InputError: Model and set do not fit each other, the split is empty, there is no such read-out or
@@ -115,75 +127,70 @@ def evaluate(
             raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
         attributes = read_attributes(dataset.column("attributes"), groups)
         draw = _judge(model, codebook, regions)
-        ids, scale = _label_ids(prepared.classes, model.classes), model.input_size / prepared.size
-        looks = (model, draw, ids, dataset)
-        observer = partial(Observer, *looks, scale, examples)
-        places = _places(dataset, draw, ids, evidence_faces) if evidence else np.zeros(0, int)
+        labels = _label_ids(prepared.classes, model.classes)[torch.from_numpy(dataset.labels).long()]
+        sight = Split(dataset, labels, model.input_size / prepared.size)
+        chosen = _chosen(sight, draw, evidence_faces) if evidence else None
+        observer = partial(Observer, model, draw, sight, batch_size, first_of_each(labels.numpy(), examples))
         bar = f"{name} on {data_name or prepared.name}" if progress else None
-        look = partial(_look_at_all, observer, dataset, batch_size, workers, device, bar)
-        seen = on_ranks(look, *machines)
+        seen = on_ranks(partial(_look, observer, batch_size, workers, device, bar), *machines)
         _check_finite(seen, name)
-        evaluation = summarise(seen, model, draw, dataset.column("key"))
+        closer = None
+        if chosen is not None:
+            look = partial(_look_closer, observer, chosen, workers, device, bar and f"{bar}: evidence")
+            closer = on_ranks(look, *machines)
+            compare_with_another_face(closer)
+        evaluation = summarise(seen, model, draw, dataset.column("key"), closer, chosen)
         evaluation = replace(
             evaluation,
             model=_describe_model(name, model),
             data=_describe_data(data_name, prepared, split) | evaluation.data | {"judge": _digest(draw)},
-            notes=_notes(evaluation, model.card, prepared),
+            notes=(*_notes(evaluation, model.card, prepared), *evaluation.notes),
         )
         evaluation = with_groups(evaluation, attributes)
-        if evidence:
-            measure = partial(Evidence, *looks, places, scale, batch_size)
-            look = partial(_look_for_evidence, measure, workers, device, bar and f"{bar}: evidence")
-            found = on_ranks(look, *machines)
-            evaluation = with_evidence(evaluation, found, places)
         if out is not None and rank.is_first:
-            evaluation.write(out, overwrite=overwrite)
+            write_evaluation(evaluation, out, overwrite=overwrite)
     return evaluation
 
 
-def _look_at_all(
+def _look(
     make_observer: Callable[[torch.device], Observer],
-    dataset: FaceDataset,
     batch_size: int,
     workers: int | None,
     device: str,
     bar: str | None,
     rank: Rank,
 ) -> Seen:
-    """Look at this process's batches; what all processes saw, in the order of the set."""
+    """Look at this process's batches; what all processes saw, in the order of the split."""
     observer = make_observer(open_device(device))
-    loader = make_loader(dataset, batch_size, workers=workers, rank=rank)
+    loader = make_loader(observer.split.dataset, batch_size, workers=workers, rank=rank)
     for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
         observer.look(batch)
-    if rank.count > 1:
-        observer.mean_cues.add_up()
-    observer.compare_with_controls(batch_size)
-    return Seen.merged(rank.gather(observer.seen.on_cpu()))
+    return Seen.merged(rank.gather(observer.seen))
 
 
-def _look_for_evidence(
-    make_evidence: Callable[[torch.device], Evidence],
+def _look_closer(
+    make_observer: Callable[[torch.device], Observer],
+    chosen: np.ndarray,
     workers: int | None,
     device: str,
     bar: str | None,
     rank: Rank,
 ) -> Seen:
-    """Measure this process's faces; what all processes found, in the order of the set."""
-    evidence = make_evidence(open_device(device))
-    loader = make_loader(evidence.dataset, CHUNK, workers=workers, rank=rank)
+    """Look closer at this process's part of the chosen faces; what all processes found, in their order."""
+    observer = make_observer(open_device(device))
+    loader = make_loader(observer.split.dataset.subset(chosen), CHUNK, workers=workers, rank=rank)
     for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
-        evidence.look(batch)
-    return Seen.merged(rank.gather(evidence.seen.on_cpu()))
+        observer.look_closer(batch, torch.from_numpy(chosen)[batch["index"]])
+    return Seen.merged(rank.gather(observer.seen))
 
 
-def _places(dataset: FaceDataset, draw: AUCue, label_ids: Tensor, count: int) -> np.ndarray:
-    """Places of the faces whose evidence is measured."""
+def _chosen(split: Split, draw: AUCue, count: int) -> np.ndarray:
+    """Rows of the faces whose evidence is measured."""
     with_cue = [draw.classes.index(label) for label in expressions(draw)]
-    labels = label_ids.numpy()[dataset.labels]
-    places = chosen_faces(labels, dataset.landmarks_valid, with_cue, count)
-    if len(places) == 0:
+    rows = chosen_faces(split.labels.numpy(), split.dataset.landmarks_valid, with_cue, count)
+    if len(rows) == 0:
         raise InputError("no face of the split has an action-unit map, so there is no evidence to measure.")
-    return places
+    return rows
 
 
 def _judge(

@@ -7,7 +7,7 @@ torchmetrics around them; torchmetrics is imported when one of these is first us
 
 from typing import TYPE_CHECKING, Any
 
-from aucue.metrics.bootstrap import percentile_interval, resampled_means
+from aucue.metrics.bootstrap import REPLICATES, percentile_interval, resampled_means, resamples
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.metrics.controls import (
     CONTROLS,
@@ -51,6 +51,7 @@ __all__ = [
     "ExpressionMean",
     "MeanCues",
     "Predict",
+    "REPLICATES",
     "RegionEvidence",
     "Stage",
     "area_under_curve",
@@ -83,6 +84,7 @@ __all__ = [
     "region_evidence",
     "region_of",
     "resampled_means",
+    "resamples",
     "specificity_margin",
     "stages",
     "uniform_map",

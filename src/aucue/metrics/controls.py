@@ -115,9 +115,9 @@ class MeanCues:
 CONTROLS = {
     "uniform": "the same value everywhere",
     "centre": "a blob at the image's centre",
-    "mean face": "mean action-unit map of other faces, all expressions alike",
-    "wrong expression": "action-unit map of another expression on the same face, each in turn",
-    "mean of the class": "mean action-unit map of other faces with the same expression",
+    "mean_face": "mean action-unit map of other faces, all expressions alike",
+    "wrong_expression": "action-unit map of another expression on the same face, each in turn",
+    "mean_of_the_class": "mean action-unit map of other faces with the same expression",
 }
 
 
@@ -131,15 +131,15 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
 
     Returns:
         Name to values (B,) and their validity (B,), false where there is no other face; of all `CONTROLS` but
-        "wrong expression", which takes the landmarks of each face, see `wrong_expressions`.
+        "wrong_expression", which takes the landmarks of each face, see `wrong_expressions`.
     """
     size = (cue.shape[-2], cue.shape[-1])
     everywhere = torch.ones(len(cue), dtype=torch.bool, device=cue.device)
     maps = {
         "uniform": (uniform_map(size).to(cue), everywhere),
         "centre": (centred_gaussian(size).to(cue), everywhere),
-        "mean face": means.any_class(cue, labels),
-        "mean of the class": means.same_class(cue, labels),
+        "mean_face": means.any_class(cue, labels),
+        "mean_of_the_class": means.same_class(cue, labels),
     }
     return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aucue.evaluation import Evaluation
 from aucue.evaluation.benchmark import Grid
-from aucue.evaluation.results import write_csv
+from aucue.evaluation.files import write_csv
 
 TABLE: Mapping[str, Any] = {
     "name": "tiny",
@@ -22,11 +22,11 @@ TABLE: Mapping[str, Any] = {
 def put(grid: Grid, out: Path, label: str, seed: int, evaluation: Evaluation) -> Path:
     """Write an evaluation where a row and seed of the grid have theirs, replacing an earlier one.
 
-    `Evaluation.write` draws a page of it, too, which takes longer than all the rest and is not read here.
+    `write_evaluation` draws a page of it, too, which takes longer than all the rest and is not read here.
     """
     row = next(row for row in grid.rows if row.label == label)
     folder = grid.evaluation(out, row, seed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(evaluation.to_dict()))
-    write_csv(folder / "per_image.csv", evaluation.images)
+    write_csv(folder / "per_image.csv", evaluation.faces.to_pylist())
     return folder

@@ -16,8 +16,9 @@ from aucue.errors import InputError
 from aucue.evaluation import Evaluation
 from aucue.evaluation.benchmark import Grid, collect, terminal_table, write_tables
 from aucue.evaluation.benchmark.bootstrap import Difference
-from aucue.evaluation.benchmark.tables import latex, lines, markdown
+from aucue.evaluation.benchmark.tables import main_table
 from aucue.evaluation.groups import with_groups
+from aucue.evaluation.report.tables import latex, markdown
 
 LABELS = ["happiness", "happiness", "fear", "fear", "neutral", "happiness"]
 WRONG = ["fear", "happiness", "fear", "happiness", "neutral", "fear"]  # half right
@@ -49,23 +50,23 @@ def prepared(out: Path, made: dict[tuple[str, int], Evaluation], **table: Any) -
 
 def test_means_deviations_and_differences(tmp_path: Path):
     unguided, guided = collect(prepared(tmp_path, evaluations()), tmp_path).rows
-    assert unguided.mean("CL") == 0.5
-    assert unguided.deviation("CL") == 0
-    assert guided.mean("CL") == pytest.approx((1 + 4 / 6) / 2)
-    assert guided.deviation("CL") == pytest.approx(math.sqrt(2 * (1 / 6) ** 2))
-    assert unguided.mean("CAM-COS") == pytest.approx((0.45 + 0.55) / 2)
-    assert guided.values["CAM-COS"] == pytest.approx({0: 0.7, 1: 0.7})
+    assert unguided.mean("accuracy") == 0.5
+    assert unguided.deviation("accuracy") == 0
+    assert guided.mean("accuracy") == pytest.approx((1 + 4 / 6) / 2)
+    assert guided.deviation("accuracy") == pytest.approx(math.sqrt(2 * (1 / 6) ** 2))
+    assert unguided.mean("cam_cos") == pytest.approx((0.45 + 0.55) / 2)
+    assert [e.value for e in guided.values["cam_cos", "true"].values()] == pytest.approx([0.7, 0.7])
     # recall: happiness 1/3, fear 1/2, neutral 1 without; 1 and (2/3, 1/2, 1) with guidance
-    assert unguided.mean("balanced") == pytest.approx((1 / 3 + 1 / 2 + 1) / 3)
-    balanced = guided.differences["balanced"]
+    assert unguided.mean("balanced_accuracy") == pytest.approx((1 / 3 + 1 / 2 + 1) / 3)
+    balanced = guided.difference("balanced_accuracy")
     assert balanced is not None
     assert balanced.value == pytest.approx((1 + (2 / 3 + 1 / 2 + 1) / 3) / 2 - (1 / 3 + 1 / 2 + 1) / 3)
-    accuracy = guided.differences["CL"]
+    accuracy = guided.difference("accuracy")
     assert accuracy is not None
     assert accuracy.value == pytest.approx(1 / 3)
     assert 0 <= accuracy.low < accuracy.value < accuracy.high <= 1
     # .25 more in the first seed, .15 in the second, on every face: no uncertainty from the faces
-    cosine = guided.differences["CAM-COS"]
+    cosine = guided.difference("cam_cos")
     assert cosine is not None
     assert (cosine.value, cosine.low, cosine.high) == pytest.approx((0.2, 0.2, 0.2))
     assert unguided.differences == {}
@@ -75,11 +76,11 @@ def test_specificity_and_own_face_are_differences_of_shares(tmp_path: Path):
     _, guided = collect(prepared(tmp_path, evaluations()), tmp_path).rows
     # above .5 without guidance: fear both (macro .5), second seed .5, .5 as well (.4 + .1 is not above);
     # with guidance .45, .65, .85, .85, .55: happiness 2/3, fear 1
-    assert guided.mean("specific") == pytest.approx(5 / 6)
-    difference = guided.differences["specific"]
+    assert guided.mean("specificity") == pytest.approx(5 / 6)
+    difference = guided.difference("specificity")
     assert difference is not None
     assert difference.value == pytest.approx(5 / 6 - 0.5)
-    assert guided.differences["specific attention"] == difference
+    assert guided.difference("specificity", "attention") == difference
 
 
 def test_att_cos_is_compared_at_the_same_layer(tmp_path: Path):
@@ -90,9 +91,9 @@ def test_att_cos_is_compared_at_the_same_layer(tmp_path: Path):
     higher = {"layer3": shifted(0.25), "layer4": shifted(0.3)}
     put(grid, tmp_path, "guided", 0, make_evaluation(LABELS, WRONG, CAM, higher, layer="layer3"))
     unguided, guided = collect(grid, tmp_path).rows
-    assert (unguided.attention_layer, guided.attention_layer) == ("layer4", "layer3")
-    assert (unguided.mean("ATT-COS"), guided.mean("ATT-COS")) == pytest.approx((0.55, 0.7))
-    differences = [guided.differences[f"ATT-COS{layer}"] for layer in ("", " layer3", " layer4")]
+    assert (unguided.headlines["att_cos"], guided.headlines["att_cos"]) == ("layer4", "layer3")
+    assert (unguided.mean("att_cos"), guided.mean("att_cos")) == pytest.approx((0.55, 0.7))
+    differences = [guided.difference("att_cos", layer) for layer in (None, "layer3", "layer4")]
     assert [round(d.value, 9) for d in differences if d] == [0.25, 0.25, 0.2]
 
 
@@ -102,7 +103,7 @@ def test_only_seeds_that_both_have_are_compared(tmp_path: Path):
     results = collect(prepared(tmp_path, made), tmp_path)
     unguided, guided = results.rows
     assert (unguided.seeds, guided.seeds) == ((1,), (0, 1))
-    cosine = guided.differences["CAM-COS"]
+    cosine = guided.difference("cam_cos")
     assert cosine is not None
     assert cosine.value == pytest.approx(0.15)
     assert [line.split(" (")[0] for line in results.missing] == ["unguided, seed 0"]
@@ -115,19 +116,19 @@ def test_a_network_that_diverged_has_no_difference(tmp_path: Path):
     }
     results = collect(prepared(tmp_path, made, seeds=[0]), tmp_path)
     guided = results.rows[1]
-    assert guided.mean("CAM-COS") is None
-    assert guided.differences["CAM-COS"] is None
-    assert guided.differences["CL"] == Difference(0.0, 0.0, 0.0)
-    assert lines(results)[2].cells[2] == ""
+    assert guided.mean("cam_cos") is None
+    assert guided.difference("cam_cos") is None
+    assert guided.difference("accuracy") == Difference(0.0, 0.0, 0.0)
+    assert main_table(results).lines[2].cells[2] == ""
 
 
 def test_groups_are_averaged_over_seeds(tmp_path: Path):
     results = collect(prepared(tmp_path, evaluations(gender=True)), tmp_path)
     male, female = (results.rows[1].groups["gender"][value] for value in ("male", "female"))
     assert (male.faces, female.faces, male.small) == (3, 2, True)
-    assert female.means["CL"] == pytest.approx((1 + 0.5) / 2)
-    assert male.means["CAM-COS micro"] == pytest.approx(0.4 + 0.25)
-    assert male.means["CAM-COS macro"] == pytest.approx(0.45 + 0.25)
+    assert female.means["accuracy", ""] == pytest.approx((1 + 0.5) / 2)
+    assert male.means["cam_cos", "micro"] == pytest.approx(0.4 + 0.25)
+    assert male.means["cam_cos", "macro"] == pytest.approx(0.45 + 0.25)
     write_tables(results, tmp_path / "tables")
     rows = list(csv.DictReader((tmp_path / "tables" / "per_group.csv").open(encoding="utf-8")))
     assert [(row["guidance"], row["value"]) for row in rows[:3]] == [
@@ -135,7 +136,7 @@ def test_groups_are_averaged_over_seeds(tmp_path: Path):
         ("unguided", "male"),
         ("guided", "female"),
     ]
-    assert float(rows[3]["CAM-COS micro"]) == male.means["CAM-COS micro"]
+    assert float(rows[3]["cam_cos.micro"]) == male.means["cam_cos", "micro"]
 
 
 def test_other_faces_are_refused(tmp_path: Path):
@@ -163,7 +164,7 @@ def test_numbers_as_names_of_faces_stay_text(tmp_path: Path):
     keys = ["001", "1", "1e3", "2026-01-01", "", "a\nb"]
     made = {(label, 0): make_evaluation(LABELS, WRONG, CAM, keys=keys) for label in ("unguided", "guided")}
     _, guided = collect(prepared(tmp_path, made, seeds=[0]), tmp_path).rows
-    assert guided.differences["CL"] == Difference(0.0, 0.0, 0.0)
+    assert guided.difference("accuracy") == Difference(0.0, 0.0, 0.0)
 
 
 def test_rows_that_cannot_be_read_are_refused(tmp_path: Path):
@@ -206,7 +207,7 @@ def two_sets(out: Path) -> Grid:
 
 def test_lines_of_two_sets(tmp_path: Path):
     results = collect(two_sets(tmp_path), tmp_path)
-    found = lines(results)
+    found = main_table(results).lines
     assert [(line.kind, line.label) for line in found if line.kind != "control"] == [
         ("set", "raf, test split, 6 faces"),
         ("row", "unguided"),
@@ -217,7 +218,7 @@ def test_lines_of_two_sets(tmp_path: Path):
         ("row", "unguided (missing)"),
         ("row", "guided"),
     ]
-    assert found[1].cells == ("50.00", "0.450", "0.450", "50.0", "50.0")
+    assert found[1].cells == ("50.00 [18.76, 81.24]", "0.450", "0.450", "50.0", "50.0")
     assert found[3].cells == ("88.95", "0.875", "0.70", "", "")
     assert found[4].cells[1] == "+0.250 [0.250, 0.250]"
     controls = [line for line in found if line.kind == "control"]
@@ -235,18 +236,18 @@ def test_sets_of_the_same_name_are_told_apart(tmp_path: Path):
 
 
 def test_markdown(tmp_path: Path):
-    text = markdown(collect(two_sets(tmp_path), tmp_path)).splitlines()
+    text = markdown(main_table(collect(two_sets(tmp_path), tmp_path))).splitlines()
     assert text[0] == "**A tiny grid**"
     assert text[2] == "| guidance | CL | ATT-COS | CAM-COS | specific | own face |"
     assert len({line.count("|") for line in text if line.startswith("|")}) == 1
-    assert "- One seed (0). CL, specific and own face in percent." in text
+    assert "- One seed (0). Shares (CL, specific, own face) in percent." in text
     assert text[-1].startswith("- Missing: AffectNet / unguided, seed 0 (cam-resnet10t-lambda0-")
 
 
 def test_latex(tmp_path: Path):
     table = {"title": "50 % of_this & {that} ~ \\x", "axes": {"a#b": TABLE["axes"]["guidance"]}}
     grid = prepared(tmp_path, evaluations(), **table, baseline={"a#b": "unguided"})
-    text = latex(collect(grid, tmp_path))
+    text = latex(main_table(collect(grid, tmp_path)), "tiny")
     assert r"\caption{50 \% of\_this \& \{that\} \textasciitilde{} \textbackslash{}x: tiny" in text
     assert r"a\#b & CL & ATT-COS & CAM-COS & specific & own face \\" in text
     assert r"unguided & 50.00 $\pm$ 0.00 & 0.500 $\pm$ 0.071" in text
@@ -254,7 +255,7 @@ def test_latex(tmp_path: Path):
     assert text.count("{") == text.count("}")
     assert text.count(r"\midrule") == 2
     worse = Grid.from_dict({**TABLE, "baseline": {"guidance": "guided"}})
-    assert r"& $-$0.200 [$-$0.200, $-$0.200] &" in latex(collect(worse, tmp_path))
+    assert r"& $-$0.200 [$-$0.200, $-$0.200] &" in latex(main_table(collect(worse, tmp_path)), "tiny")
 
 
 def test_the_table_fits_a_terminal(tmp_path: Path):
@@ -277,12 +278,12 @@ def test_json_and_csv_agree_to_the_last_digit(tmp_path: Path):
     grid = prepared(tmp_path, evaluations(gender=True))
     write_tables(collect(grid, tmp_path), tmp_path / "tables")
     figures = json.loads((tmp_path / "tables" / "results.json").read_text(encoding="utf-8"))
-    summary = figures["rows"][1]["measures"]["CAM-COS"]
+    summary = figures["rows"][1]["measures"]["cam_cos"]["true"]
     read = csv.DictReader((tmp_path / "tables" / "results.csv").open(encoding="utf-8"))
     values = {
         row["statistic"]: row["value"]
         for row in read
-        if (row["guidance"], row["measure"]) == ("guided", "CAM-COS")
+        if (row["guidance"], row["measure"], row["variant"]) == ("guided", "cam_cos", "true")
     }
     assert float(values["mean"]) == summary["mean"]
     assert float(values["seed 1"]) == summary["values"]["1"]

@@ -95,6 +95,17 @@ def test_published_values_go_to_their_row() -> None:
     assert not any(row.published for row in grid.rows[:-1])
 
 
+def test_another_way_to_evaluate_has_folders_of_its_own(tmp_path: Path) -> None:
+    plain, asked = Grid.from_dict(table()), Grid.from_dict(table(evidence=3, judge={"codebook": "facs"}))
+    assert (asked.assessment.evidence, asked.assessment.codebook) == (3, "facs")
+    assert Grid.from_dict(table(evidence=True)).assessment.evidence == 25
+    assert Grid.from_dict(table(evidence=False)) != asked
+    folders = [grid.evaluation(tmp_path, grid.rows[0], 0) for grid in (plain, asked)]
+    assert folders[0].name == "cam"
+    assert folders[1].name.startswith("cam-")
+    assert folders[0].parent == folders[1].parent
+
+
 def test_a_written_grid_reads_back(tmp_path: Path) -> None:
     grid = Grid.from_dict(table(figure={"x": "guidance.weight", "over": {"method": "CAM"}}, notes=["Note."]))
     again = Grid.load(grid.write(tmp_path / "grid.yaml"))
@@ -128,6 +139,11 @@ def test_shipped_grids_are_understood(file: Path) -> None:
         ({"figure": {"over": {}}}, "figure: x is missing"),
         ({"published": [{"method": "CAM", "guidance": "guided", "CL": "x"}]}, "CL must be a number"),
         ({"notes": 5}, "notes must be a list"),
+        ({"evidence": "much"}, "evidence must be true, false or a number of faces"),
+        ({"evidence": -1}, "evidence must be true, false or a number of faces"),
+        ({"judge": {"codebok": "facs"}}, "Did you mean 'codebook'"),
+        ({"judge": {"codebook": "fax"}}, "fax"),
+        ({"judge": {"regions": "anatomy"}}, "Did you mean 'anatomical'"),
         ({"protocol": ["test"]}, "protocol must be holdout or fg2024"),
         ({"settings": {"data.path": 5}}, "data.path is missing"),
         ({"name": "../elsewhere"}, "is no name of a file"),

@@ -13,6 +13,7 @@ from tests.evaluation.pages import Page
 from aucue.errors import InputError
 from aucue.evaluation.benchmark import BenchmarkResults, Grid, collect, write_benchmark
 from aucue.evaluation.benchmark.report import write_report
+from aucue.evaluation.benchmark.tables import SHOWN
 from aucue.evaluation.groups import with_groups
 
 LABELS = ["happiness", "happiness", "fear", "fear", "neutral", "happiness"]
@@ -50,8 +51,8 @@ def test_the_tables_hold_the_results(tmp_path: Path) -> None:
     assert page.open == []
     main, more = cells(page, "row")[:2], cells(page, "row")[2:4]
     # above .5: fear only without guidance; happiness (.45, .65, .55) in two of three with it
-    assert main[0] == ["unguided", "50.00", "0.550", "0.450", "50.0", "50.0"]
-    assert main[1] == ["guided", "100.00", "0.850", "0.700", "83.3", "100.0"]
+    assert main[0] == ["unguided", "50.00 [18.76, 81.24]", "0.550", "0.450", "50.0", "50.0"]
+    assert main[1] == ["guided", "100.00 [60.97, 100.00]", "0.850", "0.700", "83.3", "100.0"]
     assert more[1][0:2] == ["guided", "100.00"]
     assert cells(page, "paper") == [["paper", "88.95", "", "0.70", "", ""]]
     difference = cells(page, "difference")[0]
@@ -66,7 +67,7 @@ def test_intervals_that_exclude_0_are_marked(tmp_path: Path) -> None:
     page = Page(write_report(better, tmp_path / "report.html"))
     (first, *_) = re.findall(r'<tr class="difference">(.*?)</tr>', page.source, re.DOTALL)
     marked = ["clear" in c for c in re.findall(r"<td([^>]*)>", first)][1:]
-    known = [better.rows[1].differences[m] for m in ("CL", "ATT-COS", "CAM-COS", "specific", "own face")]
+    known = [better.rows[1].difference(m) for m in SHOWN]
     assert marked == [d is not None and d.low > 0 for d in known]
     assert "1 of 1 intervals above 0, 0 below." in page.text
     worse = results(tmp_path, baseline={"guidance": "guided"})

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aucue.errors import InputError
 from aucue.metrics.bootstrap import REPLICATES, percentile_interval, resampled_means
+
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,14 @@ class Difference:
 
 
 def paired_bootstrap(
-    model: Mapping[str, NDArray],
-    baseline: Mapping[str, NDArray],
+    model: Mapping[Name, NDArray],
+    baseline: Mapping[Name, NDArray],
     labels: NDArray,
-    micro: Collection[str] = (),
+    micro: Collection[Name] = (),
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> dict[str, Difference | None]:
+) -> dict[Name, Difference | None]:
     """Differences of averages with percentile intervals (Efron & Tibshirani 1993, chapter 13).
 
     A replicate draws as many images as there are, with replacement, and computes on them, for both models
@@ -73,6 +76,35 @@ def paired_bootstrap(
         else Difference(float(observed[k]), *percentile_interval(resampled[:, k]))
         for k, name in enumerate(model)
     }
+
+
+def ratio_difference(
+    model: tuple[NDArray, NDArray], baseline: tuple[NDArray, NDArray], labels: NDArray
+) -> Difference | None:
+    """Difference of two models' ratios of means, each a mean over seeds, on the same resamples of the images.
+
+    Args:
+        model: Values above and below, (seeds, N) each; NaN takes no part.
+        baseline: The same of the model to compare with.
+        labels: Class ids (N,).
+
+    Returns:
+        The difference; None where a mean below is not positive.
+    """
+    rows = np.concatenate([*model, *baseline])
+    observed, resampled = resampled_means(rows, labels, np.ones(len(rows), bool))
+
+    def difference(means: NDArray) -> NDArray:
+        above, below, above_too, below_too = np.split(means, 4, axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ours, theirs = (
+                np.where(down > 0, up / down, np.nan).mean(axis=-1)
+                for up, down in ((above, below), (above_too, below_too))
+            )
+        return ours - theirs
+
+    value = float(difference(observed))
+    return None if np.isnan(value) else Difference(value, *percentile_interval(difference(resampled)))
 
 
 def means_over_seeds(

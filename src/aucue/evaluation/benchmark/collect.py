@@ -13,31 +13,24 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from aucue.errors import InputError
-from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap
+from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
 from aucue.evaluation.benchmark.grid import Grid, Row
 from aucue.evaluation.benchmark.run import EVALUATED_FILE, training_seconds
-from aucue.evaluation.comparison import title_of
-from aucue.evaluation.report import guided_layers
+from aucue.evaluation.estimate import Estimate
+from aucue.evaluation.measures import MEASURES, Figure, column_of
+from aucue.evaluation.report.comparison import title_of
+from aucue.evaluation.report.page import guided_layers
 from aucue.evaluation.results import Evaluation, Group
 from aucue.work.files import printable
 
-MEASURES = (
-    "CL",
-    "balanced",
-    "ATT-COS",
-    "CAM-COS",
-    "CAM-COS predicted",
-    "specific",
-    "specific attention",
-    "own face",
-    "own face attention",
+GROUP_FIGURES: tuple[Figure, ...] = (
+    ("accuracy", ""),
+    ("balanced_accuracy", ""),
+    ("att_cos", "micro"),
+    ("att_cos", "macro"),
+    ("cam_cos", "micro"),
+    ("cam_cos", "macro"),
 )
-"""CL is accuracy, "balanced" mean recall; the others are means per expression, see `Evaluation`.
-
-"ATT-COS" is that of the guided layer; "ATT-COS layer3", ... of any layer follow these.
-"""
-
-GROUP_MEASURES = ("CL", "balanced", "ATT-COS micro", "ATT-COS macro", "CAM-COS micro", "CAM-COS macro")
 """Figures by group; micro is the mean over faces, macro over expressions of the mean over their faces."""
 
 
@@ -48,12 +41,12 @@ class GroupResult:
     Attributes:
         faces: Number of faces.
         small: Whether they are too few to be compared.
-        means: Measure -> mean over seeds.
+        means: Mean over seeds of each of `GROUP_FIGURES`.
     """
 
     faces: int
     small: bool
-    means: Mapping[str, float | None]
+    means: Mapping[Figure, float | None]
 
 
 @dataclass(frozen=True)
@@ -63,34 +56,51 @@ class RowResult:
     Attributes:
         row: The row.
         set: Which test faces, as a title.
-        values: Measure -> value of each seed whose evaluation is there, by seed; empty without any.
-        differences: Measure -> row minus its baseline over the seeds that both have; empty without one.
+        values: Figure -> estimate of each seed whose evaluation is there, by seed; empty without any.
+        differences: Figure -> row minus its baseline over the seeds that both have; empty without one.
         groups: Attribute -> value -> figures; empty where the set has no attributes.
-        attention_layer: The layer that "ATT-COS" is about; empty without evaluations.
+        headlines: By measure the variant that says it all; of ATT-COS the guided layer.
         guided_layers: Layers that the trainings guided.
     """
 
     row: Row
     set: str
-    values: Mapping[str, Mapping[int, float | None]]
-    differences: Mapping[str, Difference | None]
+    values: Mapping[Figure, Mapping[int, Estimate]]
+    differences: Mapping[Figure, Difference | None]
     groups: Mapping[str, Mapping[str, GroupResult]]
-    attention_layer: str
+    headlines: Mapping[str, str]
     guided_layers: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """Seeds whose evaluations are there."""
-        return tuple(self.values.get("CL", ()))
+        return tuple(self.values.get(("accuracy", ""), ()))
 
-    def mean(self, measure: str) -> float | None:
+    def figure(self, measure: str, variant: str | None = None) -> Figure:
+        """A measure under a variant, by default the one that says it all."""
+        return (measure, self.headlines.get(measure, "") if variant is None else variant)
+
+    def mean(self, measure: str, variant: str | None = None) -> float | None:
         """Mean over the seeds that have a value, None if none has."""
-        return _mean(self.values.get(measure, {}).values())
+        return _mean(self._known(measure, variant))
 
-    def deviation(self, measure: str) -> float | None:
+    def deviation(self, measure: str, variant: str | None = None) -> float | None:
         """Standard deviation over seeds (n - 1), None with fewer than two."""
-        known = [value for value in self.values.get(measure, {}).values() if value is not None]
+        known = self._known(measure, variant)
         return stdev(known) if len(known) > 1 else None
+
+    def interval(self, measure: str, variant: str | None = None) -> tuple[float, float] | None:
+        """95 % interval over faces where there is a single seed; None with several."""
+        found = [*self.values.get(self.figure(measure, variant), {}).values()]
+        return found[0].interval if len(found) == 1 else None
+
+    def difference(self, measure: str, variant: str | None = None) -> Difference | None:
+        """Row minus its baseline, None without one."""
+        return self.differences.get(self.figure(measure, variant))
+
+    def _known(self, measure: str, variant: str | None) -> list[float]:
+        found = self.values.get(self.figure(measure, variant), {}).values()
+        return [estimate.value for estimate in found if estimate.value is not None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class BenchmarkResults:
     Attributes:
         grid: The grid.
         rows: One result per row, in the grid's order.
-        controls: Set -> control -> cosine of a map that never looked at the image.
+        controls: Set -> control -> cosine of a map that never looked at the image, by its name in words.
         missing: Rows and seeds without an evaluation, as "label, seed n (cell)".
         notes: Sentences a reader has to know, the grid's own first.
         seconds: Cell -> seconds of training and what it ran on; no result, hence left out of comparisons.
@@ -160,7 +170,7 @@ def collect(grid: Grid, out: str | os.PathLike[str]) -> BenchmarkResults:
                 values=_values(ours),
                 differences=_differences([ours[s] for s in shared], [theirs[s] for s in shared]),
                 groups=_groups([evaluated.evaluation.groups for evaluated in ours.values()]),
-                attention_layer=next((e.evaluation.attention_layer for e in ours.values()), ""),
+                headlines=next((e.headlines for e in ours.values()), {}),
                 guided_layers=next((tuple(guided_layers(e.evaluation)) for e in ours.values()), ()),
             )
         )
@@ -199,6 +209,17 @@ class _Evaluated:
                 raise _damaged(path, f"it has {count} rows for {self.evaluation.data['faces']} faces")
             self._faces = faces
         return self._faces
+
+    @property
+    def figures(self) -> dict[Figure, Estimate]:
+        """Every figure of the evaluation."""
+        found = self.evaluation.estimates.items()
+        return {(key, variant): its for key, variants in found for variant, its in variants.items()}
+
+    @property
+    def headlines(self) -> dict[str, str]:
+        """By measure the variant that says it all."""
+        return {measure.key: self.evaluation.headline(measure.key) for measure in self.evaluation.measured}
 
     @property
     def made_on(self) -> tuple[str, str, int]:
@@ -245,48 +266,45 @@ def _titles(grid: Grid, found: Mapping[str, Mapping[int, _Evaluated]]) -> dict[s
     }
 
 
-def _measures(evaluation: Evaluation) -> dict[str, tuple[str, float | None]]:
-    """Measure -> its column in `per_image.csv` and its value."""
-    classification, layer = evaluation.classification, evaluation.attention_layer
-    specific, own = evaluation.specificity, evaluation.own_face
+def _values(seeds: Mapping[int, _Evaluated]) -> dict[Figure, dict[int, Estimate]]:
+    figures = dict.fromkeys(figure for evaluated in seeds.values() for figure in evaluated.figures)
     return {
-        "CL": ("correct", classification.accuracy),
-        "balanced": ("correct", classification.balanced_accuracy),
-        "ATT-COS": (f"att_cos {layer}", evaluation.guided_att_cos.macro),
-        "CAM-COS": ("cam_cos", evaluation.cam_cos.macro),
-        "CAM-COS predicted": ("cam_cos predicted class", evaluation.cam_cos_predicted.macro),
-        "specific": ("specificity class map", specific["class map"].macro),
-        "specific attention": ("specificity attention", specific["attention"].macro),
-        "own face": ("own face class map", own["class map"].macro),
-        "own face attention": ("own face attention", own["attention"].macro),
-        **{f"ATT-COS {name}": (f"att_cos {name}", m.macro) for name, m in evaluation.att_cos.items()},
+        figure: {
+            seed: evaluated.figures[figure]
+            for seed, evaluated in seeds.items()
+            if figure in evaluated.figures
+        }
+        for figure in figures
     }
 
 
-def _values(seeds: Mapping[int, _Evaluated]) -> dict[str, dict[int, float | None]]:
-    figures = {seed: _measures(evaluated.evaluation) for seed, evaluated in seeds.items()}
-    names = dict.fromkeys(name for measures in figures.values() for name in measures)
-    return {
-        name: {seed: measures[name][1] for seed, measures in figures.items() if name in measures}
-        for name in names
-    }
-
-
-def _differences(ours: Sequence[_Evaluated], theirs: Sequence[_Evaluated]) -> dict[str, Difference | None]:
+def _differences(ours: Sequence[_Evaluated], theirs: Sequence[_Evaluated]) -> dict[Figure, Difference | None]:
     """A row minus its baseline, on the same faces, for the same seeds and the same layers."""
     if not ours:
         return {}
     for other in (*ours, *theirs):
         _check_same_faces(ours[0], other)
-    columns = {measure: column for measure, (column, _) in _measures(ours[0].evaluation).items()}
     everyone = [set(evaluated.faces.column_names) for evaluated in (*ours, *theirs)]
-    shared = {m: column for m, column in columns.items() if all(column in names for names in everyone)}
+    labels = np.unique(ours[0].faces["label"].to_numpy(), return_inverse=True)[1]
+    known = [*dict.fromkeys(figure for evaluated in ours for figure in evaluated.figures)]
+    columns = {figure: _column(figure) for figure in known}
+    shared = {f: column for f, column in columns.items() if all(column in names for names in everyone)}
     model, baseline = (
-        {m: np.stack([evaluated.column(column) for evaluated in seeds]) for m, column in shared.items()}
+        {f: np.stack([evaluated.column(column) for evaluated in seeds]) for f, column in shared.items()}
         for seeds in (ours, theirs)
     )
-    labels = np.unique(ours[0].faces["label"].to_numpy(), return_inverse=True)[1]
-    return paired_bootstrap(model, baseline, labels, micro=("CL",))
+    found = paired_bootstrap(model, baseline, labels, micro=[("accuracy", "")])
+    for key, parts in {key: m.ratio for key, m in MEASURES.items() if (key, "ratio") in known}.items():
+        above, below = ((key, variant) for variant in parts)
+        if above in model and below in model:
+            one, other = ((its[above], its[below]) for its in (model, baseline))
+            found[key, "ratio"] = ratio_difference(one, other, labels)
+    return found
+
+
+def _column(figure: Figure) -> str:
+    """The column of values per face whose mean a figure is; of some figures there is none."""
+    return "correct" if figure[0] in ("accuracy", "balanced_accuracy") else column_of(figure)
 
 
 def _check_same_faces(one: _Evaluated, other: _Evaluated) -> None:
@@ -323,7 +341,7 @@ def _group_result(seeds: Sequence[Group]) -> GroupResult:
         (g.accuracy, g.balanced_accuracy, g.att_cos.micro, g.att_cos.macro, g.cam_cos.micro, g.cam_cos.macro)
         for g in seeds
     ]
-    means = {name: _mean(row[k] for row in figures) for k, name in enumerate(GROUP_MEASURES)}
+    means = {figure: _mean(row[k] for row in figures) for k, figure in enumerate(GROUP_FIGURES)}
     return GroupResult(seeds[0].faces, seeds[0].small, means)
 
 
@@ -337,9 +355,9 @@ def _controls(
             kinds.setdefault(titles[label], {}).setdefault(evaluated.cue, evaluated.evaluation)
     return {
         title: {
-            name if len(cues) == 1 else f"{name} ({cue})": control.macro
+            MEASURES["control"].name_of(name) + ("" if len(cues) == 1 else f" ({cue})"): control.value
             for cue, evaluation in cues.items()
-            for name, control in evaluation.controls.items()
+            for name, control in evaluation.estimates["control"].items()
         }
         for title, cues in kinds.items()
     }

@@ -15,11 +15,12 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from aucue.errors import InputError
 from aucue.evaluation.benchmark.collect import BenchmarkResults, RowResult
+from aucue.evaluation.measures import MEASURES
 from aucue.pages import ACCENT
 from aucue.work.files import appearing
 
 FIGURES = ("figure.png", "figure.svg")
-DRAWN = ("ATT-COS", "CAM-COS", "CL")
+DRAWN = ("att_cos", "cam_cos", "accuracy")
 _NAMES = {"guidance.weight": "lambda"}
 _COLORS = (ACCENT.light, "#2f6f9f", "#3c8a5a", "#8a6d1f", "#6b4fa0", "#5c5a66")
 _PAPER = "#8d8a97"
@@ -117,7 +118,7 @@ def draw(results: BenchmarkResults) -> Figure | None:
             panel.set_xscale("log")
             panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set(title=measure, xlabel=setting)
+        panel.set(title=MEASURES[measure].column, xlabel=setting)
         panel.grid(color=_PAPER, alpha=0.25, linewidth=0.7)
         panel.set_axisbelow(True)
         panel.spines[["top", "right"]].set_visible(False)
@@ -180,7 +181,7 @@ def _draw_series(
     setting: str,
     logarithmic: bool,
 ) -> None:
-    scale = 100 if measure == "CL" else 1
+    scale, head = 100 if MEASURES[measure].percent else 1, MEASURES[measure].column
     drawn = [
         (x, scale * mean, scale * (result.deviation(measure) or 0))
         for x, result in points
@@ -196,9 +197,9 @@ def _draw_series(
     name = label or "ours"
     panel.errorbar(places, means, deviations, color=color, marker="o", markersize=4, capsize=2.5, label=name)
     published = [
-        (x, scale * r.row.published[measure])
+        (x, scale * r.row.published[head])
         for x, r in points
-        if measure in r.row.published and (x > 0 or not logarithmic)
+        if head in r.row.published and (x > 0 or not logarithmic)
     ]
     if published:
         places, values = zip(*published, strict=True)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args, get_type_hints
@@ -18,7 +18,10 @@ import jsonargparse
 import yaml
 
 from aucue.classifiers.methods import METHODS, method_named, readout_for
+from aucue.cues import region_model
 from aucue.errors import InputError
+from aucue.evaluation.observing import FACES
+from aucue.facs import Codebook
 from aucue.training import ClassifierSettings, TrainConfig
 from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
@@ -39,6 +42,8 @@ _KEYS = (
     "baseline",
     "published",
     "figure",
+    "evidence",
+    "judge",
 )
 _SELECT_ON = {"holdout": "holdout", "fg2024": "test"}
 
@@ -79,12 +84,14 @@ class Cell:
         settings: As of a row, without `readout`.
         seed: Of the training.
         readouts: Read-outs of the class maps that the rows of the grid ask for.
+        assessment: How it is evaluated.
     """
 
     name: str
     settings: Mapping[str, Any]
     seed: int
     readouts: tuple[str, ...]
+    assessment: "Assessment"
 
     def config(self, out: str | os.PathLike[str]) -> TrainConfig:
         """The training's settings, in its folder below the benchmark's folder `out`."""
@@ -93,6 +100,31 @@ class Cell:
     def folder(self, out: str | os.PathLike[str]) -> Path:
         """Where the training and its evaluations lie."""
         return Path(out, CELLS_FOLDER, self.name)
+
+    def evaluation(self, out: str | os.PathLike[str], readout: str) -> Path:
+        """Folder of the evaluation under a read-out."""
+        return self.folder(out) / f"{readout}{self.assessment.suffix}"
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How the trainings of a grid are evaluated.
+
+    Attributes:
+        evidence: Faces per expression whose evidence is measured; 0 for none.
+        codebook, regions: Judge of all rows, see `evaluate`; None takes what each was trained with.
+    """
+
+    evidence: int = 0
+    codebook: str | None = None
+    regions: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What tells its folders from those of other ways to evaluate; empty for the plain one."""
+        if self == Assessment():
+            return ""
+        return "-" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -110,6 +142,7 @@ class Grid:
         rows: Lines of the tables.
         baseline: On one axis, the name that all others on it are compared with; empty compares nothing.
         figure: `x`, the setting a figure is drawn over, and `over`, the names on other axes that it shows.
+        assessment: How every training is evaluated.
         table: What the grid was made of, see `from_dict`.
     """
 
@@ -122,6 +155,7 @@ class Grid:
     rows: tuple[Row, ...]
     baseline: Mapping[str, str]
     figure: Mapping[str, Any] | None
+    assessment: Assessment
     table: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -138,7 +172,9 @@ class Grid:
         """A grid from the content of a grid file.
 
         `settings` are common to all rows, `axes` map axis -> name -> settings; rows are the product of the
-        names, of which later axes win over earlier ones, and then those of `more`.
+        names, of which later axes win over earlier ones, and then those of `more`. `evidence: true`, or a
+        number of faces per expression, measures evidence too; `judge` names a `codebook` and `regions` that
+        judge all rows.
 
         Args:
             table: What the file holds; only `name`, `axes` and `settings` are needed.
@@ -176,6 +212,7 @@ class Grid:
             rows=tuple(rows),
             baseline=_baseline(table.get("baseline", {}), names, where),
             figure=_figure(table.get("figure"), names, where),
+            assessment=_assessment(table, where),
             table={"name": name, **table},
         )
 
@@ -195,15 +232,15 @@ class Grid:
         """Every training of the grid, each once, all rows of one seed before the next seed."""
         found: dict[str, Cell] = {}
         for seed, row in itertools.product(self.seeds, self.rows):
-            cell = _cell(row, seed)
+            cell = _cell(row, seed, self.assessment)
             known = found[cell.name].readouts if cell.name in found else ()
             readouts = tuple(dict.fromkeys((*known, *cell.readouts)))
-            found[cell.name] = Cell(cell.name, cell.settings, seed, readouts)
+            found[cell.name] = replace(cell, readouts=readouts)
         return tuple(found.values())
 
     def evaluation(self, out: str | os.PathLike[str], row: Row, seed: int) -> Path:
         """Folder of the evaluation of a row and seed below the benchmark's folder `out`."""
-        return _cell(row, seed).folder(out) / row.readout
+        return _cell(row, seed, self.assessment).evaluation(out, row.readout)
 
     def baseline_of(self, row: Row) -> Row | None:
         """The row that differs from this one on the baseline's axis only; None for a baseline itself."""
@@ -217,7 +254,7 @@ class Grid:
         return tuple(axis for axis, names in self.axes.items() if len(names) == 1)
 
 
-def _cell(row: Row, seed: int) -> Cell:
+def _cell(row: Row, seed: int, assessment: Assessment) -> Cell:
     """The training behind a row, named by what it is made of."""
     settings = {name: value for name, value in row.settings.items() if name != READOUT}
     method = method_named(settings.get("classifier.method", ClassifierSettings.method))
@@ -228,7 +265,7 @@ def _cell(row: Row, seed: int) -> Cell:
     backbone = re.sub(r"[^\w.+-]", "_", config.classifier.backbone or trained.default_backbone)[:80]
     digest = hashlib.sha256(json.dumps(_changed(config), sort_keys=True).encode()).hexdigest()[:8]
     name = f"{trained.name}-{backbone}-lambda{config.guidance.weight:g}-{digest}-seed{seed}"
-    return Cell(name, settings, seed, (row.readout,))
+    return Cell(name, settings, seed, (row.readout,), assessment)
 
 
 def _changed(config: TrainConfig) -> dict[str, Any]:
@@ -286,7 +323,7 @@ def _check_row(row: Row, where: str) -> None:
     if not isinstance(path, str) or not path:
         raise InputError(f"{here}: data.path is missing, the folder of a prepared set.")
     try:
-        _cell(row, seed=0)
+        _cell(row, 0, Assessment())
     except (argparse.ArgumentError, TypeError, ValueError) as error:
         raise InputError(f"{here}: {' '.join(str(error).split())}") from error
 
@@ -373,6 +410,20 @@ def _figure(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> Map
         if axis not in names or name not in names[axis]:
             raise InputError(f"{here}: {axis}: {name} is no name on an axis of this grid.")
     return value
+
+
+def _assessment(table: Mapping[str, Any], where: str) -> Assessment:
+    evidence, here = table.get("evidence", False), f"{where}, evidence"
+    if type(evidence) not in (bool, int) or evidence < 0:
+        raise InputError(f"{here} must be true, false or a number of faces per expression, not {evidence!r}.")
+    judge = _mapping(table.get("judge") or {}, f"{where}, judge")
+    check_keys(judge, ("codebook", "regions"), f"{where}, judge")
+    if "codebook" in judge:
+        Codebook.load(str(judge["codebook"]))  # found now, not in each evaluation
+    if "regions" in judge:
+        region_model(str(judge["regions"]))
+    named = {name: str(value) for name, value in judge.items()}
+    return Assessment(FACES if evidence is True else int(evidence), **named)
 
 
 def _seeds(value: Any, where: str) -> tuple[int, ...]:

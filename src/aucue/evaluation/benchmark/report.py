@@ -10,40 +10,37 @@ from aucue.evaluation.benchmark.collect import BenchmarkResults, GroupResult, Ro
 from aucue.evaluation.benchmark.tables import (
     PROTOCOLS,
     SHOWN,
-    Line,
     baseline_name,
     difference_text,
+    evidence_tables,
     is_clear,
-    lines,
     lines_of,
-    number_text,
+    main_table,
     reading,
     short_label,
     shown_axes,
     write_tables,
 )
-from aucue.evaluation.report import templates
+from aucue.evaluation.measures import MEASURES, Figure
+from aucue.evaluation.report.page import templates
+from aucue.evaluation.report.tables import Table, number_text
 from aucue.pages import write_page
 
 REPORT_FILE = "report.html"
 
-COMPARED: Mapping[str, str] = {
-    "CL": "Accuracy (CL), points",
-    "balanced": "Balanced accuracy, points",
-    "ATT-COS": "ATT-COS",
-    "CAM-COS": "CAM-COS",
-    "specific": "Specific, points",
-    "own face": "Own face, points",
-}
-"""Measures whose differences are drawn, and what their pictures are called."""
+COMPARED = ("accuracy", "balanced_accuracy", "att_cos", "cam_cos", "specificity", "own_face")
+"""Measures whose differences are drawn."""
 
-MORE = ("balanced", "CAM-COS predicted", "specific attention", "own face attention")
-"""Measures of the second table."""
+MORE: tuple[Figure, ...] = (
+    ("balanced_accuracy", ""),
+    ("cam_cos", "predicted"),
+    ("specificity", "attention"),
+    ("own_face", "attention"),
+)
+"""Figures of the second table."""
 
-GROUPED: Mapping[str, str] = {"CL": "accuracy (CL)", "CAM-COS macro": "CAM-COS"}
-"""Measures shown by group, and what they are called."""
-
-_LAYER = "ATT-COS "
+GROUPED: Mapping[Figure, str] = {("accuracy", ""): "accuracy (CL)", ("cam_cos", "macro"): "CAM-COS"}
+"""Figures shown by group, and what they are called."""
 
 Part = TypeVar("Part")
 
@@ -82,14 +79,6 @@ class Forest:
     zero: float
     reaches: tuple[Reach, ...]
     verdict: str
-
-
-@dataclass(frozen=True)
-class LayerTable:
-    """ATT-COS per layer, of rows whose networks have the same layers."""
-
-    layers: tuple[str, ...]
-    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
@@ -151,12 +140,11 @@ def write_report(results: BenchmarkResults, path: Path) -> Path:
             lead=_lead(results),
             protocol=PROTOCOLS[results.grid.protocol],
             reading=reading(results),
-            axes=" / ".join(shown_axes(results)),
             baseline=baseline_name(results) if results.grid.baseline else "",
-            shown=SHOWN,
-            lines=lines(results),
-            more=MORE,
-            more_lines=lines(results, measures=MORE),
+            shown=[MEASURES[key] for key in SHOWN],
+            main=main_table(results),
+            more=_more_table(results),
+            evidence=evidence_tables(results),
             forests=_named(sets, lambda rows: _forests(results, rows)),
             figure=_figure(results),
             layers=_named(sets, lambda rows: _layer_tables(results, rows)),
@@ -192,14 +180,14 @@ def _named(
 
 def _forests(results: BenchmarkResults, rows: Sequence[RowResult]) -> Iterator[Forest]:
     """One per measure that any of the rows has a difference in."""
-    for measure, title in COMPARED.items():
+    for key in COMPARED:
         known = {
-            short_label(results, result): (difference, difference_text(result, measure))
+            short_label(results, result): (difference, difference_text(result, key))
             for result in rows
-            if (difference := result.differences.get(measure)) is not None
+            if (difference := result.difference(key)) is not None
         }
         if known:
-            yield _forest(title, known)
+            yield _forest(MEASURES[key].title + ", points" * MEASURES[key].percent, known)
 
 
 def _forest(title: str, known: Mapping[str, tuple[Difference, str]]) -> Forest:
@@ -223,18 +211,25 @@ def _verdict(differences: Sequence[Difference]) -> str:
     return f"{above} of {len(differences)} intervals above 0, {below} below."
 
 
-def _layer_tables(results: BenchmarkResults, rows: Iterable[RowResult]) -> Iterator[LayerTable]:
+def _more_table(results: BenchmarkResults) -> Table:
+    lines = [line for rows in results.by_set().values() for r in rows for line in lines_of(results, r, MORE)]
+    heads = (f"{MEASURES[key].column} {MEASURES[key].name_of(variant)}".strip() for key, variant in MORE)
+    return Table("", " / ".join(shown_axes(results)), tuple(heads), tuple(lines))
+
+
+def _layer_tables(results: BenchmarkResults, rows: Iterable[RowResult]) -> Iterator[Table]:
     """One per kind of network, by the names of its layers; guided layers stand out."""
-    kinds: dict[tuple[str, ...], list[Line]] = {}
+    kinds: dict[tuple[str, ...], list] = {}
     for result in rows:
-        measures = [measure for measure in result.values if measure.startswith(_LAYER)]
-        layers = tuple(measure.removeprefix(_LAYER) for measure in measures)
+        layers = tuple(variant for key, variant in result.values if key == "att_cos")
         if not layers:
             continue
         guided = tuple(layer in result.guided_layers for layer in layers)
-        for line in lines_of(results, result, measures):
-            kinds.setdefault(layers, []).append(replace(line, clear=guided) if line.kind == "row" else line)
-    return (LayerTable(layers, tuple(found)) for layers, found in kinds.items())
+        for line in lines_of(results, result, [("att_cos", layer) for layer in layers]):
+            line = replace(line, marked=guided) if line.kind == "row" else line
+            kinds.setdefault(layers, []).append(line)
+    corner = " / ".join(shown_axes(results))
+    return (Table("", corner, layers, tuple(found)) for layers, found in kinds.items())
 
 
 def _group_tables(results: BenchmarkResults, rows: Sequence[RowResult]) -> Iterator[GroupTable]:
@@ -253,8 +248,12 @@ def _group_cells(ours: Mapping[str, GroupResult], groups: Iterable[str]) -> tupl
     """Per measure one figure per group."""
     names = list(groups)
     return tuple(
-        tuple(number_text(ours[name].means[measure] if name in ours else None, measure) for name in names)
-        for measure in GROUPED
+        tuple(
+            number_text(ours[name].means[figure] if name in ours else None, its, 2 if its.percent else 3)
+            for name in names
+        )
+        for figure in GROUPED
+        if (its := MEASURES[figure[0]])
     )
 
 

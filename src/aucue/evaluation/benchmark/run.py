@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.benchmark.grid import Cell, Grid
+from aucue.evaluation.observing import FACES
 from aucue.evaluation.run import evaluate
 from aucue.training import fit
 from aucue.training.fitting import MODEL_NAME
@@ -39,8 +40,7 @@ _UNFINISHED = ".unfinished"
 
 def is_finished(cell: Cell, out: str | os.PathLike[str]) -> bool:
     """Whether a cell is trained and evaluated under all its read-outs."""
-    folder = cell.folder(out)
-    return all((folder / readout / EVALUATED_FILE).is_file() for readout in cell.readouts)
+    return all((cell.evaluation(out, readout) / EVALUATED_FILE).is_file() for readout in cell.readouts)
 
 
 def run_cell(cell: Cell, out: str | os.PathLike[str], progress: bool = True) -> None:
@@ -104,7 +104,7 @@ def training_seconds(cell: Cell, out: str | os.PathLike[str]) -> tuple[float, st
 def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: bool) -> None:
     """Evaluate under one read-out; the folder appears whole or not at all."""
     folder, data = cell.folder(out), cell.config(out).data
-    target, unfinished = folder / readout, folder / _UNFINISHED
+    target, unfinished = cell.evaluation(out, readout), folder / _UNFINISHED
     if (target / EVALUATED_FILE).is_file():
         return
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -112,6 +112,10 @@ def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: b
         folder / MODEL_NAME,
         data.path,
         method=readout,
+        codebook=cell.assessment.codebook,
+        regions=cell.assessment.regions,
+        evidence=cell.assessment.evidence > 0,
+        evidence_faces=cell.assessment.evidence or FACES,
         name=cell.name,
         workers=data.workers,
         out=unfinished,

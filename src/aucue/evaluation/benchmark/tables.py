@@ -1,22 +1,23 @@
 """Tables of a benchmark: Markdown and LaTeX to read, CSV and JSON for machines, one for the terminal."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
+from rich.table import Table as TerminalTable
 
 from aucue.evaluation.benchmark.bootstrap import Difference
-from aucue.evaluation.benchmark.collect import BenchmarkResults, RowResult
-from aucue.evaluation.results import write_csv
+from aucue.evaluation.benchmark.collect import BenchmarkResults, GroupResult, RowResult
+from aucue.evaluation.files import write_csv
+from aucue.evaluation.measures import MEASURES, Figure, Measure, column_of
+from aucue.evaluation.report.comparison import COSINES
+from aucue.evaluation.report.tables import Line, Table, for_terminal, latex, markdown, number_text
 from aucue.work.files import appearing, write_json
 
-SHOWN = ("CL", "ATT-COS", "CAM-COS", "specific", "own face")
-"""Measures of the tables that people read; the files for machines have all."""
+SHOWN = ("accuracy", "att_cos", "cam_cos", "specificity", "own_face")
+"""Measures of the table that people read first; the files for machines have all."""
 
 PROTOCOLS: Mapping[str, str] = {
     "holdout": "Protocol holdout: what is selected is selected on a held-out part of the training faces; the "
@@ -24,26 +25,6 @@ PROTOCOLS: Mapping[str, str] = {
     "fg2024": "Protocol fg2024: the epoch is selected ON THE TEST SET, as published; all figures are "
     "optimistic.",
 }
-
-_COSINES = ("ATT-COS", "CAM-COS")
-_ACCURACIES = ("CL", "balanced")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a table that people read.
-
-    Attributes:
-        kind: "set" (a heading), "row", "paper" and "difference" (below their row) or "control".
-        label: What stands at its beginning.
-        cells: One text per measure.
-        clear: Per cell, whether it is a difference whose interval does not hold 0.
-    """
-
-    kind: Literal["set", "row", "paper", "difference", "control"]
-    label: str
-    cells: tuple[str, ...]
-    clear: tuple[bool, ...] = ()
 
 
 def write_tables(results: BenchmarkResults, folder: Path) -> Path:
@@ -59,12 +40,13 @@ def write_tables(results: BenchmarkResults, folder: Path) -> Path:
         Path of `table.md`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write_text(folder / "table.tex", latex(results))
+    found = tables(results)
+    _write_text(folder / "table.tex", "\n".join(latex(table, label) for label, table in found.items()))
     write_json(folder / "results.json", to_dict(results))
     _write_csv(folder / "results.csv", list(_long_rows(results)))
     _write_csv(folder / "per_group.csv", list(_group_rows(results)))
     _write_csv(folder / "times.csv", _time_rows(results))
-    _write_text(folder / "table.md", markdown(results) + "\n")
+    _write_text(folder / "table.md", "\n\n".join(map(markdown, found.values())) + "\n")
     return folder / "table.md"
 
 
@@ -83,7 +65,7 @@ def reading(results: BenchmarkResults) -> list[str]:
         if len(grid.seeds) > 1
         else f"One seed ({numbers})."
     )
-    sentences = [f"{averaged} CL, specific and own face in percent."]
+    sentences = [f"{averaged} Shares (CL, specific, own face) in percent."]
     if grid.baseline:
         sentences.append(
             f'Lines "minus {baseline_name(results)}": difference of the means over the seeds that both have, '
@@ -111,107 +93,107 @@ def short_label(results: BenchmarkResults, result: RowResult) -> str:
     return " / ".join(result.row.place[axis] for axis in shown_axes(results))
 
 
-def lines(results: BenchmarkResults, *, brief: bool = False, measures: Sequence[str] = SHOWN) -> list[Line]:
-    """The table that people read.
+def tables(results: BenchmarkResults) -> dict[str, Table]:
+    """The tables that people read, by a label: the main one, and evidence where it was measured."""
+    name = results.grid.name
+    return {name: main_table(results)} | {
+        f"{name}-evidence-{k}": table for k, table in enumerate(evidence_tables(results), start=1)
+    }
+
+
+def main_table(results: BenchmarkResults, *, brief: bool = False, measures: Sequence[str] = SHOWN) -> Table:
+    """Rows, their differences and controls.
 
     Args:
         results: What to show.
         brief: Fewer digits and no intervals, for a terminal.
         measures: Its columns.
     """
-    sets = results.by_set()
-    found = []
+    sets, found = results.by_set(), []
     for title, rows in sets.items():
         if len(sets) > 1:
             found.append(Line("set", title, ("",) * len(measures)))
         for result in rows:
-            found += lines_of(results, result, measures, brief=brief)
+            found += lines_of(results, result, [(m, None) for m in measures], brief=brief)
         for name, value in results.controls.get(title, {}).items():
-            cells = tuple(number_text(value if m in _COSINES else None, m, brief=brief) for m in measures)
+            cells = tuple(_text(value if m in COSINES else None, m, brief=brief) for m in measures)
             if any(cells):
-                found.append(Line("control", f"control: {name}", cells))
+                found.append(Line("control", name, cells))
+    heads = tuple(MEASURES[measure].column for measure in measures)
+    return Table(
+        heading(results), " / ".join(shown_axes(results)), heads, tuple(found), tuple(explanation(results))
+    )
+
+
+def evidence_tables(results: BenchmarkResults) -> list[Table]:
+    """Per set of faces, the measures that the main table lacks as lines, and the rows as columns."""
+    found = []
+    for title, rows in results.by_set().items():
+        known = [result for result in rows if result.seeds]
+        measures = [m for m in MEASURES.values() if m.costly and any(m.key in r.headlines for r in known)]
+        if measures:
+            others = [m for m in MEASURES.values() if m.key in ("margin", "pointing", "energy")]
+            lines = [line for m in (*others, *measures) for line in _evidence_lines(results, known, m)]
+            heads = ("good", *(short_label(results, result) for result in known))
+            found.append(Table(f"{results.grid.title}, evidence: {title}", "", heads, tuple(lines)))
     return found
 
 
+def _evidence_lines(results: BenchmarkResults, rows: Sequence[RowResult], measure: Measure) -> Iterator[Line]:
+    """A measure of every row, its gain where it has one, their differences, and what to read them against."""
+    variants = [None, *(["gain"] if any((measure.key, "gain") in row.values for row in rows) else [])]
+    for variant in variants:
+        title = measure.title + (f": {variant}" if variant else "")
+        better = "higher" if variant else measure.better
+        yield Line("row", title, (better, *(mean_text(row, measure.key, variant) for row in rows)))
+        differences = [row.difference(measure.key, variant) for row in rows]
+        if any(differences):
+            texts = (difference_text(row, measure.key, variant) for row in rows)
+            label = f"minus {baseline_name(results)}"
+            clear = (is_clear(difference) for difference in differences)
+            yield Line("difference", label, ("", *texts), (False, *clear))
+    if measure.reference:
+        texts = (mean_text(row, measure.key, measure.reference) for row in rows)
+        yield Line("reference", measure.name_of(measure.reference), ("", *texts))
+
+
 def lines_of(
-    results: BenchmarkResults, result: RowResult, measures: Sequence[str], *, brief: bool = False
+    results: BenchmarkResults,
+    result: RowResult,
+    columns: Sequence[tuple[str, str | None]],
+    *,
+    brief: bool = False,
 ) -> Iterator[Line]:
-    """A row, what the paper has for it, and its difference from the baseline."""
+    """A row, what the paper has for it, and its difference from the baseline.
+
+    Args:
+        results: Of the grid.
+        result: Of the row.
+        columns: Measures, each under a variant or under the one that says it all.
+        brief: Fewer digits and no intervals.
+    """
     there, wanted = len(result.seeds), len(results.grid.seeds)
     lacking = "" if there == wanted else f" ({there} of {wanted} seeds)" if there else " (missing)"
-    values = tuple(mean_text(result, measure, brief=brief) for measure in measures)
+    values = tuple(mean_text(result, *column, brief=brief) for column in columns)
     yield Line("row", short_label(results, result) + lacking, values)
-    published = result.row.published
-    if any(measure in published for measure in measures):
-        yield Line("paper", "paper", tuple(_published(published.get(m), m) for m in measures))
+    published = [result.row.published.get(MEASURES[m].column) if v is None else None for m, v in columns]
+    if any(value is not None for value in published):
+        texts = (_published(value, m) for value, (m, _) in zip(published, columns, strict=True))
+        yield Line("paper", "paper", tuple(texts))
     if result.differences:
         yield Line(
             "difference",
             f"minus {baseline_name(results)}",
-            tuple(difference_text(result, m, brief=brief) for m in measures),
-            tuple(is_clear(result.differences.get(m)) for m in measures),
+            tuple(difference_text(result, *column, brief=brief) for column in columns),
+            tuple(is_clear(result.difference(*column)) for column in columns),
         )
 
 
-def markdown(results: BenchmarkResults) -> str:
-    """As a Markdown table under its title."""
-    head = [" / ".join(shown_axes(results)), *SHOWN]
-    rows = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * len(SHOWN)]
-    for line in lines(results):
-        label = line.label.replace("|", "\\|")
-        label = {"row": label, "set": f"**{label}**"}.get(line.kind, f"*{label}*")
-        rows.append(f"| {label} | " + " | ".join(line.cells) + " |")
-    return "\n".join([f"**{heading(results)}**", "", *rows, "", *(f"- {s}" for s in explanation(results))])
-
-
-def latex(results: BenchmarkResults) -> str:
-    """As a LaTeX table (package booktabs)."""
-    head = [" / ".join(shown_axes(results)), *SHOWN]
-    rows, found = [], lines(results)
-    for before, line in zip([None, *found], found, strict=False):
-        if _opens_block(before, line):
-            rows.append(r"\midrule")
-        if line.kind == "set":
-            rows.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\textbf{{{_escaped(line.label)}}}}} \\")
-            continue
-        indent = r"\quad " if line.kind in ("paper", "difference") else ""
-        cells = [indent + _escaped(line.label), *(_escaped(cell).replace("-", "$-$") for cell in line.cells)]
-        rows.append(" & ".join(cells) + r" \\")
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escaped(heading(results))}. {_escaped(' '.join(explanation(results)))}}}",
-            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', results.grid.name)}}}",
-            r"\begin{tabular}{l" + "r" * len(SHOWN) + "}",
-            r"\toprule",
-            " & ".join(map(_escaped, head)) + r" \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def terminal_table(results: BenchmarkResults) -> Table:
+def terminal_table(results: BenchmarkResults) -> TerminalTable:
     """For a terminal of 80 columns."""
-    star = ["* This interval does not hold 0; the report shows it."] if results.grid.baseline else []
-    caption = Text("\n".join([*explanation(results), *star]))
-    table = Table(title=Text(heading(results)), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.title_justify = table.caption_justify = "left"
-    table.add_column(Text(" / ".join(shown_axes(results))), overflow="fold")
-    for measure in SHOWN:
-        table.add_column(measure, justify="right", no_wrap=True)
-    found = lines(results, brief=True)
-    for line, after in zip(found, [*found[1:], None], strict=True):
-        style = {"set": "bold", "row": None}.get(line.kind, "dim")
-        indent = "  " if line.kind in ("paper", "difference") else ""
-        last = after is not None and _opens_block(line, after)
-        table.add_row(Text(indent + line.label), *map(Text, line.cells), style=style, end_section=last)
-    return table
+    table = main_table(results, brief=True)
+    star = ("* This interval does not hold 0; the report shows it.",) if results.grid.baseline else ()
+    return for_terminal(replace(table, notes=(*table.notes, *star)))
 
 
 def to_dict(results: BenchmarkResults) -> dict[str, Any]:
@@ -229,10 +211,14 @@ def to_dict(results: BenchmarkResults) -> dict[str, Any]:
                 "settings": dict(result.row.settings),
                 "faces": result.set,
                 "seeds": list(result.seeds),
-                "attention_layer": result.attention_layer,
-                "measures": {measure: _summary(result, measure) for measure in result.values},
+                "headlines": dict(result.headlines),
+                "measures": {
+                    key: {v: _summary(result, key, v) for m, v in result.values if m == key}
+                    for key in dict.fromkeys(measure for measure, _ in result.values)
+                },
+                "published": dict(result.row.published),
                 "groups": {
-                    attribute: {value: asdict(group) for value, group in members.items()}
+                    attribute: {value: _group_summary(group) for value, group in members.items()}
                     for attribute, members in result.groups.items()
                 },
             }
@@ -244,13 +230,15 @@ def to_dict(results: BenchmarkResults) -> dict[str, Any]:
     }
 
 
-def difference_text(result: RowResult, measure: str, *, brief: bool = False) -> str:
+def difference_text(
+    result: RowResult, measure: str, variant: str | None = None, *, brief: bool = False
+) -> str:
     """A difference with its interval, in brief a star where that does not hold 0; nothing without any."""
-    difference = result.differences.get(measure)
+    difference = result.difference(measure, variant)
     if difference is None:
         return ""
     value, low, high = (
-        number_text(v, measure, brief=brief) for v in (difference.value, difference.low, difference.high)
+        _text(v, measure, brief=brief) for v in (difference.value, difference.low, difference.high)
     )
     uncertainty = ("*" if is_clear(difference) else "") if brief else f" [{low}, {high}]"
     return f"{'' if value.startswith('-') else '+'}{value}{uncertainty}"
@@ -261,20 +249,22 @@ def is_clear(difference: Difference | None) -> bool:
     return difference is not None and not difference.low <= 0 <= difference.high
 
 
-def mean_text(result: RowResult, measure: str, *, brief: bool = False) -> str:
-    """Mean ± deviation; nothing where no evaluation has a value."""
-    spread = number_text(result.deviation(measure), measure, brief=brief)
-    return number_text(result.mean(measure), measure, brief=brief) + (spread and f" ± {spread}")
+def mean_text(result: RowResult, measure: str, variant: str | None = None, *, brief: bool = False) -> str:
+    """Mean ± deviation over seeds, or the interval over faces of a single seed; nothing without any value."""
+    value = _text(result.mean(measure, variant), measure, brief=brief)
+    spread = _text(result.deviation(measure, variant), measure, brief=brief)
+    interval = result.interval(measure, variant)
+    if interval is None or brief or not value:
+        return value + (spread and f" ± {spread}")
+    low, high = (_text(end, measure) for end in interval)
+    return f"{value} [{low}, {high}]"
 
 
-def number_text(value: float | None, measure: str, *, brief: bool = False) -> str:
-    """Shares in percent, cosines as they are; no minus before a zero, nothing for None."""
-    if value is None:
-        return ""
-    cosine = measure.startswith(_COSINES)
-    digits = (3 if cosine else 2 if measure in _ACCURACIES else 1) - brief
-    text = f"{value if cosine else 100 * value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+def _text(value: float | None, measure: str, *, brief: bool = False) -> str:
+    """Accuracies with two digits, as the paper prints them; in brief one digit less of everything."""
+    its = MEASURES[measure]
+    digits = 2 if its.of is None else 1 if its.percent else 3
+    return number_text(value, its, digits - brief)
 
 
 def baseline_name(results: BenchmarkResults) -> str:
@@ -288,64 +278,58 @@ def heading(results: BenchmarkResults) -> str:
     return results.grid.title + (f": {sets[0]}" if len(sets) == 1 else "")
 
 
-def _opens_block(before: Line | None, line: Line) -> bool:
-    """Whether a rule belongs between two lines: around controls, and above the next set."""
-    if before is None:
-        return False
-    return line.kind == "set" or (line.kind == "control") != (before.kind == "control")
-
-
 def _published(value: float | None, measure: str) -> str:
     """As printed in the paper: accuracies with two digits, cosines with two, some with three."""
     if value is None:
         return ""
-    return f"{value:.3f}".removesuffix("0") if measure in _COSINES else f"{100 * value:.2f}"
+    return f"{100 * value:.2f}" if MEASURES[measure].percent else f"{value:.3f}".removesuffix("0")
 
 
-def _escaped(text: str) -> str:
-    """Plain text as LaTeX."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
-    special |= {"±": r"$\pm$", "λ": r"$\lambda$", "<": "$<$", ">": "$>$"}
-    return "".join(special.get(sign, sign) for sign in text)
-
-
-def _summary(result: RowResult, measure: str) -> dict[str, Any]:
-    difference = result.differences.get(measure)
+def _summary(result: RowResult, measure: str, variant: str) -> dict[str, Any]:
+    seeds, difference = result.values[measure, variant], result.difference(measure, variant)
     return {
-        "mean": result.mean(measure),
-        "sd": result.deviation(measure),
-        "values": {str(seed): value for seed, value in result.values[measure].items()},
+        "mean": result.mean(measure, variant),
+        "sd": result.deviation(measure, variant),
+        "values": {str(seed): estimate.value for seed, estimate in seeds.items()},
+        "intervals": {str(seed): estimate.interval for seed, estimate in seeds.items()},
         "difference": difference and asdict(difference),
-        "published": result.row.published.get(measure),
     }
 
 
+def _group_summary(group: GroupResult) -> dict[str, Any]:
+    means = {column_of(figure): value for figure, value in group.means.items()}
+    return {"faces": group.faces, "small": group.small, "means": means}
+
+
 def _long_rows(results: BenchmarkResults) -> Iterator[dict[str, Any]]:
-    """One line per number: of a row, a measure and a statistic, or of a control."""
+    """One line per number: of a row, a figure and a statistic, or of a control."""
 
     def line(
-        place: Mapping[str, str], faces: str, measure: str, statistic: str, value: Any
+        place: Mapping[str, str], faces: str, figure: Figure, statistic: str, value: Any
     ) -> dict[str, Any]:
         names = {axis: place.get(axis) for axis in results.grid.axes}
-        return {**names, "faces": faces, "measure": measure, "statistic": statistic, "value": value}
+        measure, variant = figure
+        what = {"faces": faces, "measure": measure, "variant": variant}
+        return {**names, **what, "statistic": statistic, "value": value}
 
     for result in results.rows:
-        place, faces = result.row.place, result.set
-        for measure, seeds in result.values.items():
-            for seed, value in seeds.items():
-                yield line(place, faces, measure, f"seed {seed}", value)
-            summary = _summary(result, measure)
-            yield line(place, faces, measure, "mean", summary["mean"])
-            yield line(place, faces, measure, "sd", summary["sd"])
+        row = partial(line, result.row.place, result.set)
+        for figure, seeds in result.values.items():
+            for seed, estimate in seeds.items():
+                yield row(figure, f"seed {seed}", estimate.value)
+                for end, value in zip(("low", "high"), estimate.interval or (), strict=False):
+                    yield row(figure, f"seed {seed} {end}", value)
+            summary = _summary(result, *figure)
+            yield row(figure, "mean", summary["mean"])
+            yield row(figure, "sd", summary["sd"])
             for name, value in (summary["difference"] or {}).items():
-                name = "difference" if name == "value" else f"difference {name}"
-                yield line(place, faces, measure, name, value)
-        for measure, value in result.row.published.items():
-            yield line(place, faces, measure, "published", value)
+                yield row(figure, "difference" if name == "value" else f"difference {name}", value)
+        for column, value in result.row.published.items():
+            key = next((key for key, measure in MEASURES.items() if measure.column == column), column)
+            yield row((key, result.headlines.get(key, "")), "published", value)
     for title, controls in results.controls.items():
         for name, value in controls.items():
-            yield line({}, title, "cosine", f"control {name}", value)
+            yield line({}, title, ("control", name), "mean", value)
 
 
 def _group_rows(results: BenchmarkResults) -> Iterator[dict[str, Any]]:
@@ -355,7 +339,8 @@ def _group_rows(results: BenchmarkResults) -> Iterator[dict[str, Any]]:
             for value, group in members.items():
                 place = {**result.row.place, "test faces": result.set, "seeds": len(result.seeds)}
                 group_of = {"attribute": attribute, "value": value, "faces": group.faces}
-                yield {**place, **group_of, "small": int(group.small), **group.means}
+                means = _group_summary(group)["means"]
+                yield {**place, **group_of, "small": int(group.small), **means}
 
 
 def _time_rows(results: BenchmarkResults) -> list[dict[str, Any]]:

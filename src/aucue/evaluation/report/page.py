@@ -12,34 +12,58 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aucue.errors import OutputExistsError
-from aucue.evaluation.comparison import (
-    Comparison,
-    Row,
+from aucue.evaluation.estimate import Estimate
+from aucue.evaluation.groups import gap_sentence, largest_gaps
+from aucue.evaluation.measures import MEASURES, Measure
+from aucue.evaluation.report.comparison import (
+    COMPARED,
+    COSINES,
     by_data,
     by_judge,
     compare,
     controls_of,
-    judges_note,
+    further_measures,
+    further_table,
     title_of,
 )
-from aucue.evaluation.evidence_measures import cards, side_by_side
-from aucue.evaluation.groups import gap_sentence, largest_gaps
+from aucue.evaluation.report.tables import Line, Table, number_text
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
 from aucue.models import card
 from aucue.pages import environment, write_page
 from aucue.pictures import overlay, to_data_uri
 
+_IN_SHORT = ("accuracy", "balanced_accuracy", "att_cos", "cam_cos", "specificity", "own_face")
 _TILE = 208  # pixels: sharp at the size shown, small enough for a page with dozens of faces
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a chart: a value in [0, 1] of a model or of a control."""
+    """One bar of a chart: a value of a model or of a control, as a text and as a share of the track."""
 
     name: str
-    value: float | None
+    text: str
+    width: float
     is_control: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One measure of one evaluation.
+
+    Attributes:
+        measure: Which.
+        title: Its heading.
+        figure: What says it all.
+        interval: In words; empty for none.
+        bars: Its variants, and what to read them against.
+    """
+
+    measure: Measure
+    title: str
+    figure: str
+    interval: str
+    bars: tuple[Bar, ...]
 
 
 def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
@@ -52,25 +76,92 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path.
     """
-    cosines = {"att_bars": evaluation.guided_att_cos.macro, "cam_bars": evaluation.cam_cos.macro}
-    controls = _control_bars(evaluation)
-    page = templates().get_template("report.html.j2")
+    page, alone = templates().get_template("report.html.j2"), {evaluation.name: evaluation}
+    layers = evaluation.estimates["att_cos"]
     return write_page(
         path,
         page.render(
             title=f"{evaluation.name}: {title_of(evaluation)}",
             subtitle=_subtitle(evaluation),
             evaluation=evaluation,
-            layer_bars=[Bar(name, mean.macro, False) for name, mean in evaluation.att_cos.items()],
+            cards=[card_of(evaluation, MEASURES[key]) for key in _IN_SHORT],
+            further=[card_of(evaluation, measure) for measure in further_measures(alone)],
+            per_expression=per_expression(alone),
+            layer_bars=[_bar(layer, its, MEASURES["att_cos"]) for layer, its in layers.items()],
             guided=guided_layers(evaluation),
             without_cue=_without_cue(evaluation),
-            evidence=cards(evaluation),
             gaps=[gap_sentence(gap) for gap in largest_gaps(evaluation.groups)],
             faces=[_face(example) for example in _by_class(evaluation)],
             fine_print=_fine_print(evaluation),
-            **{name: [Bar("this network", value, False), *controls] for name, value in cosines.items()},
         ),
     )
+
+
+def card_of(evaluation: Evaluation, measure: Measure) -> Card:
+    """One measure of an evaluation, as a report shows it."""
+    variant, variants = evaluation.headline(measure.key), evaluation.estimates[measure.key]
+    headline = variants[variant]
+    bars = [
+        _bar(measure.name_of(name) or "this network", its, measure, name in measure.controls)
+        for name, its in variants.items()
+        if name not in ("ratio", "gain") and (measure.key != "att_cos" or name == variant)
+    ]
+    if measure.key == "accuracy" and (chance := evaluation.classification.chance) is not None:
+        bars.append(Bar("always the most frequent", in_words(chance, measure), chance, True))
+    if measure.key in COSINES:
+        bars += [_bar(name, its, measure, True) for name, its in controls_of({"": evaluation}).items()]
+    return Card(
+        measure,
+        f"{measure.title} at {variant}" if measure.by_layer else measure.title,
+        in_words(headline.value, measure),
+        "" if headline.interval is None else " to ".join(in_words(v, measure) for v in headline.interval),
+        tuple(bars) if len(bars) > 1 else (),
+    )
+
+
+def _bar(name: str, estimate: Estimate, measure: Measure, is_control: bool = False) -> Bar:
+    width = min(max(estimate.value or 0.0, 0.0), 1.0)
+    return Bar(name, in_words(estimate.value, measure), width, is_control)
+
+
+def in_words(value: float | None, measure: Measure) -> str:
+    """41.6 % for shares, 0.41 for the rest, a dash for nothing."""
+    text = number_text(value, measure, 1 if measure.percent else 2)
+    return text + " %" * measure.percent if text else "–"
+
+
+def per_expression(members: Mapping[str, Evaluation]) -> Table:
+    """Recall, cosines and specificity of every expression, for each model, and what is free."""
+    keys = ("accuracy", *COSINES, "specificity")
+    first, judged = next(iter(members.values())), by_judge(members)
+    columns: dict[str, tuple[Mapping[str, float | None], float | None, Measure]] = {}
+    for key in keys:
+        for name, evaluation in members.items():
+            its = evaluation.estimate("balanced_accuracy" if key == "accuracy" else key)
+            head = "recall" if key == "accuracy" else MEASURES[key].column
+            columns[head if len(members) == 1 else f"{head} {name}"] = (
+                its.per_expression,
+                its.value,
+                MEASURES[key],
+            )
+    for names in judged:
+        its = members[names[0]].estimate("control")
+        head = "control: mean of the class" + (f" for {', '.join(names)}" if len(judged) > 1 else "")
+        columns[head] = (its.per_expression, its.value, MEASURES["control"])
+    lines = [
+        Line(
+            "row",
+            label,
+            (
+                str(first.classification.support.get(label, 0)),
+                *(number_text(values.get(label), measure) for values, _, measure in columns.values()),
+            ),
+        )
+        for label in first.classes
+    ]
+    averages = (number_text(value, measure) for _, value, measure in columns.values())
+    lines.append(Line("total", "average", (str(first.data["faces"]), *averages)))
+    return Table("", "", ("faces", *columns), tuple(lines))
 
 
 def write_comparison(
@@ -101,7 +192,7 @@ def write_comparison(
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
     members = by_data(evaluations)
-    groups = [_group(table, members[table.title]) for table in compare(evaluations)]
+    groups = [_group(table, members[table.title]) for table in compare(evaluations, intervals=True)]
     fine_print = [f"{name}: {_fine_print(e)}" for group in members.values() for name, e in group.items()]
     page = templates().get_template("comparison.html.j2")
     return write_page(out, page.render(title=title, notes=notes, groups=groups, fine_print=fine_print))
@@ -110,7 +201,8 @@ def write_comparison(
 def templates() -> Environment:
     """The templates of reports, comparisons and benchmarks."""
     shared = environment("evaluation")
-    shared.globals |= {"controls": CONTROLS, "small_group": SMALL_GROUP}
+    controls = {MEASURES["control"].name_of(name): words for name, words in CONTROLS.items()}
+    shared.globals |= {"controls": controls, "small_group": SMALL_GROUP}
     return shared
 
 
@@ -119,37 +211,28 @@ def guided_layers(evaluation: Evaluation) -> list[str]:
     return list(card.guided_layers(evaluation.model["guidance"]))
 
 
-def _group(table: Comparison, members: Mapping[str, Evaluation]) -> dict[str, Any]:
+def _group(table: Table, members: Mapping[str, Evaluation]) -> dict[str, Any]:
     """One section of a comparison: everything about one set of faces."""
-    first = next(iter(members.values()))
-    controls = [Bar(name, mean.macro, True) for name, mean in controls_of(members).items()]
-    judged = by_judge(members)
-    columns = zip(*(row.values for row in table.rows if not row.is_control), strict=True)
-    highest = [max((v for v in column if v is not None), default=None) for column in columns]
+    controls = controls_of(members)
+    bars = {
+        key: [
+            *(_bar(name, e.estimate(key), MEASURES[key]) for name, e in members.items()),
+            *(_bar(name, its, MEASURES[key], True) for name, its in controls.items()),
+        ]
+        for key in COSINES
+    }
     return {
-        "title": table.title,
         "table": table,
+        "compared": [MEASURES[key] for key in COMPARED],
         "members": members,
-        "first": first,
-        "judges": {", ".join(names): members[names[0]] for names in judged},
-        "chance": 1 / len(first.expressions),
-        "notes": [*dict.fromkeys(note for e in members.values() for note in e.notes), *judges_note(members)],
-        "best": [_is_best(row, highest) for row in table.rows],
-        "att_bars": [*(Bar(name, e.guided_att_cos.macro, False) for name, e in members.items()), *controls],
-        "cam_bars": [*(Bar(name, e.cam_cos.macro, False) for name, e in members.items()), *controls],
-        "evidence": side_by_side(members),
+        "one_judge": len(by_judge(members)) == 1,
+        "notes": list(dict.fromkeys(note for e in members.values() for note in e.notes)),
+        "bars": bars,
+        "further": further_table(members, ""),
+        "further_measures": further_measures(members),
+        "per_expression": per_expression(members),
         "faces": _faces_side_by_side(members),
     }
-
-
-def _is_best(row: Row, highest: Sequence[float | None]) -> list[bool]:
-    """For every value of a row, whether no model has a higher one."""
-    pairs = zip(row.values, highest, strict=True)
-    return [not row.is_control and value is not None and value == top for value, top in pairs]
-
-
-def _control_bars(evaluation: Evaluation) -> list[Bar]:
-    return [Bar(name, mean.macro, True) for name, mean in evaluation.controls.items()]
 
 
 def _by_class(evaluation: Evaluation) -> list[Example]:

@@ -1,0 +1,158 @@
+"""From values per face to figures with intervals: means per expression, bootstrap, score intervals."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aucue.metrics import (
+    REPLICATES,
+    classification_report,
+    confusion_counts,
+    expression_means,
+    expression_sums,
+    percentile_interval,
+    resampled_means,
+    resamples,
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, and what other faces of this kind would do to it.
+
+    Attributes:
+        value: Mean over the expressions present of the mean over their faces (an accuracy: over faces); None
+            where no face took part.
+        interval: 95 % interval over faces, by bootstrap (of accuracy: Wilson's); None where there is none.
+        micro: Mean over the faces.
+        per_expression: Mean per expression, None where no face took part.
+        faces: Number of faces per expression that took part.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+    micro: float | None
+    per_expression: dict[str, float | None]
+    faces: dict[str, int]
+
+
+def estimates(
+    values: Mapping[tuple[str, str], Tensor], labels: Tensor, classes: Sequence[str], shown: Sequence[str]
+) -> dict[tuple[str, str], Estimate]:
+    """A figure of each column, see `Estimate`; all of them see the same resamples.
+
+    Args:
+        values: By figure one value per face (N,); NaN takes no part.
+        labels: Class ids (N,).
+        classes: Names of all classes.
+        shown: Those that an estimate tells apart: classes that have a cue.
+    """
+    if not values or not len(labels):
+        return {}
+    columns = np.stack([column.double().numpy() for column in values.values()])
+    _, resampled = resampled_means(columns, labels.numpy(), np.ones(len(columns), bool))
+    found = {}
+    for k, (figure, column) in enumerate(values.items()):
+        sums = expression_sums(column, labels, ~column.isnan(), len(classes))
+        means = expression_means(*sums)
+        value = number(means["macro"])
+        found[figure] = Estimate(
+            value=value,
+            interval=None if value is None else percentile_interval(resampled[:, k]),
+            micro=number(means["micro"]),
+            per_expression={name: number(means["per_class"][classes.index(name)]) for name in shown},
+            faces={name: int(means["count"][classes.index(name)]) for name in shown},
+        )
+    return found
+
+
+def ratio(above: Estimate, below: Estimate, columns: tuple[Tensor, Tensor], labels: Tensor) -> Estimate:
+    """Ratio of two means; without an interval where the lower one may be nothing.
+
+    Args:
+        above: The mean that is divided.
+        below: The mean it is divided by.
+        columns: Their values per face (N,), NaN takes no part.
+        labels: Class ids (N,).
+    """
+    clear = below.interval is not None and below.interval[0] > 0
+    values = np.stack([column.double().numpy() for column in columns])
+    _, resampled = resampled_means(values, labels.numpy(), np.ones(2, bool))
+    ups, downs = resampled.T
+    return Estimate(
+        value=_divided(above.value, below.value),
+        interval=percentile_interval((ups / downs)[downs > 0]) if clear else None,
+        micro=_divided(above.micro, below.micro),
+        per_expression={
+            name: _divided(value, below.per_expression[name]) for name, value in above.per_expression.items()
+        },
+        faces=above.faces,
+    )
+
+
+def recognition(labels: Tensor, predictions: Tensor, classes: Sequence[str]) -> dict[str, Estimate]:
+    """Accuracy, balanced accuracy (mean recall) and macro F1; per expression recall, or F1.
+
+    Args:
+        labels: Class ids (N,).
+        predictions: Class ids (N,).
+        classes: Names of all classes.
+    """
+    report = classification_report(confusion_counts(predictions, labels, len(classes)))
+    support = {name: int(n) for name, n in zip(classes, report["support"], strict=True)}
+    right, everyone = int((labels == predictions).sum()), len(labels)
+    balanced, f1 = _resampled_recognition(labels.numpy(), predictions.numpy(), len(classes))
+    intervals = {
+        "accuracy": wilson(right, everyone) if everyone else None,
+        "balanced_accuracy": percentile_interval(balanced) if everyone else None,
+        "macro_f1": percentile_interval(f1) if everyone else None,
+    }
+    return {
+        key: Estimate(
+            value=number(report[key]),
+            interval=interval,
+            micro=number(report["accuracy"]),
+            per_expression={
+                name: number(value)
+                for name, value in zip(classes, report["f1" if key == "macro_f1" else "recall"], strict=True)
+            },
+            faces=support,
+        )
+        for key, interval in intervals.items()
+    }
+
+
+def _resampled_recognition(labels: NDArray, predictions: NDArray, count: int) -> tuple[NDArray, NDArray]:
+    """Balanced accuracy and macro F1 on resamples of the faces (R,) each."""
+    if not len(labels):
+        return np.zeros(0), np.zeros(0)
+    shown, called = (np.eye(count)[ids] for ids in (labels, predictions))  # (N, K)
+    balanced, f1 = [], []
+    for weights in resamples(len(labels), REPLICATES, seed=0):
+        true, named, hits = weights @ shown, weights @ called, weights @ (shown * called)  # (r, K)
+        with np.errstate(invalid="ignore"):  # 0 / 0 = NaN: a class that a resample does not hold
+            balanced.append(np.nanmean(hits / true, axis=1))
+            f1.append(np.nanmean(2 * hits / (true + named), axis=1))
+    return np.concatenate(balanced), np.concatenate(f1)
+
+
+def number(value: Tensor | float) -> float | None:
+    """A finite float, or None for NaN and infinity, which JSON cannot hold."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Score interval of a share (Wilson 1927); the default z covers 95 %."""
+    share, z2 = successes / trials, z * z
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _divided(above: float | None, below: float | None) -> float | None:
+    return above / below if above is not None and below is not None and below > 0 else None

@@ -1,0 +1,174 @@
+"""A batch of faces that is being measured: what measures need of it, computed once, when asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from aucue.classifiers import Classifier
+from aucue.cues import AUCue, Cue
+from aucue.metrics import (
+    CHANGES,
+    MeanCues,
+    attention_at,
+    cam_at,
+    centred_gaussian,
+    randomised,
+    region_of,
+    uniform_map,
+    wrong_expressions,
+)
+from aucue.models import Look, Model
+
+Some = tuple[Tensor, Tensor]
+"""Something of every face (B, ...), and which faces have it (B,)."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What maps are held against.
+
+    Attributes:
+        draw: Draws AU maps of the model's classes.
+        expressions: Ids of the classes that have action units, hence a cue (E,).
+        mean_cues: Sums of the AU maps of all faces of the split.
+    """
+
+    draw: AUCue
+    expressions: Tensor
+    mean_cues: MeanCues
+
+
+class MeasuredFaces:
+    """A batch under measurement. Maps are (B, 1, H, W) at the input's resolution and not negative.
+
+    Args:
+        model: Whose answers and maps are measured.
+        judge: What they are held against.
+        images: Pictures (B, 3, H, W), uint8 or in [0, 1].
+        landmarks: Landmarks (B, 68, 2) in their pixels.
+        labels: Ids of the expressions shown (B,).
+        index: Rows of the faces in their split.
+        before: Landmarks (B, 68, 2) of the face of the same expression that comes before each in the split,
+            and whether there is one (B,).
+        batch_size: Pictures per pass, where a face takes many.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        judge: Judge,
+        images: Tensor,
+        landmarks: Tensor,
+        labels: Tensor,
+        index: list[int],
+        before: Some,
+        batch_size: int,
+    ) -> None:
+        self.model, self.judge, self.images = model, judge, images
+        self.landmarks, self.labels, self.index = landmarks, labels, index
+        self.batch_size, self._before = batch_size, before
+        self.size = (model.input_size, model.input_size)
+
+    @cached_property
+    def look(self) -> Look:
+        """What the network says of them."""
+        return self.model.look(self.images)
+
+    @property
+    def named(self) -> Tensor:
+        """Ids of the expressions that the network named (B,)."""
+        return self.look.predicted
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Probabilities (B, K) of other pictures."""
+        return self.model.look(images).probabilities
+
+    @cached_property
+    def class_map(self) -> Tensor:
+        """Class map of the expression shown, at its own resolution (B, 1, h, w)."""
+        return self.look.class_map(self.labels)
+
+    @cached_property
+    def named_class_map(self) -> Tensor:
+        """Class map of the expression named, at its own resolution (B, 1, h, w)."""
+        return self.look.class_map(self.named)
+
+    @cached_property
+    def maps(self) -> Mapping[str, Tensor]:
+        """The maps that speak of the expression shown, by variant."""
+        attention = attention_at(self.look.attention_shown, self.size)
+        return {"class_map": cam_at(self.class_map, self.size), "attention": attention}
+
+    @cached_property
+    def named_map(self) -> Tensor:
+        """Class map of the expression named."""
+        return cam_at(self.named_class_map, self.size)
+
+    @cached_property
+    def cue(self) -> Cue:
+        """AU map of the expression shown."""
+        return self.judge.draw(self.landmarks, self.labels, self.size)
+
+    @cached_property
+    def cue_before(self) -> Cue:
+        """AU map of the same expression on the face before."""
+        landmarks, exists = self._before
+        cue = self.judge.draw(landmarks, self.labels, self.size)
+        return cue._replace(valid=cue.valid & exists)
+
+    @cached_property
+    def cues(self) -> Tensor:
+        """AU maps of every expression on each face (B, E, H, W)."""
+        each = [k.expand(len(self.labels)) for k in self.judge.expressions]
+        return torch.cat([self.judge.draw(self.landmarks, ids, self.size).map for ids in each], dim=1)
+
+    @cached_property
+    def shown(self) -> Tensor:
+        """Which of the E expressions each face shows (B,); 0 for neutral, which has no valid cue."""
+        return (self.labels[:, None] == self.judge.expressions).int().argmax(dim=1)
+
+    @cached_property
+    def region(self) -> Tensor:
+        """Action-unit regions of the expression shown (B, 1, H, W) bool."""
+        return region_of(self.cue.map)
+
+    def wrong(self, ids: Tensor) -> Some:
+        """AU maps of another expression than these: each in turn, by the row in the split."""
+        index = torch.tensor(self.index, device=ids.device)
+        others = wrong_expressions(ids, index, self.judge.expressions)
+        drawn = self.judge.draw(self.landmarks, others, self.size)
+        return drawn.map, drawn.valid & (others != ids)
+
+    @cached_property
+    def controls(self) -> Mapping[str, Some]:
+        """Maps that never looked at the picture, by variant."""
+        like = self.cue.map
+        return {
+            "chance": self.of_all(uniform_map(self.size).to(like).expand_as(like)),
+            "centre": self.of_all(centred_gaussian(self.size).to(like).expand_as(like)),
+            "mean_face": self.judge.mean_cues.any_class(like, self.labels),
+        }
+
+    @cached_property
+    def changed(self) -> Mapping[str, Look]:
+        """What the network says after each change that does not matter."""
+        return {
+            name: self.model.look(change.apply(self.images, self.index)) for name, change in CHANGES.items()
+        }
+
+    @cached_property
+    def randomised_maps(self) -> Mapping[str, Tensor]:
+        """Class map of the expression named, by networks whose layers are random down to each stage."""
+        found = {}
+        for stage, copy in randomised(self.model.network):
+            network = cast(Classifier, copy)
+            found[stage] = Look(network, network(self.images), self.model.readout).class_map(self.named)
+        return found
+
+    def of_all(self, values: Tensor) -> Some:
+        """Something that every face has."""
+        return values, torch.ones_like(self.cue.valid)

@@ -1,0 +1,406 @@
+"""Every measure of an evaluation, one row each: what it is called, what it means, how it is computed.
+
+A figure is a measure under a variant: the class map or the attention, a layer, a control. Both are
+identifiers and stay apart: `("specificity", "class_map")`. To add a measure, write what it computes of one
+face in `aucue.metrics` and a row here; tables, pages, files and grids follow.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from aucue.evaluation.faces import MeasuredFaces, Some
+from aucue.metrics import (
+    CHANGES,
+    CONTROLS,
+    FILLS,
+    STEPS,
+    area_under_curve,
+    attention_at,
+    cam_at,
+    control_cosines,
+    deletion_curve,
+    energy_inside,
+    insertion_curve,
+    is_specific,
+    map_cosine,
+    points_hull,
+    points_inside,
+    probability_losses,
+    random_regions,
+    rank_correlation,
+    region_of,
+    specificity_margin,
+)
+
+Figure = tuple[str, str]
+"""Key of a measure, and a variant of it."""
+
+Values = Mapping[str, Tensor | Some]
+"""By variant one value per face (B,), if need be with the faces that have one (B,)."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure.
+
+    Attributes:
+        key: Its identifier, in files.
+        title: For headings.
+        words: What it means.
+        of: What it is for a batch of faces, by variant; None for accuracies, which are counted.
+        head: For columns; the title if empty.
+        better: Which direction is good.
+        against: The same as a sentence, with what to compare it with.
+        percent: Whether it is a share, shown in percent.
+        headline: The variant that says it all; empty for the last one.
+        reference: The variant to read it against; empty for none.
+        controls: Variants that are no property of the network.
+        ratio: Two variants whose means are divided for the variant "ratio"; empty for none.
+        by_layer: Whether its variants are layers.
+        costly: Whether it takes many passes per face, and is measured only where evidence is asked for.
+    """
+
+    key: str
+    title: str
+    words: str
+    of: Callable[[MeasuredFaces], Values] | None = None
+    head: str = ""
+    better: Literal["higher", "lower", "near 0"] = "higher"
+    against: str = ""
+    percent: bool = False
+    headline: str = "class_map"
+    reference: str = ""
+    controls: tuple[str, ...] = ()
+    ratio: tuple[str, ...] = ()
+    by_layer: bool = False
+    costly: bool = False
+
+    @property
+    def column(self) -> str:
+        """Heading of a column."""
+        return self.head or self.title
+
+    def name_of(self, variant: str) -> str:
+        """A variant in words."""
+        return variant if self.by_layer else variant.replace("_", " ")
+
+
+def column_of(figure: Figure) -> str:
+    """The column of a figure in tables for machines: `specificity.class_map`."""
+    return ".".join(filter(None, figure))
+
+
+def _att_cos(faces: MeasuredFaces) -> Values:
+    return {
+        layer: map_cosine(attention_at(map_, faces.size), faces.cue.map)
+        for layer, map_ in faces.look.attention.items()
+    }
+
+
+def _cam_cos(faces: MeasuredFaces) -> Values:
+    return {
+        "true": map_cosine(faces.maps["class_map"], faces.cue.map),
+        "predicted": map_cosine(faces.named_map, faces.cue.map),
+    }
+
+
+def _control(faces: MeasuredFaces) -> Values:
+    wrong, exists = faces.wrong(faces.labels)
+    found = control_cosines(faces.cue.map, faces.labels, faces.judge.mean_cues)
+    found["wrong_expression"] = (map_cosine(wrong, faces.cue.map), exists)
+    return {name: found[name] for name in CONTROLS}
+
+
+def _expressions_apart(
+    of: Callable[[Tensor, Tensor, Tensor], Tensor], faces: MeasuredFaces
+) -> dict[str, Tensor | Some]:
+    """A comparison of a map with the AU maps of all expressions, for maps and controls."""
+    values: dict[str, Tensor | Some] = {
+        name: of(map_, faces.cues, faces.shown) for name, map_ in faces.maps.items()
+    }
+    for name in ("centre", "mean_face"):
+        map_, exists = faces.controls[name]
+        values[name] = (of(map_, faces.cues, faces.shown), exists)
+    return values
+
+
+def _own_face(faces: MeasuredFaces) -> Values:
+    other = faces.cue_before
+    return {
+        name: (map_cosine(map_, faces.cue.map) > map_cosine(map_, other.map), other.valid)
+        for name, map_ in faces.maps.items()
+    }
+
+
+def _inside(of: Callable[[Tensor, Tensor], Tensor], faces: MeasuredFaces) -> Values:
+    """A comparison of a map with the action-unit regions, for maps and controls."""
+    maps = {name: faces.of_all(map_) for name, map_ in faces.maps.items()}
+    maps |= {**faces.controls, "wrong_expression": faces.wrong(faces.labels)}
+    return {name: (of(map_, faces.region), exists) for name, (map_, exists) in maps.items()}
+
+
+def _pixels_in_order(curve: Callable[..., Tensor], fill: str, sign: float, faces: MeasuredFaces) -> Values:
+    """Area under the probability of the expression named, with pixels in the order of maps and controls."""
+    filled = FILLS[fill](faces.images)
+    maps = {"class_map": faces.of_all(faces.named_map), **faces.controls}
+    maps["wrong_expression"] = faces.wrong(faces.named)
+    areas = {}
+    for name, (map_, exists) in maps.items():
+        found = curve(faces.predict, faces.images, filled, map_, faces.named, STEPS, faces.batch_size)
+        areas[name] = (area_under_curve(found), exists)
+    gain = sign * (areas["class_map"][0] - areas["chance"][0])
+    return {**areas, "gain": faces.of_all(gain)}
+
+
+def _hidden(fill: str, faces: MeasuredFaces) -> Values:
+    """AU occlusion; the face is the hull of its landmarks and the regions of all action units."""
+    draw = faces.judge.draw
+    named = draw(faces.landmarks, faces.named, faces.size)
+    region, generic = (region_of(cue.map) for cue in (named, draw.generic(faces.landmarks, faces.size)))
+    inside = points_hull(faces.landmarks, faces.size) | generic | region
+    others, possible = random_regions(region.flatten(1).sum(dim=1), inside, faces.index)
+    losses = probability_losses(
+        faces.predict,
+        faces.images,
+        FILLS[fill](faces.images),
+        torch.cat([region, others], dim=1),
+        faces.named,
+        faces.batch_size,
+    )
+    exists = named.valid & possible
+    return {"action_units": (losses[:, 0], exists), "random_regions": (losses[:, 1:].mean(dim=1), exists)}
+
+
+def _stability(faces: MeasuredFaces) -> Values:
+    return {
+        name: CHANGES[name].stability(faces.named_map, cam_at(look.class_map(faces.named), faces.size))
+        for name, look in faces.changed.items()
+    }
+
+
+def _same_decision(faces: MeasuredFaces) -> Values:
+    return {name: look.predicted == faces.named for name, look in faces.changed.items()}
+
+
+def _randomised(of: Callable[[Tensor, Tensor], Tensor], faces: MeasuredFaces) -> Values:
+    return {name: of(faces.named_class_map, map_) for name, map_ in faces.randomised_maps.items()}
+
+
+_CONTROLS = ("chance", "centre", "mean_face", "wrong_expression")
+_FILLED = {
+    "mean": "Hidden pixels have the picture's mean colour.",
+    "blur": "Hidden pixels show the picture blurred.",
+}
+_REGIONS_SHARE = "chance is the regions' share of the picture. What a mean face reaches is free."
+_RANDOM_ORDER = "chance is pixels in random order. What a mean face reaches is free."
+_ORDER = (
+    "Pixels are {how} in {steps} steps, those first that the class map calls most important for the "
+    "expression the network named; the figure is the mean probability of that expression on the way. {fill}"
+)
+
+
+def _curve(key: str, fill: str) -> Measure:
+    """Deletion or insertion with a fill."""
+    curve, how, better, sign = {
+        "deletion": (deletion_curve, "hidden", "lower", -1.0),
+        "insertion": (insertion_curve, "uncovered", "higher", 1.0),
+    }[key]
+    return Measure(
+        key=f"{key}.{fill}",
+        title=f"{key.capitalize()} ({fill} fill)",
+        words=_ORDER.format(how=how, steps=STEPS, fill=_FILLED[fill])
+        + " Gain: how much better that is than a random order in the same network.",
+        of=partial(_pixels_in_order, curve, fill, sign),
+        better="lower" if better == "lower" else "higher",
+        against=f"{better.capitalize()} is better; {_RANDOM_ORDER}",
+        reference="chance",
+        controls=_CONTROLS,
+        costly=True,
+    )
+
+
+def _occlusion(fill: str) -> Measure:
+    """Action units hidden with a fill."""
+    how = {"mean": "by the mean colour", "blur": "by a blur"}[fill]
+    return Measure(
+        key=f"occlusion.{fill}",
+        title=f"Action units hidden ({fill} fill)",
+        words=f"The action-unit regions of the expression the network named are hidden ({how}): how many "
+        "times as much probability that costs it as hiding random regions of the face with exactly the same "
+        "area.",
+        of=partial(_hidden, fill),
+        against="Higher is better; above 1 the decision rests on the action units more than on random parts.",
+        headline="ratio",
+        controls=("random_regions",),
+        ratio=("action_units", "random_regions"),
+        costly=True,
+    )
+
+
+MEASURES: Mapping[str, Measure] = {
+    measure.key: measure
+    for measure in (
+        Measure(
+            key="accuracy",
+            title="Accuracy",
+            head="CL",
+            words="Share of faces whose expression is named right.",
+            against="Higher is better; always naming the most frequent expression is free.",
+            percent=True,
+            headline="",
+        ),
+        Measure(
+            key="balanced_accuracy",
+            title="Balanced accuracy",
+            head="balanced",
+            words="The same with every expression counted alike, however rare: mean recall.",
+            percent=True,
+            headline="",
+        ),
+        Measure(
+            key="macro_f1",
+            title="Macro F1",
+            head="macro F1",
+            words="Mean over the expressions of the harmonic mean of recall and precision.",
+            percent=True,
+            headline="",
+        ),
+        Measure(
+            key="att_cos",
+            title="ATT-COS",
+            words="How much the network's attention resembles the action units of the expression shown: 0 "
+            "nothing in common, 1 the same.",
+            of=_att_cos,
+            against="Higher is better, but only what exceeds the controls comes from looking at the picture.",
+            by_layer=True,
+        ),
+        Measure(
+            key="cam_cos",
+            title="CAM-COS",
+            words="The same for the class map of the expression shown (true), or of the one that the network "
+            "named (predicted).",
+            of=_cam_cos,
+            against="Higher is better, but only what exceeds the controls comes from looking at the picture.",
+            headline="true",
+        ),
+        Measure(
+            key="control",
+            title="Controls",
+            words="Cosines of maps that never looked at the picture.",
+            of=_control,
+            headline="mean_of_the_class",
+        ),
+        Measure(
+            key="specificity",
+            title="Specificity",
+            head="specific",
+            words="Share of faces whose map resembles the action units of the expression shown more than "
+            "those of each other expression on the same face.",
+            of=partial(_expressions_apart, is_specific),
+            against="Higher is better; chance is one over the number of expressions with action units, and a "
+            "fixed picture is right for one expression at most.",
+            percent=True,
+            reference="mean_face",
+            controls=("centre", "mean_face"),
+        ),
+        Measure(
+            key="margin",
+            title="Specificity margin",
+            head="margin",
+            words="Cosine of the map with the action units of the expression shown, minus the best cosine "
+            "with those of another expression.",
+            of=partial(_expressions_apart, specificity_margin),
+            against="Higher is better; above 0 the map tells expressions apart.",
+            reference="mean_face",
+            controls=("centre", "mean_face"),
+        ),
+        Measure(
+            key="own_face",
+            title="Own face",
+            head="own face",
+            words="Share of faces whose map resembles the action units of this very face more than those of "
+            "another face with the same expression.",
+            of=_own_face,
+            against="Higher is better; chance is 50 %, which is what a fixed picture gets.",
+            percent=True,
+        ),
+        Measure(
+            key="pointing",
+            title="Pointing game",
+            head="pointing",
+            words="Share of faces whose map is highest inside the action-unit regions of the expression "
+            "shown.",
+            of=partial(_inside, points_inside),
+            against=f"Higher is better; {_REGIONS_SHARE}",
+            percent=True,
+            reference="chance",
+            controls=_CONTROLS,
+        ),
+        Measure(
+            key="energy",
+            title="Energy inside",
+            head="energy",
+            words="Share of the map that lies inside the action-unit regions of the expression shown.",
+            of=partial(_inside, energy_inside),
+            against=f"Higher is better; {_REGIONS_SHARE}",
+            percent=True,
+            reference="chance",
+            controls=_CONTROLS,
+        ),
+        *(_curve(key, fill) for key, fill in product(("deletion", "insertion"), FILLS)),
+        *map(_occlusion, FILLS),
+        Measure(
+            key="stability",
+            title="Stability",
+            words="How alike the maps of a face are before and after a change that does not matter ("
+            + "; ".join(f"{name}: {change.words}" for name, change in CHANGES.items())
+            + "); 1 is the same.",
+            of=_stability,
+            against="Higher is better: a map of the same face should be nearer than that of another face.",
+            headline="shifted",
+            reference="another_face",
+            controls=("another_face",),
+            costly=True,
+        ),
+        Measure(
+            key="same_decision",
+            title="Same decision",
+            words="Share of faces that are called the same after such a change.",
+            of=_same_decision,
+            against="Higher is better.",
+            percent=True,
+            headline="shifted",
+            costly=True,
+        ),
+        Measure(
+            key="randomised",
+            title="Randomised network",
+            words="Rank correlation of the class map with that of the same network, whose layers are given "
+            "random weights one after the other, down to the one named.",
+            of=partial(_randomised, rank_correlation),
+            better="near 0",
+            against="Near 0 is good: a map that stays as it was does not show what the network has learned.",
+            headline="",
+            by_layer=True,
+            costly=True,
+        ),
+        Measure(
+            key="randomised_cosine",
+            title="Randomised network (cosine)",
+            words="The same as a cosine, which is high for any two maps that are positive everywhere.",
+            of=partial(_randomised, map_cosine),
+            better="lower",
+            against="Lower is better.",
+            headline="",
+            by_layer=True,
+            costly=True,
+        ),
+    )
+}
+"""All measures by key, in the order of reports."""

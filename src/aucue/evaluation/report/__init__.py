@@ -1,0 +1,1 @@
+"""Evaluations -> tables (terminal, Markdown, LaTeX) and pages."""
