@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from aucue.errors import InputError
-from aucue.evaluation.benchmark.bootstrap import Difference, means_over_seeds, paired_bootstrap
+from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
 from aucue.metrics import bootstrap
 from aucue.metrics.bootstrap import weighted_means
 
@@ -162,26 +162,17 @@ def test_other_images_cannot_be_paired():
         both([[0.5] * 5], [[0.5] * 4])
 
 
-def test_images_and_seeds_are_drawn_for_all_models_alike():
-    """A model that is another one plus a constant differs by it in every replicate."""
-    random = np.random.default_rng(3)
-    labels = random.integers(0, 3, 40)
-    values = random.normal(size=(1, 4, 2, 40))
-    values[0, :, 1, ::3] = NAN
-    observed, resampled = means_over_seeds(
-        np.concatenate([values, values + 0.25]), labels, np.array([True, False]), replicates=300
-    )
-    np.testing.assert_allclose(resampled[:, 1] - resampled[:, 0], 0.25)
-    expected = [slow_mean(np.ones(40), values[0, s, 0], labels, True) for s in range(4)]
-    assert observed[0, 0] == pytest.approx(np.mean(expected))
-    assert resampled[:, 0, 0].std() > 0
-
-
-def test_spread_over_seeds_is_in_the_interval():
-    """Images that are all alike leave the variance of the mean of S seeds drawn from S: sigma² / S."""
-    seeds = np.array([0.1, 0.2, 0.6])
-    values = np.broadcast_to(seeds[None, :, None, None], (1, 3, 1, 10))
-    labels = np.zeros(10, int)
-    _, resampled = means_over_seeds(values, labels, np.array([True]), replicates=20_000)
-    assert resampled.var() == pytest.approx(seeds.var() / 3, rel=0.03)
-    assert resampled.min() == pytest.approx(0.1)  # three times the same seed
+def test_ratio_difference_by_hand():
+    """Means per class, then over classes, ratio per seed, then over seeds."""
+    labels = np.array([0, 0, 1])
+    above = np.array([[0.6, 0.6, 0.6], [0.2, 0.4, 0.5]])
+    below = np.array([[0.2, 0.2, 0.2], [0.2, 0.2, 0.2]])
+    found = ratio_difference((above, below), (below, below), labels)
+    assert found is not None
+    # 3 and ((0.2 + 0.4) / 2 + 0.5) / 2 / 0.2 = 2, against 1 and 1
+    assert found.value == pytest.approx((3 + 2) / 2 - 1)
+    # faces alone give 3 and 1 to 2.5, and no resample can leave these limits
+    assert (3 + 1) / 2 - 1 - 1e-9 <= found.low < found.value < found.high <= (3 + 2.5) / 2 - 1 + 1e-9
+    same = ratio_difference((above, below), (above, below), labels)
+    assert same == Difference(0.0, 0.0, 0.0)
+    assert ratio_difference((above, -below), (below, below), labels) is None

@@ -105,32 +105,3 @@ def ratio_difference(
 
     value = float(difference(observed))
     return None if np.isnan(value) else Difference(value, *percentile_interval(difference(resampled)))
-
-
-def means_over_seeds(
-    values: NDArray, labels: NDArray, macro: NDArray, *, replicates: int = REPLICATES, seed: int = 0
-) -> tuple[NDArray, NDArray]:
-    """Averages over images and over seeds, on the images and seeds as they are and on resamples of both.
-
-    A replicate draws as many images and as many seeds as there are, with replacement, the same ones for every
-    model: where models of equal seeds begin with the same weights and see the same batches, differences
-    between columns of a replicate are paired in both. Few seeds say little about all others: with S of them
-    their share of the variance comes out too small by the factor (S - 1) / S.
-
-    Args:
-        values: One value per model, seed, measure and image (A, S, M, N); NaN takes no part.
-        labels: Class ids (N,).
-        macro: Which measures are means over classes (M,); the others are plain means.
-        replicates: Number R of resamples.
-        seed: Of the resamples.
-
-    Returns:
-        Averages (A, M) and those of the resamples (R, A, M), NaN where nothing takes part.
-    """
-    models, seeds, measures, images = values.shape
-    flat, everywhere = values.reshape(-1, images), np.tile(macro, models * seeds)
-    observed, resampled = resampled_means(flat, labels, everywhere, replicates, seed)
-    resampled = resampled.reshape(replicates, models, seeds, measures)
-    drawn = np.random.default_rng((seed, seeds)).integers(seeds, size=(replicates, seeds))
-    chosen = np.take_along_axis(resampled, drawn[:, None, :, None], axis=2)
-    return observed.reshape(models, seeds, measures).mean(axis=1), chosen.mean(axis=2)
