@@ -18,13 +18,14 @@ help:
 	@echo "make lock   rewrite requirements.lock from what .venv holds (after changing dependencies)"
 	@echo "make clean  remove .venv and caches (runs/ stays)"
 
-# Without compiling all of it: what is imported is compiled then, which is a small part.
+# Bytecode of what commands import, a small part of all, is made by importing it once.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "aucue needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...")'
 	@echo "Setting up $(VENV) (the first time takes some minutes: torch is large) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -c 'import aucue.explanation.batch, aucue.training.fitting'
 	@touch $@
 
 demo: $(READY)

@@ -21,9 +21,9 @@ _ROOMS = (
     "aucue",
     "aucue.cli.main",
     "aucue.metrics",
-    "torchvision.transforms.v2",
     "aucue.explanation.batch",
     "aucue.app",
+    "torchvision.transforms.v2",
     "aucue.training.objective",
     "aucue.evaluation.run",
     "aucue.evaluation.report",
@@ -52,7 +52,8 @@ def loaded() -> dict[str, set[str]]:
         ("aucue.cli.main", {"torch", "matplotlib", "rich"}),
         ("aucue.metrics", {"torchmetrics", "timm", "torchvision"}),
         ("aucue.explanation.batch", {"torchmetrics", "lightning", "datasets", "matplotlib", "pandas"}),
-        ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio"}),
+        ("aucue.explanation.batch", {"torch._dynamo", "sympy"}),
+        ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio", "torch._dynamo"}),
         ("aucue.training.objective", {"torchmetrics", "lightning"}),
         ("aucue.evaluation.report", {"torchmetrics", "lightning", "matplotlib"}),
         ("aucue.evaluation.benchmark", {"aucue.evaluation.benchmark.figure"}),
@@ -64,6 +65,30 @@ def test_a_room_loads_no_more_than_it_needs(loaded: dict[str, set[str]], room: s
 
 def test_torchvision_can_be_imported_after_aucue(loaded: dict[str, set[str]]):
     assert "torchvision.transforms.v2" in loaded["torchvision.transforms.v2"]
+
+
+@pytest.mark.parametrize(("torchvision", "left_alone"), [("cpu", True), ("cu130", False)])
+def test_imports_are_left_alone_where_the_builds_fit(torchvision: str, left_alone: bool, tmp_path: Path):
+    for package, build in (("torch", "cpu"), ("torchvision", torchvision)):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / "version.py").write_text(f"__version__ = '2.9.0+{build}'\n")
+    result = _python(
+        "import sys; before = [*sys.meta_path]; import aucue; print(before == sys.meta_path)", tmp_path
+    )
+    assert result.stdout.strip() == str(left_alone), result.stderr
+
+
+def test_what_timm_keeps_from_the_compiler_stays_kept():
+    code = (
+        "import aucue, sys\nfrom aucue.classifiers import Classifier\n"
+        "from timm.models.naflexvit import NaFlexRopeIterator as kept\nimport torch\n"
+        "before = 'torch._dynamo' in sys.modules\n"
+        "from torchvision.ops.roi_align import is_compile_supported\n"
+        "print(before, kept.__next__._torchdynamo_disable, is_compile_supported('cpu'), "
+        "torch.compiler.disable.__module__)"
+    )
+    assert _python(code).stdout.split() == ["False", "True", "True", "torch.compiler"]
 
 
 # A package that fails as the CUDA build of torchvision does beside a CPU build of torch.

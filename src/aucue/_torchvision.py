@@ -5,12 +5,14 @@ build of torch its C++ operators cannot be loaded and `import torchvision` stops
 aucue needs none of these operators, so their schemas are declared and the module is executed again.
 
 This happens the moment somebody imports torchvision (aucue, timm, a user's script), not before:
-`import aucue` itself loads neither torch nor torchvision.
+`import aucue` itself loads neither torch nor torchvision. Where the two builds fit, imports are left alone.
 """
 
 import importlib.machinery
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 _SCHEMAS = (
@@ -50,8 +52,21 @@ class _Finder:
 
 def ensure_importable() -> None:
     """From now on `import torchvision` succeeds beside a CPU build of torch too."""
-    if _Finder not in sys.meta_path:
+    if _Finder not in sys.meta_path and _build("torch") != _build("torchvision"):
         sys.meta_path.insert(0, _Finder)
+
+
+def _build(package: str) -> str | None:
+    """What an installed package was built for, such as "cpu" or "cu128"; nothing is imported."""
+    spec = importlib.machinery.PathFinder.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^__version__ = '[^+']*\+?([^']*)'", text, re.MULTILINE)
+    return found and found[1]
 
 
 def _declare_operators() -> None:

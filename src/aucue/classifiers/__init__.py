@@ -1,5 +1,6 @@
 """Networks that name an expression: images in, logits and named feature maps out; timm under a head."""
 
+from aucue._quickly import timm  # noqa: F401  (first: whoever imports timm after this finds it)
 from aucue.classifiers.classifier import Classifier, ClassifierOutput
 from aucue.classifiers.heads import Head, WeightedGAP
 from aucue.classifiers.methods import HEADS, METHODS, REGULARISERS, Method

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from threading import get_ident
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import timm
 import torch
@@ -24,6 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from aucue.errors import InputError, said
 from aucue.guidance import to_nchw
 from aucue.guidance.tap import drops_patches
+
+T = TypeVar("T")
 
 # Set by the classifier itself, or able to fetch and read other files: not for a model file to choose.
 RESERVED_OPTIONS = frozenset(
@@ -182,15 +184,64 @@ def bounded_modules(most: int) -> Iterator[None]:
         handle.remove()
 
 
-class _Bounded(TorchDispatchMode):
+@contextmanager
+def sketched() -> Iterator[None]:
+    """Networks built herein have shapes and no values, and so take no memory: on torch's meta device."""
+    with torch.device("meta"), _Unfilled():
+        yield
+
+
+class _Uncompiled(TorchDispatchMode):
+    """A mode under which nothing is compiled, so that torch need not load its compiler to exempt it."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class _Unfilled(_Uncompiled):
+    """Draws no initial weights, which on the meta device loads torch's compiler for nothing."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in _DRAWN else func(*args, **(kwargs or {}))
+
+
+_DRAWN = (torch.ops.aten.normal_.default, torch.ops.aten.uniform_.default)
+
+
+class _Bounded(_Uncompiled):
     """Refuses a forward pass that would take unreasonable memory; on the meta device, where it takes none."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(tensor, Tensor) and tensor.nbytes > _MAX_TENSOR:
+        for tensor in _tensors_in(out):
+            if tensor.nbytes > _MAX_TENSOR:
                 raise InputError(f"it has a step that takes {tensor.nbytes / 2**30:.1f} GiB for one image.")
         return out
+
+
+class _NoImages(_Uncompiled):
+    """Gives up a forward pass of no images at all as soon as it cannot be told what one image would take."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in _tensors_in(out):
+            empty = tensor.ndim in (1, 2, 4, 5) and tensor.shape[0] == 0
+            if (tensor.shape[1:].numel() if empty else tensor.numel()) * tensor.itemsize > _MAX_TENSOR or (
+                tensor.numel() == 0 and not empty
+            ):
+                raise _Unclear
+        return out
+
+
+class _Unclear(Exception):
+    pass
+
+
+def _tensors_in(out: Any) -> Iterator[Tensor]:
+    return (
+        value for value in (out if isinstance(out, tuple | list) else (out,)) if isinstance(value, Tensor)
+    )
 
 
 def load_weights(
@@ -255,7 +306,7 @@ def forward_features(backbone: nn.Module, images: Tensor) -> tuple[Tensor, list[
 
 
 def study(backbone: nn.Module, name: str, input_size: int) -> Anatomy:
-    """Find out layers and shapes by a dummy pass on torch's meta device, which costs no arithmetic.
+    """Find out layers and shapes by a dummy pass, which costs no arithmetic.
 
     Args:
         backbone: timm model without classifier.
@@ -265,7 +316,7 @@ def study(backbone: nn.Module, name: str, input_size: int) -> Anatomy:
     Raises:
         InputError: the network does not accept this size, or its final features are no spatial map.
     """
-    copy = _meta_copy(backbone)
+    copy = _shape_copy(backbone)
     final, maps = _dummy_pass(copy, name, input_size)
     if final.shape[2:].numel() == 1 < maps[-1].shape[2:].numel():
         raise InputError(f"{name} cannot be used: all that leaves it is a class token.")
@@ -278,15 +329,37 @@ def study(backbone: nn.Module, name: str, input_size: int) -> Anatomy:
     return Anatomy(shapes, idle)
 
 
-def _meta_copy(backbone: nn.Module) -> nn.Module:
-    """Copy of a network that computes shapes alone, in evaluation mode."""
-    return deepcopy(backbone).to("meta").eval()
+def _shape_copy(network: nn.Module) -> nn.Module:
+    """Copy of a network that is asked for shapes alone, in evaluation mode."""
+    return deepcopy(network).eval()
+
+
+def shapes_of(copy: nn.Module, features: tuple[int, ...], run: Callable[[nn.Module, Tensor], T]) -> T:
+    """What a network makes of one image, in shapes alone.
+
+    A batch of no images takes neither arithmetic nor memory. Where the first dimension of what it becomes is
+    no longer the batch (tokens in windows, heads), an image on torch's meta device tells the shapes; that
+    loads torch's compiler, which takes seconds.
+
+    Args:
+        copy: the network, which may be changed.
+        features: (C, h, w) of what it takes.
+        run: what is done with it.
+    """
+    try:
+        if any(tensor.is_meta for tensor in (*copy.parameters(), *copy.buffers())):
+            copy._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
+        with torch.enable_grad(), _NoImages():
+            return run(copy, torch.empty(0, *features, device="cpu"))
+    except Exception:  # whatever a network cannot do without an image
+        copy.to("meta")
+        with torch.enable_grad(), _Bounded():
+            return run(copy, torch.empty(1, *features, device="meta"))
 
 
 def _dummy_pass(copy: nn.Module, name: str, input_size: int) -> tuple[Tensor, list[Tensor]]:
     try:
-        with torch.enable_grad(), _Bounded():
-            return forward_features(copy, torch.empty(1, 3, input_size, input_size, device="meta"))
+        return shapes_of(copy, (3, input_size, input_size), forward_features)
     except Exception as error:  # each family has its own way to refuse
         raise InputError(
             f"{name} does not work on {input_size} x {input_size} images: {said(error)}."
@@ -330,7 +403,7 @@ def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_st
         InputError: the network has no layers whose stride gives this grid.
     """
     downsampling: dict[str, tuple[int, int]] = {}
-    copy = _meta_copy(backbone)
+    copy = _shape_copy(backbone)
     for path, module in copy.named_modules():
         if _is_downsampling(path, module):
             module.register_forward_hook(_size_recorder(path, downsampling))
@@ -341,7 +414,7 @@ def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_st
         if before <= finest and after < coarsest:
             _set_stride_one(backbone, path)
     try:
-        final, _ = _dummy_pass(_meta_copy(backbone), name, input_size)
+        final, _ = _dummy_pass(_shape_copy(backbone), name, input_size)
     except InputError as error:
         raise _no_such_stride(name, input_size, final_stride) from error
     if final.shape[-1] not in (finest, coarsest):

@@ -18,6 +18,7 @@ from aucue.classifiers.backbones import (
     forward_features,
     load_weights,
     pretrained_cfg,
+    shapes_of,
     study,
 )
 from aucue.classifiers.heads import Head
@@ -341,7 +342,7 @@ def _build_head(
             raise InputError(f"head_options: '{option}' of {name} cannot be {value!r:.60}.")
     try:
         head = HEADS[name].for_features(final, classes, **options)
-        deepcopy(head).to("meta").eval()(torch.empty(1, *final, device="meta"))
+        shapes_of(deepcopy(head).eval(), final, lambda copy, features: copy(features))
     except InputError:
         raise
     except Exception as error:  # a number out of its range shows in any way

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aucue.classifiers.backbones import sketched
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.methods import METHODS
 from aucue.classifiers.transformers.ir50 import own_name
@@ -108,7 +109,7 @@ def import_checkpoint(
     settings = _Settings(config)
     settings.check(classes)
     published = _tensors(model)
-    with torch.device("meta"):  # a configuration may ask for a network of any size
+    with sketched():  # a configuration may ask for a network of any size
         sketch = _build(settings, classes, published)
     names = _fitting(sketch, published, settings, f"{model} does not fit {config}")
     classifier = _build(settings, classes, published)

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from aucue.classifiers.backbones import bounded_modules
+from aucue.classifiers.backbones import bounded_modules, sketched
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.weights import is_safetensors
 from aucue.errors import InputError, OutputExistsError, said
@@ -157,7 +157,7 @@ def _built(path: Path, config: Mapping[str, Any], header: _Header) -> Classifier
 
     It is built without memory first: a small file may name a network of any size.
     """
-    with torch.device("meta"), bounded_modules(_MODULES_PER_TENSOR * len(header.slices) + 1000):
+    with sketched(), bounded_modules(_MODULES_PER_TENSOR * len(header.slices) + 1000):
         sketch = _network(path, config)
     if different := header.differences(sketch.state_dict()):
         more = f" and {len(different) - 3} more" if len(different) > 3 else ""
