@@ -18,7 +18,7 @@ from aucue.data import PreparedSet, eval_transform, prepare
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation, evaluate, write_comparison, write_evaluation, write_report
 from aucue.evaluation.measures import MEASURES
-from aucue.evaluation.observing import Observer, Seen, Split, chosen_faces, compare_with_another_face
+from aucue.evaluation.observing import Observer, Seen, Split, chosen_faces, compare_with_other_faces
 from aucue.evaluation.report.comparison import further_measures, further_table
 from aucue.evaluation.report.page import card_of
 from aucue.evaluation.report.tables import estimate_text
@@ -115,6 +115,45 @@ def test_stability_of_one_face(evaluation: Evaluation, naive: Naive):
     assert row_of(evaluation)["stability.mirrored"] == pytest.approx(expected.item(), abs=1e-5)
 
 
+def test_units_of_one_face(evaluation: Evaluation, naive: Naive):
+    """Each unit of the expression named hidden by itself, with maps and probabilities worked out anew."""
+    draw = AUCue("facs", EXPRESSIONS)
+    units = draw.codebook[EXPRESSIONS[naive.named]]
+    maps, _ = draw.single(naive.landmarks, (SIDE, SIDE))
+    fill = naive.image.mean((1, 2), keepdim=True)
+    regions = [(m := maps[0, draw.action_units.index(unit)]) > m.max() / 2 for unit in units]
+
+    def evidence(image: torch.Tensor, region: torch.Tensor) -> float:
+        with torch.no_grad():
+            out = naive.classifier(image[None])
+            cams = naive.classifier.class_maps(out.features[naive.classifier.final_layer])
+        p = out.logits.softmax(1)[0]
+        log_odds = cams[:, naive.named] - (p[:, None, None] * cams[0]).sum(0)
+        full = interpolate(log_odds[None], (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
+        return (full.clamp(min=0) * region).mean().item()
+
+    left, costs, first = [], [], []
+    for region in regions:
+        hidden = torch.where(region, fill, naive.image)
+        first.append(evidence(naive.image, region))
+        if first[-1] > 0:
+            left.append(evidence(hidden, region) / first[-1])
+        costs.append(naive.probability(naive.image) - naive.probability(hidden))
+    row = row_of(evaluation)
+    assert row["hidden.left.class_map"] == pytest.approx(np.mean(left), abs=1e-4)
+    assert row["dearest.first.class_map"] == float(np.argmax(first) == np.argmax(costs))
+    assert row["dearest.first.chance"] == pytest.approx(1 / len(units))
+    everything = torch.stack(regions).any(0)
+    painted = torch.where(everything, fill, naive.image)
+    assert row["painted.left.class_map"] == pytest.approx(
+        evidence(painted, everything) / evidence(naive.image, everything), abs=1e-4
+    )
+    cost = naive.probability(naive.image) - naive.probability(painted)
+    assert row["evidence.auroc.cost"] == pytest.approx(cost, abs=1e-5)
+    density = naive.maps[naive.named][everything].mean() / naive.maps[naive.named].mean()
+    assert row["painted.density.before"] == pytest.approx(density.item(), abs=1e-4)
+
+
 def test_margin_says_whether_a_map_is_specific(evaluation: Evaluation):
     """By another way than the specificity."""
     measured = [row for row in evaluation.faces.to_pylist() if row["margin.class_map"] is not None]
@@ -125,7 +164,7 @@ def test_margin_says_whether_a_map_is_specific(evaluation: Evaluation):
 
 def test_figures_are_means_of_the_rows(evaluation: Evaluation):
     rows = evaluation.faces.to_pylist()
-    counted = {key for key, measure in MEASURES.items() if measure.of is None}
+    counted = {key for key, measure in MEASURES.items() if measure.is_counted or measure.is_auroc}
     for key, variants in evaluation.estimates.items():
         for variant, estimate in variants.items():
             if variant == "ratio" or key in counted:
@@ -250,9 +289,14 @@ def test_chosen_faces_by_hand():
 def test_map_of_another_face_by_hand():
     """Each against the one before it, the first against the last."""
     seen = Seen()
-    seen.keep(
-        map=torch.tensor([[[[1.0, 0]]], [[[0.0, 1]]], [[[1.0, 1]]]]), valid=torch.ones(3, dtype=torch.bool)
-    )
-    compare_with_another_face(seen)
+    maps = torch.tensor([[[[1.0, 0]]], [[[0.0, 1]]], [[[1.0, 1]]]])
+    cues = torch.tensor([[[[1.0, 0]]], [[[0.0, 0]]], [[[1.0, 1]]]])
+    seen.keep(map=maps, valid=torch.ones(3, dtype=torch.bool), named=torch.tensor([1, 0, 1]), cue=cues)
+    compare_with_other_faces(seen)
     found = seen.figures()["stability", "another_face"].tolist()
     assert found == pytest.approx([0.5**0.5, 0, 0.5**0.5])
+    # The third face is called as the first; the second has no action units, nor one before it.
+    for variant in ("class_map", "cue"):
+        alike = seen.figures()["template.cosine", variant]
+        assert alike.isnan().tolist() == [True, True, False]
+        assert alike[2].item() == pytest.approx(0.5**0.5)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aucue.metrics import (
     REPLICATES,
+    auroc,
     classification_report,
     confusion_counts,
     expression_means,
@@ -92,6 +93,39 @@ def ratio(above: Estimate, below: Estimate, columns: tuple[Tensor, Tensor], labe
         },
         faces=above.faces,
     )
+
+
+def auroc_estimate(scores: Tensor, right: Tensor, labels: Tensor, classes: Sequence[str]) -> Estimate:
+    """How well scores tell right answers from wrong ones, see `aucue.metrics.auroc`.
+
+    Args:
+        scores: One per face (N,); NaN takes no part.
+        right: Which answers are right (N,) bool.
+        labels: Class ids (N,).
+        classes: Names of the classes.
+    """
+    known = ~scores.isnan()
+    scores, right, labels = scores[known].double(), right[known], labels[known]
+    value = number(auroc(scores, right))
+    per_class = {name: labels == k for k, name in enumerate(classes)}
+    return Estimate(
+        value=value,
+        interval=None if value is None else _auroc_interval(scores.numpy(), right.numpy()),
+        micro=value,
+        per_expression={name: number(auroc(scores[its], right[its])) for name, its in per_class.items()},
+        faces={name: int(its.sum()) for name, its in per_class.items()},
+    )
+
+
+def _auroc_interval(scores: NDArray, right: NDArray) -> tuple[float, float]:
+    above, below = scores[right], scores[~right]
+    wins = (above[:, None] > below) + 0.5 * (above[:, None] == below)
+    drawn = []
+    for weights in resamples(len(scores), REPLICATES, seed=0):
+        ups, downs = weights[:, right], weights[:, ~right]
+        with np.errstate(invalid="ignore"):  # 0 / 0 = NaN: a resample of right answers alone
+            drawn.append(((ups @ wins) * downs).sum(axis=1) / (ups.sum(axis=1) * downs.sum(axis=1)))
+    return percentile_interval(np.concatenate(drawn))
 
 
 def recognition(labels: Tensor, predictions: Tensor, classes: Sequence[str]) -> dict[str, Estimate]:

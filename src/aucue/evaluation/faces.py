@@ -12,10 +12,12 @@ from aucue.classifiers import Classifier
 from aucue.cues import AUCue, Cue
 from aucue.metrics import (
     CHANGES,
+    FILLS,
     MeanCues,
     attention_at,
     cam_at,
     centred_gaussian,
+    evidence_in,
     randomised,
     region_of,
     uniform_map,
@@ -40,6 +42,25 @@ class Judge:
     draw: AUCue
     expressions: Tensor
     mean_cues: MeanCues
+
+
+@dataclass(frozen=True)
+class Units:
+    """The action units of the expression that a network named, at most U per face.
+
+    Attributes:
+        regions: Where each one shows (B, U, H, W) bool: above half the maximum of its own map.
+        exists: Which there are (B, U).
+        evidence: Positive part of the log-odds map in each region (B, U).
+        left: The same with this very region hidden (B, U).
+        costs: Probability of the expression that hiding the region takes (B, U).
+    """
+
+    regions: Tensor
+    exists: Tensor
+    evidence: Tensor
+    left: Tensor
+    costs: Tensor
 
 
 class MeasuredFaces:
@@ -152,6 +173,46 @@ class MeasuredFaces:
             "centre": self.of_all(centred_gaussian(self.size).to(like).expand_as(like)),
             "mean_face": self.judge.mean_cues.any_class(like, self.labels),
         }
+
+    @cached_property
+    def units(self) -> "Units":
+        """The action units of the expressions named, with what hiding each of them does."""
+        maps, drawn = self.judge.draw.single(self.landmarks, self.size)  # (B, n, H, W), (B, n)
+        has = drawn & self._units_of_classes()[self.named]
+        most = max(1, int(has.sum(dim=1).max()))
+        rows = has.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+        exists = has.gather(1, rows)
+        chosen = maps.gather(1, rows[:, :, None, None].expand(-1, -1, *self.size))
+        regions = (chosen > chosen.amax(dim=(2, 3), keepdim=True) / 2) & exists[:, :, None, None]
+        before = evidence_in(self.look.log_odds_map(self.named), regions)
+        probability, costs, after = self._probability(self.look), [], []
+        for k in range(most):
+            look = self.model.look(self.with_hidden(regions[:, [k]]))
+            costs.append(probability - self._probability(look))
+            after.append(evidence_in(look.log_odds_map(self.named), regions[:, [k]])[:, 0])
+        return Units(regions, exists, before, torch.stack(after, dim=1), torch.stack(costs, dim=1))
+
+    @cached_property
+    def painted(self) -> Look:
+        """What the network says with all action units of the expression named painted over."""
+        return self.model.look(self.with_hidden(self.units.regions.any(dim=1, keepdim=True)))
+
+    def with_hidden(self, region: Tensor) -> Tensor:
+        """The pictures with a region (B, 1, H, W) in their mean colour."""
+        return torch.where(region, FILLS["mean"](self.images), self.images)
+
+    def cost_of_painting(self) -> Tensor:
+        """What painting over all units of the expression named takes from its probability (B,)."""
+        return self._probability(self.look) - self._probability(self.painted)
+
+    def _probability(self, look: Look) -> Tensor:
+        return look.probabilities.gather(1, self.named[:, None])[:, 0]
+
+    def _units_of_classes(self) -> Tensor:
+        """Which action units each class has (K, n), in the order of `AUCue.single`."""
+        draw = self.judge.draw
+        rows = [[unit in draw.codebook[name] for unit in draw.action_units] for name in draw.classes]
+        return torch.tensor(rows, device=self.named.device)
 
     @cached_property
     def changed(self) -> Mapping[str, Look]:

@@ -24,8 +24,12 @@ from aucue.metrics import (
     attention_at,
     cam_at,
     control_cosines,
+    cost_of_first,
     deletion_curve,
     energy_inside,
+    evidence_in,
+    evidence_left,
+    first_is_dearest,
     insertion_curve,
     is_specific,
     map_cosine,
@@ -34,8 +38,10 @@ from aucue.metrics import (
     probability_losses,
     random_regions,
     rank_correlation,
+    region_evidence,
     region_of,
     specificity_margin,
+    unit_rank_correlation,
 )
 
 Figure = tuple[str, str]
@@ -53,7 +59,8 @@ class Measure:
         key: Its identifier, in files.
         title: For headings.
         words: What it means.
-        of: What it is for a batch of faces, by variant; None for accuracies, which are counted.
+        of: What it is for a batch of faces, by variant; None for accuracies, which are counted, and for what
+            compares faces with each other.
         head: For columns; the title if empty.
         better: Which direction is good.
         against: The same as a sentence, with what to compare it with.
@@ -63,6 +70,7 @@ class Measure:
         controls: Variants that are no property of the network.
         ratio: Two variants whose means are divided for the variant "ratio"; empty for none.
         by_layer: Whether its variants are layers.
+        is_auroc: Whether its figures say how well the values per face tell right answers from wrong ones.
         costly: Whether it takes many passes per face, and is measured only where evidence is asked for.
     """
 
@@ -79,7 +87,13 @@ class Measure:
     controls: tuple[str, ...] = ()
     ratio: tuple[str, ...] = ()
     by_layer: bool = False
+    is_auroc: bool = False
     costly: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is an accuracy."""
+        return self.of is None and not self.costly
 
     @property
     def column(self) -> str:
@@ -186,6 +200,59 @@ def _stability(faces: MeasuredFaces) -> Values:
 
 def _same_decision(faces: MeasuredFaces) -> Values:
     return {name: look.predicted == faces.named for name, look in faces.changed.items()}
+
+
+def _painted_density(faces: MeasuredFaces) -> Values:
+    region = faces.units.regions.any(dim=1, keepdim=True)
+    after = cam_at(faces.painted.class_map(faces.named), faces.size)
+    density = {
+        name: region_evidence(map_, region).ratio[:, 0]
+        for name, map_ in (("before", faces.named_map), ("after", after))
+    }
+    exists = faces.units.exists.any(dim=1)
+    found = {**density, "above_twice": density["after"] > 2}
+    return {name: (values, exists) for name, values in found.items()}
+
+
+def _hidden_left(faces: MeasuredFaces) -> Values:
+    units = faces.units
+    return {"class_map": evidence_left(units.evidence, units.left, units.exists)}
+
+
+def _painted_left(faces: MeasuredFaces) -> Values:
+    region = faces.units.regions.any(dim=1, keepdim=True)
+    before, after = (
+        evidence_in(look.log_odds_map(faces.named), region) for look in (faces.look, faces.painted)
+    )
+    return {"class_map": evidence_left(before, after, faces.units.exists.any(dim=1, keepdim=True))}
+
+
+def _dearest_first(faces: MeasuredFaces) -> Values:
+    units = faces.units
+    hits, chance = first_is_dearest(units.evidence, units.costs, units.exists)
+    exists = units.exists.any(dim=1)
+    return {"class_map": (hits, exists), "chance": (chance, exists)}
+
+
+def _dearest_rank(faces: MeasuredFaces) -> Values:
+    units = faces.units
+    return {"class_map": unit_rank_correlation(units.evidence, units.costs, units.exists)}
+
+
+def _dearest_raises(faces: MeasuredFaces) -> Values:
+    units = faces.units
+    cost = cost_of_first(units.evidence, units.costs, units.exists)
+    return {"class_map": (cost < -0.01, units.exists.any(dim=1))}
+
+
+def _confidence(faces: MeasuredFaces) -> Values:
+    named = faces.judge.draw(faces.landmarks, faces.named, faces.size)
+    exists = faces.units.exists.any(dim=1)
+    return {
+        "cost": (faces.cost_of_painting(), exists),
+        "agreement": (map_cosine(faces.named_map, named.map), exists),
+        "probability": (faces.look.probabilities.amax(dim=1), exists),
+    }
 
 
 def _randomised(of: Callable[[Tensor, Tensor], Tensor], faces: MeasuredFaces) -> Values:
@@ -355,6 +422,106 @@ MEASURES: Mapping[str, Measure] = {
         ),
         *(_curve(key, fill) for key, fill in product(("deletion", "insertion"), FILLS)),
         *map(_occlusion, FILLS),
+        Measure(
+            key="hidden.left",
+            title="Evidence left, one unit hidden",
+            head="left, one",
+            words="Share of an action unit's evidence (positive part of the class map in log-odds, in the "
+            "unit's region) that is left when that region is hidden by the mean colour; mean over the units "
+            "of the expression the network named.",
+            of=_hidden_left,
+            better="lower",
+            against="Lower is better: what cannot be seen is no evidence.",
+            percent=True,
+            costly=True,
+        ),
+        Measure(
+            key="painted.left",
+            title="Evidence left, all units painted over",
+            head="left, all",
+            words="The same with all units of the expression named hidden at once.",
+            of=_painted_left,
+            better="lower",
+            against="Lower is better.",
+            percent=True,
+            costly=True,
+        ),
+        Measure(
+            key="painted.density",
+            title="Density on painted regions",
+            head="density",
+            words="How many times denser the class map is in the regions of the expression named than on "
+            "average, before and after they are all painted over; above twice: share of faces whose map is "
+            "then still more than twice as dense there.",
+            of=_painted_density,
+            better="lower",
+            against="After painting, lower is better; 1 is chance.",
+            headline="after",
+            reference="before",
+            costly=True,
+        ),
+        Measure(
+            key="dearest.first",
+            title="First unit decides",
+            head="first = dearest",
+            words="Share of faces in which the action unit with most evidence is the one whose hiding costs "
+            "the expression named most probability.",
+            of=_dearest_first,
+            against="Higher is better; chance is a unit drawn at random.",
+            percent=True,
+            reference="chance",
+            controls=("chance",),
+            costly=True,
+        ),
+        Measure(
+            key="dearest.rank",
+            title="Order of units",
+            head="rank",
+            words="Rank correlation of the units' evidence and of what hiding them costs, in faces with at "
+            "least three units.",
+            of=_dearest_rank,
+            against="Higher is better; 0 is chance.",
+            costly=True,
+        ),
+        Measure(
+            key="dearest.raises",
+            title="Hiding the first unit raises the answer",
+            head="raises",
+            words="Share of faces whose answer gains more than a point when the unit with most evidence is "
+            "hidden.",
+            of=_dearest_raises,
+            better="lower",
+            against="Lower is better.",
+            percent=True,
+            costly=True,
+        ),
+        Measure(
+            key="evidence.auroc",
+            title="Evidence tells right from wrong",
+            head="AUROC",
+            words="How often a right answer has more evidence than a wrong one: probability lost when all "
+            "units of the expression named are painted over (cost), cosine of class map and their AU map "
+            "(agreement), and the probability itself.",
+            of=_confidence,
+            against="Higher is better; .5 is chance.",
+            headline="cost",
+            reference="probability",
+            is_auroc=True,
+            costly=True,
+        ),
+        Measure(
+            key="template.cosine",
+            title="Maps of one answer are alike",
+            head="template",
+            words="Cosine of the class map with that of another face that is called the same, beside that of "
+            "their AU maps.",
+            better="near 0",
+            against="Not far above that of the AU maps is good: a map that is the same on every face is a "
+            "template.",
+            reference="cue",
+            controls=("cue",),
+            costly=True,
+        ),
         Measure(
             key="stability",
             title="Stability",

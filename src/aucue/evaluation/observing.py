@@ -152,7 +152,10 @@ class Observer:
         scaled = images / 255 if images.dtype == torch.uint8 else images
         faces = self._faces(self._faster_model, batch | {"image": scaled}, index)
         self.seen.keep(index=batch["index"], label=faces.labels, valid=faces.cue.valid)
-        self.seen.keep(map=faces.named_class_map)
+        named = faces.judge.draw(faces.landmarks, faces.named, faces.size)
+        self.seen.keep(
+            map=faces.named_class_map, named=faces.named, cue=named.map, right=faces.named == faces.labels
+        )
         self._measure(faces, costly=True)
 
     def _measure(self, faces: MeasuredFaces, costly: bool) -> None:
@@ -214,11 +217,16 @@ def _example(faces: MeasuredFaces, row: int) -> Example:
     )
 
 
-def compare_with_another_face(seen: Seen) -> None:
-    """How alike the class maps of different faces are, beside which stability is read."""
-    maps = seen.column("map")
+def compare_with_other_faces(seen: Seen) -> None:
+    """How alike the class maps of different faces are, and those of faces that are called the same."""
+    maps, valid = seen.column("map"), seen.column("valid")
     another = map_cosine(maps, maps.roll(1, dims=0))
-    seen.record(("stability", "another_face"), another, seen.column("valid") & (len(maps) > 1))
+    seen.record(("stability", "another_face"), another, valid & (len(maps) > 1))
+    before = torch.from_numpy(faces_before(seen.column("named").numpy(), valid.numpy()))
+    for variant, its in (("class_map", maps), ("cue", seen.column("cue"))):
+        alike = map_cosine(its, its[before.clamp(min=0)])
+        shown = seen.column("cue").flatten(1).any(dim=1)  # an expression without action units has no map
+        seen.record(("template.cosine", variant), alike, (before >= 0) & shown)
 
 
 def expressions(draw: AUCue) -> tuple[str, ...]:

@@ -215,7 +215,7 @@ class Evaluation:
         for name in ("faces", "size"):
             built(int, self.data.get(name), f"figures, data, {name}")
         built(dict[str, Any] | None, self.model.get("guidance"), "figures, model, guidance")
-        always = {key: ("",) for key, measure in MEASURES.items() if measure.of is None}
+        always = {key: ("",) for key, measure in MEASURES.items() if measure.is_counted}
         always |= dict.fromkeys(("specificity", "own_face"), ("class_map", "attention"))
         always |= {"att_cos": (self.attention_layer,), "cam_cos": ("true", "predicted")}
         always |= {"control": tuple(CONTROLS)}

@@ -27,7 +27,7 @@ from aucue.evaluation.observing import (
     Seen,
     Split,
     chosen_faces,
-    compare_with_another_face,
+    compare_with_other_faces,
     expressions,
     first_of_each,
 )
@@ -138,7 +138,7 @@ def evaluate(
         if chosen is not None:
             look = partial(_look_closer, observer, chosen, workers, device, bar and f"{bar}: evidence")
             closer = on_ranks(look, *machines)
-            compare_with_another_face(closer)
+            compare_with_other_faces(closer)
         evaluation = summarise(seen, model, draw, dataset.column("key"), closer, chosen)
         evaluation = replace(
             evaluation,

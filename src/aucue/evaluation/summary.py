@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aucue.cues import AUCue
-from aucue.evaluation.estimate import Estimate, estimates, ratio, recognition
+from aucue.evaluation.estimate import Estimate, auroc_estimate, estimates, ratio, recognition
 from aucue.evaluation.measures import MEASURES, Figure, column_of
 from aucue.evaluation.observing import Seen, expressions
 from aucue.evaluation.results import Classification, Evaluation
@@ -47,8 +47,14 @@ def summarise(
     notes: tuple[str, ...] = ()
     if closer is not None and chosen is not None:
         closely, their_labels = closer.figures(), closer.column("label")
-        found |= estimates(closely, their_labels, model.classes, with_cue)
+        means = {figure: its for figure, its in closely.items() if not MEASURES[figure[0]].is_auroc}
+        found |= estimates(means, their_labels, model.classes, with_cue)
         found |= _ratios(found, closely, their_labels)
+        found |= {
+            figure: auroc_estimate(scores, closer.column("right"), their_labels, model.classes)
+            for figure, scores in closely.items()
+            if figure not in means
+        }
         columns |= {figure: _spread(values, chosen, len(labels)) for figure, values in closely.items()}
         notes = (_note_on_evidence(their_labels),)
     return Evaluation(

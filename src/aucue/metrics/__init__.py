@@ -8,6 +8,15 @@ torchmetrics around them; torchmetrics is imported when one of these is first us
 from typing import TYPE_CHECKING, Any
 
 from aucue.metrics.bootstrap import REPLICATES, percentile_interval, resampled_means, resamples
+from aucue.metrics.causal import (
+    auroc,
+    cost_of_first,
+    evidence_in,
+    evidence_left,
+    first_is_dearest,
+    log_odds_map,
+    unit_rank_correlation,
+)
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.metrics.controls import (
     CONTROLS,
@@ -57,6 +66,7 @@ __all__ = [
     "area_under_curve",
     "attention_at",
     "attention_cosine",
+    "auroc",
     "blur_fill",
     "cam_at",
     "cam_cosine",
@@ -64,13 +74,18 @@ __all__ = [
     "classification_report",
     "confusion_counts",
     "control_cosines",
+    "cost_of_first",
     "deletion_curve",
     "energy_inside",
+    "evidence_in",
+    "evidence_left",
     "expression_means",
     "expression_sums",
+    "first_is_dearest",
     "grid_ceiling",
     "insertion_curve",
     "is_specific",
+    "log_odds_map",
     "map_cosine",
     "mean_fill",
     "percentile_interval",
@@ -88,6 +103,7 @@ __all__ = [
     "specificity_margin",
     "stages",
     "uniform_map",
+    "unit_rank_correlation",
     "wrong_expressions",
 ]
 

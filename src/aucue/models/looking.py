@@ -9,7 +9,7 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.cues import Cue
 from aucue.guidance import attention
-from aucue.metrics import attention_cosine, cam_cosine
+from aucue.metrics import attention_cosine, cam_cosine, log_odds_map
 
 
 class Look:
@@ -70,6 +70,19 @@ class Look:
             classes: Class ids (B,).
         """
         return self._map(classes)
+
+    def log_odds_map(self, classes: Tensor) -> Tensor:
+        """What each cell adds to one class per face against the others, in logits, signed (B, 1, h, w).
+
+        From the head's own class maps, whatever the read-out, see `aucue.metrics.log_odds_map`. All zero for
+        a method whose map knows no class.
+
+        Args:
+            classes: Class ids (B,).
+        """
+        with torch.inference_mode():
+            maps = self._network.class_maps(self._output.features[self._network.final_layer]).float()
+        return log_odds_map(maps, self.probabilities, classes)
 
     def agreement(self, cue: Cue, classes: Tensor) -> tuple[Tensor, Tensor]:
         """ATT-COS of the layer that is shown and CAM-COS of one class per face, (B,) each.

@@ -288,7 +288,11 @@ def _differences(ours: Sequence[_Evaluated], theirs: Sequence[_Evaluated]) -> di
     labels = np.unique(ours[0].faces["label"].to_numpy(), return_inverse=True)[1]
     known = [*dict.fromkeys(figure for evaluated in ours for figure in evaluated.figures)]
     columns = {figure: _column(figure) for figure in known}
-    shared = {f: column for f, column in columns.items() if all(column in names for names in everyone)}
+    shared = {
+        figure: column
+        for figure, column in columns.items()
+        if all(column in names for names in everyone) and not MEASURES[figure[0]].is_auroc
+    }
     model, baseline = (
         {f: np.stack([evaluated.column(column) for evaluated in seeds]) for f, column in shared.items()}
         for seeds in (ours, theirs)

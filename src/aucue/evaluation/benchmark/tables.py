@@ -263,7 +263,7 @@ def mean_text(result: RowResult, measure: str, variant: str | None = None, *, br
 def _text(value: float | None, measure: str, *, brief: bool = False) -> str:
     """Accuracies with two digits, as the paper prints them; in brief one digit less of everything."""
     its = MEASURES[measure]
-    digits = 2 if its.of is None else 1 if its.percent else 3
+    digits = 2 if its.is_counted else 1 if its.percent else 3
     return number_text(value, its, digits - brief)
 
 

@@ -1,0 +1,133 @@
+"""Does a map show what decides? Evidence of action units against what hiding them costs.
+
+A map is evidence only if the decision depends on what it shows, and if it is gone where nothing can be seen.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from aucue.errors import InputError
+
+
+def log_odds_map(maps: Tensor, probabilities: Tensor, classes: Tensor) -> Tensor:
+    """What each cell adds to a class against the others: M_c - sum_k p_k M_k.
+
+    Where maps are in logits (their means are the logits, but for a bias), this is, to first order, what the
+    cell adds to log p_c. It is signed: cells below 0 speak for other classes.
+
+    Args:
+        maps: Class maps (B, K, h, w) in logits, not normalised.
+        probabilities: Of the classes (B, K).
+        classes: Class ids (B,).
+
+    Returns:
+        (B, 1, h, w).
+
+    Raises:
+        InputError: The shapes do not fit.
+    """
+    if maps.ndim != 4 or probabilities.shape != maps.shape[:2] or len(classes) != len(maps):
+        raise InputError(
+            f"maps must be (B, K, h, w), probabilities (B, K) and classes (B,), not {tuple(maps.shape)}, "
+            f"{tuple(probabilities.shape)} and {tuple(classes.shape)}."
+        )
+    index = classes.view(-1, 1, 1, 1).expand(-1, 1, *maps.shape[2:])
+    expected = (probabilities[:, :, None, None] * maps).sum(dim=1, keepdim=True)
+    return maps.gather(1, index) - expected
+
+
+def evidence_in(map_: Tensor, regions: Tensor) -> Tensor:
+    """The positive part of a signed map in regions, as a mean over the whole picture.
+
+    Args:
+        map_: Maps (B, 1, h, w); resized bilinearly to the regions' size.
+        regions: R regions per picture (B, R, H, W) bool.
+
+    Returns:
+        (B, R), not negative; a map of ones gives the regions' shares of the picture.
+    """
+    size = (regions.shape[-2], regions.shape[-1])
+    positive = interpolate(map_, size=size, mode="bilinear", align_corners=False).clamp(min=0)
+    return (positive * regions).flatten(2).mean(dim=2)
+
+
+def evidence_left(before: Tensor, after: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
+    """The share of its own evidence that is left where a unit is hidden; mean over units.
+
+    Args:
+        before: Evidence of each unit (B, U), not negative.
+        after: The same with this unit hidden (B, U).
+        exists: Which units count (B, U); those without evidence before do not.
+
+    Returns:
+        Shares (B,), 0 where all evidence is gone; and which pictures have one (B,).
+    """
+    counts = exists & (before > 0)
+    shares = torch.where(counts, after / torch.where(counts, before, 1.0), 0.0)
+    units = counts.sum(dim=1)
+    return shares.sum(dim=1) / units.clamp(min=1), units > 0
+
+
+def first_is_dearest(evidence: Tensor, costs: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether the unit with most evidence is the one whose hiding costs most.
+
+    Args:
+        evidence: Of each unit (B, U).
+        costs: What hiding it takes from the answer (B, U).
+        exists: Which units count (B, U).
+
+    Returns:
+        (B,) bool, and what a unit drawn at random gives: one over the number of units (B,).
+    """
+    first = evidence.masked_fill(~exists, -torch.inf).argmax(dim=1)
+    dearest = costs.masked_fill(~exists, -torch.inf).argmax(dim=1)
+    return first == dearest, 1 / exists.sum(dim=1).clamp(min=1)
+
+
+def cost_of_first(evidence: Tensor, costs: Tensor, exists: Tensor) -> Tensor:
+    """What hiding the unit with most evidence costs (B,); arguments as of `first_is_dearest`."""
+    first = evidence.masked_fill(~exists, -torch.inf).argmax(dim=1, keepdim=True)
+    return costs.gather(1, first)[:, 0]
+
+
+def unit_rank_correlation(evidence: Tensor, costs: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
+    """Spearman's rank correlation of evidence and cost over the units of each picture.
+
+    Args:
+        evidence: Of each unit (B, U).
+        costs: What hiding it takes from the answer (B, U).
+        exists: Which units count (B, U).
+
+    Returns:
+        (B,) in [-1, 1], 0 where either is the same for all units; and which pictures have three units, below
+        which an order says little (B,).
+    """
+    ranks = [_ranks(values, exists) for values in (evidence, costs)]
+    count = exists.sum(dim=1, keepdim=True).clamp(min=1)
+    centred = [
+        torch.where(exists, rank - (rank * exists).sum(dim=1, keepdim=True) / count, 0.0) for rank in ranks
+    ]
+    return torch.cosine_similarity(*centred, dim=1), exists.sum(dim=1) >= 3
+
+
+def auroc(scores: Tensor, positive: Tensor) -> float:
+    """How often a positive has the higher score than a negative; ties count half (Mann and Whitney, 1947).
+
+    Args:
+        scores: (N,).
+        positive: (N,) bool.
+
+    Returns:
+        In [0, 1]; NaN without positives or without negatives.
+    """
+    above, below = scores[positive].double(), scores[~positive].double()
+    wins = (above[:, None] > below).double() + 0.5 * (above[:, None] == below)
+    return float(wins.mean()) if wins.numel() else float("nan")
+
+
+def _ranks(values: Tensor, exists: Tensor) -> Tensor:
+    """Ranks among those that exist (B, U); equal ones share their mean rank."""
+    lower = (values[:, None, :] < values[:, :, None]) & exists[:, None, :]
+    equal = (values[:, None, :] == values[:, :, None]) & exists[:, None, :]
+    return lower.sum(dim=2) + equal.sum(dim=2) / 2
