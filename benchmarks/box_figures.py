@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from aucue.cams import normalize_cam
 from aucue.data import open_prepared, prepare
-from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.evaluation.report.comparison import further_table
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
@@ -90,7 +90,9 @@ def measure(model: Path, name: str, out: Path) -> Measured:
         out.mkdir(parents=True, exist_ok=True)
         folder_of_set, part = SETS[name]
         prepare(undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, size=96)
-        evaluate(model, path, "test", workers=0, out=folder, evidence=name == "ferplus")
+        evaluate(
+            model, path, EvaluationSettings(split="test", workers=0, evidence=name == "ferplus"), out=folder
+        )
     rows = list(csv.DictReader((folder / "per_image.csv").open(newline="")))
     return Measured(
         Evaluation.load(folder / "evaluation.json"),

@@ -253,7 +253,7 @@ def results(folder: Path) -> dict[str, Kind]:
     """A prepared set, and what a tiny grid of trainings leaves behind."""
     folder.mkdir(parents=True)
     prepared, out = folder / "set", folder / "grid"
-    prepare(SyntheticSource(train=14, test=7), prepared, "none", 32, workers=1, progress=False)
+    prepare(SyntheticSource(train=14, test=7), prepared, detector="none", size=32, workers=1, progress=False)
     table = folder / "grid.yaml"
     table.write_text(_GRID.replace("DATA", str(prepared)))
     grid = Grid.load(table)

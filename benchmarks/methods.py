@@ -21,7 +21,7 @@ import torch
 
 from aucue.classifiers import METHODS
 from aucue.data import SyntheticSource, prepare
-from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.training import (
     ClassifierSettings,
     DataSettings,
@@ -88,7 +88,9 @@ def train_and_evaluate(
     model = fit(config, progress=False)
     rows = []
     for method in SHARED if name == "cam" else (name,):
-        evaluation = evaluate(model, faces, method=METHODS[method].readout, workers=0, progress=False)
+        evaluation = evaluate(
+            model, faces, EvaluationSettings(readout=METHODS[method].readout, workers=0), progress=False
+        )
         rows.append((method, arm, figures(evaluation)))
     print(f"{name}, {arm}: done", flush=True)
     return rows

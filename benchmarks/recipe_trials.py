@@ -27,7 +27,7 @@ from torch import Tensor
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier
 from aucue.classifiers.classifier import ClassifierOutput
-from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.guidance import alignment, attention, contrast
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.fitting import fit
@@ -261,11 +261,9 @@ def run(config: TrainConfig, trial: Trial, start: Path | None, faces: int) -> Pa
         evaluate(
             model,
             config.data.path,
-            "val",
-            regions="anatomical",  # all trials by the same AU maps
-            workers=0,
-            evidence=True,
-            evidence_faces=faces,
+            EvaluationSettings(
+                split="val", regions="anatomical", workers=0, evidence=True, evidence_faces=faces
+            ),
             out=where,
             progress=False,
         )

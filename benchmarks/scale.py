@@ -32,7 +32,7 @@ import torch
 
 import aucue
 from aucue.data import SyntheticSource, open_prepared, prepare
-from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.training import (
     ClassifierSettings,
     DataSettings,
@@ -102,7 +102,10 @@ def measure_evaluating(folder: Path, faces: Path) -> dict[str, Any]:
     def look(devices: int, large: int) -> int:
         split = "test" if large else "val"
         found[devices] = evaluate(
-            model, faces, split, batch_size=32, workers=0, device="cpu", devices=devices, progress=False
+            model,
+            faces,
+            EvaluationSettings(split=split, batch_size=32, workers=0, device="cpu", devices=devices),
+            progress=False,
         )
         return len(found[devices].faces)
 

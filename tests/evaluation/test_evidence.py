@@ -16,7 +16,14 @@ from torch.utils.data import default_collate
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, prepare
 from aucue.errors import InputError
-from aucue.evaluation import Evaluation, evaluate, write_comparison, write_evaluation, write_report
+from aucue.evaluation import (
+    Evaluation,
+    EvaluationSettings,
+    evaluate,
+    write_comparison,
+    write_evaluation,
+    write_report,
+)
 from aucue.evaluation.measures import MEASURES
 from aucue.evaluation.observing import Observer, Seen, Split, chosen_faces, compare_with_other_faces
 from aucue.evaluation.report.comparison import further_measures, further_table
@@ -32,7 +39,10 @@ FACE = 22  # happiness, the last of its kind in the set
 @pytest.fixture(scope="module")
 def evaluation(models: dict[str, Path], faces: PreparedSet) -> Evaluation:
     return evaluate(
-        models["guided"], faces, workers=0, progress=False, evidence=True, evidence_faces=2, batch_size=7
+        models["guided"],
+        faces,
+        EvaluationSettings(workers=0, evidence=True, evidence_faces=2, batch_size=7),
+        progress=False,
     )
 
 
@@ -273,7 +283,12 @@ def test_models_that_lack_a_measure_are_compared_by_the_others(evaluation: Evalu
 def test_no_face_to_measure(models: dict[str, Path], tmp_path: Path):
     prepare(NoiseSource(1), tmp_path / "neutral", detector="none", size=SIDE, workers=1, progress=False)
     with pytest.raises(InputError, match="no evidence to measure"):
-        evaluate(models["guided"], tmp_path / "neutral", workers=0, progress=False, evidence=True)
+        evaluate(
+            models["guided"],
+            tmp_path / "neutral",
+            EvaluationSettings(workers=0, evidence=True),
+            progress=False,
+        )
 
 
 def test_chosen_faces_by_hand():
@@ -283,7 +298,7 @@ def test_chosen_faces_by_hand():
     assert chosen_faces(labels, valid, [1, 2], 9).tolist() == [1, 2, 4, 5, 6]
     assert chosen_faces(labels, valid, [3], 9).tolist() == []
     with pytest.raises(InputError, match="at least one face"):
-        chosen_faces(labels, valid, [1], 0)
+        EvaluationSettings(evidence_faces=0)
 
 
 def test_map_of_another_face_by_hand():

@@ -6,14 +6,17 @@ from tests.evaluation.pages import Page, assert_self_contained
 
 from aucue.data import PreparedSet
 from aucue.errors import InputError, OutputExistsError
-from aucue.evaluation import Evaluation, compare, evaluate, write_comparison, write_report
+from aucue.evaluation import Evaluation, EvaluationSettings, compare, evaluate, write_comparison, write_report
 from aucue.evaluation.report.tables import markdown
 from aucue.facs import EXPRESSIONS
 
 
 @pytest.fixture(scope="module")
 def evaluations(models: dict[str, Path], faces: PreparedSet) -> dict[str, Evaluation]:
-    return {name: evaluate(path, faces, workers=0, progress=False) for name, path in models.items()}
+    return {
+        name: evaluate(path, faces, EvaluationSettings(workers=0), progress=False)
+        for name, path in models.items()
+    }
 
 
 def test_report(evaluations: dict[str, Evaluation], tmp_path: Path):

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from aucue.data import PreparedSet
 from aucue.errors import InputError, OutputExistsError
-from aucue.evaluation import Evaluation, evaluate, write_evaluation
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate, write_evaluation
 from aucue.evaluation.estimate import estimates, wilson
 from aucue.evaluation.files import FILES, check_free, write_csv
 from aucue.facs import EXPRESSIONS
@@ -18,7 +18,7 @@ from aucue.facs import EXPRESSIONS
 
 @pytest.fixture(scope="module")
 def evaluation(models: dict[str, Path], faces: PreparedSet) -> Evaluation:
-    return evaluate(models["guided"], faces, workers=0, progress=False)
+    return evaluate(models["guided"], faces, EvaluationSettings(workers=0), progress=False)
 
 
 def test_json_round_trip(evaluation: Evaluation):

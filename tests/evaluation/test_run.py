@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.errors import InputError, OutputExistsError
-from aucue.evaluation import Evaluation, compare, evaluate
+from aucue.evaluation import Evaluation, EvaluationSettings, compare, evaluate
 from aucue.facs import EXPRESSIONS
 from aucue.models import Model, load_model
 from aucue.work.files import claimed
@@ -17,7 +17,7 @@ from aucue.work.files import claimed
 
 @pytest.fixture(scope="module")
 def evaluation(models: dict[str, Path], faces: PreparedSet) -> Evaluation:
-    return evaluate(models["guided"], faces, batch_size=5, workers=0, progress=False)
+    return evaluate(models["guided"], faces, EvaluationSettings(batch_size=5, workers=0), progress=False)
 
 
 class Naive:
@@ -145,7 +145,7 @@ def test_faces_without_cue_are_counted(evaluation: Evaluation):
 
 
 def test_the_batch_size_does_not_matter(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet):
-    other = evaluate(models["guided"], faces, batch_size=26, workers=0, progress=False)
+    other = evaluate(models["guided"], faces, EvaluationSettings(batch_size=26, workers=0), progress=False)
     assert other.classification == evaluation.classification
     assert other.estimate("cam_cos").value == pytest.approx(evaluation.estimate("cam_cos").value, abs=1e-5)
     assert other.estimate("control", "mean_face").value == pytest.approx(
@@ -188,8 +188,10 @@ def test_classes_are_matched_by_name(faces: PreparedSet):
     shuffled.load_state_dict(straight.state_dict())
     for name, parameter in shuffled.head.named_parameters():
         parameter.data = straight.head.get_parameter(name).data[order]
-    one = evaluate(Model(straight, information()), faces, workers=0, progress=False)
-    other = evaluate(Model(shuffled, information(classes)), faces, workers=0, progress=False)
+    one = evaluate(Model(straight, information()), faces, EvaluationSettings(workers=0), progress=False)
+    other = evaluate(
+        Model(shuffled, information(classes)), faces, EvaluationSettings(workers=0), progress=False
+    )
     assert one.estimate("accuracy").per_expression == other.estimate("accuracy").per_expression
     assert one.estimate("cam_cos").per_expression == pytest.approx(
         other.estimate("cam_cos").per_expression, abs=1e-5
@@ -199,12 +201,19 @@ def test_classes_are_matched_by_name(faces: PreparedSet):
 def test_a_class_the_model_does_not_know(faces: PreparedSet):
     classes = EXPRESSIONS[:6]
     with pytest.raises(InputError, match="'sadness', which the model does not know"):
-        evaluate(Model(network(0, classes), information(classes)), faces, workers=0, progress=False)
+        evaluate(
+            Model(network(0, classes), information(classes)),
+            faces,
+            EvaluationSettings(workers=0),
+            progress=False,
+        )
 
 
 def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], tmp_path: Path):
     prepare(NoiseSource(8), tmp_path / "few", detector="none", size=SIDE, workers=1, progress=False)
-    few = evaluate(models["guided"], open_prepared(tmp_path / "few"), workers=0, progress=False)
+    few = evaluate(
+        models["guided"], open_prepared(tmp_path / "few"), EvaluationSettings(workers=0), progress=False
+    )
     assert few.estimate("control", "mean_of_the_class").value is None
     assert few.estimate("own_face").value is None
     assert few.estimate("control", "mean_face").value is not None
@@ -213,7 +222,7 @@ def test_a_single_face_per_expression_has_no_template(models: dict[str, Path], t
 def test_another_template_is_noted(faces: PreparedSet):
     info = information()
     info.template = "fg2024"
-    notes = evaluate(Model(network(0), info), faces, workers=0, progress=False).notes
+    notes = evaluate(Model(network(0), info), faces, EvaluationSettings(workers=0), progress=False).notes
     assert any("fg2024" in note for note in notes)
 
 
@@ -225,7 +234,7 @@ def test_nothing_is_measured_before_the_output_is_known_to_be_free(models: dict[
 
 def test_unusable_device(models: dict[str, Path], faces: PreparedSet):
     with pytest.raises(InputError, match="abacus"):
-        evaluate(models["guided"], faces, device="abacus")
+        evaluate(models["guided"], faces, EvaluationSettings(device="abacus"))
 
 
 def test_a_network_that_diverged_is_refused(faces: PreparedSet):
@@ -233,14 +242,16 @@ def test_a_network_that_diverged_is_refused(faces: PreparedSet):
     for parameter in broken.backbone.parameters():
         parameter.data.fill_(torch.nan)
     with pytest.raises(InputError, match=r"broken: its answers or maps for 26 of 26 faces are no numbers"):
-        evaluate(Model(broken, information()), faces, name="broken", workers=0, progress=False)
+        evaluate(
+            Model(broken, information()), faces, EvaluationSettings(workers=0), name="broken", progress=False
+        )
 
 
 def test_a_class_that_the_codebook_lacks_takes_no_part_in_cosines(evaluation: Evaluation, faces: PreparedSet):
     info = information()
     assert info.codebook
     del info.codebook["expressions"]["fear"]
-    lacking = evaluate(Model(network(0), info), faces, workers=0, progress=False)
+    lacking = evaluate(Model(network(0), info), faces, EvaluationSettings(workers=0), progress=False)
     fear = evaluation.classification.support["fear"]
     before = evaluation.without_cue["no action units"]
     assert lacking.without_cue["no action units"] == before + fear
@@ -253,7 +264,12 @@ def test_a_class_that_the_codebook_lacks_takes_no_part_in_cosines(evaluation: Ev
 
 
 def test_a_judge_of_ones_own(evaluation: Evaluation, models: dict[str, Path], faces: PreparedSet):
-    judged = evaluate(models["guided"], faces, codebook="fg2024", regions="fg2024", workers=0, progress=False)
+    judged = evaluate(
+        models["guided"],
+        faces,
+        EvaluationSettings(codebook="fg2024", regions="fg2024", workers=0),
+        progress=False,
+    )
     assert (judged.data["codebook"], judged.data["regions"]) == ("fg2024", "fg2024")
     assert judged.estimate("cam_cos").value != evaluation.estimate("cam_cos").value
     apart = compare({"own": evaluation, "other": judged})[0]
@@ -268,13 +284,18 @@ def test_a_judge_of_ones_own(evaluation: Evaluation, models: dict[str, Path], fa
 
 def test_a_second_process_is_told(models: dict[str, Path], faces: PreparedSet, tmp_path: Path):
     with claimed(tmp_path), pytest.raises(InputError, match="Another process is writing to"):
-        evaluate(models["guided"], faces, workers=0, progress=False, out=tmp_path)
+        evaluate(models["guided"], faces, EvaluationSettings(workers=0), progress=False, out=tmp_path)
 
 
 def test_another_read_out_of_the_same_network(
     models: dict[str, Path], faces: PreparedSet, evaluation: Evaluation
 ) -> None:
-    layercam = evaluate(models["guided"], faces, batch_size=5, method="layercam", workers=0, progress=False)
+    layercam = evaluate(
+        models["guided"],
+        faces,
+        EvaluationSettings(batch_size=5, readout="layercam", workers=0),
+        progress=False,
+    )
     assert (evaluation.model["method"], layercam.model["method"]) == ("cam", "layercam")
     assert layercam.estimates["att_cos"] == evaluation.estimates["att_cos"]
     assert layercam.classification == evaluation.classification
@@ -295,4 +316,4 @@ def test_another_read_out_of_the_same_network(
 
 def test_read_outs_that_take_another_network_are_refused(models: dict[str, Path], faces: PreparedSet) -> None:
     with pytest.raises(InputError, match="trained as 'cam' cannot be read out as 'wildcat'"):
-        evaluate(models["guided"], faces, method="wildcat", workers=0, progress=False)
+        evaluate(models["guided"], faces, EvaluationSettings(readout="wildcat", workers=0), progress=False)

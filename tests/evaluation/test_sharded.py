@@ -13,7 +13,7 @@ import pytest
 from tests.evaluation.conftest import SIDE, NoiseSource
 
 from aucue.data import Sample, open_prepared, prepare
-from aucue.evaluation import Evaluation, evaluate
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.facs import EXPRESSIONS
 
 FACES, BATCH = 23, 4  # six batches, the last one with three faces
@@ -36,7 +36,8 @@ def sharded(models: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     source = SparseSource(FACES)
     prepare(source, folder / "set", detector="none", size=SIDE, workers=1, progress=False)
     options: dict[str, Any] = {"batch_size": BATCH, "workers": 0, "device": "cpu"}
-    evaluate(models["guided"], open_prepared(folder / "set"), **options, out=folder / "one", progress=False)
+    prepared, settings = open_prepared(folder / "set"), EvaluationSettings(**options)
+    evaluate(models["guided"], prepared, settings, out=folder / "one", progress=False)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "aucue.cli.main", "evaluate", str(models["guided"]), "--data", str(folder / "set")]
     command += ["--out", str(folder / "two"), "--devices", "2"]

@@ -11,7 +11,7 @@ import torch
 
 from aucue.classifiers import METHODS
 from aucue.data import PreparedSet, SyntheticSource, open_prepared, prepare
-from aucue.evaluation import evaluate
+from aucue.evaluation import EvaluationSettings, evaluate
 from aucue.explanation import Explainer
 from aucue.faces import Face
 from aucue.models import load_model
@@ -75,7 +75,9 @@ def test_method_from_faces_to_explanation(
     assert info.guidance is not None
     assert info.guidance["layers"] == [classifier.layers[METHODS[method].layer]]
 
-    evaluation = evaluate(model, faces, workers=0, progress=False, out=tmp_path / "evaluation")
+    evaluation = evaluate(
+        model, faces, EvaluationSettings(workers=0), progress=False, out=tmp_path / "evaluation"
+    )
     assert evaluation.model["method"] == method
     accuracy, cam_cos = evaluation.estimate("accuracy").value, evaluation.estimate("cam_cos").value
     assert accuracy is not None

@@ -12,7 +12,7 @@ import torch
 
 from aucue.app import Studio
 from aucue.data import Sample, SyntheticSource, open_prepared, prepare
-from aucue.evaluation import evaluate
+from aucue.evaluation import EvaluationSettings, evaluate
 from aucue.explanation import Explainer
 from aucue.export import CropClassifier, model_card
 from aucue.export.onnx_file import _metadata
@@ -82,7 +82,9 @@ def test_every_room_gives_one_answer(faces: Path, tmp_path: Path, case: str):
     model = Model(trained.network, replace(trained.card, codebook={"name": "book", "expressions": lacking}))
     assert (model.layer, model.card.how_guided) == (layer, words)
 
-    evaluation = evaluate(model, faces, workers=0, progress=False, out=tmp_path / "evaluation")
+    evaluation = evaluate(
+        model, faces, EvaluationSettings(workers=0), progress=False, out=tmp_path / "evaluation"
+    )
     report = (tmp_path / "evaluation" / "report.html").read_text()
     assert evaluation.attention_layer == layer
     assert words in report

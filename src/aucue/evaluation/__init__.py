@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aucue.evaluation.report.tables import Line, Table
     from aucue.evaluation.results import Classification, Evaluation, Example, Group, GroupMean
     from aucue.evaluation.run import evaluate
+    from aucue.evaluation.settings import EvaluationSettings
 
 _HOME = {
     "estimate": ("Estimate",),
@@ -23,6 +24,7 @@ _HOME = {
     "report.tables": ("Line", "Table"),
     "results": ("Classification", "Evaluation", "Example", "Group", "GroupMean"),
     "run": ("evaluate",),
+    "settings": ("EvaluationSettings",),
 }
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Classification",
     "Estimate",
     "Evaluation",
+    "EvaluationSettings",
     "Example",
     "Group",
     "GroupMean",

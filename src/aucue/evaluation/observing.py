@@ -12,16 +12,12 @@ from torch import Tensor
 
 from aucue.cues import AUCue
 from aucue.data import FaceDataset
-from aucue.errors import InputError
 from aucue.evaluation.faces import Judge, MeasuredFaces
 from aucue.evaluation.measures import MEASURES, Figure, Measure
 from aucue.evaluation.results import Example
 from aucue.metrics import MeanCues, map_cosine
 from aucue.models import Model
 from aucue.pictures import normalize
-
-FACES = 25
-"""Faces per expression whose evidence is measured by default: minutes on a CPU with a small network."""
 
 CHUNK = 8
 """Faces that are looked at together for evidence: each of them stands for some hundred pictures."""
@@ -267,12 +263,7 @@ def chosen_faces(labels: np.ndarray, valid: np.ndarray, with_cue: Sequence[int],
 
     Returns:
         Their rows, ascending.
-
-    Raises:
-        InputError: The count is less than 1.
     """
-    if count < 1:
-        raise InputError(f"evidence needs at least one face per expression, not {count}.")
     chosen = []
     for label in with_cue:
         rows = np.flatnonzero((labels == label) & valid)

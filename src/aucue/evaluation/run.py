@@ -22,7 +22,6 @@ from aucue.evaluation.files import FILES, check_free, write_evaluation
 from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
 from aucue.evaluation.observing import (
     CHUNK,
-    FACES,
     Observer,
     Seen,
     Split,
@@ -32,8 +31,8 @@ from aucue.evaluation.observing import (
     first_of_each,
 )
 from aucue.evaluation.results import Evaluation
+from aucue.evaluation.settings import EvaluationSettings
 from aucue.evaluation.summary import summarise
-from aucue.facs import Codebook
 from aucue.models import Card, Model
 from aucue.work import Rank, joined_rank, on_ranks
 from aucue.work.devices import open_device
@@ -46,20 +45,8 @@ Data = str | os.PathLike[str] | PreparedSet
 def evaluate(
     model: str | os.PathLike[str] | Model,
     data: Data,
-    split: str = "test",
+    settings: EvaluationSettings = EvaluationSettings(),  # noqa: B008 (frozen)
     *,
-    batch_size: int = 64,
-    device: str = "auto",
-    devices: int = 1,
-    num_nodes: int = 1,
-    workers: int | None = None,
-    examples: int = 2,
-    method: str | None = None,
-    codebook: str | os.PathLike[str] | Codebook | None = None,
-    regions: str | os.PathLike[str] | None = None,
-    groups: Sequence[str] = ATTRIBUTES,
-    evidence: bool = False,
-    evidence_faces: int = FACES,
     name: str | None = None,
     data_name: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -68,9 +55,10 @@ def evaluate(
 ) -> Evaluation:
     """Measure a classifier on one split of a prepared set.
 
-    Every face passes through the network once. AU maps are drawn on the device at the input's resolution,
-    with the codebook and the region model the classifier was trained with unless others are named. Faces of
-    a class that the codebook lacks are counted and take no part in the cosines.
+    Every face passes through the network once, with evidence some four hundred times. AU maps are drawn on
+    the device at the input's resolution, with the codebook and the region model the classifier was trained
+    with unless others are named. Faces of a class that the codebook lacks are counted and take no part in the
+    cosines.
 
     Over several devices every process looks at whole batches in turn and gets the evaluation of all faces;
     the first one writes. See `aucue.work.on_ranks` for where the processes come from.
@@ -78,24 +66,7 @@ def evaluate(
     Args:
         model: Model file, `hf:OWNER/NAME`, or a model.
         data: Folder of a prepared set, or an open one.
-        split: Which faces.
-        batch_size: Faces per step; the figures do not depend on it.
-        device: "auto" takes a CUDA GPU if there is one.
-        devices: Number of such devices per machine; the figures do not depend on it.
-        num_nodes: Machines.
-        workers: Processes that read pictures; by default what suits this machine.
-        examples: Faces per class kept for the report: the first of the split, not chosen.
-        method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
-            model was trained as. cam, gradcam, gradcam++ and layercam are read-outs of the same network.
-        codebook: Judges the maps: a bundled name, a YAML file or a codebook; by default the model's own.
-        regions: Region model that draws the action units of the judge: a name in
-            `aucue.cues.REGION_MODELS` or a YAML table; by default the model's own.
-        groups: Attributes of the set by whose values the figures are given too; of the default ones, those
-            that it has.
-        evidence: Measure too what takes many passes per face (some four hundred): whether the decision
-            depends on what the map shows, by deletion and insertion, hidden action units, stability,
-            randomised layers.
-        evidence_faces: Faces per expression that are measured so, evenly spread over the split.
+        settings: How.
         name: Name of the model in tables and reports; default that of its file, or of its folder if the file
             is called model.safetensors.
         data_name: Name of the set in tables and reports; default that of its source.
@@ -114,36 +85,36 @@ def evaluate(
     """
     if out is not None:
         check_free(Path(out), FILES, overwrite)
-    machines = (_accelerator(device, devices * num_nodes), devices, num_nodes)
+    machines = _machines(settings)
     rank = joined_rank(*machines)
     with ExitStack() as claim:
         if out is not None:
             rank.first(partial(claim.enter_context, claimed(Path(out))))
-        model = Model.load(model, method)
+        model = Model.load(model, settings.readout)
         name = printable(name or model.name)
         prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
-        dataset = prepared.dataset(split, transform=eval_transform(model.input_size))
+        dataset = prepared.dataset(settings.split, transform=eval_transform(model.input_size))
         if len(dataset) == 0:
-            raise InputError(f"{prepared.path}: the split '{split}' has no faces.")
-        attributes = read_attributes(dataset.column("attributes"), groups)
-        draw = _judge(model, codebook, regions)
+            raise InputError(f"{prepared.path}: the split '{settings.split}' has no faces.")
+        attributes = read_attributes(dataset.column("attributes"), settings.groups or ATTRIBUTES)
+        draw = _judge(model, settings)
         labels = _label_ids(prepared.classes, model.classes)[torch.from_numpy(dataset.labels).long()]
         sight = Split(dataset, labels, model.input_size / prepared.size)
-        chosen = _chosen(sight, draw, evidence_faces) if evidence else None
-        observer = partial(Observer, model, draw, sight, batch_size, first_of_each(labels.numpy(), examples))
+        chosen = _chosen(sight, draw, settings.evidence_faces) if settings.evidence else None
+        kept = first_of_each(labels.numpy(), settings.examples)
+        observer = partial(Observer, model, draw, sight, settings.batch_size, kept)
         bar = f"{name} on {data_name or prepared.name}" if progress else None
-        seen = on_ranks(partial(_look, observer, batch_size, workers, device, bar), *machines)
+        seen = on_ranks(partial(_look, observer, settings, bar), *machines)
         _check_finite(seen, name)
         closer = None
         if chosen is not None:
-            look = partial(_look_closer, observer, chosen, workers, device, bar and f"{bar}: evidence")
-            closer = on_ranks(look, *machines)
+            closer = on_ranks(partial(_look_closer, observer, chosen, settings, bar), *machines)
             compare_with_other_faces(closer)
         evaluation = summarise(seen, model, draw, dataset.column("key"), closer, chosen)
         evaluation = replace(
             evaluation,
             model=_describe_model(name, model),
-            data=_describe_data(data_name, prepared, split) | evaluation.data | {"judge": _digest(draw)},
+            data=_describe_data(data_name, prepared, settings.split) | evaluation.data,
             notes=(*_notes(evaluation, model.card, prepared), *evaluation.notes),
         )
         evaluation = with_groups(evaluation, attributes)
@@ -154,15 +125,13 @@ def evaluate(
 
 def _look(
     make_observer: Callable[[torch.device], Observer],
-    batch_size: int,
-    workers: int | None,
-    device: str,
+    settings: EvaluationSettings,
     bar: str | None,
     rank: Rank,
 ) -> Seen:
     """Look at this process's batches; what all processes saw, in the order of the split."""
-    observer = make_observer(open_device(device))
-    loader = make_loader(observer.split.dataset, batch_size, workers=workers, rank=rank)
+    observer = make_observer(open_device(settings.device))
+    loader = make_loader(observer.split.dataset, settings.batch_size, workers=settings.workers, rank=rank)
     for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
         observer.look(batch)
     return Seen.merged(rank.gather(observer.seen))
@@ -171,15 +140,15 @@ def _look(
 def _look_closer(
     make_observer: Callable[[torch.device], Observer],
     chosen: np.ndarray,
-    workers: int | None,
-    device: str,
+    settings: EvaluationSettings,
     bar: str | None,
     rank: Rank,
 ) -> Seen:
     """Look closer at this process's part of the chosen faces; what all processes found, in their order."""
-    observer = make_observer(open_device(device))
-    loader = make_loader(observer.split.dataset.subset(chosen), CHUNK, workers=workers, rank=rank)
-    for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
+    observer = make_observer(open_device(settings.device))
+    loader = make_loader(observer.split.dataset.subset(chosen), CHUNK, workers=settings.workers, rank=rank)
+    bar = f"{bar}: evidence" if bar and rank.is_first else None
+    for batch in tracked(loader, bar, len(loader)):
         observer.look_closer(batch, torch.from_numpy(chosen)[batch["index"]])
     return Seen.merged(rank.gather(observer.seen))
 
@@ -193,25 +162,15 @@ def _chosen(split: Split, draw: AUCue, count: int) -> np.ndarray:
     return rows
 
 
-def _judge(
-    model: Model,
-    codebook: str | os.PathLike[str] | Codebook | None,
-    regions: str | os.PathLike[str] | None,
-) -> AUCue:
+def _judge(model: Model, settings: EvaluationSettings) -> AUCue:
     """Draws AU maps with what was named, else with the codebook and the region model of the training."""
-    judge = model.judge(codebook, regions)
+    judge = model.judge(settings.codebook, settings.regions)
     if not expressions(judge):
         raise InputError(
-            f"the codebook {judge.codebook.name} has action units for none of {', '.join(model.classes)}; "
+            f"The codebook {judge.codebook.name} has action units for none of {', '.join(model.classes)}; "
             "choose one that has with --codebook."
         )
     return judge
-
-
-def _digest(draw: AUCue) -> str:
-    """What tells codebooks of one name apart."""
-    entries = json.dumps(sorted((label, sorted(units)) for label, units in draw.codebook.entries.items()))
-    return hashlib.sha256(entries.encode()).hexdigest()[:16]
 
 
 def _check_finite(seen: Seen, name: str) -> None:
@@ -235,12 +194,13 @@ def _label_ids(of_the_set: Sequence[str], of_the_model: Sequence[str]) -> Tensor
     return torch.tensor([of_the_model.index(label) for label in of_the_set])
 
 
-def _accelerator(device: str, count: int) -> str:
-    """Lightning's name for devices of that kind."""
+def _machines(settings: EvaluationSettings) -> tuple[str, int, int]:
+    """Lightning's name for the devices, how many there are on each machine, and how many machines."""
+    device, count = settings.device, settings.devices * settings.num_nodes
     if count > 1 and ":" in device:
         raise InputError(f"device '{device}' is a single one, not {count}; leave out its number.")
     kind = open_device(device).type
-    return "gpu" if kind == "cuda" else kind
+    return "gpu" if kind == "cuda" else kind, settings.devices, settings.num_nodes
 
 
 def _describe_model(name: str, model: Model) -> dict[str, Any]:

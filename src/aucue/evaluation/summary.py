@@ -1,5 +1,7 @@
 """From what was seen of the faces of a split to an evaluation."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -64,6 +66,7 @@ def summarise(
             "codebook": draw.codebook.name,
             "regions": draw.regions.name,
             "size": model.input_size,
+            "judge": _digest(draw),
         },
         classes=model.classes,
         expressions=with_cue,
@@ -134,3 +137,9 @@ def _table(
             },
         }
     )
+
+
+def _digest(draw: AUCue) -> str:
+    """What tells codebooks of one name apart."""
+    entries = json.dumps(sorted((label, sorted(units)) for label, units in draw.codebook.entries.items()))
+    return hashlib.sha256(entries.encode()).hexdigest()[:16]

@@ -20,7 +20,7 @@ import yaml
 from aucue.classifiers.methods import METHODS, method_named, readout_for
 from aucue.cues import region_model
 from aucue.errors import InputError
-from aucue.evaluation.observing import FACES
+from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
 from aucue.training import ClassifierSettings, TrainConfig
 from aucue.work.files import appearing, inside

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.benchmark.grid import Cell, Grid
-from aucue.evaluation.observing import FACES
 from aucue.evaluation.run import evaluate
+from aucue.evaluation.settings import FACES, EvaluationSettings
 from aucue.training import fit
 from aucue.training.fitting import MODEL_NAME
 from aucue.work import available_cores
@@ -111,13 +111,15 @@ def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: b
     evaluate(
         folder / MODEL_NAME,
         data.path,
-        method=readout,
-        codebook=cell.assessment.codebook,
-        regions=cell.assessment.regions,
-        evidence=cell.assessment.evidence > 0,
-        evidence_faces=cell.assessment.evidence or FACES,
+        EvaluationSettings(
+            readout=readout,
+            codebook=cell.assessment.codebook,
+            regions=cell.assessment.regions,
+            evidence=cell.assessment.evidence > 0,
+            evidence_faces=cell.assessment.evidence or FACES,
+            workers=data.workers,
+        ),
         name=cell.name,
-        workers=data.workers,
         out=unfinished,
         progress=progress,
     )

@@ -1,0 +1,65 @@
+"""What an evaluation is asked for; the options of `aucue evaluate` are made of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aucue.errors import InputError
+
+FACES = 25
+"""Faces per expression whose evidence is measured by default: minutes on a CPU with a small network."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How a model is measured.
+
+    Attributes:
+        split: Which faces.
+        readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
+            that of the method the model was trained as.
+        codebook: Judges the maps: facs, fg2024 or a file (YAML); by default the codebook that the model was
+            trained with, so that several models each have a judge of their own.
+        regions: Region model of the judge: anatomical, fg2024, fg2024-224 or a file (YAML); by default the
+            model's own.
+        groups: Attributes of the set, such as gender, by whose values the figures are given too; by default
+            gender, age and race where the set has them.
+        evidence: Measure too what takes many passes per face (some four hundred): whether the decision
+            depends on what the map shows, by deletion and insertion, hidden action units, stability,
+            randomised layers.
+        evidence_faces: Faces per expression that are measured so, evenly spread over the split.
+        examples: Faces per class kept for the report: the first of the split, not chosen.
+        batch_size: Faces per step; the figures do not depend on it.
+        workers: Processes that read pictures; by default what suits this machine.
+        device: "auto" takes a CUDA GPU if there is one; or "cpu", "cuda", ...
+        devices: Number of such devices per machine; the figures do not depend on it.
+        num_nodes: Machines; torchrun or srun starts the processes, see docs/scale.md.
+
+    Raises:
+        InputError: A number is out of range.
+    """
+
+    split: Literal["train", "val", "test"] = "test"
+    readout: str | None = None
+    codebook: str | None = None
+    regions: str | None = None
+    groups: list[str] | None = None
+    evidence: bool = False
+    evidence_faces: int = FACES
+    examples: int = 2
+    batch_size: int = 64
+    workers: int | None = None
+    device: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.evidence_faces < 1:
+            raise InputError(
+                f"evidence needs at least one face per expression, not {self.evidence_faces}; "
+                "choose another number with --evidence-faces."
+            )
+        for name in ("batch_size", "devices", "num_nodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.examples < 0:
+            raise InputError(f"examples must be 0 or more, got {self.examples}.")
