@@ -17,6 +17,9 @@ from pyarrow import csv as pacsv
 from safetensors import safe_open
 
 import aucue
+from aucue.benchmark import Grid
+from aucue.benchmark.collect import collect
+from aucue.benchmark.run import run_grid
 from aucue.cli.main import main
 from aucue.cues.au_cue import region_model
 from aucue.data import (
@@ -31,9 +34,6 @@ from aucue.data import (
 )
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation
-from aucue.evaluation.benchmark import Grid
-from aucue.evaluation.benchmark.collect import collect
-from aucue.evaluation.benchmark.run import run_grid
 from aucue.explanation.batch import ExplainSettings, explain_files
 from aucue.explanation.film import FilmReader
 from aucue.faces import Detection, PrecomputedDetector, read_image

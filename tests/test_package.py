@@ -28,7 +28,7 @@ _ROOMS = (
     "aucue.evaluation.run",
     "aucue.evaluation.report",
     "aucue.training.fitting",
-    "aucue.evaluation.benchmark",
+    "aucue.benchmark",
 )
 
 
@@ -56,7 +56,7 @@ def loaded() -> dict[str, set[str]]:
         ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio", "torch._dynamo"}),
         ("aucue.training.objective", {"torchmetrics", "lightning"}),
         ("aucue.evaluation.report", {"torchmetrics", "lightning", "matplotlib"}),
-        ("aucue.evaluation.benchmark", {"aucue.evaluation.benchmark.figure"}),
+        ("aucue.benchmark", {"aucue.benchmark.figure"}),
     ],
 )
 def test_a_room_loads_no_more_than_it_needs(loaded: dict[str, set[str]], room: str, heavy: set[str]):

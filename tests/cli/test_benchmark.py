@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aucue.benchmark import Grid
 from aucue.cli.main import main
 from aucue.data import SyntheticSource, prepare
-from aucue.evaluation.benchmark import Grid
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aucue.benchmark import Grid
 from aucue.cli.main import main
 from aucue.data import open_prepared
-from aucue.evaluation.benchmark import Grid
 from aucue.facs import EXPRESSIONS
 
 from ..data.layouts import Picture, write_affectnet_csv, write_raf_db

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aucue.errors import InputError
 
 if TYPE_CHECKING:
-    from aucue.evaluation.benchmark import Grid
+    from aucue.benchmark import Grid
 
 
 def command(
@@ -55,7 +55,7 @@ def command(
     Returns:
         Exit status: 1 if a cell failed.
     """
-    from aucue.evaluation.benchmark import run_cell, run_grid
+    from aucue.benchmark import run_cell, run_grid
 
     varied = {"data": data, "protocol": protocol, "backbones": backbones, "codebooks": codebooks}
     chosen = _grid(grid, {name: value for name, value in varied.items() if value is not None}, seeds)
@@ -74,7 +74,7 @@ def command(
 
 def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Grid":
     """The grid of a file, or an experiment of the paper, varied as asked for."""
-    from aucue.evaluation.benchmark import PAPER_GRIDS, Grid, paper_grid
+    from aucue.benchmark import PAPER_GRIDS, Grid, paper_grid
     from aucue.work.tables import did_you_mean, read_mapping
 
     if name in PAPER_GRIDS:
@@ -130,7 +130,7 @@ def _write(grid: "Grid", path: Path) -> int:
 def _list_cells(grid: "Grid", out: Path) -> int:
     from rich.table import Table
 
-    from aucue.evaluation.benchmark import estimate_seconds, is_finished
+    from aucue.benchmark import estimate_seconds, is_finished
     from aucue.work.terminal import Terminal
 
     seconds = estimate_seconds(grid, out)
@@ -166,7 +166,7 @@ def _duration(seconds: float) -> str:
 
 
 def _tabulate(grid: "Grid", out: Path, failures: Mapping[str, str]) -> int:
-    from aucue.evaluation.benchmark import collect, terminal_table, write_benchmark
+    from aucue.benchmark import collect, terminal_table, write_benchmark
     from aucue.work.terminal import Terminal
 
     terminal = Terminal()

@@ -198,9 +198,9 @@ def write_comparison(
     return write_page(out, page.render(title=title, notes=notes, groups=groups, fine_print=fine_print))
 
 
-def templates() -> Environment:
-    """The templates of reports, comparisons and benchmarks."""
-    shared = environment("evaluation")
+def templates(room: str = "evaluation") -> Environment:
+    """The templates of a room whose pages speak of measures and groups."""
+    shared = environment(room)
     controls = {MEASURES["control"].name_of(name): words for name, words in CONTROLS.items()}
     shared.globals |= {"controls": controls, "small_group": SMALL_GROUP}
     return shared

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from aucue.classifiers import METHODS
-from aucue.evaluation.benchmark.published import (
+from aucue.benchmark.published import (
     lambdas,
     layer_stacks,
     published_lambda,
     published_layers,
     published_method,
 )
+from aucue.classifiers import METHODS
 
 DESIGN = Path(__file__).parents[4] / "shared" / "DESIGN.md"
 BY_TITLE = {method.title: method.name for method in METHODS.values()}

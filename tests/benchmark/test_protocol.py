@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from aucue.benchmark import PAPER_GRIDS, Grid, Row, paper_grid
+from aucue.benchmark.protocol import PUBLISHED_LAYERS
 from aucue.classifiers import METHODS, Classifier
 from aucue.errors import InputError
-from aucue.evaluation.benchmark import PAPER_GRIDS, Grid, Row, paper_grid
-from aucue.evaluation.benchmark.protocol import PUBLISHED_LAYERS
 from aucue.training import TrainConfig
 
 BOTH = {"raf-db": "sets/raf-db", "affectnet": "sets/affectnet"}

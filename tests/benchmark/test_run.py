@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 from filelock import FileLock
 
+from aucue.benchmark import Grid, collect, is_finished, run_cell, run_grid, write_tables
 from aucue.errors import AucueError, InputError
 from aucue.evaluation import Evaluation
-from aucue.evaluation.benchmark import Grid, collect, is_finished, run_cell, run_grid, write_tables
 
 from .conftest import small_table
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aucue.benchmark import Grid
 from aucue.evaluation import Evaluation
-from aucue.evaluation.benchmark import Grid
 from aucue.evaluation.files import write_csv
 
 TABLE: Mapping[str, Any] = {

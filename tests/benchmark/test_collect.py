@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from aucue.benchmark import Grid, collect, run_grid, write_tables
+from aucue.benchmark.report import write_report
+from aucue.benchmark.tables import evidence_tables, main_table
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation
-from aucue.evaluation.benchmark import Grid, collect, run_grid, write_tables
-from aucue.evaluation.benchmark.report import write_report
-from aucue.evaluation.benchmark.tables import evidence_tables, main_table
 from aucue.evaluation.report.tables import latex, markdown
 
 

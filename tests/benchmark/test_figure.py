@@ -8,12 +8,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
-from tests.evaluation.benchmark.handmade import TABLE, put
+from tests.benchmark.handmade import TABLE, put
 from tests.evaluation.handmade import make_evaluation
 
+from aucue.benchmark import BenchmarkResults, Grid, collect
+from aucue.benchmark.figure import draw, inline_svg, write_figure
 from aucue.errors import InputError
-from aucue.evaluation.benchmark import BenchmarkResults, Grid, collect
-from aucue.evaluation.benchmark.figure import draw, inline_svg, write_figure
 
 LABELS = ["happiness", "fear", "neutral", "fear"]
 WEIGHTS = (0.0, 0.1, 1.0, 10.0)

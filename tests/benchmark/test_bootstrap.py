@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from aucue.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
 from aucue.errors import InputError
-from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
 from aucue.metrics import bootstrap
 from aucue.metrics.bootstrap import weighted_means
 

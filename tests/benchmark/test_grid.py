@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from aucue.benchmark import Grid
 from aucue.errors import InputError
-from aucue.evaluation.benchmark import Grid
 
-GRIDS = sorted((Path(__file__).parents[3] / "configs" / "grids").glob("*.yaml"))
+GRIDS = sorted((Path(__file__).parents[2] / "configs" / "grids").glob("*.yaml"))
 
 
 def table(**changes: Any) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.evaluation.benchmark.handmade import TABLE, put
+from tests.benchmark.handmade import TABLE, put
 from tests.evaluation.handmade import make_evaluation
 from tests.evaluation.pages import Page
 
+from aucue.benchmark import BenchmarkResults, Grid, collect, write_benchmark
+from aucue.benchmark.report import write_report
+from aucue.benchmark.tables import SHOWN
 from aucue.errors import InputError
-from aucue.evaluation.benchmark import BenchmarkResults, Grid, collect, write_benchmark
-from aucue.evaluation.benchmark.report import write_report
-from aucue.evaluation.benchmark.tables import SHOWN
 from aucue.evaluation.groups import with_groups
 
 LABELS = ["happiness", "happiness", "fear", "fear", "neutral", "happiness"]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.evaluation.benchmark.handmade import TABLE, put
+from tests.benchmark.handmade import TABLE, put
 from tests.evaluation.handmade import make_evaluation
 
+from aucue.benchmark import Grid, collect, terminal_table, write_tables
+from aucue.benchmark.bootstrap import Difference
+from aucue.benchmark.tables import main_table
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation
-from aucue.evaluation.benchmark import Grid, collect, terminal_table, write_tables
-from aucue.evaluation.benchmark.bootstrap import Difference
-from aucue.evaluation.benchmark.tables import main_table
 from aucue.evaluation.groups import with_groups
 from aucue.evaluation.report.tables import latex, markdown
 

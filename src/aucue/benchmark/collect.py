@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from aucue.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
+from aucue.benchmark.grid import Grid, Row
+from aucue.benchmark.run import EVALUATED_FILE, training_seconds
 from aucue.errors import InputError
-from aucue.evaluation.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
-from aucue.evaluation.benchmark.grid import Grid, Row
-from aucue.evaluation.benchmark.run import EVALUATED_FILE, training_seconds
 from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.measures import MEASURES, Figure, column_of
 from aucue.evaluation.report.comparison import title_of

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from aucue.evaluation.benchmark.bootstrap import Difference
-from aucue.evaluation.benchmark.collect import BenchmarkResults, GroupResult, RowResult
-from aucue.evaluation.benchmark.tables import (
+from aucue.benchmark.bootstrap import Difference
+from aucue.benchmark.collect import BenchmarkResults, GroupResult, RowResult
+from aucue.benchmark.tables import (
     PROTOCOLS,
     SHOWN,
     baseline_name,
@@ -111,7 +111,7 @@ def write_benchmark(results: BenchmarkResults, folder: Path) -> Path:
     """
     write_tables(results, folder)
     if results.grid.figure is not None:
-        from aucue.evaluation.benchmark.figure import write_figure  # loads matplotlib
+        from aucue.benchmark.figure import write_figure  # loads matplotlib
 
         write_figure(results, folder)
     return write_report(results, folder / REPORT_FILE)
@@ -131,7 +131,7 @@ def write_report(results: BenchmarkResults, path: Path) -> Path:
         InputError: The setting that the grid draws its figure over is no number.
     """
     sets = {title: rows for title, rows in results.by_set().items() if any(row.seeds for row in rows)}
-    page = templates().get_template("benchmark.html.j2")
+    page = templates("benchmark").get_template("benchmark.html.j2")
     return write_page(
         path,
         page.render(
@@ -165,7 +165,7 @@ def _lead(results: BenchmarkResults) -> str:
 def _figure(results: BenchmarkResults) -> str | None:
     if results.grid.figure is None:
         return None
-    from aucue.evaluation.benchmark.figure import inline_svg  # loads matplotlib
+    from aucue.benchmark.figure import inline_svg  # loads matplotlib
 
     return inline_svg(results)
 

@@ -5,11 +5,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
-from aucue.classifiers.backbones import pretrained_cfg
-from aucue.classifiers.methods import METHODS, Method
-from aucue.errors import InputError
-from aucue.evaluation.benchmark.grid import Protocol
-from aucue.evaluation.benchmark.published import (
+from aucue.benchmark.grid import Protocol
+from aucue.benchmark.published import (
     Measures,
     lambdas,
     layer_stacks,
@@ -17,6 +14,9 @@ from aucue.evaluation.benchmark.published import (
     published_layers,
     published_method,
 )
+from aucue.classifiers.backbones import pretrained_cfg
+from aucue.classifiers.methods import METHODS, Method
+from aucue.errors import InputError
 
 PAPER_GRIDS: Mapping[str, str] = {
     "table1": "accuracy and CAM-COS of the eleven methods, without and with guidance",

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from aucue.benchmark.grid import Cell, Grid
 from aucue.errors import AucueError, InputError, printable
-from aucue.evaluation.benchmark.grid import Cell, Grid
 from aucue.evaluation.run import evaluate
 from aucue.evaluation.settings import FACES, EvaluationSettings
 from aucue.training import fit
