@@ -133,11 +133,13 @@ def test_units_of_one_face(evaluation: Evaluation, naive: Naive):
     fill = naive.image.mean((1, 2), keepdim=True)
     regions = [(m := maps[0, draw.action_units.index(unit)]) > m.max() / 2 for unit in units]
 
+    with torch.no_grad():
+        p = naive.classifier(naive.image[None]).logits.softmax(1)[0]  # of the face as it is
+
     def evidence(image: torch.Tensor, region: torch.Tensor) -> float:
         with torch.no_grad():
             out = naive.classifier(image[None])
             cams = naive.classifier.class_maps(out.features[naive.classifier.final_layer])
-        p = out.logits.softmax(1)[0]
         log_odds = cams[:, naive.named] - (p[:, None, None] * cams[0]).sum(0)
         full = interpolate(log_odds[None], (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
         return (full.clamp(min=0) * region).mean().item()
@@ -150,12 +152,12 @@ def test_units_of_one_face(evaluation: Evaluation, naive: Naive):
             left.append(evidence(hidden, region) / first[-1])
         costs.append(naive.probability(naive.image) - naive.probability(hidden))
     row = row_of(evaluation)
-    assert row["hidden.left.class_map"] == pytest.approx(np.mean(left), abs=1e-4)
-    assert row["dearest.first.class_map"] == float(np.argmax(first) == np.argmax(costs))
+    assert row["hidden.left.log_odds"] == pytest.approx(np.mean(left), abs=1e-4)
+    assert row["dearest.first.log_odds"] == float(np.argmax(first) == np.argmax(costs))
     assert row["dearest.first.chance"] == pytest.approx(1 / len(units))
     everything = torch.stack(regions).any(0)
     painted = torch.where(everything, fill, naive.image)
-    assert row["painted.left.class_map"] == pytest.approx(
+    assert row["painted.left.log_odds"] == pytest.approx(
         evidence(painted, everything) / evidence(naive.image, everything), abs=1e-4
     )
     cost = naive.probability(naive.image) - naive.probability(painted)

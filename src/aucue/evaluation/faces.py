@@ -51,15 +51,13 @@ class Units:
     Attributes:
         regions: Where each one shows (B, U, H, W) bool: above half the maximum of its own map.
         exists: Which there are (B, U).
-        evidence: Positive part of the log-odds map in each region (B, U).
-        left: The same with this very region hidden (B, U).
-        costs: Probability of the expression that hiding the region takes (B, U).
+        hidden: What the network says with each region hidden.
+        costs: Probability of the expression that hiding each region takes (B, U).
     """
 
     regions: Tensor
     exists: Tensor
-    evidence: Tensor
-    left: Tensor
+    hidden: tuple[Look, ...]
     costs: Tensor
 
 
@@ -184,13 +182,27 @@ class MeasuredFaces:
         exists = has.gather(1, rows)
         chosen = maps.gather(1, rows[:, :, None, None].expand(-1, -1, *self.size))
         regions = (chosen > chosen.amax(dim=(2, 3), keepdim=True) / 2) & exists[:, :, None, None]
-        before = evidence_in(self.look.log_odds_map(self.named), regions)
-        probability, costs, after = self._probability(self.look), [], []
-        for k in range(most):
-            look = self.model.look(self.with_hidden(regions[:, [k]]))
-            costs.append(probability - self._probability(look))
-            after.append(evidence_in(look.log_odds_map(self.named), regions[:, [k]])[:, 0])
-        return Units(regions, exists, before, torch.stack(after, dim=1), torch.stack(costs, dim=1))
+        looks = [self.model.look(self.with_hidden(regions[:, [k]])) for k in range(most)]
+        probability = self._probability(self.look)
+        costs = [probability - self._probability(look) for look in looks]
+        return Units(regions, exists, tuple(looks), torch.stack(costs, dim=1))
+
+    def signed_map(self, look: Look, kind: str) -> Tensor:
+        """What speaks for the expression named, cell by cell, in logits (B, 1, h, w).
+
+        Args:
+            look: At the faces, or at the faces with something hidden.
+            kind: "class_map", the map of that class; "log_odds", against the other classes, weighted as for
+                the face as it is.
+        """
+        if kind == "log_odds":
+            return look.log_odds_map(self.named, self.look.probabilities)
+        return look.logit_maps[torch.arange(len(self.named)), self.named][:, None]
+
+    @cached_property
+    def unit_evidence(self) -> Tensor:
+        """Evidence of each unit of the expression named, against the other expressions (B, U)."""
+        return evidence_in(self.signed_map(self.look, "log_odds"), self.units.regions)
 
     @cached_property
     def painted(self) -> Look:

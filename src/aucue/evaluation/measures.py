@@ -214,35 +214,48 @@ def _painted_density(faces: MeasuredFaces) -> Values:
     return {name: (values, exists) for name, values in found.items()}
 
 
+_SIGNED = ("class_map", "log_odds")
+
+
 def _hidden_left(faces: MeasuredFaces) -> Values:
-    units = faces.units
-    return {"class_map": evidence_left(units.evidence, units.left, units.exists)}
+    regions, hidden = faces.units.regions, faces.units.hidden
+    found = {}
+    for kind in _SIGNED:
+        before = evidence_in(faces.signed_map(faces.look, kind), regions)
+        after = [
+            evidence_in(faces.signed_map(look, kind), regions[:, [k]])[:, 0] for k, look in enumerate(hidden)
+        ]
+        found[kind] = evidence_left(before, torch.stack(after, dim=1), faces.units.exists)
+    return found
 
 
 def _painted_left(faces: MeasuredFaces) -> Values:
-    region = faces.units.regions.any(dim=1, keepdim=True)
-    before, after = (
-        evidence_in(look.log_odds_map(faces.named), region) for look in (faces.look, faces.painted)
-    )
-    return {"class_map": evidence_left(before, after, faces.units.exists.any(dim=1, keepdim=True))}
+    region, exists = faces.units.regions.any(dim=1, keepdim=True), faces.units.exists.any(dim=1, keepdim=True)
+    found = {}
+    for kind in _SIGNED:
+        before, after = (
+            evidence_in(faces.signed_map(look, kind), region) for look in (faces.look, faces.painted)
+        )
+        found[kind] = evidence_left(before, after, exists)
+    return found
 
 
 def _dearest_first(faces: MeasuredFaces) -> Values:
     units = faces.units
-    hits, chance = first_is_dearest(units.evidence, units.costs, units.exists)
+    hits, chance = first_is_dearest(faces.unit_evidence, units.costs, units.exists)
     exists = units.exists.any(dim=1)
-    return {"class_map": (hits, exists), "chance": (chance, exists)}
+    return {"log_odds": (hits, exists), "chance": (chance, exists)}
 
 
 def _dearest_rank(faces: MeasuredFaces) -> Values:
     units = faces.units
-    return {"class_map": unit_rank_correlation(units.evidence, units.costs, units.exists)}
+    return {"log_odds": unit_rank_correlation(faces.unit_evidence, units.costs, units.exists)}
 
 
 def _dearest_raises(faces: MeasuredFaces) -> Values:
     units = faces.units
-    cost = cost_of_first(units.evidence, units.costs, units.exists)
-    return {"class_map": (cost < -0.01, units.exists.any(dim=1))}
+    cost = cost_of_first(faces.unit_evidence, units.costs, units.exists)
+    return {"log_odds": (cost < -0.01, units.exists.any(dim=1))}
 
 
 def _confidence(faces: MeasuredFaces) -> Values:
@@ -426,9 +439,9 @@ MEASURES: Mapping[str, Measure] = {
             key="hidden.left",
             title="Evidence left, one unit hidden",
             head="left, one",
-            words="Share of an action unit's evidence (positive part of the class map in log-odds, in the "
-            "unit's region) that is left when that region is hidden by the mean colour; mean over the units "
-            "of the expression the network named.",
+            words="Share of an action unit's evidence (positive part of the class map, in logits, in the "
+            "unit's region) that is left when that region is hidden by the mean colour; mean over the units of the "
+            "expression the network named. Log-odds: of the map against the other expressions.",
             of=_hidden_left,
             better="lower",
             against="Lower is better: what cannot be seen is no evidence.",
@@ -471,6 +484,7 @@ MEASURES: Mapping[str, Measure] = {
             percent=True,
             reference="chance",
             controls=("chance",),
+            headline="log_odds",
             costly=True,
         ),
         Measure(
@@ -481,6 +495,7 @@ MEASURES: Mapping[str, Measure] = {
             "least three units.",
             of=_dearest_rank,
             against="Higher is better; 0 is chance.",
+            headline="log_odds",
             costly=True,
         ),
         Measure(
@@ -493,6 +508,7 @@ MEASURES: Mapping[str, Measure] = {
             better="lower",
             against="Lower is better.",
             percent=True,
+            headline="log_odds",
             costly=True,
         ),
         Measure(

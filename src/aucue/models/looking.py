@@ -71,18 +71,26 @@ class Look:
         """
         return self._map(classes)
 
-    def log_odds_map(self, classes: Tensor) -> Tensor:
+    @cached_property
+    def logit_maps(self) -> Tensor:
+        """The head's own class maps (B, K, h, w), signed, in logits: means are the logits, but for a bias."""
+        with torch.inference_mode():
+            return self._network.class_maps(self._output.features[self._network.final_layer]).float()
+
+    def log_odds_map(self, classes: Tensor, probabilities: Tensor | None = None) -> Tensor:
         """What each cell adds to one class per face against the others, in logits, signed (B, 1, h, w).
 
-        From the head's own class maps, whatever the read-out, see `aucue.metrics.log_odds_map`. All zero for
-        a method whose map knows no class.
+        From `logit_maps`, whatever the read-out, see `aucue.metrics.log_odds_map`. All zero for a method
+        whose map knows no class.
 
         Args:
             classes: Class ids (B,).
+            probabilities: Weights of the classes that it is held against (B, K); by default those of this
+                look. A face and the same face with something hidden are compared by the same weights.
         """
-        with torch.inference_mode():
-            maps = self._network.class_maps(self._output.features[self._network.final_layer]).float()
-        return log_odds_map(maps, self.probabilities, classes)
+        return log_odds_map(
+            self.logit_maps, self.probabilities if probabilities is None else probabilities, classes
+        )
 
     def agreement(self, cue: Cue, classes: Tensor) -> tuple[Tensor, Tensor]:
         """ATT-COS of the layer that is shown and CAM-COS of one class per face, (B,) each.
