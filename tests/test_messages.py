@@ -13,7 +13,7 @@ from aucue.errors import AucueError, said
 SOURCE = Path(aucue.errors.__file__).parent
 ERRORS = {name for name, value in vars(aucue.errors).items() if isinstance(value, type)} | {"Forbidden"}
 QUESTION = "did_you_mean"  # its answer, " Did you mean 'x'?", follows a full stop
-LATER = ("evaluation", "pictures.py")
+LATER = ("evaluation",)
 LOCATION = re.compile(r"[\w.-]+:|--|'|\(|it |torch\.|dlib |timm ")  # what may begin in small letters
 
 

@@ -120,6 +120,6 @@ def test_other_errors_of_torchvision_are_not_hidden(tmp_path: Path):
 def test_public_names():
     assert set(aucue.__all__) <= set(dir(aucue))
     assert aucue.__version__[0].isdigit()
-    assert aucue.pictures.overlay.__module__ == "aucue.pictures"
+    assert aucue.pictures.overlay.__module__ == "aucue.pictures.heat"
     with pytest.raises(AttributeError, match="no attribute 'Clasifier'"):
         _ = aucue.Clasifier  # pyright: ignore

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
+from aucue.errors import missing_extra
+
 
 def on_first_use(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
     """The `__getattr__` of a package whose names are imported when somebody asks for them.
@@ -18,7 +20,10 @@ def on_first_use(package: str, homes: Mapping[str, Iterable[str]]) -> Callable[[
     def __getattr__(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home[name]}"), name)
+        try:
+            value = getattr(import_module(f"{package}.{home[name]}"), name)
+        except ImportError as error:
+            raise missing_extra(error) or error from error
         setattr(sys.modules[package], name, value)  # a module of that name would hide it once it is imported
         return value
 

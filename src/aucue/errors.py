@@ -45,6 +45,26 @@ class MissingExtraError(AucueError, ImportError):
     """An optional dependency is needed; the message names the extra that installs it."""
 
 
+_BROUGHT_BY = {
+    "datasets": "train",
+    "lightning": "train",
+    "tensorboard": "train",
+    "matplotlib": "report",
+}
+"""Module -> the extra that installs it, of those that rooms import without asking."""
+
+
+def missing_extra(error: ImportError) -> MissingExtraError | None:
+    """What to tell of a module that cannot be imported; None if no extra of aucue brings it."""
+    module = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or module not in _BROUGHT_BY:
+        return None
+    extra = _BROUGHT_BY[module]
+    return MissingExtraError(
+        f"This needs {module}, which is not installed; install it with: pip install 'aucue[{extra}]'."
+    )
+
+
 class WeightsError(AucueError, RuntimeError):
     """Pretrained weights can be found neither at timm's source nor in a local file."""
 

@@ -22,11 +22,14 @@ LIBRARIES = (
     "pillow",
 )
 PURPOSES = {
+    "train": "prepared sets, training, evaluation",
+    "report": "figures of benchmarks",
     "dlib": "faces and landmarks in photographs",
     "app": "web page",
     "video": "films",
     "export": "other runtimes",
     "distributed": "preparing on several machines",
+    "all": "all of these",
 }
 _OF_DEVELOPERS = ("dev", "docs")
 _SAME = {"dlib-bin": "dlib"}  # another package that brings the same
@@ -99,20 +102,26 @@ def _extras() -> dict[str, str]:
 
 def _extra(extra: str) -> str:
     purpose = f" ({PURPOSES[extra]})" if extra in PURPOSES else ""
-    needed = [
+    problems = [problem for entry in _needed(extra) if (problem := _problem_with(entry))]
+    if problems:
+        return f"no: {', '.join(problems)}{purpose}; pip install 'aucue[{extra}]'"
+    return f"yes{purpose}"
+
+
+def _needed(extra: str) -> list[Requirement]:
+    return [
         entry
         for entry in map(Requirement, requires("aucue") or ())
         if entry.marker is not None
         and entry.marker.evaluate({"extra": extra})
         and not entry.marker.evaluate({"extra": ""})
     ]
-    problems = [problem for entry in needed if (problem := _problem_with(entry))]
-    if problems:
-        return f"no: {', '.join(problems)}{purpose}; pip install 'aucue[{extra}]'"
-    return f"yes{purpose}"
 
 
 def _problem_with(entry: Requirement) -> str | None:
+    if entry.name == "aucue":  # an extra made of others
+        lacking = [extra for extra in sorted(entry.extras) if any(map(_problem_with, _needed(extra)))]
+        return f"without {', '.join(lacking)}" if lacking else None
     for name in (entry.name, _SAME.get(entry.name, entry.name)):
         with suppress(PackageNotFoundError):
             found = version(name)

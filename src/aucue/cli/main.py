@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 
-from aucue.errors import AucueError
+from aucue.errors import AucueError, missing_extra
 from aucue.work.files import printable
 from aucue.work.processes import end_with_parent
 
@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _in_one_line(error: BaseException) -> str | None:
     """What the user is told of an error; None if it is a bug, whose traceback is wanted."""
+    if isinstance(error, ImportError):
+        error = missing_extra(error) or error
     if isinstance(error, AucueError):
         return str(error)
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):

@@ -1,0 +1,113 @@
+"""Bars: of probabilities, and of ratios against a line at 1."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from aucue.errors import InputError
+from aucue.pictures.images import check_rows
+from aucue.pictures.text import drawable, font, shorten
+from aucue.pictures.themes import theme_of
+
+
+def probability_bars(
+    probabilities: Mapping[str, float],
+    size: tuple[int, int],
+    highlight: str | None = None,
+    theme: Literal["light", "dark"] = "light",
+) -> Image.Image:
+    """Horizontal bars with name and percentage, one per class, in the order given.
+
+    Args:
+        probabilities: Class name to probability in [0, 1].
+        size: Height and width of the picture.
+        highlight: Class whose bar has the accent colour; default the most probable.
+        theme: Colours.
+
+    Returns:
+        Picture of the given size.
+    """
+    if not probabilities:
+        raise InputError("Probability bars need at least one class.")
+    if bad := [f"{name}: {p}" for name, p in probabilities.items() if not 0 <= p <= 1.0001]:
+        raise InputError(f"Probabilities must lie in [0, 1], got {', '.join(bad)}.")
+    colors = theme_of(theme)
+    highlight = highlight or max(probabilities, key=lambda name: probabilities[name])
+    height, width = size
+    row = height / len(probabilities)
+    face = font(min(row * 0.55, width / 17))
+    names = max(face.getlength(drawable(name)) for name in probabilities)
+    figures = face.getlength("100 %")
+    gap = face.size * 0.6
+    left, right = names + gap, width - figures - gap
+    thickness = min(row * 0.6, face.size * 0.95)
+
+    picture = Image.new("RGB", (width, height), colors.background)
+    draw = ImageDraw.Draw(picture)
+    for i, (name, probability) in enumerate(probabilities.items()):
+        y = (i + 0.5) * row
+        ink, fill = (colors.text, colors.accent) if name == highlight else (colors.faint, colors.bar)
+        draw.text((0, y), drawable(name), ink, face, "lm")
+        draw.text((width, y), f"{100 * probability:.0f} %", ink, face, "rm")
+        if right > left:
+            radius = thickness / 5
+            track = (left, y - thickness / 2, right, y + thickness / 2)
+            draw.rounded_rectangle(track, radius, colors.track)
+            filled = left + (right - left) * min(probability, 1)
+            if filled - left >= 1:
+                bar = (left, track[1], filled, track[3])
+                draw.rounded_rectangle(bar, min(radius, (filled - left) / 2), fill)
+    return picture
+
+
+def ratio_bars(
+    names: Sequence[str],
+    figures: Sequence[str],
+    ratios: NDArray,
+    size: tuple[int, int],
+    theme: Literal["light", "dark"] = "light",
+) -> Image.Image:
+    """Groups of horizontal bars against a line at 1, each under its name and figures.
+
+    Args:
+        names: One per group.
+        figures: Text at the right of each name.
+        ratios: Values (n, m) of n groups, not negative; the first of each has the accent colour and is the
+            thickest. All bars have one scale, from 0 to the largest value or 3.
+        size: Height and width of the picture.
+        theme: Colours.
+
+    Returns:
+        Picture of the given size.
+    """
+    values = check_rows(ratios, np.shape(ratios)[-1], "ratios")
+    if not len(names) == len(figures) == len(values) or not len(names):
+        raise InputError(
+            f"{len(names)} names, {len(figures)} figures and {len(values)} ratios: as many are needed."
+        )
+    colors = theme_of(theme)
+    height, width = size
+    row = min(height / len(names), width / 5)
+    face = font(min(row * 0.36, width / 17))
+    thick, gap = row * 0.2, row * 0.05
+    unit = width / max(3.0, values.max())
+
+    picture = Image.new("RGB", (width, height), colors.background)
+    draw = ImageDraw.Draw(picture)
+    for i, group in enumerate(values):
+        middle, y = (i + 0.25) * row, (i + 0.48) * row
+        figure = drawable(figures[i])
+        draw.text((width, middle), figure, colors.text, face, "rm")
+        name = shorten(names[i], face, width - face.getlength(figure) - face.size)
+        draw.text((0, middle), name, colors.text, face, "lm")
+        draw.rectangle((0, y, width, y + thick + (len(group) - 1) * (thick * 0.55 + gap)), colors.track)
+        for k, value in enumerate(group):
+            bottom = y + (thick if k == 0 else thick * 0.55)
+            if value * unit >= 1:
+                draw.rectangle((0, y, value * unit, bottom), colors.accent if k == 0 else colors.bar)
+            y = bottom + gap
+        draw.line((unit, (i + 0.46) * row, unit, y), colors.text, max(1, round(width / 220)))
+    return picture

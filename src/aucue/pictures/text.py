@@ -1,0 +1,75 @@
+"""Text in pictures: one font, letters that it lacks, lines that fit."""
+
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from PIL import ImageFont, features
+
+from aucue.errors import InputError
+
+_FONT = Path(__file__).with_name("DejaVuSans.ttf")
+
+
+@lru_cache(maxsize=64)
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """DejaVu, which has Latin, Greek, Cyrillic and more: pictures look the same on every machine."""
+    if not features.check("freetype2"):
+        raise InputError(
+            "This Pillow was built without FreeType, which text in pictures needs; reinstall pillow."
+        )
+    return ImageFont.truetype(str(_FONT), max(size, 6.0))
+
+
+def drawable(text: str) -> str:
+    """The text in letters that the font has: others without their accents, or else as question marks."""
+    return "".join(
+        letter if letter == "\n" or _has_glyph(letter) else _replacement(letter)
+        for letter in unicodedata.normalize("NFC", text)
+    )
+
+
+def _replacement(letter: str) -> str:
+    plain = {"–": "-", "×": "x", "\t": " "}.get(letter) or unicodedata.normalize("NFKD", letter)
+    return "".join(part if _has_glyph(part) else "?" for part in plain if not unicodedata.combining(part))
+
+
+@lru_cache(maxsize=4096)
+def _has_glyph(letter: str) -> bool:
+    if not letter.isprintable():
+        return False
+    return letter == " " or _mask(letter) != _mask(_NO_LETTER)
+
+
+def _mask(letter: str) -> bytes:
+    mask: Any = font(20).getmask(letter)  # Pillow does not tell type checkers that this has bytes
+    return bytes(mask)
+
+
+_NO_LETTER = "\uffff"  # is drawn as the box that stands for a missing glyph
+
+
+def wrap(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """Break text at spaces into lines no wider than `width` pixels; a newline always breaks."""
+    lines: list[str] = []
+    for paragraph in drawable(text).splitlines():
+        current = ""
+        for word in paragraph.split():
+            longer = f"{current} {word}".strip()
+            if current and face.getlength(longer) > width:
+                lines.append(current)
+                longer = word
+            current = longer
+        lines.append(current)
+    return lines
+
+
+def shorten(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
+    """Cut text that is wider than `width` pixels and end it with three dots."""
+    text = drawable(text)
+    if face.getlength(text) <= width:
+        return text
+    while text and face.getlength(text + "...") > width:
+        text = text[:-1]
+    return text.rstrip() + "..."
