@@ -1,6 +1,6 @@
 """Write docs/methods.md from the registry: `python docs/make_methods.py [--models DIR]`.
 
-With --models, the folder of `benchmarks/methods.py` (DIR/<method>/model.safetensors, unguided ones in
+With --models, the folder of `experiments/methods.py` (DIR/<method>/model.safetensors, unguided ones in
 DIR/<method>_unguided/; read-outs of one network share that of CAM), the pictures are drawn anew: one rendered
 face as each method sees it.
 """

@@ -53,15 +53,6 @@ def test_missing_extra_names_what_installs_it(installed):
     assert doctor._extras()["dlib"] == "yes (faces and landmarks in photographs)"
 
 
-def test_an_extra_made_of_others_names_those_that_lack_something(monkeypatch, installed):
-    listed = ["matplotlib>=3; extra == 'report'", "av>=14; extra == 'video'"]
-    monkeypatch.setattr(doctor, "requires", lambda name: [*listed, "aucue[report,video]; extra == 'all'"])
-    installed(matplotlib="3.9")
-    assert doctor._extra("all") == "no: without video (all of these); pip install 'aucue[all]'"
-    installed(matplotlib="3.9", av="14.0")
-    assert doctor._extra("all") == "yes (all of these)"
-
-
 def test_torch_and_torchvision_have_to_fit(monkeypatch, installed):
     monkeypatch.setattr(doctor, "requires", lambda name: ["numpy", "torch==2.13.0"])
     installed(torch="2.13.0+cpu", torchvision="0.28.0")

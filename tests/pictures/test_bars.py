@@ -17,7 +17,7 @@ def test_ratio_bars_are_as_long_as_ratios():
         for color in (theme.accent, theme.bar)
     ]
     assert lengths == [pytest.approx(length, abs=8) for length in (400, 200, 100, 0)]
-    with pytest.raises(InputError, match="2 names need as many figures and ratios: 1 and 2"):
+    with pytest.raises(InputError, match="2 names, 1 figures and 2 ratios"):
         pictures.ratio_bars(names, figures[:1], ratios, (200, 400))
 
 

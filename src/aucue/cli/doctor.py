@@ -102,26 +102,20 @@ def _extras() -> dict[str, str]:
 
 def _extra(extra: str) -> str:
     purpose = f" ({PURPOSES[extra]})" if extra in PURPOSES else ""
-    problems = [problem for entry in _needed(extra) if (problem := _problem_with(entry))]
-    if problems:
-        return f"no: {', '.join(problems)}{purpose}; pip install 'aucue[{extra}]'"
-    return f"yes{purpose}"
-
-
-def _needed(extra: str) -> list[Requirement]:
-    return [
+    needed = [
         entry
         for entry in map(Requirement, requires("aucue") or ())
         if entry.marker is not None
         and entry.marker.evaluate({"extra": extra})
         and not entry.marker.evaluate({"extra": ""})
     ]
+    problems = [problem for entry in needed if (problem := _problem_with(entry))]
+    if problems:
+        return f"no: {', '.join(problems)}{purpose}; pip install 'aucue[{extra}]'"
+    return f"yes{purpose}"
 
 
 def _problem_with(entry: Requirement) -> str | None:
-    if entry.name == "aucue":  # an extra made of others
-        lacking = [extra for extra in sorted(entry.extras) if any(map(_problem_with, _needed(extra)))]
-        return f"without {', '.join(lacking)}" if lacking else None
     for name in (entry.name, _SAME.get(entry.name, entry.name)):
         with suppress(PackageNotFoundError):
             found = version(name)

@@ -1,13 +1,13 @@
 """Train the model in the box: the small network that aucue uses where no model is named.
 
-    python benchmarks/box.py --out runs/box
+    python -m box.train --out runs/box
 
 Trains on FER+ votes, strongly augmented, nine tenths of the training part, in the `STAGES` below: first small
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
 `aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
 fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
 each face with its mirror image, and its biases are set on the last tenth and on the training part of
-`london`: OUT/aucue-fer.safetensors. Nothing here looks at a test part; `benchmarks/box_figures.py` does that,
+`london`: OUT/aucue-fer.safetensors. Nothing here looks at a test part; `box/figures.py` does that,
 once. Everything resumes.
 """
 
@@ -26,7 +26,7 @@ from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import Card, load_model, save_model
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
-from ferplus_set import Continued, prepared, prepared_with_rendered, undetected
+from experiments.ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
 """Of stages with the recipe: of 0, .25, .5, .75 and 1, the one that after the first stage gave the best

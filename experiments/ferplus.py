@@ -1,6 +1,6 @@
 """Real photographs: one backbone with and without guidance on FER+, same budget, several seeds.
 
-    python benchmarks/ferplus.py --out runs/ferplus --seeds 0 1
+    python -m experiments.ferplus --out runs/ferplus --seeds 0 1
 
 Prepares the set with the landmarks that come with it (faces its detector missed keep their whole picture and
 take no part in the alignment), trains a guided classifier and its unguided twin for every seed, evaluates

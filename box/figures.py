@@ -1,6 +1,6 @@
 """What the model in the box can do: three test sets, faces found by our own detector; speed on one core.
 
-    python benchmarks/box_figures.py [--model FILE] --out runs/box-figures [--card]
+    python -m box.figures [--model FILE] --out runs/box-figures [--card]
 
 Prepares the test parts of FER+ and `london`, both parts of `london` together (the training part chose one
 bias of the model), and `sfhq` with dlib (no landmarks given), evaluates the model once on each, with evidence
@@ -28,8 +28,8 @@ from aucue.evaluation.report.comparison import further_table
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
 from aucue.models import boxed_model, load_model
-from doc_tables import block, paste, table, with_interval
-from ferplus_set import undetected
+from experiments.doc_tables import block, paste, table, with_interval
+from experiments.ferplus_set import undetected
 
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
 SETS = {

@@ -1,6 +1,6 @@
 """Trials towards the recipe `aucue`: what makes maps truer, on held-out training faces of FER+ only.
 
-    python benchmarks/recipe_trials.py --out runs/trials [--only NAME ...] [--seed 0 1 2]
+    python -m experiments.recipe_trials --out runs/trials [--only NAME ...] [--seed 0 1 2]
 
 Trains the small network of `ferplus_set.py` on nine tenths of the training part: per seed from scratch
 unguided, with the recipe `aucue`, and with the attention aligned; every trial then goes on from the last
@@ -32,8 +32,8 @@ from aucue.guidance import alignment, attention, contrast
 from aucue.training.config import GuidanceSettings, OptimizerSettings, TrainConfig
 from aucue.training.fitting import fit
 from aucue.training.module import Batch
-from doc_tables import block, paste, table
-from ferplus_set import Continued, prepared, small_network
+from experiments.doc_tables import block, paste, table
+from experiments.ferplus_set import Continued, prepared, small_network
 
 CONTINUED = OptimizerSettings(lr=1e-3, warmup_epochs=0.1)
 COLUMNS: Mapping[str, str] = {

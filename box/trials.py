@@ -1,6 +1,6 @@
 """What else was tried for the model in the box: larger inputs, averaged weights, faint smiles made by a warp.
 
-    python benchmarks/box_trials.py --out runs/box [--only NAME ...] [--docs]
+    python -m box.trials --out runs/box [--only NAME ...] [--docs]
 
 needs OUT/stage-4 of `box.py`, from which `TRIALS` go on. Every network is then measured on held-out faces
 alone, as `box.py` does it: FER+'s last tenth, and the training part of `london`. OUT/trials/figures.md holds
@@ -21,7 +21,8 @@ from aucue.data import STRONG, FaceDataset, make_loader, open_prepared
 from aucue.models import load_model, save_model
 from aucue.training import fit
 from aucue.training.module import Batch
-from box import (
+from box.faint_smiles import with_faint_smiles
+from box.train import (
     CAP,
     RENDERED,
     Continuing,
@@ -34,9 +35,8 @@ from box import (
     outputs,
     studio_faces,
 )
-from doc_tables import block, paste, table
-from faint_smiles import with_faint_smiles
-from ferplus_set import prepared, prepared_with_rendered
+from experiments.doc_tables import block, paste, table
+from experiments.ferplus_set import prepared, prepared_with_rendered
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 

@@ -1,6 +1,6 @@
 """FER+ and the small network that the scripts about recipes train on it.
 
-    python benchmarks/ferplus_set.py --out runs/ferplus-votes
+    python -m experiments.ferplus_set --out runs/ferplus-votes
 
 prepares the set that configs/grids/ferplus.yaml reads: votes as soft labels, landmarks as given.
 """

@@ -1,6 +1,6 @@
 """All eleven methods, guided and not, on rendered faces: 22 rows from 16 trainings.
 
-    python benchmarks/methods.py --out runs/methods
+    python -m experiments.methods --out runs/methods
 
 CAM, GradCAM, GradCAM++ and LayerCAM are read-outs of the same network, so one training serves four rows. The
 networks are small and trained briefly: the table shows that every method works and what guidance does to it,
