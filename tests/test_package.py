@@ -1,6 +1,8 @@
 """`import aucue` is light, and torchvision is importable after it whatever the builds of torch."""
 
 import json
+import operator
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +117,15 @@ def test_other_errors_of_torchvision_are_not_hidden(tmp_path: Path):
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('disk on fire')")
     assert "disk on fire" in _python("import aucue, torchvision", tmp_path).stderr
+
+
+def test_names_that_are_called_stable_exist():
+    page = (Path(__file__).parent.parent / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    stable = page.partition("<!-- stable -->")[2].partition("<!-- /stable -->")[0]
+    names = re.findall(r"`aucue\.([\w.]+)`", stable)
+    assert {name for name in names if "." not in name} == set(aucue.__all__) - {"__version__"}
+    for name in names:
+        assert operator.attrgetter(name)(aucue) is not None
 
 
 def test_public_names():
