@@ -13,6 +13,10 @@ from filelock import FileLock, Timeout
 _PREFIX = "aucue-page-"
 _LOCK = ".lock"
 _NEW = 60  # seconds in which a server may not have taken its lock yet
+_MALLOC = (
+    (-3, 2**20),  # M_MMAP_THRESHOLD: a block of so many bytes goes back as soon as it is free
+    (-8, 2),  # M_ARENA_MAX: all threads share so many arenas
+)
 
 
 @contextmanager
@@ -42,12 +46,16 @@ def _remove_if_left(folder: Path) -> None:
 class Allocator:
     """The C library's memory: what photographs have left free in it goes back to the system.
 
-    Each thread that decodes one has an arena of its own, and glibc keeps what is free in it.
+    Left to itself, glibc gives each thread an arena of its own and keeps in it whatever is free, pictures of
+    tens of megabytes included: memory would grow until every thread has had its largest photograph.
     """
 
     def __init__(self) -> None:
         try:
-            self._trim = ctypes.CDLL(None).malloc_trim
+            library = ctypes.CDLL(None)
+            self._trim = library.malloc_trim
+            for parameter, value in _MALLOC:
+                library.mallopt(parameter, value)
         except (OSError, AttributeError, TypeError):  # another C library
             self._trim = None
 
