@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # Compiled modules are kept, whatever the surroundings say: a process that compiles torch starts in 20 s, not in 9.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test cover lint bench docs lock clean
+.PHONY: help demo test cover style lint bench docs lock clean
 help:
 	@echo "make demo   train with and without guidance on rendered faces, write a report (a few minutes)"
 	@echo "make test   ruff, pyright, pytest"
@@ -31,19 +31,26 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/aucue demo --out runs/demo
 
-lint: $(READY)
+# One thread per worker: two workers whose torch uses every core stall one another. A file's tests share a
+# process, so that what they share is made once; the order of the files is that of tests/conftest.py.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: style
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# One thread per worker: two workers whose torch uses every core stall one another. A file's tests share a
-# process, so that what they share is made once.
-test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# pyright, which takes one core, runs beside the tests and speaks when they have ended.
+test: style
+	@$(BIN)/pyright --pythonpath $(BIN)/python > $(VENV)/pyright.txt 2>&1 & types=$$!; \
+		$(PYTEST); tests=$$?; \
+		wait $$types; typed=$$?; cat $(VENV)/pyright.txt; exit $$((tests + typed))
 
 # Not a part of `make test`: counting lines takes a third more time.
 cover: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 bench: $(READY)
 	@for script in cues guidance cams landmarks; do echo "== benchmarks/$$script.py"; $(BIN)/python benchmarks/$$script.py || exit 1; done

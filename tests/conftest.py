@@ -12,6 +12,39 @@ import aucue  # noqa: F401  (first: makes torchvision importable beside a CPU bu
 
 ROOT = Path(__file__).parent.parent
 
+# Files that take long, the longest first: two processes that share the files end at about the same time if no
+# long one is left for the end. Where one of these is gone, nothing is wrong.
+SLOW = (
+    "export/test_onnx_file.py",
+    "training/test_data_parallel.py",
+    "integration/test_methods.py",
+    "benchmark/test_run.py",
+    "work/test_ranks.py",
+    "work/test_engines.py",
+    "examples/test_notebook.py",
+    "golden/test_import_fg2024.py",
+    "docs/test_site.py",
+    "evaluation/test_evidence.py",
+    "evaluation/test_command.py",
+    "benchmark/test_protocol.py",
+    "training/test_fitting.py",
+    "app/test_browser.py",
+    "test_package.py",
+    "cli/test_demo.py",
+    "training/test_folder.py",
+    "integration/test_benchmark_sets.py",
+    "examples/test_scripts.py",
+    "export/test_graph.py",
+    "data/test_preparation.py",
+    "cli/test_explain.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort files by the time that they take."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path, len(SLOW)))
+
 
 def _folder(variable: str, default: Path) -> Path:
     folder = Path(os.environ.get(variable, default))

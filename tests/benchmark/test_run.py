@@ -1,16 +1,19 @@
 """Grids run once, side by side, interrupted and continued."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 from filelock import FileLock
+from lightning.pytorch import Trainer
 
 from aucue.benchmark import Grid, collect, is_finished, run_cell, run_grid, write_tables
+from aucue.cli.main import main
 from aucue.errors import AucueError, InputError
 from aucue.evaluation import Evaluation
 
@@ -66,22 +69,19 @@ def test_every_row_is_trained_and_evaluated_once(runs: dict[int, Run]) -> None:
     assert seconds["train"] > 0
 
 
-# A benchmark that is killed as soon as the training in a folder has written its first checkpoint.
-KILLED = """
-import os, signal, sys
-from aucue.cli.main import main
-from lightning.pytorch import Trainer
+def benchmark_until_killed(arguments: list[str], training: Path) -> None:
+    """A benchmark that is killed as soon as the training in a folder has written its first checkpoint."""
+    torch.set_num_threads(1)  # threads of the process that this one was forked from are not there
+    save = Trainer.save_checkpoint
 
-save = Trainer.save_checkpoint
+    def save_and_die(trainer: Trainer, filepath: str, *arguments: Any, **options: Any) -> None:
+        save(trainer, filepath, *arguments, **options)
+        if Path(filepath) == training / "checkpoints" / "last.ckpt":
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def save_and_die(trainer, filepath, *arguments, **options):
-    save(trainer, filepath, *arguments, **options)
-    if str(filepath) == os.path.join(sys.argv[1], "checkpoints", "last.ckpt"):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Trainer.save_checkpoint = save_and_die
-main(["benchmark", *sys.argv[2:]])
-"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "save_checkpoint", save_and_die)
+        main(["benchmark", *arguments])
 
 
 def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
@@ -90,8 +90,14 @@ def test_a_killed_grid_goes_on_to_the_results_of_an_undisturbed_one(
     grid, undisturbed, killed = Grid.from_dict(table), runs[1].out, tmp_path / "killed"
     first, second = grid.cells
     file = grid.write(tmp_path / "grid.yaml")
-    command = [sys.executable, "-c", KILLED, str(second.folder(killed)), str(file), "--out", str(killed)]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    arguments = [str(file), "--out", str(killed)]
+    process = get_context("fork").Process(
+        target=benchmark_until_killed, args=(arguments, second.folder(killed))
+    )
+    process.start()
+    process.join(300)
+    process.kill()
+    assert process.exitcode == -signal.SIGKILL
     assert (second.folder(killed) / "checkpoints" / "last.ckpt").exists()
     assert is_finished(first, killed)
     assert not is_finished(second, killed)

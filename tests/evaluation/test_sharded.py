@@ -2,16 +2,18 @@
 
 import csv
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.evaluation.conftest import SIDE, NoiseSource
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from aucue.cli.main import main
 from aucue.data import Sample, open_prepared, prepare
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.facs import EXPRESSIONS
@@ -29,6 +31,13 @@ class SparseSource(NoiseSource):
         return replace(sample, landmarks=None) if index % 5 == 0 else sample
 
 
+def evaluate_as_rank(arguments: list[str], printed: Path) -> None:
+    """The command in a process of torchrun's; what it prints goes into a file of its own."""
+    torch.set_num_threads(1)  # threads of the process that this one was forked from are not there
+    with (printed / os.environ["RANK"]).open("w") as file, redirect_stdout(file):
+        assert main(arguments) == 0
+
+
 @pytest.fixture(scope="module")
 def sharded(models: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Folders of an evaluation by one process and by two, and what the two have printed."""
@@ -38,14 +47,28 @@ def sharded(models: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     options: dict[str, Any] = {"batch_size": BATCH, "workers": 0, "device": "cpu"}
     prepared, settings = open_prepared(folder / "set"), EvaluationSettings(**options)
     evaluate(models["guided"], prepared, settings, out=folder / "one", progress=False)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "aucue.cli.main", "evaluate", str(models["guided"]), "--data", str(folder / "set")]
-    command += ["--out", str(folder / "two"), "--devices", "2"]
-    command += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr
-    return {"one": folder / "one", "two": folder / "two", "printed": done.stdout}
+    command = ["evaluate", str(models["guided"]), "--data", str(folder / "set"), "--out", str(folder / "two")]
+    command += [
+        "--devices",
+        "2",
+        *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+    ]
+    printed = tmp_path_factory.mktemp("printed")
+    # What torchrun does, but that its processes are forked: they need not import torch, which takes seconds.
+    job = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=2,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method="fork",
+        monitor_interval=0.1,
+    )
+    elastic_launch(job, evaluate_as_rank)(command, printed)
+    assert sorted(path.name for path in printed.iterdir()) == ["0", "1"]
+    said = "".join(path.read_text() for path in printed.iterdir())
+    return {"one": folder / "one", "two": folder / "two", "printed": said}
 
 
 def numbers(figures: Any, path: str = "") -> dict[str, float]:

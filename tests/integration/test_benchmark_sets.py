@@ -17,7 +17,7 @@ from aucue.facs import EXPRESSIONS
 from ..data.layouts import Picture, write_affectnet_csv, write_raf_db
 
 SIDE = 48
-TRAIN, TEST = 112, 56
+TRAIN, TEST = 56, 56  # of which each kind of face has as many
 # Classes take turns, of which the photographs of AffectNet have eight: contempt is left out.
 FACES = {
     name: {split: dict.fromkeys(EXPRESSIONS, count // kinds) for split, count in counts.items()}

@@ -14,7 +14,7 @@ from aucue.data import PreparedSet, SyntheticSource, open_prepared, prepare
 from aucue.evaluation import EvaluationSettings, evaluate
 from aucue.explanation import Explainer
 from aucue.faces import Face
-from aucue.models import load_model
+from aucue.models import Model
 from aucue.training import (
     ClassifierSettings,
     DataSettings,
@@ -70,7 +70,8 @@ def test_method_from_faces_to_explanation(
     with (tmp_path / "run" / "logs" / "start_1" / "metrics.csv").open() as file:
         logged = {name for row in csv.DictReader(file) for name, value in row.items() if value}
     assert ("train/alignment" in logged) == (weight > 0)
-    classifier, info = load_model(model)
+    read = Model.load(model)
+    classifier, info = read.network, read.card
     assert info.method == classifier.method.name == method
     assert info.guidance is not None
     assert info.guidance["layers"] == [classifier.layers[METHODS[method].layer]]
@@ -86,7 +87,7 @@ def test_method_from_faces_to_explanation(
     assert 0 < cam_cos <= 1  # both maps are positive
     assert (tmp_path / "evaluation" / "report.html").stat().st_size > 0
 
-    explainer = Explainer(model)
+    explainer = Explainer(read)
     (explanation,) = explainer(face_of(faces, 0))
     maps = torch.stack([torch.from_numpy(explanation.class_map(name)) for name in classifier.classes])
     assert maps.shape[1:] == classifier.shapes[classifier.final_layer][1:]

@@ -1,13 +1,11 @@
-"""Processes that share a job. This file is also a script: processes find its functions whichever way pytest
-was called.
-"""
+"""Processes that share a job."""
 
-import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,28 +59,43 @@ def outcome(work: Any) -> Any:
         return {"error": type(error).__name__, "message": str(error)}
 
 
+@contextmanager
+def printed_to(path: Path) -> Iterator[None]:
+    """What this process and those that it starts print goes into a file."""
+    before = os.dup(1)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+
+
 @pytest.fixture(scope="module")
-def outcomes() -> dict[str, Any]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What two processes made of each of the functions above."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    script = subprocess.run(
-        [sys.executable, __file__], stdout=subprocess.PIPE, text=True, timeout=300, env=environment
-    )
-    assert script.returncode == 0
-    return json.loads(script.stdout)  # and nothing else was printed
+    printed = tmp_path_factory.mktemp("outcomes") / "printed.txt"
+    with pytest.MonkeyPatch.context() as patch, printed_to(printed):
+        patch.delenv("OMP_NUM_THREADS", raising=False)
+        # So that processes find this file, whichever way pytest was called.
+        patch.syspath_prepend(Path(__file__).parents[2])
+        found = {work.__name__: outcome(work) for work in (talk, complain, die)}
+    return found | {"alive": multiprocessing.active_children(), "printed": printed.read_text()}
 
 
 def test_processes_talk_to_each_other(outcomes: dict[str, Any]) -> None:
     heard = outcomes["talk"]
     first, second = heard["processes"]
     assert first != second
-    assert first != outcomes["process"] != second
-    assert heard["rank"] == [0, 2]  # the answer is that of the first
+    assert first != os.getpid() != second
+    assert heard["rank"] == (0, 2)  # the answer is that of the first
     assert heard["speaks for all"] == [True, False]
     assert heard["first"] == [first, first]
     assert heard["fault"] == ["the folder is taken"] * 2
     assert heard["threads"] == [max(1, available_cores() // 2)] * 2  # of one machine
     assert heard["long"] == "x" * 2_000_000
+    assert outcomes["printed"] == ""
 
 
 def test_errors_and_deaths_end_all_processes(outcomes: dict[str, Any]) -> None:
@@ -117,14 +130,3 @@ def test_what_cannot_be_started() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(AucueError, match=r"2 devices cannot be used: .*gpu"):
             on_ranks(lambda rank: rank, "gpu", devices=2)
-
-
-def main() -> None:
-    works = (talk, complain, die)
-    found = {work.__name__: outcome(work) for work in works}
-    alive = [child.pid for child in multiprocessing.active_children()]
-    print(json.dumps({**found, "alive": alive, "process": os.getpid()}))
-
-
-if __name__ == "__main__":
-    main()

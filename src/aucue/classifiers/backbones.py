@@ -7,7 +7,7 @@ network, so that classifiers can be copied, pickled, compiled, exported and trai
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -385,7 +385,7 @@ def _shape(features: Tensor) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_stride: int) -> None:
+def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_stride: int) -> tuple[str, ...]:
     """Set every downsampling layer beyond a reduction to stride 1, in place and without dilation.
 
     ResNet-50 at `final_stride=8` becomes the network of the paper (Belharbi et al., FG 2024): the first
@@ -399,6 +399,9 @@ def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_st
         input_size: side of the square input, in pixels.
         final_stride: wanted input pixels per cell of the final features.
 
+    Returns:
+        Names of the layers that were set.
+
     Raises:
         InputError: the network has no layers whose stride gives this grid.
     """
@@ -410,15 +413,15 @@ def enlarge_final_maps(backbone: nn.Module, name: str, input_size: int, final_st
     _dummy_pass(copy, name, input_size)
     finest = -(-input_size // final_stride)  # networks that pad round up, others down
     coarsest = input_size // final_stride
-    for path, (before, after) in downsampling.items():
-        if before <= finest and after < coarsest:
-            _set_stride_one(backbone, path)
+    beyond = [path for path, (before, after) in downsampling.items() if before <= finest and after < coarsest]
+    set_stride_one(backbone, beyond)
     try:
         final, _ = _dummy_pass(_shape_copy(backbone), name, input_size)
     except InputError as error:
         raise _no_such_stride(name, input_size, final_stride) from error
     if final.shape[-1] not in (finest, coarsest):
         raise _no_such_stride(name, input_size, final_stride)
+    return tuple(beyond)
 
 
 def _no_such_stride(name: str, input_size: int, final_stride: int) -> InputError:
@@ -440,6 +443,17 @@ def _size_recorder(path: str, record: dict[str, tuple[int, int]]) -> Callable[..
         record[path] = inputs[0].shape[-1], output.shape[-1]
 
     return hook
+
+
+def set_stride_one(backbone: nn.Module, paths: Iterable[str]) -> None:
+    """Set layers to stride 1, in place; see `enlarge_final_maps`.
+
+    Args:
+        backbone: timm model without classifier.
+        paths: names of convolutions and poolings.
+    """
+    for path in paths:
+        _set_stride_one(backbone, path)
 
 
 def _set_stride_one(backbone: nn.Module, path: str) -> None:

@@ -1,5 +1,6 @@
 """The classifier: normalisation, a timm backbone and a head; named feature maps from one forward pass."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -12,12 +13,14 @@ from torch import Tensor, nn
 from aucue.cams import READOUTS
 from aucue.classifiers.backbones import (
     RESERVED_OPTIONS,
+    Anatomy,
     check_options,
     create_backbone,
     enlarge_final_maps,
     forward_features,
     load_weights,
     pretrained_cfg,
+    set_stride_one,
     shapes_of,
     study,
 )
@@ -35,6 +38,9 @@ MAX_SIDE = 1024
 MAX_CLASSES = 1000
 MAX_NAME = 200  # letters
 
+# Of backbones that were built here, by what they are made of: which layers were set to stride 1, the anatomy.
+_KNOWN: dict[str, tuple[tuple[str, ...], Anatomy]] = {}
+_MOST_KNOWN = 100
 _BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 
 
@@ -118,10 +124,7 @@ class Classifier(nn.Module):
         self.backbone = create_backbone(backbone, input_size, options)
         if final_stride is not None:
             _checked_side("final_stride", final_stride)
-            enlarge_final_maps(self.backbone, backbone, input_size, final_stride)
-        if self.method.regulariser == "adl":
-            ADL().attach(self.backbone, adl_blocks(self.backbone))
-        self._anatomy = study(self.backbone, backbone, input_size)
+        self._anatomy = self._shape_backbone(backbone, final_stride, options)
         for name, parameter in self.backbone.named_parameters():
             # parts of timm's own head that stay in the backbone: never reached by gradients, they would stop
             # distributed training
@@ -146,6 +149,26 @@ class Classifier(nn.Module):
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.config["std"]).view(3, 1, 1), persistent=False)
+
+    def _shape_backbone(self, name: str, final_stride: int | None, options: Mapping[str, Any]) -> Anatomy:
+        """Give the backbone its strides and its regulariser, and find out what its features look like.
+
+        What was found out is remembered: a model file is built twice, and a page or a grid has many alike.
+        """
+        made_of = json.dumps([name, self.input_size, final_stride, options, self.method.regulariser])
+        strided, anatomy = _KNOWN.get(made_of, ((), None))
+        if anatomy is not None:
+            set_stride_one(self.backbone, strided)
+        elif final_stride is not None:
+            strided = enlarge_final_maps(self.backbone, name, self.input_size, final_stride)
+        if self.method.regulariser == "adl":
+            ADL().attach(self.backbone, adl_blocks(self.backbone))
+        if anatomy is None:
+            anatomy = study(self.backbone, name, self.input_size)
+            if len(_KNOWN) == _MOST_KNOWN:
+                _KNOWN.clear()
+            _KNOWN[made_of] = strided, anatomy
+        return anatomy
 
     @classmethod
     def create(

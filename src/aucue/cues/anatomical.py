@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,8 +74,8 @@ class AnatomicalRegions:
     """
 
     def __init__(self, table: str | Path = _TABLE) -> None:
-        data = read_mapping(table)
-        self.name, self.edge, self.regions = _parse(data, str(table))
+        self.name, self.edge, regions = _bundled() if table == _TABLE else _read(table)
+        self.regions = dict(regions)
         self.action_units = tuple(sorted(self.regions))
         self._tables: dict[torch.device, Ellipses] = {}
 
@@ -179,6 +179,16 @@ def _ellipses(regions: Sequence[Region], edge: float) -> Ellipses:
             softness.append(min(edge / math.sqrt(math.prod(region.axes)), 1.0))
     floats = (torch.tensor(value, dtype=torch.float32) for value in (weights, shift, form, softness))
     return Ellipses(torch.tensor(points), *floats)
+
+
+def _read(table: str | Path) -> tuple[str, float, dict[int, Region]]:
+    return _parse(read_mapping(table), str(table))
+
+
+@cache
+def _bundled() -> tuple[str, float, dict[int, Region]]:
+    """Every model has its regions, and reading the table takes a while."""
+    return _read(_TABLE)
 
 
 def _parse(data: Mapping, where: str) -> tuple[str, float, dict[int, Region]]:
