@@ -14,7 +14,7 @@ from tests.evaluation.handmade import make_evaluation
 
 from aucue.benchmark import Grid, collect, terminal_table, write_tables
 from aucue.benchmark.bootstrap import Difference
-from aucue.benchmark.tables import main_table
+from aucue.benchmark.tables import main_table, mark_of
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation
 from aucue.evaluation.groups import with_groups
@@ -95,6 +95,24 @@ def test_att_cos_is_compared_at_the_same_layer(tmp_path: Path):
     assert (unguided.mean("att_cos"), guided.mean("att_cos")) == pytest.approx((0.55, 0.7))
     differences = [guided.difference("att_cos", layer) for layer in (None, "layer3", "layer4")]
     assert [round(d.value, 9) for d in differences if d] == [0.25, 0.25, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("difference", "better", "mark"),
+    [
+        (Difference(0.2, 0.1, 0.3), "higher", "good"),
+        (Difference(0.2, 0.1, 0.3), "lower", "bad"),
+        (Difference(-0.2, -0.3, -0.1), "lower", "good"),
+        (Difference(-0.2, -0.3, -0.1), "higher", "bad"),
+        (Difference(0.2, -0.1, 0.3), "higher", ""),
+        (Difference(0.2, 0.1, 0.3), "near 0", ""),
+        (None, "higher", ""),
+    ],
+)
+def test_a_difference_is_good_in_the_direction_of_its_measure(
+    difference: Difference | None, better: str, mark: str
+):
+    assert mark_of(difference, better) == mark
 
 
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path):

@@ -66,13 +66,13 @@ def test_intervals_that_exclude_0_are_marked(tmp_path: Path) -> None:
     better = results(tmp_path)
     page = Page(write_report(better, tmp_path / "report.html"))
     (first, *_) = re.findall(r'<tr class="difference">(.*?)</tr>', page.source, re.DOTALL)
-    marked = ["clear" in c for c in re.findall(r"<td([^>]*)>", first)][1:]
+    marked = ["good" in c for c in re.findall(r"<td([^>]*)>", first)][1:]
     known = [better.rows[1].difference(m) for m in SHOWN]
     assert marked == [d is not None and d.low > 0 for d in known]
     assert "1 of 1 intervals above 0, 0 below." in page.text
     worse = results(tmp_path, baseline={"guidance": "guided"})
     page = Page(write_report(worse, tmp_path / "report.html"))
-    assert 'class="clear lower">-0.250<' in page.source
+    assert 'class="bad">-0.250<' in page.source
     assert "0 of 1 intervals above 0, 1 below." in page.text
 
 
@@ -99,7 +99,7 @@ def test_attention_per_layer_with_the_guided_one_marked(tmp_path: Path) -> None:
     section = page.source[page.source.index("Attention, layer by layer") :]
     rows = re.findall(r'<tr class="row">(.*?)</tr>', section, re.DOTALL)[:2]
     assert [re.findall(r">([\d.]+)<", row) for row in rows] == [["0.450", "0.550"], ["0.700", "0.850"]]
-    assert [re.findall(r'class="clear">([\d.]+)<', row) for row in rows] == [[], ["0.850"]]
+    assert [re.findall(r'class="out">([\d.]+)<', row) for row in rows] == [[], ["0.850"]]
 
 
 def test_groups_with_their_counts_and_small_ones_grey(tmp_path: Path) -> None:

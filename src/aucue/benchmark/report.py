@@ -23,7 +23,7 @@ from aucue.benchmark.tables import (
 )
 from aucue.evaluation.measures import MEASURES, Figure
 from aucue.evaluation.report.page import templates
-from aucue.evaluation.report.tables import Table, number_text
+from aucue.evaluation.report.tables import Mark, Table, number_text
 from aucue.pages import write_page
 
 REPORT_FILE = "report.html"
@@ -224,7 +224,7 @@ def _layer_tables(results: BenchmarkResults, rows: Iterable[RowResult]) -> Itera
         layers = tuple(variant for key, variant in result.values if key == "att_cos")
         if not layers:
             continue
-        guided = tuple(layer in result.guided_layers for layer in layers)
+        guided: tuple[Mark, ...] = tuple("out" if layer in result.guided_layers else "" for layer in layers)
         for line in lines_of(results, result, [("att_cos", layer) for layer in layers]):
             line = replace(line, marked=guided) if line.kind == "row" else line
             kinds.setdefault(layers, []).append(line)

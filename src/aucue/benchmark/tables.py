@@ -13,7 +13,7 @@ from aucue.benchmark.collect import BenchmarkResults, GroupResult, RowResult
 from aucue.evaluation.files import write_csv
 from aucue.evaluation.measures import MEASURES, Figure, Measure, column_of
 from aucue.evaluation.report.comparison import COSINES
-from aucue.evaluation.report.tables import Line, Table, for_terminal, latex, markdown, number_text
+from aucue.evaluation.report.tables import Line, Mark, Table, for_terminal, latex, markdown, number_text
 from aucue.work.files import appearing, write_json
 
 SHOWN = ("accuracy", "att_cos", "cam_cos", "specificity", "own_face")
@@ -150,8 +150,8 @@ def _evidence_lines(results: BenchmarkResults, rows: Sequence[RowResult], measur
         if any(differences):
             texts = (difference_text(row, measure.key, variant) for row in rows)
             label = f"minus {baseline_name(results)}"
-            clear = (is_clear(difference) for difference in differences)
-            yield Line("difference", label, ("", *texts), (False, *clear))
+            marks: list[Mark] = ["", *(mark_of(difference, better) for difference in differences)]
+            yield Line("difference", label, ("", *texts), tuple(marks))
     if measure.reference:
         texts = (mean_text(row, measure.key, measure.reference) for row in rows)
         yield Line("reference", measure.name_of(measure.reference), ("", *texts))
@@ -185,7 +185,7 @@ def lines_of(
             "difference",
             f"minus {baseline_name(results)}",
             tuple(difference_text(result, *column, brief=brief) for column in columns),
-            tuple(is_clear(result.difference(*column)) for column in columns),
+            tuple(mark_of(result.difference(*column), MEASURES[column[0]].better) for column in columns),
         )
 
 
@@ -247,6 +247,13 @@ def difference_text(
 def is_clear(difference: Difference | None) -> bool:
     """Whether the interval of a difference does not hold 0."""
     return difference is not None and not difference.low <= 0 <= difference.high
+
+
+def mark_of(difference: Difference | None, better: str) -> Mark:
+    """Whether a difference is good or bad; "" where its interval holds 0, or neither direction is better."""
+    if difference is None or not is_clear(difference) or better == "near 0":
+        return ""
+    return "good" if (difference.value > 0) == (better == "higher") else "bad"
 
 
 def mean_text(result: RowResult, measure: str, variant: str | None = None, *, brief: bool = False) -> str:

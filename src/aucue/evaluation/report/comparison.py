@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from aucue.errors import InputError
 from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.measures import MEASURES
-from aucue.evaluation.report.tables import Line, Table, estimate_text, number_text
+from aucue.evaluation.report.tables import Line, Mark, Table, estimate_text, number_text
 from aucue.evaluation.results import Evaluation
 
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "cam_cos", "specificity", "own_face")
@@ -110,10 +110,17 @@ def _model_lines(members: Mapping[str, Evaluation], intervals: bool) -> list[Lin
             "row",
             name,
             tuple(_text(e, key, intervals) for e, key in zip(its, COMPARED, strict=True)),
-            tuple(e.value is not None and e.value == top for e, top in zip(its, highest, strict=True)),
+            tuple(
+                "out" if e.value is not None and e.value == top else ""
+                for e, top in zip(its, highest, strict=True)
+            ),
         )
         for name, its in values.items()
     ]
+
+
+def _mark(estimate: Estimate, highest: float | None) -> Mark:
+    return "out" if estimate.value is not None and estimate.value == highest else ""
 
 
 def _text(estimate: Estimate, key: str, intervals: bool) -> str:

@@ -14,6 +14,7 @@ from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.measures import Measure
 from aucue.work.files import printable
 
+Mark = Literal["", "out", "good", "bad"]
 _BELOW = ("paper", "difference", "reference")
 
 
@@ -26,14 +27,14 @@ class Line:
             "total".
         label: What stands at its beginning.
         cells: One text per column.
-        marked: Per cell, whether it stands out: the best of its column, a difference whose interval does not
-            hold 0, a guided layer; empty for none.
+        marked: Per cell why it stands out: "out" (the best of its column, a guided layer), "good" or "bad" (a
+            difference whose interval does not hold 0), "" for nothing; no entries for none.
     """
 
     kind: Literal["set", "row", "paper", "difference", "reference", "control", "total"]
     label: str
     cells: tuple[str, ...]
-    marked: tuple[bool, ...] = ()
+    marked: tuple[Mark, ...] = ()
 
     @property
     def name(self) -> str:
