@@ -80,7 +80,7 @@ def test_another_network_is_no_read_out() -> None:
     ("arguments", "message"),
     [
         ({"method": "scorecam"}, "'scorecam' is no method"),
-        ({"method": "wildcat", "head": "gap"}, "method 'wildcat' is its head 'wildcat'"),
+        ({"method": "wildcat", "head": "gap"}, "Method 'wildcat' is its head 'wildcat'"),
         ({"method": "acol", "head_options": {"width": 3}}, "head_options: acol does not take .*width"),
         ({"head_options": {"scale": {1, 2}}}, "head_options: only plain values"),
         ({"method": "ts-cam"}, "ts-cam: needs a backbone"),

@@ -194,7 +194,7 @@ def test_eyes_in_one_place_are_invalid(face):
             "where: midline, centre: {30: 1}, axes: [1.0e+200, 1]",
             "AU1: half-width .* of proportion to a face",
         ),
-        ("where: midline, centre: {30: 1}, up: -1.0e+39, axes: [1, 1]", "AU1: `up` is out of proportion"),
+        ("where: midline, centre: {30: 1}, up: -1.0e+39, axes: [1, 1]", "AU1: 'up' is out of proportion"),
         (
             "where: midline, center: {30: 1}, axes: [1, 1]",
             r"AU1: unknown entry 'center'.*Did you mean 'centre'\?",
