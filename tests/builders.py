@@ -10,7 +10,7 @@ import torch
 from aucue.classifiers import Classifier
 from aucue.data import SyntheticSource
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.models import Card
+from aucue.models import Card, GuidanceRecord
 
 SIDE = 64
 """Input of the networks, in pixels."""
@@ -40,7 +40,10 @@ def untrained(
 
 def information(classes: Sequence[str] = EXPRESSIONS, **changes: Any) -> Card:
     """What the model file of a network guided at layer3 with the codebook facs tells, or something else."""
-    settings = {"codebook": Codebook.load("facs").to_dict(), "guidance": {"layers": ["layer3"]}}
+    settings = {
+        "codebook": Codebook.load("facs").to_dict(),
+        "guidance": GuidanceRecord(weight=0.0, layers=["layer3"]),
+    }
     return Card(classes=tuple(classes), **(settings | changes))
 
 

@@ -1,11 +1,12 @@
 import copy
+import json
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
-from aucue.cues import REGION_MODELS, AUCue, Cue, bundled_region_model
+from aucue.cues import REGION_MODELS, AUCue, Cue, au_cue, region_content, region_model, region_model_of
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
 
@@ -141,12 +142,33 @@ def test_action_unit_must_be_drawable(regions):
 
 
 def test_a_file_names_only_bundled_region_models(tmp_path: Path):
-    assert bundled_region_model("fg2024-224", "model").name == "fg2024-224"
+    assert region_model_of("fg2024-224", "model").name == "fg2024-224"
     table = tmp_path / "table.yaml"
     table.write_text("name: mine")
     for name in (str(table), "anatomicl", None, ["fg2024"]):
         with pytest.raises(InputError, match=r"there is no region model .* may name anatomical, fg2024"):
-            bundled_region_model(name, "model")
+            region_model_of(name, "model")
+
+
+def test_a_table_travels_within_a_file(tmp_path: Path, faces):
+    """As JSON, which has only text as keys: the same maps to the bit, without the table's own file."""
+    path = tmp_path / "table.yaml"
+    bundled = Path(au_cue.__file__).with_name("anatomical.yaml").read_text()
+    path.write_text(bundled.replace("name: anatomical", "name: mine").replace("edge: 0.1", "edge: 0.3"))
+    labels = torch.arange(1, 7)
+    before = AUCue(regions=path)(faces, labels, FRAME, (28, 28))
+    carried = json.loads(json.dumps(region_content(region_model(path))))
+    path.unlink()
+    again = region_model_of(carried, "the model")
+    after = AUCue(regions=again)(faces, labels, FRAME, (28, 28))
+    assert torch.equal(before.map, after.map)
+    assert not torch.equal(before.map, AUCue()(faces, labels, FRAME, (28, 28)).map)
+    assert (again.name, str(tmp_path) in json.dumps(carried)) == ("mine", False)
+    assert json.loads(json.dumps(region_content(again))) == carried
+
+
+def test_a_bundled_model_travels_as_its_name():
+    assert [region_content(region_model(name)) for name in REGION_MODELS] == list(REGION_MODELS)
 
 
 def test_unknown_region_model():

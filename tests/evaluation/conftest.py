@@ -11,7 +11,7 @@ import torch
 from aucue.classifiers import Classifier
 from aucue.data import PreparedSet, Sample, open_prepared, prepare
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.models import Card, save_model
+from aucue.models import Card, GuidanceRecord, save_model
 
 SIDE = 64
 
@@ -77,7 +77,7 @@ def information(classes: tuple[str, ...] = EXPRESSIONS, weight: float = 4.0) -> 
         template="aucue",
         codebook=Codebook.load("facs").to_dict(),
         regions="anatomical",
-        guidance={"weight": weight, "layers": ["layer3"], "loss": "cosine", "attention": "mean"},
+        guidance=GuidanceRecord(weight=weight, layers=["layer3"]),
     )
 
 

@@ -2,7 +2,7 @@ import pytest
 from tests.export.tiny import tiny
 
 from aucue import Codebook
-from aucue.models import Card, Model
+from aucue.models import Card, GuidanceRecord, Model
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def model() -> Model:
         template="aucue",
         codebook=Codebook.load("facs").to_dict(),
         regions="anatomical",
-        guidance={"weight": 4.0, "layers": ["stages.0"]},
+        guidance=GuidanceRecord(weight=4.0, layers=["stages.0"]),
         metrics={"held_out": {"accuracy": 0.71234, "att_cos": float("nan")}, "epoch": 7},
         provenance={
             "trained_on": {

@@ -74,7 +74,7 @@ def test_method_from_faces_to_explanation(
     classifier, info = read.network, read.card
     assert info.method == classifier.method.name == method
     assert info.guidance is not None
-    assert info.guidance["layers"] == [classifier.layers[METHODS[method].layer]]
+    assert info.guidance.layers == [classifier.layers[METHODS[method].layer]]
 
     evaluation = evaluate(
         model, faces, EvaluationSettings(workers=0), progress=False, out=tmp_path / "evaluation"

@@ -13,6 +13,7 @@ from aucue.classifiers import Classifier
 from aucue.cli.main import main
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
+from aucue.models import GuidanceRecord
 from aucue.models.fg2024 import import_checkpoint, read_config
 
 SETTINGS: dict[str, Any] = {
@@ -106,13 +107,9 @@ def test_weights_and_settings(tmp_path: Path) -> None:
         classifier.head.state_dict()["fc.bias"], content["classification_head"]["fc.bias"]
     )
     torch.testing.assert_close(classifier.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
-    assert info.guidance == {
-        "weight": 4.0,
-        "layers": ["layer4"],
-        "loss": "cosine",
-        "attention": "mean",
-        "cue": "action units",
-    }
+    assert info.guidance == GuidanceRecord(weight=4.0, layers=["layer4"])
+    kept = info.provenance["published_settings"]
+    assert kept["align_atten_to_heatmap_type_heatmap"] == "heatmap_action_units_from_landmarks"
     assert (info.codebook or {})["name"] == "fg2024"
     assert info.regions == "fg2024-224"  # as drawn on the published crops
 
@@ -124,18 +121,17 @@ def test_weights_and_settings(tmp_path: Path) -> None:
         ({"_layers": "5-4"}, {"layers": ["layer4", "layer3"]}),
         ({"_layers": 1}, {"layers": ["act1"]}),
         ({"_loss": "std_cosine"}, {"loss": "standardized-cosine"}),
-        ({"_align_type": "random_avg"}, {"attention": "random-share", "share": 0.5}),
+        ({"_align_type": "random_avg"}, {"attention": "random-share"}),
         ({"_align_type": "random_avg", "_p": 1.0}, {"attention": "mean"}),
-        ({"_align_type": "avg_fixed_q"}, {"attention": "first-share", "share": 0.25}),
+        ({"_align_type": "avg_fixed_q"}, {"attention": "first-share"}),
         ({"_align_type": "avg_half_right"}, {"attention": "second-half"}),
-        ({"_type_heatmap": "heatmap_landmarks"}, {"cue": "landmarks"}),
     ],
 )
 def test_guidance(tmp_path: Path, changes: dict[str, Any], expected: dict[str, Any]) -> None:
     changed = {f"align_atten_to_heatmap{name}": value for name, value in changes.items()}
     _, info = import_checkpoint(*write(tmp_path, checkpoint(), **changed))
     assert info.guidance is not None
-    assert info.guidance | expected == info.guidance
+    assert {name: getattr(info.guidance, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(("published", "ours"), [("GradCAMpp", "gradcam++"), ("CutMIX", "cutmix")])

@@ -15,7 +15,7 @@ from torch import nn
 from aucue.classifiers import Classifier
 from aucue.errors import InputError, OutputExistsError
 from aucue.facs import Codebook
-from aucue.models import Card, files, load_model, save_model
+from aucue.models import Card, GuidanceRecord, files, load_model, save_model
 
 CLASSES = ("neutral", "happiness", "fear")
 
@@ -31,7 +31,7 @@ def _info() -> Card:
         template="aucue",
         codebook=Codebook.load("facs").to_dict(),
         regions="anatomical",
-        guidance={"weight": 4.0, "layers": ["layer4"], "loss": "cosine", "attention": "mean"},
+        guidance=GuidanceRecord(weight=4.0, layers=["layer4"]),
         metrics={"held_out": {"accuracy": 0.5, "att_cos": float("nan")}, "epoch": 3},
         provenance={"trained_on": {"name": "synthetic", "seed": 0}},
     )
@@ -355,6 +355,15 @@ WRONG: list[tuple[Any, str]] = [
     *((_inform(guidance={"weight": v}), "'info.guidance.weight' must be") for v in (-1, "4", None, 1e7, [4])),
     (_inform(guidance={"class_map": "x"}), "'info.guidance.class_map' must be"),
     (_inform(guidance={"loss": 5}), "'info.guidance.loss' must be"),
+    (_inform(guidance={"loss": "cosin"}), "'info.guidance.loss' must be one of cosine, l1"),
+    (_inform(guidance={"attention": "all"}), "'info.guidance.attention' must be one of mean"),
+    (_inform(regions={}), "model information, regions: 'name' must be a text"),
+    (_inform(regions={"name": "x", "action_units": {"12": "/tmp/r.yaml"}}), "AU12: must be a mapping"),
+    (_inform(regions={"name": "x", "table": "/tmp/r.yaml"}), "unknown entry 'table'"),
+    (
+        _inform(regions={"name": "x", "action_units": {str(unit): {} for unit in range(1, 1002)}}),
+        "more than 1000 action units",
+    ),
     *((_inform(method=v), "'info.method' must be one of") for v in (None, 5, "x")),
     *((_inform(metrics=v), "'info.metrics' must be a mapping") for v in (None, 5, [1])),
     (_inform(metrics={"a": 10**400}), "it holds a number that is not finite or far too large|it is no JSON"),

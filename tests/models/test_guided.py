@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from aucue.models import Card
+from aucue.models import Card, GuidanceRecord
+from aucue.models.card import guided_layers, how_guided
 
 LAYERS = ("layer1", "layer2", "layer3")
 
@@ -39,8 +40,12 @@ LAYERS = ("layer1", "layer2", "layer3")
 def test_how_a_network_was_guided(
     guidance: dict[str, Any] | None, guided: bool, layers: tuple[str, ...], words: str
 ) -> None:
-    info = Card(("a", "b"), guidance=guidance)
+    info = Card.from_dict({"classes": ("a", "b"), "guidance": guidance})
     assert (info.guided, info.guided_layers, info.how_guided) == (guided, layers, words)
+    assert info.guidance is None or isinstance(info.guidance, GuidanceRecord)
+    stored = Card.from_dict(info.to_dict())  # as an evaluation and a model file have it
+    assert (stored, how_guided(info.to_dict()["guidance"])) == (info, words)
+    assert guided_layers(info.to_dict()["guidance"]) == layers
 
 
 @pytest.mark.parametrize(
@@ -53,4 +58,10 @@ def test_how_a_network_was_guided(
     ],
 )
 def test_the_layer_shown_is_the_deepest_named(guidance: dict[str, Any] | None, layer: str) -> None:
-    assert Card(("a", "b"), guidance=guidance).layer_shown(LAYERS) == layer
+    info = Card.from_dict({"classes": ("a", "b"), "guidance": guidance})
+    assert info.layer_shown(LAYERS) == layer
+
+
+def test_entries_that_a_later_file_may_have_are_passed_over() -> None:
+    record = GuidanceRecord.from_dict({"weight": 1.0, "cue": "landmarks", "share": 0.5})
+    assert record == GuidanceRecord(weight=1.0)

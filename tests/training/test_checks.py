@@ -1,7 +1,7 @@
 """Every setting is checked before anything is read or written."""
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -15,15 +15,13 @@ MakeSettings = Callable[..., TrainConfig]
 NAN, INF = float("nan"), float("inf")
 
 
-def changed(name: str, value: Any) -> TrainConfig:
-    """Default settings with one changed, by dotted name."""
-    config = TrainConfig("run", DataSettings("set"))
-    *groups, last = name.split(".")
-    target: Any = config
-    for group in groups:
-        target = getattr(target, group)
-    setattr(target, last, value)
-    return config
+def changed(name: str, value: Any, config: TrainConfig | None = None) -> TrainConfig:
+    """Settings, default ones if no others are given, with one changed, by dotted name."""
+    config = config or TrainConfig("run", DataSettings("set"))
+    group, _, last = name.rpartition(".")
+    if not group:
+        return replace(config, **{last: value})
+    return replace(config, **{group: replace(getattr(config, group), **{last: value})})
 
 
 def numbers(group: type, before: str = "") -> set[str]:
@@ -107,9 +105,7 @@ def test_what_is_allowed_passes(value: float | None) -> None:
 def test_a_refused_start_leaves_nothing_behind(
     settings: MakeSettings, name: str, value: Any, told: str
 ) -> None:
-    config: Any = settings()
-    group, _, last = name.rpartition(".")
-    setattr(getattr(config, group) if group else config, last, value)
+    config = changed(name, value, settings())
     with pytest.raises(InputError, match=told):
         fit(config, progress=False)
     assert not Path(config.out).exists()

@@ -47,8 +47,8 @@ def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
     assert tuple(info.classes) == classifier.classes == open_prepared(config.data.path).classes
     assert info.guidance is not None
     assert info.codebook is not None
-    assert info.guidance["weight"] == 2.0
-    assert info.guidance["layers"] == [classifier.final_layer]
+    assert info.guidance.weight == 2.0
+    assert info.guidance.layers == [classifier.final_layer]
     assert info.codebook["name"] == "fg2024"
     assert info.regions == "fg2024"
     assert 0 <= info.metrics["held_out"]["accuracy"] <= 1

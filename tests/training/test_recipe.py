@@ -75,7 +75,7 @@ def test_a_model_file_names_its_recipe(settings: MakeSettings) -> None:
     _, info = load_model(fit(with_recipe(settings(epochs=1), "aucue"), progress=False))
     assert info.provenance["recipe"] == "aucue"
     assert info.guidance is not None
-    assert info.guidance["class_map"] == with_recipe(settings(), "aucue").guidance.class_map
+    assert info.guidance.class_map == with_recipe(settings(), "aucue").guidance.class_map
 
 
 @pytest.fixture

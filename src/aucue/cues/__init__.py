@@ -1,7 +1,7 @@
 """Cues: landmarks and an expression -> a heatmap that says where the evidence should lie."""
 
 from aucue.cues.anatomical import AnatomicalRegions
-from aucue.cues.au_cue import REGION_MODELS, AUCue, bundled_region_model, region_model
+from aucue.cues.au_cue import REGION_MODELS, AUCue, region_content, region_model, region_model_of
 from aucue.cues.cue import Cue, mask_cue
 from aucue.cues.fg2024 import PublishedRegions
 from aucue.cues.landmark_cue import LandmarkCue
@@ -15,7 +15,8 @@ __all__ = [
     "PublishedRegions",
     "REGION_MODELS",
     "RegionModel",
-    "bundled_region_model",
     "mask_cue",
+    "region_content",
     "region_model",
+    "region_model_of",
 ]

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from aucue.work.tables import check_keys, kind, read_mapping
 _TABLE = Path(__file__).with_name("anatomical.yaml")
 
 _FARTHEST = 1e4  # a number of a table beyond this, or below its inverse, is a slip, and soon no float32
+_MOST = 1000  # rows of a table
 _SMALLEST_FACE = 1.0  # inter-ocular distance in pixels below which there is nothing to draw
 
 
@@ -69,14 +71,43 @@ class AnatomicalRegions:
     Args:
         table: Path of a region table; default the bundled one.
 
+    Attributes:
+        name: What the table calls itself.
+        bundled: Whether it is the table of this package.
+
     Raises:
         InputError: The table is wrong; the message names the entry.
     """
 
     def __init__(self, table: str | Path = _TABLE) -> None:
-        self.name, self.edge, regions = _bundled() if table == _TABLE else _read(table)
+        self._fill(*(_bundled() if table == _TABLE else _read(table)), bundled=table == _TABLE)
+
+    @classmethod
+    def from_content(cls, data: Mapping, where: str) -> "AnatomicalRegions":
+        """Build the model of a table that a file carries within itself (a model file). No other file is read.
+
+        Args:
+            data: The table, as `to_dict` gives it.
+            where: The file, for errors.
+
+        Raises:
+            InputError: The table is wrong, or larger than any that is meant.
+        """
+        model = cls.__new__(cls)
+        content = _numbered(data)
+        model._fill(content, _parse(content, f"{where}, regions"))
+        return model
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values (for YAML or JSON) from which `from_content` rebuilds this model."""
+        return deepcopy(self._content)
+
+    def _fill(self, data: Mapping, parsed: "_Parsed", bundled: bool = False) -> None:
+        self.name, self.edge, regions = parsed
         self.regions = dict(regions)
         self.action_units = tuple(sorted(self.regions))
+        self.bundled = bundled
+        self._content = {str(key): value for key, value in data.items()}
         self._tables: dict[torch.device, Ellipses] = {}
 
     def __getstate__(self) -> dict:
@@ -181,14 +212,38 @@ def _ellipses(regions: Sequence[Region], edge: float) -> Ellipses:
     return Ellipses(torch.tensor(points), *floats)
 
 
-def _read(table: str | Path) -> tuple[str, float, dict[int, Region]]:
-    return _parse(read_mapping(table), str(table))
+_Parsed = tuple[str, float, dict[int, Region]]
+
+
+def _read(table: str | Path) -> tuple[Mapping, _Parsed]:
+    content = read_mapping(table)
+    return content, _parse(content, str(table))
 
 
 @cache
-def _bundled() -> tuple[str, float, dict[int, Region]]:
+def _bundled() -> tuple[Mapping, _Parsed]:
     """Every model has its regions, and reading the table takes a while."""
     return _read(_TABLE)
+
+
+def _numbered(data: Mapping) -> dict:
+    """A table of JSON, which has only text as keys, with numbers where a table of YAML has them."""
+    units = data.get("action_units")
+    if not isinstance(units, Mapping):
+        return dict(data)
+    rows = {}
+    for number, row in units.items():
+        centre = row.get("centre") if isinstance(row, Mapping) else None
+        rows[_number_of(number)] = (
+            {**row, "centre": {_number_of(point): weight for point, weight in centre.items()}}
+            if isinstance(centre, Mapping)
+            else row
+        )
+    return {**data, "action_units": rows}
+
+
+def _number_of(key: object) -> object:
+    return int(key) if isinstance(key, str) and key.isdecimal() and len(key) < 10 else key
 
 
 def _parse(data: Mapping, where: str) -> tuple[str, float, dict[int, Region]]:
@@ -199,6 +254,8 @@ def _parse(data: Mapping, where: str) -> tuple[str, float, dict[int, Region]]:
     edge = _number(data.get("edge", 0.1), f"{where}: 'edge'", positive=True)
     if not isinstance(units, Mapping) or not units:
         raise InputError(f"{where}: 'action_units' must be a mapping (number: region), not {kind(units)}.")
+    if len(units) > _MOST:
+        raise InputError(f"{where}: more than {_MOST} action units; no face has as many.")
     for number in units:
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise InputError(f"{where}: {number!r} is not an action-unit number such as 12.")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,22 +47,38 @@ def region_model(regions: "str | Path | RegionModel") -> RegionModel:
     )
 
 
-def bundled_region_model(name: object, where: str) -> RegionModel:
-    """Return the region model that a file names (a model file). It is never read from another file.
+def region_model_of(content: object, where: str) -> RegionModel:
+    """Return the region model that a file names or carries within itself. No other file is ever read.
 
     Args:
-        name: What the file says.
+        content: What the file says: one of `REGION_MODELS`, or a region table.
         where: The file, for the error.
 
     Raises:
-        InputError: It is none of `REGION_MODELS`.
+        InputError: It is no such name, or the table is wrong.
     """
-    if not isinstance(name, str) or name not in REGION_MODELS:
+    if isinstance(content, Mapping):
+        return AnatomicalRegions.from_content(content, where)
+    if not isinstance(content, str) or content not in REGION_MODELS:
         raise InputError(
-            f"{where}: there is no region model {name!r}; a file may name {', '.join(REGION_MODELS)}."
-            f"{did_you_mean(name, REGION_MODELS)}"
+            f"{where}: there is no region model {content!r}; a file may name {', '.join(REGION_MODELS)}."
+            f"{did_you_mean(content, REGION_MODELS)}"
         )
-    return REGION_MODELS[name]()
+    return REGION_MODELS[content]()
+
+
+def region_content(regions: RegionModel) -> str | dict[str, Any]:
+    """What a file is to carry of a region model, so that `region_model_of` gives the same again.
+
+    Args:
+        regions: The model.
+
+    Returns:
+        The name of a bundled one, or a region table.
+    """
+    if isinstance(regions, AnatomicalRegions) and not regions.bundled:
+        return regions.to_dict()
+    return regions.name
 
 
 class AUCue:

@@ -1,4 +1,4 @@
-"""Region models: the geometry that turns landmarks into the places where action units show."""
+"""Region models: the geometry that turns landmarks into the regions where action units show."""
 
 from collections.abc import Sequence
 from typing import Protocol

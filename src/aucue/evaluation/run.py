@@ -209,7 +209,7 @@ def _describe_model(name: str, model: Model) -> dict[str, Any]:
         "backbone": model.network.config["backbone"],
         "method": name_of_readout(model.network.method, model.readout),
         "layers": list(model.network.layers),
-        "guidance": model.card.guidance,
+        "guidance": model.card.to_dict()["guidance"],
     }
 
 

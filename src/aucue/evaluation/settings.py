@@ -1,8 +1,8 @@
 """What an evaluation is asked for; the options of `aucue evaluate` are made of it."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from aucue.data.sources.source import SplitName
 from aucue.errors import InputError
 
 FACES = 25
@@ -38,7 +38,7 @@ class EvaluationSettings:
         InputError: A number is out of range.
     """
 
-    split: Literal["train", "val", "test"] = "test"
+    split: SplitName = "test"
     readout: str | None = None
     codebook: str | None = None
     regions: str | None = None

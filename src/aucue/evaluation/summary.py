@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from aucue.cues import AUCue
+from aucue.cues import AUCue, region_content
 from aucue.evaluation.estimate import Estimate, auroc_estimate, estimates, ratio, recognition
 from aucue.evaluation.measures import MEASURES, Figure, column_of
 from aucue.evaluation.observing import Seen, expressions
@@ -140,6 +140,8 @@ def _table(
 
 
 def _digest(draw: AUCue) -> str:
-    """What tells codebooks of one name apart."""
+    """What tells codebooks, and region tables of one's own, apart that have one name."""
     entries = json.dumps(sorted((label, sorted(units)) for label, units in draw.codebook.entries.items()))
+    if isinstance(table := region_content(draw.regions), dict):
+        entries += json.dumps(table, sort_keys=True)
     return hashlib.sha256(entries.encode()).hexdigest()[:16]

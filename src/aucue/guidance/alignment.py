@@ -182,7 +182,7 @@ def _kl(attention: Tensor, cue: Tensor) -> Tensor:
     return (on + off).mean(1)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
     "cosine": _cosine,
     "l1": _l1,
     "l2": _l2,

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from aucue.errors import InputError
 
-AttentionKind = Literal["mean", "first-half", "second-half", "first-share", "random-share"]
+WholeKind = Literal["mean", "first-half", "second-half"]
+"""Kinds that take no share."""
+
+AttentionKind = Literal[WholeKind, "first-share", "random-share"]
 
 
 def attention(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
-    from aucue.models.card import Card
+    from aucue.models.card import Card, GuidanceRecord
     from aucue.models.files import boxed_model, load_model, save_model
     from aucue.models.hub import local_file
     from aucue.models.looking import Look
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aucue.models.naming import name_of, require_file
 
 _HOME = {
-    "card": ("Card",),
+    "card": ("Card", "GuidanceRecord"),
     "files": (
         "boxed_model",
         "load_model",
@@ -32,6 +32,7 @@ _HOME = {
 
 __all__ = [
     "Card",
+    "GuidanceRecord",
     "Look",
     "Model",
     "boxed_model",

@@ -6,8 +6,70 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from aucue.errors import InputError
+from aucue.guidance.alignment import Loss
+from aucue.guidance.attention import AttentionKind
 
 _TERMS = {"weight": "attention", "class_map": "class map", "contrast": "contrast of the class maps"}
+
+
+@dataclass(frozen=True)
+class GuidanceRecord:
+    """Where a network is asked to look, and how firmly: of a training that is to be, and of a model that is.
+
+    Attributes:
+        weight: lambda of the alignment of the attention; with 0 here and below, the unguided twin is trained.
+        class_map: weight of the alignment of the class map of the label, beside that of the attention.
+        contrast: weight of the contrast of that class map: it is to resemble the cue of the label more than
+            those that the other expressions would have on the same face.
+        layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
+            before.
+        loss: alignment loss between attention and cue.
+        attention: which channels make the attention map.
+    """
+
+    weight: float = 4.0
+    class_map: float = 0.0
+    contrast: float = 0.0
+    layers: list[str] | None = None
+    loss: Loss = "cosine"
+    attention: AttentionKind = "mean"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "GuidanceRecord":
+        """Rebuild from plain values; a weight that is not there is 0, and other entries are passed over."""
+        known = {entry.name for entry in fields(GuidanceRecord)}
+        given = {name: value for name, value in values.items() if name in known}
+        return GuidanceRecord(**{"weight": 0.0, **given})
+
+    @property
+    def guided(self) -> bool:
+        """Whether any term has a weight."""
+        return any(getattr(self, term) for term in _TERMS)
+
+    @property
+    def guided_layers(self) -> tuple[str, ...]:
+        """The layers whose attention is guided; none where the class map alone is."""
+        return tuple(self.layers or ()) if self.weight else ()
+
+    def layer_shown(self, layers: Sequence[str]) -> str:
+        """The layer whose attention is shown: the deepest one that is named, else the last.
+
+        That of weight 0 counts too, so that an unguided twin is shown where its guided twin is.
+
+        Args:
+            layers: all layers of the network, shallow to deep.
+        """
+        named = self.layers or ()
+        return next((layer for layer in reversed(layers) if layer in named), layers[-1])
+
+    def __str__(self) -> str:
+        """In words: "guided: attention of layer4 (weight 4)", or "not guided"."""
+        terms = []
+        for term, name in _TERMS.items():
+            if weight := getattr(self, term):
+                where = f" of {', '.join(self.layers)}" if term == "weight" and self.layers else ""
+                terms.append(f"{name}{where} (weight {weight:g})")
+        return f"guided: {', '.join(terms)}" if terms else "not guided"
 
 
 @dataclass
@@ -18,8 +80,9 @@ class Card:
         classes: names of the classes, in the order of the logits.
         template: name of the face template that crops are aligned to.
         codebook: the codebook that guided it, as `Codebook.to_dict` gives it.
-        regions: name of the region model that drew the cues.
-        guidance: settings of the guidance: weight, class_map, contrast, layers, loss, attention.
+        regions: what drew the cues: the name of a bundled region model, or the region table itself, as
+            `AnatomicalRegions.to_dict` gives it.
+        guidance: where it was asked to look; None if that is not known.
         method: name of the method (backbone, head, regulariser and read-out).
         metrics: figures measured on data the training did not see. Undefined ones (NaN) are stored as null.
         provenance: data, settings, versions, dates. `save_model` adds the versions it runs under.
@@ -28,15 +91,17 @@ class Card:
     classes: tuple[str, ...]
     template: str | None = None
     codebook: dict[str, Any] | None = None
-    regions: str | None = None
-    guidance: dict[str, Any] | None = None
+    regions: str | dict[str, Any] | None = None
+    guidance: GuidanceRecord | None = None
     method: str = "cam"
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.classes = tuple(self.classes)
-        kinds = {"template": str, "codebook": Mapping, "regions": str, "guidance": Mapping}
+        if isinstance(self.guidance, Mapping):  # as a file has it
+            self.guidance = GuidanceRecord.from_dict(self.guidance)
+        kinds = {"template": str, "codebook": Mapping, "regions": str | Mapping, "guidance": GuidanceRecord}
         for name, kind in {**kinds, "method": str, "metrics": Mapping, "provenance": Mapping}.items():
             value = getattr(self, name)
             if not isinstance(value, kind) and not (name in kinds and value is None):
@@ -45,12 +110,12 @@ class Card:
     @property
     def guided(self) -> bool:
         """Whether any term of the guidance had a weight."""
-        return is_guided(self.guidance)
+        return self.guidance is not None and self.guidance.guided
 
     @property
     def guided_layers(self) -> tuple[str, ...]:
         """The layers whose attention was guided; none where the class map alone was."""
-        return guided_layers(self.guidance)
+        return () if self.guidance is None else self.guidance.guided_layers
 
     @property
     def how_guided(self) -> str:
@@ -63,7 +128,7 @@ class Card:
         Args:
             layers: all layers of the network, shallow to deep (`Classifier.layers`).
         """
-        return layer_shown(self.guidance, layers)
+        return layers[-1] if self.guidance is None else self.guidance.layer_shown(layers)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a model file stores them."""
@@ -83,59 +148,16 @@ class Card:
         return cls(**values)
 
 
-def is_guided(guidance: Mapping[str, Any] | None) -> bool:
-    """Whether any term of the guidance had a weight.
-
-    Args:
-        guidance: as `Card.guidance`.
-    """
-    return any(_weight(guidance, term) for term in _TERMS)
-
-
 def guided_layers(guidance: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The layers whose attention was guided; none where the class map alone was.
-
-    Args:
-        guidance: as `Card.guidance`.
-    """
-    return _layers(guidance) if _weight(guidance, "weight") else ()
+    """The layers whose attention was guided, of what an evaluation stores of a card's guidance."""
+    return GuidanceRecord.from_dict(guidance or {}).guided_layers
 
 
-def layer_shown(guidance: Mapping[str, Any] | None, layers: Sequence[str]) -> str:
-    """The layer whose attention is shown: the deepest one that the guidance names, else the last.
-
-    That of weight 0 counts too, so that an unguided twin is shown where its guided twin is.
-
-    Args:
-        guidance: as `Card.guidance`.
-        layers: all layers of the network, shallow to deep.
-    """
-    named = _layers(guidance)
-    return next((layer for layer in reversed(layers) if layer in named), layers[-1])
-
-
-def how_guided(guidance: Mapping[str, Any] | None) -> str:
-    """How a network was guided, in words: "guided: attention of layer4 (weight 4)", or "not guided".
-
-    Args:
-        guidance: as `Card.guidance`.
-    """
+def how_guided(guidance: GuidanceRecord | Mapping[str, Any] | None) -> str:
+    """How a network was guided, in words, of a card's guidance or of what an evaluation stores of it."""
     if guidance is None:
         return "guidance not stated"
-    terms = []
-    for term, name in _TERMS.items():
-        if weight := _weight(guidance, term):
-            where = f" of {', '.join(_layers(guidance))}" if term == "weight" and _layers(guidance) else ""
-            terms.append(f"{name}{where} (weight {weight:g})")
-    return f"guided: {', '.join(terms)}" if terms else "not guided"
-
-
-def _weight(guidance: Mapping[str, Any] | None, term: str) -> float:
-    return (guidance or {}).get(term) or 0.0
-
-
-def _layers(guidance: Mapping[str, Any] | None) -> tuple[str, ...]:
-    return tuple((guidance or {}).get("layers") or ())
+    return str(GuidanceRecord.from_dict(guidance) if isinstance(guidance, Mapping) else guidance)
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from aucue.classifiers import HEADS, METHODS
 from aucue.classifiers.classifier import MAX_CLASSES, MAX_NAME, MAX_SIDE
-from aucue.cues.au_cue import REGION_MODELS
+from aucue.cues.au_cue import REGION_MODELS, region_model_of
 from aucue.errors import InputError, said
 from aucue.facs import Codebook
+from aucue.guidance.alignment import LOSSES
+from aucue.guidance.attention import AttentionKind
 
 MAX_TEXT = 100_000
 MAX_DEPTH = 32
@@ -127,6 +129,14 @@ def _text(value: Any, where: str) -> None:
         raise _wrong(where, "a text", value)
 
 
+def _regions(value: Any, where: str) -> None:
+    """The name of a bundled region model, or a table; never the path of one."""
+    if isinstance(value, Mapping):
+        region_model_of(value, "model information")
+    else:
+        _among(REGION_MODELS)(value, where)
+
+
 def _any(value: Any, where: str) -> None:
     """Plain, which is all that is asked of it."""
 
@@ -206,7 +216,7 @@ _INFO = _entries(
         "classes": _CLASSES,
         "template": _or_null(_name),
         "codebook": _or_null(_table),
-        "regions": _or_null(_among(REGION_MODELS)),
+        "regions": _or_null(_regions),
         "guidance": _or_null(
             _entries(
                 {
@@ -214,8 +224,8 @@ _INFO = _entries(
                     "class_map": _WEIGHT,
                     "contrast": _WEIGHT,
                     "layers": _list(_name, 0, 100),
-                    "loss": _name,
-                    "attention": _name,
+                    "loss": _among(LOSSES),
+                    "attention": _among(get_args(AttentionKind)),
                     "share": _number(0, 1),
                 },
                 others=_any,

@@ -21,7 +21,9 @@ from aucue.classifiers.transformers.ir50 import own_name
 from aucue.classifiers.weights import read_torch
 from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.models.files import Card
+from aucue.guidance.alignment import Loss
+from aucue.guidance.attention import AttentionKind
+from aucue.models.card import Card, GuidanceRecord
 from aucue.work.tables import kind, read_mapping
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -44,11 +46,21 @@ _METHODS: Mapping[str, tuple[str, str | None]] = {
     "TSCAM": ("ts-cam", None),
     "APVIT": ("apvit", None),
 }
-_LOSSES = {"cosine": "cosine", "l1": "l1", "l2": "l2", "kl": "kl", "std_cosine": "standardized-cosine"}
-_CUES = {
-    "heatmap_action_units_from_landmarks": "action units",
-    "heatmap_generic_action_units_from_landmarks": "all action units",
-    "heatmap_landmarks": "landmarks",
+_LOSSES: Mapping[str, Loss] = {
+    "cosine": "cosine",
+    "l1": "l1",
+    "l2": "l2",
+    "kl": "kl",
+    "std_cosine": "standardized-cosine",
+}
+_WHOLE: Mapping[str, AttentionKind] = {
+    "avg": "mean",
+    "avg_half_left": "first-half",
+    "avg_half_right": "second-half",
+}
+_SHARES: Mapping[str, tuple[str, AttentionKind]] = {
+    "random_avg": ("p", "random-share"),
+    "avg_fixed_q": ("q", "first-share"),
 }
 # Settings that change the network, with the one value that we build.
 _REQUIRED = {
@@ -188,21 +200,20 @@ class _Settings:
         }
         return options | of_head.get(self.head or METHODS[self.method].head, dict)()
 
-    def guidance(self, layers: Sequence[str]) -> dict[str, Any]:
+    def guidance(self, layers: Sequence[str]) -> GuidanceRecord:
         """Settings of the guidance, in our terms; weight 0 where there was none."""
         key = "align_atten_to_heatmap"
         if not self.get(key, bool):
-            return {"weight": 0.0, "layers": [layers[-1]], "loss": "cosine", "attention": "mean"}
-        loss, cue = self.get(f"{key}_loss", str), self.get(f"{key}_type_heatmap", str)
+            return GuidanceRecord(weight=0.0, layers=[layers[-1]])
+        loss = self.get(f"{key}_loss", str)
         if loss not in _LOSSES:
             raise InputError(f"{self.path}: {key}_loss '{loss}' is none of {', '.join(_LOSSES)}.")
-        return {
-            "weight": float(self.get(f"{key}_lambda", int, float)),
-            "layers": self._guided(layers),
-            "loss": _LOSSES[loss],
-            **self._attention(),
-            "cue": _CUES.get(cue, cue),
-        }
+        return GuidanceRecord(
+            weight=float(self.get(f"{key}_lambda", int, float)),
+            layers=self._guided(layers),
+            loss=_LOSSES[loss],
+            attention=self._attention(),
+        )
 
     def _guided(self, layers: Sequence[str]) -> list[str]:
         key = "align_atten_to_heatmap_layers"
@@ -215,20 +226,17 @@ class _Settings:
             )
         return [layers[number - 1] for number in numbers]
 
-    def _attention(self) -> dict[str, Any]:
+    def _attention(self) -> AttentionKind:
         key = "align_atten_to_heatmap"
         name = self.get(f"{key}_align_type", str)
-        plain = {"avg": "mean", "avg_half_left": "first-half", "avg_half_right": "second-half"}
-        if name in plain:
-            return {"attention": plain[name]}
-        shares = {"random_avg": ("p", "random-share"), "avg_fixed_q": ("q", "first-share")}
-        if name not in shares:
+        if name in _WHOLE:
+            return _WHOLE[name]
+        if name not in _SHARES:
             raise InputError(
-                f"{self.path}: {key}_align_type '{name}' is none of {', '.join((*plain, *shares))}."
+                f"{self.path}: {key}_align_type '{name}' is none of {', '.join((*_WHOLE, *_SHARES))}."
             )
-        letter, ours = shares[name]
-        share = float(self.get(f"{key}_{letter}", int, float))
-        return {"attention": "mean"} if share == 1 else {"attention": ours, "share": share}
+        letter, ours = _SHARES[name]
+        return "mean" if float(self.get(f"{key}_{letter}", int, float)) == 1 else ours
 
 
 def _tensors(model: Path) -> dict[str, Tensor]:

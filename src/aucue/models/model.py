@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aucue.classifiers import Classifier
 from aucue.classifiers.methods import readout_for
-from aucue.cues import AUCue, Cue
+from aucue.cues import AUCue, Cue, region_model_of
 from aucue.facs import ActionUnit, Codebook
 from aucue.models.card import Card
 from aucue.models.files import boxed_model, load_model, save_model
@@ -141,7 +141,8 @@ class Model:
             book = Codebook.load(codebook if isinstance(codebook, Codebook) else os.fspath(codebook))
         entries = {name: book.entries.get(name, ()) for name in self.classes}
         book = replace(book, entries={**book.entries, **entries})
-        return AUCue(book, self.classes, os.fspath(regions) if regions else self.card.regions or "anatomical")
+        own = region_model_of(self.card.regions or "anatomical", "the model")
+        return AUCue(book, self.classes, os.fspath(regions) if regions else own)
 
     def action_units(self, expression: str) -> tuple[ActionUnit, ...]:
         """The action units that its codebook gives an expression; none if it lacks it."""

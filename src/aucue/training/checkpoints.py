@@ -30,10 +30,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 class KeepBest(ModelCheckpoint):
-    """Keeps the last epoch and the one that selection prefers, in whatever place its folder is now."""
+    """Keeps the last epoch and the one that selection prefers, wherever its folder is now."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the paths of this folder, not with those of the place it had before it was moved."""
+        """Go on with the paths of this folder, not with those that it had before it was moved."""
 
         def here(path: str) -> str:
             return str(Path(str(self.dirpath), Path(path).name)) if path else ""
@@ -78,7 +78,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             with zipfile.ZipFile(file) as archive:
                 reason = "its checksums do not fit" if archive.testzip() else None
             checkpoint = None if reason else torch.load(path, map_location="cpu", weights_only=True)
-        except Exception:  # damage shows in any way, as a place before the file's beginning too
+        except Exception:  # damage shows in any way, as an offset before the file's beginning too
             reason, checkpoint = "it is no archive of tensors", None
     if not reason and not (isinstance(checkpoint, dict) and all(name in checkpoint for name in _NEEDED)):
         reason = "entries are missing"

@@ -1,21 +1,17 @@
 """The settings of a training: plain dataclasses, one per concern, documented where they are defined."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
-MethodName = Literal[
-    "cam",
-    "wildcat",
-    "gradcam",
-    "gradcam++",
-    "acol",
-    "prm",
-    "adl",
-    "cutmix",
-    "layercam",
-    "ts-cam",
-    "apvit",
-]
+from aucue.classifiers.methods import METHODS
+from aucue.guidance.attention import WholeKind
+from aucue.models.card import GuidanceRecord
+
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[tuple(METHODS)]
 
 
 @dataclass
@@ -72,35 +68,32 @@ class ClassifierSettings:
     grey: bool = False
 
 
-@dataclass
-class GuidanceSettings:
-    """Where the network is asked to look.
+@dataclass(frozen=True)
+class GuidanceSettings(GuidanceRecord):
+    """Where the network is asked to look, and what draws that.
 
     Attributes:
-        weight: lambda of the alignment of the attention; with 0 here and below, the unguided twin is trained.
-        class_map: weight of the alignment of the class map of the label, beside that of the attention.
-        contrast: weight of the contrast of that class map: it is to resemble the cue of the label more than
-            those that the other expressions would have on the same face.
-        layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
-            before.
-        loss: alignment loss between attention and cue.
-        attention: which channels make the attention map.
         codebook: `facs`, `fg2024` or a YAML file.
-        regions: region model that draws the action units; `fg2024-224` draws those of the published code as
-            they look at 224 pixels, whatever the input's size.
+        regions: what draws the action units: `anatomical`, `fg2024`, `fg2024-224` or a YAML file;
+            `fg2024-224` draws those of the published code as they look at 224 pixels, whatever the input's
+            size. A table of one's own travels with the model file.
         cue_size: `attention` draws the cue on the very grid of the attention; `input` draws it at the input's
             size and resizes it as published, which shifts it by up to one cell (see `resize_map`).
     """
 
-    weight: float = 4.0
-    class_map: float = 0.0
-    contrast: float = 0.0
-    layers: list[str] | None = None
-    loss: Literal["cosine", "l1", "l2", "kl", "standardized-cosine"] = "cosine"
-    attention: Literal["mean", "first-half", "second-half"] = "mean"
+    attention: WholeKind = "mean"
     codebook: str = "facs"
-    regions: Literal["anatomical", "fg2024", "fg2024-224"] = "anatomical"
+    regions: str = "anatomical"
     cue_size: Literal["attention", "input"] = "attention"
+
+    def record(self, layers: Sequence[str]) -> GuidanceRecord:
+        """What a model's card keeps of it.
+
+        Args:
+            layers: the layers that were aligned.
+        """
+        kept = {entry.name: getattr(self, entry.name) for entry in fields(GuidanceRecord)}
+        return GuidanceRecord(**{**kept, "layers": list(layers)})
 
 
 @dataclass

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from aucue.classifiers import Classifier
 from aucue.classifiers.methods import method_named
+from aucue.cues import region_content
 from aucue.data import (
     FaceDataset,
     FaceSample,
@@ -105,7 +106,7 @@ def _fit(
     torch.manual_seed(config.seed)
     module = make_module(build_classifier(config.classifier, prepared.classes), config)
     objective = module.objective
-    share = guided_share(objective, training, prepared.size) if objective.is_guided else None
+    share = guided_share(objective, training, prepared.size) if config.guidance.guided else None
     if share and rank.is_first:
         share.warn()
     with _quiet(), ExitStack() as claim:
@@ -278,15 +279,8 @@ def _info(
         classes=module.classifier.classes,
         template=prepared.template,
         codebook=cue.codebook.to_dict(),
-        regions=config.guidance.regions,
-        guidance={
-            "weight": config.guidance.weight,
-            "class_map": config.guidance.class_map,
-            "contrast": config.guidance.contrast,
-            "layers": list(module.objective.layers),
-            "loss": config.guidance.loss,
-            "attention": config.guidance.attention,
-        },
+        regions=region_content(cue.regions),
+        guidance=config.guidance.record(module.objective.layers),
         method=config.classifier.method,
         metrics={
             "held_out" if config.select_on == "holdout" else "test (selected on)": chosen["figures"],

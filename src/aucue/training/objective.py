@@ -89,7 +89,7 @@ class Objective:
         settings = self.settings
         images, target, mixed = batch["image"], batch.get("probabilities", batch["label"]), None
         if self.classifier.method.regulariser == "cutmix":
-            cue = self.draw(batch, self.layers[-1]) if self.is_guided else None
+            cue = self.draw(batch, self.layers[-1]) if self.settings.guided else None
             images, target, mixed = cutmix(images, self.one_hot(target), cue)
 
         out = self.classifier(images)
@@ -102,11 +102,6 @@ class Objective:
             yield Term("alignment", settings.weight, torch.stack(aligned).mean())
         if settings.class_map or settings.contrast:
             yield from self._of_class_map(batch, out)
-
-    @property
-    def is_guided(self) -> bool:
-        """Whether any term of the guidance has a weight."""
-        return any((self.settings.weight, self.settings.class_map, self.settings.contrast))
 
     def misalignment(self, features: Tensor, cue: Cue) -> Tensor:
         """1 - cos(T, A), or another alignment loss, of one layer's features (B, C, h, w)."""
