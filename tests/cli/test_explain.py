@@ -77,9 +77,24 @@ def test_earlier_explanations_are_kept_unless_asked(folder: Path, capsys: pytest
     assert explain("one.png", "two.jpg") == 0
     text = capsys.readouterr().out
     assert "1 explained earlier and left as they are; --overwrite explains them anew" in text
-    assert explain("two.jpg", "--method", "gradcam") == 2
-    assert "explanation of two.jpg with another method; choose another" in capsys.readouterr().err
-    assert explain("two.jpg", "--method", "gradcam", "--overwrite") == 0
+    assert explain("two.jpg", "--readout", "gradcam") == 2
+    assert "explanation of two.jpg with another readout; choose another" in capsys.readouterr().err
+    assert explain("two.jpg", "--readout", "gradcam", "--overwrite") == 0
+
+
+def test_the_old_name_of_the_read_out(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """As an option for one release, with a notice; in the logs of earlier runs for good."""
+    assert explain("one.png", "--method", "gradcam") == 0
+    assert capsys.readouterr().err == (
+        "aucue explain: --method is now called --readout; the next release drops the old name.\n"
+    )
+    log = folder / "explanations" / "explanations.jsonl"
+    assert '"readout": "gradcam"' in log.read_text()
+    log.write_text(log.read_text().replace('"readout"', '"method"'))
+    assert explain("one.png", "--readout", "gradcam") == 0
+    assert "1 explained earlier" in capsys.readouterr().out
+    assert explain("one.png", "--method=layercam") == 2
+    assert "explanation of one.png with another readout" in capsys.readouterr().err
 
 
 def test_wrong_models_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -171,7 +171,7 @@ def test_a_line_cut_short_is_mended(explain: Explain, tmp_path: Path, kept: int)
 def test_photographs_explained_anew(explain: Explain, photos: list[Path], tmp_path: Path):
     explain("out")
     (tmp_path / "out" / "mine.txt").write_text("keep me")
-    with pytest.raises(OutputExistsError, match=r"0.png with another method; choose another folder"):
+    with pytest.raises(OutputExistsError, match=r"0.png with another readout; choose another folder"):
         explain("out", readout="gradcam")
     table = tmp_path / "landmarks.csv"
     table.write_text("\n".join(line for line in table.read_text().split("\n") if line[0] != "2"))

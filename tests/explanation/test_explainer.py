@@ -10,6 +10,7 @@ from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation, load
 from aucue.faces import Detection, Face, FaceReader
 from aucue.facs import EXPRESSIONS
+from aucue.models import GuidanceRecord
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_maps_are_those_of_the_network(model, face: Face):
 def test_class_maps_by_another_read_out(model, face: Face):
     given = model()
     classifier = given.network
-    explanation = Explainer(given, method="gradcam")(face)[0]
+    explanation = Explainer(given, readout="gradcam")(face)[0]
     final = classifier(torch.from_numpy(face.crop).permute(2, 0, 1)[None]).features[classifier.final_layer]
     for k, name in enumerate(EXPRESSIONS):  # after average pooling GradCAM is CAM without its negative part
         cam = np.tensordot(classifier.head.fc.weight[k].detach().numpy(), final[0].detach().numpy(), axes=1)
@@ -66,7 +67,7 @@ def test_class_maps_by_another_read_out(model, face: Face):
         expected = positive / positive.max() if positive.any() else positive
         assert np.allclose(explanation.class_map(name), expected, atol=1e-4)
     with pytest.raises(InputError, match="cannot be read out as 'prm'"):
-        Explainer(given, method="prm")
+        Explainer(given, readout="prm")
 
 
 def test_cosines_by_hand(model, face: Face):
@@ -165,8 +166,9 @@ def test_crops_of_another_size_are_resized(model, drawn, detector):
 def test_layer_shown_is_the_guided_one(model):
     assert Explainer(model()).model.layer == "layer3"
     assert Explainer(model(guidance=None)).model.layer == "layer4"
-    assert Explainer(model(guidance={"layers": ["gone"]})).model.layer == "layer4"
-    assert Explainer(model(guidance={"layers": ["layer3", "layer1"]})).model.layer == "layer3"  # the deepest
+    assert Explainer(model(guidance=GuidanceRecord(layers=["gone"]))).model.layer == "layer4"
+    two = GuidanceRecord(layers=["layer3", "layer1"])
+    assert Explainer(model(guidance=two)).model.layer == "layer3"  # the deepest
 
 
 def test_reader_follows_the_model(model):

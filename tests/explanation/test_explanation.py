@@ -21,7 +21,7 @@ def test_dict_is_plain(explanation: Explanation):
     assert values["expression"] == "surprise"
     assert sum(values["probabilities"].values()) == pytest.approx(1)
     assert values["action_units"][0] == {"number": 1, "name": "Inner Brow Raiser"}
-    units = [(unit["number"], unit["place"]) for unit in values["unit_evidence"]]
+    units = [(unit["number"], unit["region"]) for unit in values["unit_evidence"]]
     assert units == [
         (1, "inner brows"),
         (2, "outer brows"),

@@ -149,8 +149,8 @@ def test_sentences(expected, whole, elsewhere, sentence: str):
 
 def test_an_empty_map_says_so():
     evidence = FaceEvidence((unit(12, 0.4, 3.0),), together(0.4, 3.0), None)
-    assert where_it_lies(evidence, "happiness", True).endswith("no place speaks for happiness")
+    assert where_it_lies(evidence, "happiness", True).endswith("no region speaks for happiness")
 
 
 def test_a_users_unit_has_a_place():
-    assert ActionUnit(28, "Lip Suck").place == "region of Lip Suck"
+    assert ActionUnit(28, "Lip Suck").region == "region of Lip Suck"

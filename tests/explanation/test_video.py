@@ -10,7 +10,8 @@ import pytest
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import ExplainSettings, explain_files, film
 from aucue.explanation.finder import FaceFinder
-from aucue.explanation.video import VideoFiles, VideoLog
+from aucue.explanation.log import VideoLog
+from aucue.explanation.video import VideoFiles
 from aucue.faces import Detection
 
 pytest.importorskip("av", reason="the extra aucue[video] is not installed")
@@ -205,7 +206,7 @@ def test_a_line_of_another_program_is_refused(tmp_path: Path, name: str, value: 
     files = vars(VideoFiles.of("a", "npz"))
     line = {"video": "a.mp4", "seconds": 1.0, "frames": 1, "faces": 0, "tracks": [], **files}
     (tmp_path / "videos.jsonl").write_text(json.dumps(line) + "\n")
-    assert VideoLog(tmp_path).entries == {"a.mp4": line}
+    assert list(VideoLog(tmp_path).records()) == [line]
     (tmp_path / "videos.jsonl").write_text(json.dumps({**line, name: value}) + "\n")
     with pytest.raises(InputError, match=r"videos\.jsonl, line 1: "):
         VideoLog(tmp_path)

@@ -103,6 +103,6 @@ def _lay_over(image: NDArray[np.uint8], mark: Mark) -> None:
 @cache
 def _window(size: int) -> NDArray[np.float32]:
     """(size, size): 1 inside, falling to 0 at the border."""
-    place = (np.arange(size) + 0.5) / size
-    fade = np.minimum(place, 1 - place).clip(0, _EDGE) / _EDGE
+    position = (np.arange(size) + 0.5) / size
+    fade = np.minimum(position, 1 - position).clip(0, _EDGE) / _EDGE
     return np.minimum.outer(fade, fade).astype(np.float32)

@@ -16,10 +16,10 @@ from aucue.explanation.files import THUMBNAILS, output_stem
 from aucue.explanation.film import load_av
 from aucue.explanation.index import INDEX_FILE, write_index
 from aucue.explanation.inputs import find_inputs
-from aucue.explanation.log import ExplanationLog
+from aucue.explanation.log import ExplanationLog, Log, VideoLog
 from aucue.explanation.settings import ExplainSettings
 from aucue.explanation.table import TABLE_FILE, write_table
-from aucue.explanation.video import VIDEO_SETTINGS, ExplainedVideo, VideoLog, explain_video
+from aucue.explanation.video import ExplainedVideo, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
 from aucue.models import boxed_model, local_file
 from aucue.work.engines import Engine, open_engine
@@ -117,11 +117,11 @@ def explain_files(
     finds = detector or _detector(settings.detector)
     _check_videos(found.videos, finds)
     running = open_engine(settings.engine, settings.workers)
-    explainer = Explainer(model, device=settings.device, method=settings.readout)
+    explainer = Explainer(model, device=settings.device, readout=settings.readout)
     own = explainer.model
     depends_on = {
         "model": _fingerprint(local_file(boxed_model() if model is None else model)),
-        "method": own.readout,
+        "readout": own.readout,
         "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
         "maps": settings.maps,
     }
@@ -129,10 +129,11 @@ def explain_files(
         sweep(out / THUMBNAILS)
         log, films = ExplanationLog(out), VideoLog(out)
         # Of a killed run: what is not whole is in no page and no table until it is explained anew.
-        log.remove([photo for photo in log.entries if not log.holds(photo)])
+        for each in (log, films):
+            each.remove([file for file in each.entries if not each.holds(file)])
         film_depends_on = {**depends_on, "fps": settings.fps, "smooth": settings.smooth}
         photos = _unfinished(found.photos, log, depends_on, overwrite)
-        videos = _unfinished_videos(found.videos, films, film_depends_on, overwrite)
+        videos = _unfinished(found.videos, films, film_depends_on, overwrite)
         reader = FaceReader(finds, own.reading_size, own.template)
         job = _Job(explainer, reader, _names([*photos, *videos], out), settings, tell)
         with progress_bar(progress) as bar:
@@ -149,13 +150,10 @@ def explain_files(
                 )
         if log.entries or films.entries:
             write_table(out / TABLE_FILE, log.records(), own.classes)
-            write_index(out / INDEX_FILE, log.records, list(films.entries.values()))
+            write_index(out / INDEX_FILE, log.records, list(films.records()))
     earlier = len(found.photos) - len(photos) + len(found.videos) - len(videos)
-    cut_short = tuple(
-        f"{video} {films.entries[str(video)]['missing']}"
-        for video in found.videos
-        if films.entries.get(str(video), {}).get("missing")
-    )
+    missing = {record["video"]: record.get("missing") for record in films.records()}
+    cut_short = tuple(f"{video} {missing[str(video)]}" for video in found.videos if missing.get(str(video)))
     unread = (*found.empty, *job.unread)
     return ExplainReport(faces, tuple(faceless), earlier, unread, tuple(job.explained), cut_short)
 
@@ -250,30 +248,14 @@ def _fingerprint(model: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _unfinished(
-    photos: Sequence[Path], log: ExplanationLog, settings: Mapping[str, str], overwrite: bool
-) -> list[Path]:
-    """The photographs to explain; the log then says nothing of them."""
-    for photo in photos:
-        entry = log.entries.get(str(photo))
+def _unfinished(files: Sequence[Path], log: Log, settings: Mapping[str, Any], overwrite: bool) -> list[Path]:
+    """The photographs or videos to explain; the log then says nothing of them."""
+    for file in files:
+        entry = log.entries.get(str(file))
         if entry and not overwrite:
-            _check_same(log.folder, photo, entry.settings, settings)
-    todo = [photo for photo in photos if overwrite or not log.holds(str(photo))]
-    log.remove([str(photo) for photo in todo])
-    return todo
-
-
-def _unfinished_videos(
-    videos: Sequence[Path], films: VideoLog, settings: Mapping[str, Any], overwrite: bool
-) -> list[Path]:
-    """The videos to explain; the log then says nothing of them."""
-    for video in videos:
-        entry = films.entries.get(str(video))
-        if entry and not overwrite:
-            before = {name: entry.get(name) for name in VIDEO_SETTINGS}
-            _check_same(films.folder, video, before, settings)
-    todo = [video for video in videos if overwrite or not films.holds(str(video))]
-    films.remove([str(video) for video in todo])
+            _check_same(log.folder, file, entry.settings, settings)
+    todo = [file for file in files if overwrite or not log.holds(str(file))]
+    log.remove([str(file) for file in todo])
     return todo
 
 

@@ -28,7 +28,7 @@ class Explainer:
         model: Model file, `hf:OWNER/NAME`, or a model; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs, as torch names it.
-        method: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
+        readout: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as.
 
     Raises:
@@ -40,9 +40,9 @@ class Explainer:
         model: str | Path | Model | None = None,
         reader: FaceReader | None = None,
         device: str | torch.device = "cpu",
-        method: str | None = None,
+        readout: str | None = None,
     ) -> None:
-        self.model = Model.load(model, method, device)
+        self.model = Model.load(model, readout, device)
         self._reader = reader
         _ = self.model.draw  # so that a codebook that cannot be drawn is told of now
 
@@ -136,7 +136,7 @@ def load(
     path: str | Path | None = None,
     reader: FaceReader | None = None,
     device: str | torch.device = "cpu",
-    method: str | None = None,
+    readout: str | None = None,
 ) -> Explainer:
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
 
@@ -144,7 +144,7 @@ def load(
         path: Model file that `aucue train` wrote; by default the model in the box.
         reader: Finds and aligns faces; default dlib with the template of the model.
         device: Where the network runs.
-        method: Read-out of the class maps; by default the model's own.
+        readout: Read-out of the class maps; by default the model's own.
 
     Returns:
         The explainer.
@@ -152,7 +152,7 @@ def load(
     Raises:
         InputError: The file is no model file of aucue.
     """
-    return Explainer(path, reader, device, method)
+    return Explainer(path, reader, device, readout)
 
 
 def _resized(face: Face, size: int) -> tuple[np.ndarray, np.ndarray]:

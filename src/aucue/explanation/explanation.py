@@ -208,7 +208,7 @@ class Explanation:
         """How dense both maps are in the regions of the expected action units."""
         units = self.unit_evidence
         return ratio_bars(
-            [f"AU{unit.unit.number} {unit.unit.place}" for unit in units],
+            [f"AU{unit.unit.number} {unit.unit.region}" for unit in units],
             [f"{percent(unit.class_map.share)}, {unit.class_map.ratio:.1f}x" for unit in units],
             np.array([[unit.class_map.ratio, unit.attention.ratio] for unit in units]),
             size,

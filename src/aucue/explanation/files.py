@@ -103,16 +103,16 @@ def write_maps(folder: Path, names: Sequence[str], explanation: Explanation) -> 
         save_picture(folder / name, Image.fromarray(grey))
 
 
-def mark_of(explanation: Explanation, label: str, place: int) -> Mark:
+def mark_of(explanation: Explanation, label: str, index: int) -> Mark:
     """How a face is marked in its photograph or frame.
 
     Args:
         explanation: Of the face.
         label: Text at its box.
-        place: Number that chooses the colour.
+        index: Number that chooses the colour.
     """
     face = explanation.face
-    color = COLORS[place % len(COLORS)]
+    color = COLORS[index % len(COLORS)]
     return Mark(face.box, face.matrix, face.size, explanation.class_map(), label, color)
 
 
@@ -124,9 +124,9 @@ def write_overview(path: Path, photo: Path, explanations: Sequence[Explanation])
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = np.asarray(picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture)
     marks = []
-    for place, explanation in enumerate(explanations):
-        text = f"{place + 1} {explanation.expression} {percent(explanation.probability)}"
-        marks.append(shrunk(mark_of(explanation, text, place), scale))
+    for index, explanation in enumerate(explanations):
+        text = f"{index + 1} {explanation.expression} {percent(explanation.probability)}"
+        marks.append(shrunk(mark_of(explanation, text, index), scale))
     save_picture(path, Image.fromarray(annotate(image, marks)))
 
 

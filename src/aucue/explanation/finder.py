@@ -21,7 +21,7 @@ class FaceFinder:
     """Finds the faces of consecutive frames, mostly where they were.
 
     The whole frame is searched once a second, and four times a second while a followed face is not found; in
-    between each face is looked for in a window around the place where its track expects it, shrunk so that
+    between each face is looked for in a window around the position where its track expects it, shrunk so that
     the face is about 120 pixels wide.
 
     Args:

@@ -11,6 +11,7 @@ from aucue.work.files import inside
 
 LOG_FILE = "explanations.jsonl"
 VIDEO_LOG = "videos.jsonl"
+VIDEO_FILES = ("annotated", "lines", "table", "poster")
 
 Record = dict[str, Any]
 
@@ -34,6 +35,8 @@ def read_records(path: Path, files: Callable[[Record], list[Any]]) -> Iterator[t
             where = f"{path}, line {number}"
             try:
                 record = json.loads(line.decode("utf-8"))
+                if "method" in record:  # what the read-out was called before
+                    record.setdefault("readout", record.pop("method"))
                 names = files(record)
             except (
                 ValueError,
@@ -76,7 +79,7 @@ def video_files(record: Record) -> list[Any]:
         _texts(track, "expression")
         _numbers(track, "track", "first", "last", "faces", "share")
     _need(isinstance(record.get("missing", ""), str))
-    names = [record[name] for name in ("annotated", "lines", "table", "poster")]
+    names = [record[name] for name in VIDEO_FILES]
     return names if record["maps"] in (None, "none", "npz", "png") else [*names, record["maps"]]
 
 

@@ -19,7 +19,7 @@ of action units, 1.7 on average: less than twice says little.
 """
 
 _GRID = 56  # a region of some 3 % of the crop is still a hundred pixels; finer, shares change by 1 %
-_NAMED = 3  # places in a sentence
+_NAMED = 3  # regions in a sentence
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class UnitEvidence(RegionShares):
     up to 1, nor to the share of all of them together.
 
     Attributes:
-        unit: The action unit; `unit.place` is where it shows.
+        unit: The action unit; `unit.region` is where it shows.
     """
 
     unit: ActionUnit
@@ -77,7 +77,7 @@ class UnitEvidence(RegionShares):
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         unit = self.unit
-        return {"number": unit.number, "name": unit.name, "place": unit.place, **super().to_dict()}
+        return {"number": unit.number, "name": unit.name, "region": unit.region, **super().to_dict()}
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,10 @@ def where_it_lies(evidence: FaceEvidence, expression: str, empty: bool) -> str:
         A part of a sentence: "the class map lies on the lip corners (AU12, 41 % of it, 3.1x chance) and ...".
     """
     if empty:
-        return f"the class map is the same everywhere: no place speaks for {expression}"
-    places = _places(evidence.expected)
-    lies = [unit for unit in places if unit.class_map.ratio >= PREFERENCE]
-    hardly = [unit for unit in places if unit.class_map.ratio <= 1 / PREFERENCE]
+        return f"the class map is the same everywhere: no region speaks for {expression}"
+    regions = _regions(evidence.expected)
+    lies = [unit for unit in regions if unit.class_map.ratio >= PREFERENCE]
+    hardly = [unit for unit in regions if unit.class_map.ratio <= 1 / PREFERENCE]
     other = evidence.elsewhere
     if lies:
         partly = "" if evidence.together.class_map.share >= 0.5 else "partly "
@@ -177,11 +177,11 @@ def where_it_lies(evidence: FaceEvidence, expression: str, empty: bool) -> str:
     if other and other.class_map.ratio >= PREFERENCE:
         return (
             f"the class map lies elsewhere, most densely on the {_list([other], first=True)}, which "
-            f"{expression} does not include; not on the {_list(places, 'or')}"
+            f"{expression} does not include; not on the {_list(regions, 'or')}"
         )
     if round(evidence.together.class_map.ratio, 1) < 1:
-        return f"the class map lies elsewhere, not on the {_list(places, 'or', first=True)}"
-    return f"the class map lies on no action unit of {expression} in particular: {_list(places, first=True)}"
+        return f"the class map lies elsewhere, not on the {_list(regions, 'or', first=True)}"
+    return f"the class map lies on no action unit of {expression} in particular: {_list(regions, first=True)}"
 
 
 def _shares(row: Sequence[float]) -> tuple[float, MapShare, MapShare]:
@@ -189,22 +189,22 @@ def _shares(row: Sequence[float]) -> tuple[float, MapShare, MapShare]:
     return row[0], MapShare(*row[1:4]), MapShare(*row[4:])
 
 
-def _places(units: Sequence[UnitEvidence]) -> list[UnitEvidence]:
-    """The unit with the largest share of each place, largest share first."""
+def _regions(units: Sequence[UnitEvidence]) -> list[UnitEvidence]:
+    """The unit with the largest share of each region, largest share first."""
     largest: dict[str, UnitEvidence] = {}
     for unit in sorted(units, key=lambda unit: -unit.class_map.share):
-        largest.setdefault(unit.unit.place, unit)
+        largest.setdefault(unit.unit.region, unit)
     return list(largest.values())
 
 
 def _list(units: Sequence[UnitEvidence], conjunction: str = "and", first: bool = False) -> str:
-    """Places with their figures; the `first` ones of a sentence also say what the figures mean."""
+    """Regions with their figures; the `first` ones of a sentence also say what the figures mean."""
     parts = []
     for unit in units[:_NAMED]:
         meaning = (" of it", " chance") if first and not parts else ("", "")
         found = unit.class_map
         parts.append(
-            f"{unit.unit.place} (AU{unit.unit.number}, {100 * found.share:.0f} %{meaning[0]}, "
+            f"{unit.unit.region} (AU{unit.unit.number}, {100 * found.share:.0f} %{meaning[0]}, "
             f"{found.ratio:.1f}x{meaning[1]})"
         )
     return f" {conjunction} ".join([part for part in (", ".join(parts[:-1]), parts[-1]) if part])

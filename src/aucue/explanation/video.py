@@ -6,7 +6,7 @@ Frames go through in small batches, so that memory does not grow with the length
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +22,10 @@ from aucue.explanation.explanation import Explanation, percent
 from aucue.explanation.files import map_names, mark_of, save_picture, write_maps
 from aucue.explanation.film import FilmReader, FilmWriter, Frame
 from aucue.explanation.finder import FaceFinder
-from aucue.explanation.records import VIDEO_LOG, read_records, video_files
 from aucue.explanation.settings import ExplainSettings, MapFormat
 from aucue.explanation.tracking import Smoother, Tracker
 from aucue.faces import Face, FaceReader
 from aucue.work.files import appearing, cell, sweep
-
-VIDEO_SETTINGS = ("model", "method", "detector", "maps", "fps", "smooth")
-
-_FILES = ("annotated", "lines", "table", "poster")
 
 _BATCH = 8
 """Frames whose faces are explained together."""
@@ -201,10 +196,10 @@ class Shown:
 
     def record(self, video: Path, frame: FollowedFrame, count: int) -> dict[str, Any]:
         """Its JSON line."""
-        place = {"video": str(video), "frame": frame.index, "time": round(frame.time, 4)}
+        seen = {"video": str(video), "frame": frame.index, "time": round(frame.time, 4)}
         smoothed = {"expression": self.expression, "probabilities": self.smoothed}
         return {
-            **place,
+            **seen,
             "track": self.track,
             "faces": count,
             "smoothed": smoothed,
@@ -310,43 +305,3 @@ def _appearing(path: Path) -> Iterator[IO[str]]:
     """A text file to write, which appears when all went well."""
     with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         yield file
-
-
-class VideoLog:
-    """`videos.jsonl`: the finished videos of a folder, one JSON line each.
-
-    Args:
-        folder: Where the explanations lie; need not exist.
-
-    Raises:
-        InputError: The log there is none of ours.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / VIDEO_LOG
-        self.entries: dict[str, dict[str, Any]] = {}
-        for record, _ in read_records(self.path, video_files):
-            self.entries[record["video"]] = record
-
-    def holds(self, video: str) -> bool:
-        """Whether a video is finished and its files are there."""
-        record = self.entries.get(video)
-        return record is not None and all((self.folder / record[name]).exists() for name in _FILES)
-
-    def add(self, video: ExplainedVideo, settings: Mapping[str, Any]) -> None:
-        """Note a finished video."""
-        self.entries[str(video.video)] = {**video.to_dict(), **settings}
-        self._write(self.entries.values())
-
-    def remove(self, videos: Collection[str]) -> None:
-        """Remove videos with their files, but for those of their maps."""
-        removed = [self.entries.pop(video) for video in videos if video in self.entries]
-        if removed:
-            self._write(self.entries.values())
-        for record in removed:
-            for name in _FILES:
-                (self.folder / record[name]).unlink(missing_ok=True)
-
-    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
-        with _appearing(self.path) as file:
-            file.writelines(json.dumps(record, allow_nan=False) + "\n" for record in records)
