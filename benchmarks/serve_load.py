@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from aucue.app import Studio
+from aucue.app import Service
 from aucue.app.server import serve
 from aucue.models import boxed_model
 from fuzz_inputs import Rendered
@@ -38,8 +38,8 @@ def server(told: Connection) -> None:
     import torch
 
     torch.set_num_threads(1)
-    studio = Studio({"box": boxed_model()}, Rendered())
-    serve(studio, port=0, per_minute=1_000_000, tell=told.send)
+    service = Service({"box": boxed_model()}, Rendered())
+    serve(service, port=0, per_minute=1_000_000, tell=told.send)
 
 
 def photograph(side: int) -> bytes:

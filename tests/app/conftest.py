@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aucue.app import Sittings, Studio
+from aucue.app import Service, Sessions
 from aucue.faces import Detection
 from aucue.models import Model
 
@@ -71,8 +71,8 @@ def models() -> dict[str, Model]:
 
 
 @pytest.fixture
-def studio(models, detector) -> Studio:
-    return Studio(models, detector)
+def service(models, detector) -> Service:
+    return Service(models, detector)
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +96,10 @@ class Running:
     """A server with the page."""
 
     address: str
-    studio: Studio
+    service: Service
     folder: Path  # for temporary files
     client: "httpx.Client"
-    sittings: Sittings
+    sessions: Sessions
 
     def files(self) -> list[Path]:
         """What it has written, beside the lock of its folder."""
@@ -116,7 +116,7 @@ def running(models, drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     from aucue.app.server import serve
 
     folder = tmp_path_factory.mktemp("temporary")
-    studio = Studio(models, TiledFaces(drawn[1]))
+    service = Service(models, TiledFaces(drawn[1]))
     servers, addresses = [], []
 
     class Stoppable(uvicorn.Server):
@@ -129,14 +129,14 @@ def running(models, drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setattr(tempfile, "tempdir", str(folder))
         patch.setenv("GRADIO_TEMP_DIR", "")  # put back to what it was, after `serve` has set it
         thread = threading.Thread(
-            target=serve, args=(studio,), kwargs={"port": 0, "per_minute": 100_000, "tell": addresses.append}
+            target=serve, args=(service,), kwargs={"port": 0, "per_minute": 100_000, "tell": addresses.append}
         )
         thread.start()
         while thread.is_alive() and not (servers and servers[0].started):
             time.sleep(0.05)
         assert thread.is_alive(), "the server has stopped"
         with httpx.Client(base_url=addresses[0], timeout=120) as client:
-            yield Running(addresses[0], studio, folder, client, servers[0].config.app.state.sittings)
+            yield Running(addresses[0], service, folder, client, servers[0].config.app.state.sessions)
         servers[0].should_exit = True
         thread.join(timeout=30)
         assert not thread.is_alive()

@@ -33,8 +33,8 @@ opened: list[str] = []
 def _leave(running: Running) -> Iterator[None]:
     """The photographs of a test go with it: nobody here closes a page."""
     yield
-    for name in list(running.sittings._held):
-        running.sittings.drop(name)
+    for name in list(running.sessions._held):
+        running.sessions.drop(name)
 
 
 @pytest.fixture(scope="module")

@@ -58,9 +58,9 @@ def page(browser: Browser, running: Running) -> Iterator[Page]:
     yield page
     context.close()
     deadline = time.monotonic() + PATIENCE / 1000
-    while len(running.sittings) and time.monotonic() < deadline:
+    while len(running.sessions) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(running.sittings) == 0  # the photograph was forgotten with the page
+    assert len(running.sessions) == 0  # the photograph was forgotten with the page
     assert asked
     elsewhere = [url for url in asked if not url.startswith((running.address, "data:", "blob:"))]
     assert elsewhere == []
@@ -78,7 +78,7 @@ def class_map(page: Page) -> str:
 
 def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_path: Path):
     choose(page, encoded(photo(2)))
-    explanations = running.studio.read(running.studio.sit(photo(2)), "guided").explanations
+    explanations = running.service.read(running.service.open(photo(2)), "guided").explanations
     percent = f"{100 * explanations[0].probability:.0f} %"
     expect(page.get_by_role("heading", name=f"happiness {percent}")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^happiness"))).to_have_attribute(
@@ -105,7 +105,7 @@ def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_pa
         page.get_by_role("button", name="Save JSON").click()
     numbers.value.save_as(tmp_path / "numbers.json")
     said = json.loads((tmp_path / "numbers.json").read_text())
-    assert [(each["model"], each["method"]) for each in said] == [
+    assert [(each["model"], each["readout"]) for each in said] == [
         ("guided", "layercam"),
         ("unguided", "layercam"),
     ]

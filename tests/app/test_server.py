@@ -11,7 +11,7 @@ pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
 
 from PIL import Image
 
-from aucue.app.studio import Studio
+from aucue.app.service import Service
 from aucue.errors import InputError, MissingExtraError
 
 from .conftest import Running, encoded
@@ -24,14 +24,14 @@ def test_explain(running: Running, photo):
     answer = running.client.post("/api/explain", content=encoded(photo(2)))
     assert answer.status_code == 200
     said = answer.json()
-    expected = running.studio.read(running.studio.sit(photo(2)), "guided").explanations
-    assert (said["model"], said["method"], said["faces_left_out"]) == ("guided", "cam", 0)
+    expected = running.service.read(running.service.open(photo(2)), "guided").explanations
+    assert (said["model"], said["readout"], said["faces_left_out"]) == ("guided", "cam", 0)
     assert [face["sentence"] for face in said["faces"]] == [each.sentence for each in expected]
     for face, each in zip(said["faces"], expected, strict=True):
         assert face["probabilities"] == pytest.approx(each.probabilities)
-    options = {"model": "unguided", "method": "layercam", "maps": "true"}
+    options = {"model": "unguided", "readout": "layercam", "maps": "true"}
     other = running.client.post("/api/explain", params=options, content=encoded(photo(), "JPEG"))
-    assert (other.json()["model"], other.json()["method"]) == ("unguided", "layercam")
+    assert (other.json()["model"], other.json()["readout"]) == ("unguided", "layercam")
     assert set(other.json()["faces"][0]["maps"]) == {"attention", "class_maps", "expected"}
 
 
@@ -47,7 +47,7 @@ def test_models(running: Running):
     said = running.client.get("/api/models").json()
     assert [model["name"] for model in said["models"]] == ["guided", "unguided"]
     assert said["models"][0]["expressions"][:2] == ["neutral", "happiness"]
-    assert "gradcam" in said["methods"]
+    assert "gradcam" in said["readouts"]
 
 
 @pytest.mark.parametrize("name", GARBAGE)
@@ -77,8 +77,8 @@ def test_eight_people_at_once(running: Running, photo):
     content = encoded(photo(2))
 
     def ask(number: int) -> dict:
-        method = "gradcam" if number % 2 else "cam"
-        answer = running.client.post("/api/explain", params={"method": method}, content=content)
+        readout = "gradcam" if number % 2 else "cam"
+        answer = running.client.post("/api/explain", params={"readout": readout}, content=content)
         assert answer.status_code == 200
         return answer.json()
 
@@ -122,7 +122,7 @@ def test_ports_that_cannot_be_had(running: Running):
 
     port = int(running.address.rpartition(":")[2])
     with pytest.raises(InputError, match=f"Cannot listen at 127.0.0.1, port {port}"):
-        serve(running.studio, port=port)
+        serve(running.service, port=port)
 
 
 def test_without_gradio(monkeypatch: pytest.MonkeyPatch):
@@ -133,4 +133,4 @@ def test_without_gradio(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(server.importlib.util, "find_spec", found)
     with pytest.raises(MissingExtraError, match=r"pip install 'aucue\[app\]'"):
-        server.new_server(Studio.__new__(Studio), "http://127.0.0.1:1")
+        server.new_server(Service.__new__(Service), "http://127.0.0.1:1")

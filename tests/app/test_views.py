@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from aucue.app import Studio, views
+from aucue.app import Service, views
 from aucue.explanation import Explainer
 from aucue.explanation.explanation import percent
 from aucue.facs import Codebook
@@ -33,17 +33,17 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture
-def sitting(studio: Studio, photo):
-    return studio.sit(photo(2))
+def session(service: Service, photo):
+    return service.open(photo(2))
 
 
-def shown(studio: Studio, sitting, *models: str) -> Elements:
-    return Elements(views.results(sitting, [studio.view(sitting, name) for name in models or ("guided",)]))
+def shown(service: Service, session, *models: str) -> Elements:
+    return Elements(views.results(session, [service.view(session, name) for name in models or ("guided",)]))
 
 
-def test_results_say_what_is_seen(studio: Studio, sitting):
-    page = shown(studio, sitting)
-    explanation = studio.read(sitting, "guided").explanations[0]
+def test_results_say_what_is_seen(service: Service, session):
+    page = shown(service, session)
+    explanation = service.read(session, "guided").explanations[0]
     text = " ".join(page.text.replace("\u00a0", " ").split())
     assert f"happiness {100 * explanation.probability:.0f} %" in text
     assert explanation.finding in text
@@ -55,19 +55,19 @@ def test_results_say_what_is_seen(studio: Studio, sitting):
     assert bars["fear"]["aria-pressed"] == "false"
 
 
-def test_every_picture_has_words_and_comes_along(studio: Studio, sitting):
-    pictures = [attributes for tag, attributes in shown(studio, sitting).tags if tag == "img"]
+def test_every_picture_has_words_and_comes_along(service: Service, session):
+    pictures = [attributes for tag, attributes in shown(service, session).tags if tag == "img"]
     assert len(pictures) == 2 + 4 + 3  # thumbnails; faces under maps; maps
     assert all(each["src"].startswith("data:image/") and each["alt"] is not None for each in pictures)  # pyright: ignore
 
 
-def test_another_expression_changes_class_map_and_expectation(studio: Studio, sitting):
+def test_another_expression_changes_class_map_and_expectation(service: Service, session):
     def heats(page: Elements) -> list[str | None]:
         return [a["src"] for tag, a in page.tags if tag == "img" and a.get("class") == "heat"]
 
-    before = heats(shown(studio, sitting))
-    sitting.look_at(expression="fear")
-    page = shown(studio, sitting)
+    before = heats(shown(service, session))
+    session.look_at(expression="fear")
+    page = shown(service, session)
     attention, class_map, expected = heats(page)
     assert attention == before[0]
     assert class_map != before[1]
@@ -76,51 +76,51 @@ def test_another_expression_changes_class_map_and_expectation(studio: Studio, si
     assert "what in this face speaks for fear" in page.text
     assert "Did it look where fear shows?" in page.text
     assert "(the answer is happiness," in page.text.replace("\u00a0", " ")
-    sitting.look_at(expression="neutral")
-    page = shown(studio, sitting)
+    session.look_at(expression="neutral")
+    page = shown(service, session)
     assert len(heats(page)) == 2
     assert "A neutral face shows no action unit" in page.text
 
 
-def test_faces_to_choose_from(studio: Studio, sitting, photo):
-    sitting.look_at(face=1)
-    faces = shown(studio, sitting).having("data-face")
+def test_faces_to_choose_from(service: Service, session, photo):
+    session.look_at(face=1)
+    faces = shown(service, session).having("data-face")
     assert [faces[i]["aria-pressed"] for i in ("0", "1")] == ["false", "true"]
     assert faces["1"]["aria-label"] == "Face 2"
-    assert not shown(studio, studio.sit(photo())).having("data-face")
+    assert not shown(service, service.open(photo())).having("data-face")
 
 
-def test_two_models_side_by_side(studio: Studio, sitting):
-    cards = shown(studio, sitting, "guided", "unguided").having("aria-label")
+def test_two_models_side_by_side(service: Service, session):
+    cards = shown(service, session, "guided", "unguided").having("aria-label")
     assert {"guided", "unguided"} <= set(cards)
-    readings = [studio.read(sitting, name).explanations[0] for name in studio.models]
-    text = shown(studio, sitting, "guided", "unguided").text.replace("\u00a0", " ")
-    assert all(reading.finding in text for reading in readings)
+    answers = [service.read(session, name).explanations[0] for name in service.models]
+    text = shown(service, session, "guided", "unguided").text.replace("\u00a0", " ")
+    assert all(answer.finding in text for answer in answers)
 
 
 def test_what_is_put_in_is_escaped(detector, photo):
     name = "<script>alert(1)</script>"
-    studio = Studio({name: tiny_model(0, "fear"), "b": tiny_model(1, "fear")}, detector)
-    sitting = studio.sit(photo())
-    page = shown(studio, sitting, name, "b")
+    service = Service({name: tiny_model(0, "fear"), "b": tiny_model(1, "fear")}, detector)
+    session = service.open(photo())
+    page = shown(service, session, name, "b")
     assert name in page.text
     assert "script" not in {tag for tag, _ in page.tags}
     assert "script" not in {tag for tag, _ in Elements(views.message(name)).tags}
 
 
-def test_photograph_with_boxes(sitting):
-    marked = np.asarray(views.marked(sitting)).astype(int)
-    x0, y0, _, y1 = sitting.boxes[0].astype(int)
+def test_photograph_with_boxes(session):
+    marked = np.asarray(views.marked(session)).astype(int)
+    x0, y0, _, y1 = session.boxes[0].astype(int)
     assert np.abs(marked[(y0 + y1) // 2, x0] - (250, 190, 60)).max() < 40  # the chosen one, in amber
-    x0 = int(sitting.boxes[1][0])
+    x0 = int(session.boxes[1][0])
     assert marked[(y0 + y1) // 2, x0].min() > 190  # the other one, nearly white
 
 
-def test_picture(studio: Studio, sitting):
-    one = views.picture([studio.view(sitting, "guided")])
-    two = views.picture([studio.view(sitting, name) for name in studio.models])
+def test_picture(service: Service, session):
+    one = views.picture([service.view(session, "guided")])
+    two = views.picture([service.view(session, name) for name in service.models])
     assert two.width == 2 * one.width
-    bare = np.asarray(views.picture([studio.view(sitting, "guided")], opacity=0))
+    bare = np.asarray(views.picture([service.view(session, "guided")], opacity=0))
     tile, gap, left = 336, round(336 * 0.075), round(336 * 0.11)
     top = 200  # below the titles
     face, attention, class_map = (
@@ -131,24 +131,24 @@ def test_picture(studio: Studio, sitting):
     assert not np.array_equal(np.asarray(one), bare)
 
 
-def test_places_of_the_expression(studio: Studio, sitting):
-    explanation = studio.read(sitting, "guided").explanations[0]
-    page = shown(studio, sitting)
+def test_places_of_the_expression(service: Service, session):
+    explanation = service.read(session, "guided").explanations[0]
+    page = shown(service, session)
     text = " ".join(page.text.replace("\u00a0", " ").split())
     assert len(explanation.unit_evidence) == 3
     for unit in explanation.unit_evidence:
         found = unit.class_map
-        assert f"{unit.unit.place} {unit.unit} {100 * found.share:.0f} % {found.ratio:.1f}x" in text
-    sitting.look_at(expression="fear")
-    text = shown(studio, sitting).text
+        assert f"{unit.unit.region} {unit.unit} {100 * found.share:.0f} % {found.ratio:.1f}x" in text
+    session.look_at(expression="fear")
+    text = shown(service, session).text
     assert "AU20 Lip Stretcher" in text
     assert "AU12 Lip Corner Puller, no part of fear" in text or "AU12" not in text
 
 
-def test_a_saved_picture_is_of_one_expression(studio: Studio, sitting):
-    sitting.look_at(expression="fear")
-    view = studio.view(sitting, "guided")
-    (expected,) = Explainer(studio.model("guided")).faces([view.explanation.face], "fear")
+def test_a_saved_picture_is_of_one_expression(service: Service, session):
+    session.look_at(expression="fear")
+    view = service.view(session, "guided")
+    (expected,) = Explainer(service.model("guided")).faces([view.explanation.face], "fear")
     assert view.explanation.sentence == expected.sentence
     assert expected.sentence.startswith("Fear ")
     assert [unit.unit.number for unit in expected.unit_evidence] == [1, 2, 4, 5, 20, 25, 26, 27]
@@ -157,24 +157,24 @@ def test_a_saved_picture_is_of_one_expression(studio: Studio, sitting):
     assert json.loads(views.face_json([view]))["answer"] == "happiness"
 
 
-def test_numbers_as_a_file(studio: Studio, sitting):
-    explanation = studio.read(sitting, "guided").explanations[0]
-    read = json.loads(views.face_json([studio.view(sitting, "guided")]))
-    assert read == {"model": "guided", "method": "cam", **json.loads(json.dumps(explanation.to_dict()))}
-    both = json.loads(views.face_json([studio.view(sitting, name) for name in studio.models]))
+def test_numbers_as_a_file(service: Service, session):
+    explanation = service.read(session, "guided").explanations[0]
+    read = json.loads(views.face_json([service.view(session, "guided")]))
+    assert read == {"model": "guided", "readout": "cam", **json.loads(json.dumps(explanation.to_dict()))}
+    both = json.loads(views.face_json([service.view(session, name) for name in service.models]))
     assert [each["expression"] for each in both] == ["happiness", "anger"]
 
 
-def test_record_with_maps(studio: Studio, sitting):
-    reading = studio.read(sitting, "guided")
-    record = json.loads(json.dumps(views.record(reading, maps=True), allow_nan=False))
-    assert (record["model"], record["method"], len(record["faces"])) == ("guided", "cam", 2)
-    maps, explanation = record["faces"][0]["maps"], reading.explanations[0]
+def test_record_with_maps(service: Service, session):
+    answer = service.read(session, "guided")
+    record = json.loads(json.dumps(views.record(answer, maps=True), allow_nan=False))
+    assert (record["model"], record["readout"], len(record["faces"])) == ("guided", "cam", 2)
+    maps, explanation = record["faces"][0]["maps"], answer.explanations[0]
     assert np.allclose(maps["class_maps"]["fear"], explanation.class_map("fear"), atol=1e-4)
     assert np.allclose(maps["attention"], explanation.attention["layer3"], atol=1e-4)
     assert explanation.cue is not None
     assert np.allclose(maps["expected"], explanation.cue, atol=1e-4)
-    assert "maps" not in views.record(reading)["faces"][0]
+    assert "maps" not in views.record(answer)["faces"][0]
 
 
 def test_other_pages_ask_nothing_of_other_places():

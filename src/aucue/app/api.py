@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from aucue.app import views
-from aucue.app.studio import Studio
+from aucue.app.service import Service
 from aucue.app.uploads import MAX_BYTES, read_upload
 from aucue.cams import READOUTS
 from aucue.errors import InputError
@@ -27,7 +27,8 @@ WAITING = 64
 BUSY = "Too many people ask at once; try again in a few seconds."
 
 Model = Annotated[str | None, Query(description="Name of a model; default the first.")]
-Method = Annotated[str | None, Query(description="Read-out of the class maps; default the model's own.")]
+ReadOut = Annotated[str | None, Query(description="Read-out of the class maps; default the model's own.")]
+Method = Annotated[str | None, Query(description="Old name of readout.", deprecated=True)]
 _PHOTO = {
     "requestBody": {
         "required": True,
@@ -72,11 +73,11 @@ def new_application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[No
     return application
 
 
-def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
+def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
     """The addresses below /api.
 
     Args:
-        studio: Who explains.
+        service: Who explains.
         max_bytes: Largest photograph.
     """
     router = APIRouter(prefix="/api", tags=["api"])
@@ -96,27 +97,28 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
         described = [
             {
                 "name": name,
-                "expressions": list(studio.model(name).classes),
-                "method": studio.model(name).readout,
-                "metrics": studio.model(name).card.to_dict()["metrics"],
+                "expressions": list(service.model(name).classes),
+                "readout": service.model(name).readout,
+                "metrics": service.model(name).card.to_dict()["metrics"],
             }
-            for name in studio.models
+            for name in service.models
         ]
-        return {"models": described, "methods": list(READOUTS)}
+        return {"models": described, "readouts": list(READOUTS)}
 
     @router.post("/explain", openapi_extra=_PHOTO)
     async def explain(
         request: Request,
         model: Model = None,
+        readout: ReadOut = None,
         method: Method = None,
         maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
     ) -> dict[str, Any]:
         """What a model says about each face of a photograph, largest face first."""
 
         def answer(data: bytes) -> dict[str, Any]:
-            sitting = studio.sit(read_upload(data, max_bytes))
-            reading = studio.read(sitting, model or studio.models[0], method)
-            return views.record(reading, maps) | {"faces_left_out": sitting.left_out}
+            session = service.open(read_upload(data, max_bytes))
+            said = service.read(session, model or service.models[0], readout or method)
+            return views.record(said, maps) | {"faces_left_out": session.left_out}
 
         return await in_turn(request, answer)
 
@@ -124,6 +126,7 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
     async def picture(
         request: Request,
         model: Model = None,
+        readout: ReadOut = None,
         method: Method = None,
         face: Annotated[int, Query(ge=1, description="Which face, the largest is 1.")] = 1,
         expression: Annotated[str | None, Query(description="Whose class map; default the answer's.")] = None,
@@ -133,9 +136,9 @@ def new_router(studio: Studio, max_bytes: int = MAX_BYTES) -> APIRouter:
         """One face with its maps and probabilities, as a PNG."""
 
         def answer(data: bytes) -> bytes:
-            sitting = studio.sit(read_upload(data, max_bytes))
-            sitting.look_at(face=face - 1, expression=expression)
-            view = studio.view(sitting, model or studio.models[0], method)
+            session = service.open(read_upload(data, max_bytes))
+            session.look_at(face=face - 1, expression=expression)
+            view = service.view(session, model or service.models[0], readout or method)
             view.explanation.class_map(expression)  # raises where the model has no such class
             buffer = io.BytesIO()
             views.picture([view], opacity, theme).save(buffer, "PNG")

@@ -14,7 +14,7 @@ from PIL import Image
 from aucue.app import views
 from aucue.app.api import AT_ONCE, WAITING
 from aucue.app.memory import Uploads
-from aucue.app.studio import Sitting, Sittings, Studio, View
+from aucue.app.service import FaceView, Service, Session, Sessions
 from aucue.app.uploads import MAX_BYTES, read_upload
 from aucue.cams import READOUTS
 from aucue.errors import InputError
@@ -78,20 +78,20 @@ def theme() -> gr.Theme:
 
 
 def new_page(
-    studio: Studio, sittings: Sittings, uploads: Uploads, address: str, max_bytes: int = MAX_BYTES
+    service: Service, sessions: Sessions, uploads: Uploads, address: str, max_bytes: int = MAX_BYTES
 ) -> gr.Blocks:
     """Build the page.
 
     Args:
-        studio: Who explains.
-        sittings: Where the photographs are kept that people look at.
+        service: Who explains.
+        sessions: Where the photographs are kept that people look at.
         uploads: Where uploaded files are kept.
         address: Of the page, for its description of the interface for programs.
         max_bytes: Largest photograph.
     """
-    several = len(studio.models) > 1
-    codebook = studio.model(studio.models[0]).codebook
-    start = views.welcome(sittings.seconds)
+    several = len(service.models) > 1
+    codebook = service.model(service.models[0]).codebook
+    start = views.welcome(sessions.seconds)
     with gr.Blocks(title="aucue", analytics_enabled=False, fill_width=True) as page:
         _html(_HEAD)
         with gr.Tabs():
@@ -111,13 +111,16 @@ def new_page(
                         results = _html(start, js_on_load=_CHOOSE, elem_id="results")
                     with gr.Column(elem_id="aq-options", min_width=280, visible=False) as settings:
                         model = gr.Dropdown(
-                            list(studio.models), value=studio.models[0], label="Model", visible=several
+                            list(service.models), value=service.models[0], label="Model", visible=several
                         )
                         other = gr.Dropdown(
-                            [_NONE, *studio.models], value=_NONE, label="Compare with", visible=several
+                            [_NONE, *service.models], value=_NONE, label="Compare with", visible=several
                         )
-                        method = gr.Dropdown(
-                            [("The model's own method", ""), *((r.title, r.name) for r in READOUTS.values())],
+                        readout = gr.Dropdown(
+                            [
+                                ("The model's own read-out", ""),
+                                *((r.title, r.name) for r in READOUTS.values()),
+                            ],
                             value="",
                             label="Class map computed by",
                         )
@@ -129,11 +132,11 @@ def new_page(
             with gr.Tab("What it means"):
                 _html(views.guide(codebook))
             with gr.Tab("For programs"):
-                _html(views.api_guide(address, studio.models, list(READOUTS)))
+                _html(views.api_guide(address, service.models, list(READOUTS)))
 
-        desk = _Desk(studio, sittings, uploads, start, max_bytes)
+        desk = _Desk(service, sessions, uploads, start, max_bytes)
         shown = [photo, results, settings]
-        chosen = [model, other, method]
+        chosen = [model, other, readout]
         # Raw values go in and out: Gradio would read and write files for the photograph.
         options: dict[str, Any] = {
             "api_visibility": "private",
@@ -157,8 +160,8 @@ def new_page(
 
         def leave(request: gr.Request) -> None:
             """The page was closed: Gradio would keep its last results for an hour."""
-            sittings.drop(_session(request))
-            page.state_holder.session_data.pop(_session(request), None)
+            sessions.drop(_browser(request))
+            page.state_holder.session_data.pop(_browser(request), None)
 
         page.unload(leave)
     page.queue(max_size=WAITING, api_open=False)
@@ -175,44 +178,44 @@ def _html(text: str, **options: Any) -> gr.HTML:
 class _Desk:
     """What happens when somebody touches the page: each method answers one event.
 
-    Every answer is what the listed outputs show next; what goes wrong becomes a sentence in the place of the
+    Every answer is what the listed outputs show next; what goes wrong becomes a sentence instead of the
     results.
     """
 
     def __init__(
-        self, studio: Studio, sittings: Sittings, uploads: Uploads, start: str, max_bytes: int
+        self, service: Service, sessions: Sessions, uploads: Uploads, start: str, max_bytes: int
     ) -> None:
-        self._studio = studio
-        self._classes = tuple(name for model in studio.models for name in studio.model(model).classes)
-        self._sittings = sittings
+        self._service = service
+        self._classes = tuple(name for model in service.models for name in service.model(model).classes)
+        self._sessions = sessions
         self._uploads = uploads
         self._start = start
         self._max_bytes = max_bytes
 
     def take(
-        self, file: dict[str, Any] | None, model: str, other: str, method: str, request: gr.Request
+        self, file: dict[str, Any] | None, model: str, other: str, readout: str, request: gr.Request
     ) -> Any:
         """A photograph has come, or was taken away."""
-        session = _session(request)
-        self._sittings.drop(session)
+        browser = _browser(request)
+        self._sessions.drop(browser)
         if not file:
             return _nothing(self._start)
         data = self._uploads.get(str(file.get("path"))) if isinstance(file, dict) else None
         try:
             if data is None:
                 raise InputError("This photograph did not arrive; choose it again.")
-            sitting = self._studio.sit(read_upload(data, self._max_bytes))
-            results = self._results(sitting, model, other, method)
+            session = self._service.open(read_upload(data, self._max_bytes))
+            results = self._results(session, model, other, readout)
         except InputError as error:
             return _nothing(views.message(str(error)))
-        self._sittings.put(session, sitting)
-        return _inline(views.marked(sitting)), results, gr.Column(visible=True)
+        self._sessions.put(browser, session)
+        return _inline(views.marked(session)), results, gr.Column(visible=True)
 
-    def show(self, model: str, other: str, method: str, request: gr.Request) -> Any:
+    def show(self, model: str, other: str, readout: str, request: gr.Request) -> Any:
         """Another model or read-out was chosen."""
-        return self._look(model, other, method, request, lambda sitting: (sitting.face, sitting.expression))
+        return self._look(model, other, readout, request, lambda session: (session.face, session.expression))
 
-    def choose(self, model: str, other: str, method: str, event: gr.EventData, request: gr.Request) -> Any:
+    def choose(self, model: str, other: str, readout: str, event: gr.EventData, request: gr.Request) -> Any:
         """A face or an expression was chosen in the results."""
         chosen = event._data if isinstance(event._data, dict) else {}
         face, expression = chosen.get("face"), chosen.get("expression")
@@ -221,80 +224,80 @@ class _Desk:
         ):
             raise gr.Error(UNKNOWN, print_exception=False)
         index = None if face is None else int(face)
-        return self._look(model, other, method, request, lambda sitting: (index, expression))
+        return self._look(model, other, readout, request, lambda session: (index, expression))
 
-    def click(self, model: str, other: str, method: str, event: gr.EventData, request: gr.Request) -> Any:
+    def click(self, model: str, other: str, readout: str, event: gr.EventData, request: gr.Request) -> Any:
         """A point of the photograph was chosen."""
         try:
             x, y = (float(value) for value in event._data["index"])
         except (TypeError, ValueError, KeyError):
             raise gr.Error(UNKNOWN, print_exception=False) from None
-        return self._look(model, other, method, request, lambda sitting: (sitting.face_at(x, y), None))
+        return self._look(model, other, readout, request, lambda session: (session.face_at(x, y), None))
 
-    def picture(self, model: str, other: str, method: str, opacity: float, request: gr.Request) -> str:
+    def picture(self, model: str, other: str, readout: str, opacity: float, request: gr.Request) -> str:
         """The picture is wanted as a file."""
         return self._saved(
             model,
             other,
-            method,
+            readout,
             request,
             lambda shown: ("aucue.png", to_data_uri(views.picture(shown, _share(opacity)))),
         )
 
-    def numbers(self, model: str, other: str, method: str, request: gr.Request) -> str:
+    def numbers(self, model: str, other: str, readout: str, request: gr.Request) -> str:
         """The numbers are wanted as a file."""
 
-        def file(shown: list[View]) -> tuple[str, str]:
+        def file(shown: list[FaceView]) -> tuple[str, str]:
             text = base64.b64encode(views.face_json(shown).encode()).decode()
             return "aucue.json", f"data:application/json;base64,{text}"
 
-        return self._saved(model, other, method, request, file)
+        return self._saved(model, other, readout, request, file)
 
     def _look(
         self,
         model: str,
         other: str,
-        method: str,
+        readout: str,
         request: gr.Request,
-        choice: Callable[[Sitting], tuple[int | None, str | None]],
+        choice: Callable[[Session], tuple[int | None, str | None]],
     ) -> Any:
-        sitting = self._sittings.get(_session(request))
-        if sitting is None:
+        session = self._sessions.get(_browser(request))
+        if session is None:
             return _nothing(views.message(GONE))
-        before = sitting.face
+        before = session.face
         try:
-            sitting.look_at(*choice(sitting))
-            results = self._results(sitting, model, other, method)
+            session.look_at(*choice(session))
+            results = self._results(session, model, other, readout)
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        marked = gr.skip() if sitting.face == before else _inline(views.marked(sitting))
+        marked = gr.skip() if session.face == before else _inline(views.marked(session))
         return marked, results, gr.skip()
 
     def _saved(
         self,
         model: str,
         other: str,
-        method: str,
+        readout: str,
         request: gr.Request,
-        file: Callable[[list[View]], tuple[str, str]],
+        file: Callable[[list[FaceView]], tuple[str, str]],
     ) -> str:
-        sitting = self._sittings.get(_session(request))
-        if sitting is None:
+        session = self._sessions.get(_browser(request))
+        if session is None:
             raise gr.Error(GONE, print_exception=False)
         try:
-            name, uri = file(self._views(sitting, model, other, method))
+            name, uri = file(self._views(session, model, other, readout))
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return json.dumps({"name": name, "uri": uri})
 
-    def _results(self, sitting: Sitting, model: str, other: str, method: str) -> str:
-        return views.results(sitting, self._views(sitting, model, other, method))
+    def _results(self, session: Session, model: str, other: str, readout: str) -> str:
+        return views.results(session, self._views(session, model, other, readout))
 
-    def _views(self, sitting: Sitting, model: str, other: str, method: str) -> list[View]:
-        if not all(isinstance(each, str) for each in (model, other, method)):
+    def _views(self, session: Session, model: str, other: str, readout: str) -> list[FaceView]:
+        if not all(isinstance(each, str) for each in (model, other, readout)):
             raise InputError(UNKNOWN)
         names = dict.fromkeys(name for name in (model, other) if name != _NONE)
-        return [self._studio.view(sitting, name, method or None) for name in names]
+        return [self._service.view(session, name, readout or None) for name in names]
 
 
 def _nothing(results: str) -> tuple[None, str, gr.Column]:
@@ -313,5 +316,5 @@ def _share(percent: object) -> float:
     return percent / 100
 
 
-def _session(request: gr.Request) -> str:
+def _browser(request: gr.Request) -> str:
     return request.session_hash or ""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from aucue.app.studio import Sittings, Studio
+from aucue.app.service import Service, Sessions
 from aucue.app.uploads import MAX_BYTES
 from aucue.errors import InputError, MissingExtraError, said
 
@@ -32,7 +32,7 @@ def require_gradio() -> None:
 
 
 def new_server(
-    studio: Studio,
+    service: Service,
     address: str,
     *,
     names: Sequence[str] = (),
@@ -42,7 +42,7 @@ def new_server(
     """The application that a server runs: page at /, interface for programs at /api.
 
     Args:
-        studio: Who explains.
+        service: Who explains.
         address: Where it will be found, such as http://127.0.0.1:7860.
         names: Names that people may ask for it by, beside localhost and the address they connect to.
         max_bytes: Largest photograph.
@@ -60,16 +60,16 @@ def new_server(
     from aucue.app.limits import Limits
     from aucue.app.temporary import Allocator
 
-    sittings, uploads = Sittings(), memory.Uploads(get_upload_folder())
-    built = page.new_page(studio, sittings, uploads, address, max_bytes)
+    sessions, uploads = Sessions(), memory.Uploads(get_upload_folder())
+    built = page.new_page(service, sessions, uploads, address, max_bytes)
     inputs = {number: len(event.inputs) for number, event in built.fns.items()}
 
     def check(body: bytes, host: str) -> bytes:
         return door.check_event(body, host, inputs, uploads.holds)
 
-    application = api.new_application(_sweeping(sittings, uploads, Allocator()))
-    application.state.sittings = sittings
-    application.include_router(api.new_router(studio, max_bytes))
+    application = api.new_application(_sweeping(sessions, uploads, Allocator()))
+    application.state.sessions = sessions
+    application.include_router(api.new_router(service, max_bytes))
     application.include_router(memory.new_router(uploads, max_bytes))  # before Gradio's own
     application.add_middleware(door.Door, names=names, check=check)
     application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)  # around the door
@@ -90,7 +90,7 @@ def new_server(
 
 
 def serve(
-    studio: Studio,
+    service: Service,
     host: str = LOCAL,
     port: int = 7860,
     *,
@@ -101,7 +101,7 @@ def serve(
     """Serve the page until interrupted.
 
     Args:
-        studio: Who explains.
+        service: Who explains.
         host: Address or name to listen at; the default is reached from this machine alone. The page answers
             under this name, under localhost, and under the address that somebody connects to, no other.
         port: Port; 0 takes a free one.
@@ -133,7 +133,7 @@ def serve(
     address = f"http://{shown}:{listening.getsockname()[1]}"
     with listening, own_folder() as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # what Gradio may write goes with the server
-        server = new_server(studio, address, names=[shown], max_bytes=max_bytes, per_minute=per_minute)
+        server = new_server(service, address, names=[shown], max_bytes=max_bytes, per_minute=per_minute)
         tell(address)
         config = uvicorn.Config(
             server,

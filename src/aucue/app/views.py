@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from aucue.app.studio import Reading, Sitting, View
+from aucue.app.service import Answer, FaceView, Session
 from aucue.explanation.explanation import CAVEAT, Explanation, Map, percent
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.facs import Codebook
@@ -18,20 +18,20 @@ _MAP_SIDE = 224  # pixels of the maps in the page
 _THUMBNAIL = 96
 
 
-def results(sitting: Sitting, views: Sequence[View]) -> str:
+def results(session: Session, views: Sequence[FaceView]) -> str:
     """What the models say about the face that is looked at, as HTML.
 
     Its buttons carry `data-face` (an index) or `data-expression` (a class): what to look at next.
 
     Args:
-        sitting: The photograph.
+        session: The photograph.
         views: One per model.
     """
     first = views[0]
     return _render(
         "results.html.j2",
-        faces=_faces(sitting),
-        left_out=sitting.left_out,
+        faces=_faces(session),
+        left_out=session.left_out,
         cards=[_card(view) for view in views],
         expression=first.explanation.expression,
         predicted=all(view.explanation.expression == view.explanation.answer for view in views),
@@ -40,12 +40,12 @@ def results(sitting: Sitting, views: Sequence[View]) -> str:
 
 
 def message(sentence: str) -> str:
-    """One sentence in the place of results: what went wrong and what to do."""
+    """One sentence instead of results: what went wrong and what to do."""
     return _render("message.html.j2", sentence=sentence)
 
 
 def welcome(seconds_kept: float) -> str:
-    """What stands in the place of results before there are any: what to do.
+    """What stands there before there are results: what to do.
 
     Args:
         seconds_kept: How long a photograph stays in memory.
@@ -69,32 +69,32 @@ def guide(codebook: Codebook) -> str:
     )
 
 
-def api_guide(address: str, models: Sequence[str], methods: Sequence[str]) -> str:
+def api_guide(address: str, models: Sequence[str], readouts: Sequence[str]) -> str:
     """How programs ask, as HTML.
 
     Args:
         address: Of the page, such as http://127.0.0.1:7860.
         models: Names of the models.
-        methods: Names of the read-outs.
+        readouts: Names of the read-outs.
     """
-    return _render("api.html.j2", address=address, models=models, methods=methods)
+    return _render("api.html.j2", address=address, models=models, readouts=readouts)
 
 
-def marked(sitting: Sitting) -> Image.Image:
+def marked(session: Session) -> Image.Image:
     """The photograph with a box around each face, numbered where there are several; the one that is looked at
     in another colour.
     """
-    boxes, picture = sitting.boxes, np.asarray(sitting.preview)
+    boxes, picture = session.boxes, np.asarray(session.preview)
     several = len(boxes) > 1
-    others = [i for i in range(len(boxes)) if i != sitting.face]
-    for chosen, color in ((others, (235, 235, 240)), ([sitting.face], (250, 190, 60))):
+    others = [i for i in range(len(boxes)) if i != session.face]
+    for chosen, color in ((others, (235, 235, 240)), ([session.face], (250, 190, 60))):
         labels = [str(i + 1) for i in chosen] if several else None
         picture = draw_boxes(picture, boxes[chosen], labels, color) if chosen else picture
     return Image.fromarray(picture)
 
 
 def picture(
-    views: Sequence[View], opacity: float = 0.5, theme: Literal["light", "dark"] = "light"
+    views: Sequence[FaceView], opacity: float = 0.5, theme: Literal["light", "dark"] = "light"
 ) -> Image.Image:
     """What is seen as one picture; two models side by side.
 
@@ -119,22 +119,22 @@ def picture(
     return canvas
 
 
-def record(reading: Reading, maps: bool = False) -> dict[str, Any]:
+def record(answer: Answer, maps: bool = False) -> dict[str, Any]:
     """What a model says about all faces, in plain values for JSON.
 
     Args:
-        reading: What it says.
+        answer: What it says.
         maps: Also give the maps, as rows of numbers.
     """
     faces = []
-    for explanation in reading.explanations:
+    for explanation in answer.explanations:
         faces.append(explanation.to_dict() | ({"maps": _maps(explanation)} if maps else {}))
-    return {"model": reading.model, "method": reading.method, "faces": faces}
+    return {"model": answer.model, "readout": answer.readout, "faces": faces}
 
 
-def face_json(views: Sequence[View]) -> str:
+def face_json(views: Sequence[FaceView]) -> str:
     """What the models say about the face that is looked at, as the text of a JSON file."""
-    said = [{"model": v.model, "method": v.method, **v.explanation.to_dict()} for v in views]
+    said = [{"model": v.model, "readout": v.readout, **v.explanation.to_dict()} for v in views]
     return json.dumps(said[0] if len(said) == 1 else said, indent=2, allow_nan=False) + "\n"
 
 
@@ -149,19 +149,19 @@ def _maps(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _faces(sitting: Sitting) -> list[dict[str, Any]]:
+def _faces(session: Session) -> list[dict[str, Any]]:
     """Thumbnails to choose from; none where there is one face only."""
-    faces = next(iter(sitting.faces.values()))
+    faces = next(iter(session.faces.values()))
     if len(faces) == 1:
         return []
     thumbnails = [Image.fromarray(face.crop).resize((_THUMBNAIL, _THUMBNAIL)) for face in faces]
     return [
-        {"number": i + 1, "uri": to_data_uri(thumbnail, "jpeg"), "chosen": i == sitting.face}
+        {"number": i + 1, "uri": to_data_uri(thumbnail, "jpeg"), "chosen": i == session.face}
         for i, thumbnail in enumerate(thumbnails)
     ]
 
 
-def _card(view: View) -> dict[str, Any]:
+def _card(view: FaceView) -> dict[str, Any]:
     """What the template shows of one model, in plain values."""
     explanation, expression = view.explanation, view.explanation.expression
     answer, measured = explanation.answer, explanation.cue is not None
@@ -169,7 +169,7 @@ def _card(view: View) -> dict[str, Any]:
     attention = normalize(explanation.attention[explanation.layer])
     return {
         "model": view.model,
-        "method": view.method_title,
+        "readout": view.readout_title,
         "predicted": answer,
         "percent": percent(explanation.probabilities[answer]),
         "unsure": explanation.probabilities[answer] < 0.5,
@@ -200,7 +200,7 @@ def _card(view: View) -> dict[str, Any]:
 def _unit(evidence: UnitEvidence) -> dict[str, Any]:
     """A row of the table of action units."""
     return {
-        "place": evidence.unit.place,
+        "region": evidence.unit.region,
         "unit": str(evidence.unit),
         "class_map": _share(evidence.class_map),
         "attention": _share(evidence.attention),
@@ -208,10 +208,10 @@ def _unit(evidence: UnitEvidence) -> dict[str, Any]:
 
 
 def _elsewhere(explanation: Explanation) -> dict[str, Any] | None:
-    """The row of the place where the class map is densest outside of those expected."""
+    """The row of the region where the class map is densest outside of those expected."""
     other = explanation.evidence.elsewhere
-    expected = {evidence.unit.place for evidence in explanation.unit_evidence}
-    return None if other is None or other.unit.place in expected else _unit(other)
+    expected = {evidence.unit.region for evidence in explanation.unit_evidence}
+    return None if other is None or other.unit.region in expected else _unit(other)
 
 
 def _share(found: MapShare) -> dict[str, Any]:

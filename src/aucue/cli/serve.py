@@ -8,7 +8,7 @@ def command(
     model: list[Path] | None = None,
     host: str = "127.0.0.1",
     port: int = 7860,
-    method: str | None = None,
+    readout: str | None = None,
     device: str = "cpu",
     max_megabytes: int = 20,
     rate: int = 120,
@@ -26,7 +26,7 @@ def command(
         host: Address to listen at. The default can be reached from this machine alone; with another one,
             whoever reaches that address can use the page, without a password.
         port: Port; 0 takes a free one.
-        method: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024 or
+        readout: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024 or
             layercam; by default that of the method the model was trained as.
         device: Where the networks run: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
         max_megabytes: Largest photograph.
@@ -36,12 +36,12 @@ def command(
     import signal
     import webbrowser
 
-    from aucue.app import Studio, names_of
+    from aucue.app import Service, names_of
     from aucue.app.server import require_gradio, serve
     from aucue.models import boxed_model
 
     require_gradio()
-    studio = Studio(names_of(model or [boxed_model()]), device=device, method=method)
+    service = Service(names_of(model or [boxed_model()]), device=device, readout=readout)
 
     def tell(address: str) -> None:
         print(f"aucue is at {address} (Ctrl-C ends it)", flush=True)
@@ -49,5 +49,5 @@ def command(
             webbrowser.open(address)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up however it is ended
-    serve(studio, host, port, max_bytes=max_megabytes * 2**20, per_minute=rate, tell=tell)
+    serve(service, host, port, max_bytes=max_megabytes * 2**20, per_minute=rate, tell=tell)
     return 0

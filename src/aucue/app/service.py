@@ -22,47 +22,47 @@ MAX_FACES = 20
 
 _PREVIEW = 1024  # pixels of the longer side
 
-Frame = tuple[int, str]
+Form = tuple[int, str]
 """How a model wants its faces: side of the crops, name of the template."""
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Answer:
     """What one model says about the faces of a photograph.
 
     Attributes:
         model: Its name.
-        method: Read-out of the class maps.
+        readout: Read-out of the class maps.
         explanations: One per face, largest face first.
     """
 
     model: str
-    method: str
+    readout: str
     explanations: tuple[Explanation, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class FaceView:
     """What one model shows of one face, for a class that somebody chose to look at.
 
     Attributes:
         model: Its name.
-        method: Read-out of the class maps.
+        readout: Read-out of the class maps.
         explanation: Of the face, for that class.
     """
 
     model: str
-    method: str
+    readout: str
     explanation: Explanation
 
     @property
-    def method_title(self) -> str:
+    def readout_title(self) -> str:
         """Name of the read-out in print."""
-        return READOUTS[self.method].title
+        return READOUTS[self.readout].title
 
 
 @dataclass(eq=False)
-class Sitting:
+class Session:
     """A photograph while somebody looks at it: a small copy and the crops of its faces, not the file.
 
     Attributes:
@@ -72,16 +72,16 @@ class Sitting:
         left_out: Number of faces beyond the `MAX_FACES` largest.
         face: Index of the face that is looked at.
         expression: Class whose map is looked at; None is the one that the model predicts.
-        readings: What was said already, by model and read-out.
+        answers: What was said already, by model and read-out.
     """
 
     preview: Image.Image
     scale: float
-    faces: Mapping[Frame, tuple[Face, ...]]
+    faces: Mapping[Form, tuple[Face, ...]]
     left_out: int = 0
     face: int = 0
     expression: str | None = None
-    readings: dict[tuple[str, str], Reading] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
 
     @property
     def boxes(self) -> np.ndarray:
@@ -114,14 +114,14 @@ class Sitting:
         return int(inside[areas.argmin()]) if len(inside) else None
 
 
-class Studio:
+class Service:
     """Explains photographs with one or several models. May be shared by threads: one face batch at a time.
 
     Args:
         models: Model files, or models, by the name that people choose from.
         detector: Finds faces; default dlib.
         device: Where the networks run.
-        method: Read-out to begin with; default each model's own.
+        readout: Read-out to begin with; default each model's own.
 
     Raises:
         InputError: No model, or a model, the device or the read-out cannot be used.
@@ -133,12 +133,12 @@ class Studio:
         models: Mapping[str, Path | Model],
         detector: LandmarkDetector | None = None,
         device: str = "cpu",
-        method: str | None = None,
+        readout: str | None = None,
     ) -> None:
         if not models:
             raise InputError("A page needs at least one model file.")
         self._detector = detector or DlibDetector()
-        self._models = {name: Model.load(model, method, device) for name, model in models.items()}
+        self._models = {name: Model.load(model, readout, device) for name, model in models.items()}
         self._explainers: dict[tuple[str, str], Explainer] = {}
         self._network = threading.Lock()
 
@@ -157,7 +157,7 @@ class Studio:
             raise InputError(f"There is no model {name!r} here; choose {' or '.join(self._models)}.")
         return self._models[name]
 
-    def sit(self, photo: Image.Image) -> Sitting:
+    def open(self, photo: Image.Image) -> Session:
         """Find the faces of a photograph.
 
         Args:
@@ -168,8 +168,8 @@ class Studio:
         """
         found = self._detector(np.asarray(photo))
         faces = {}
-        for frame in dict.fromkeys(map(self._frame, self.models)):
-            faces[frame] = tuple(FaceReader(lambda image, key=None: found, *frame)(photo))
+        for form in dict.fromkeys(map(self._form, self.models)):
+            faces[form] = tuple(FaceReader(lambda image, key=None: found, *form)(photo))
         count = len(next(iter(faces.values())))
         if not count:
             raise InputError(
@@ -178,62 +178,62 @@ class Studio:
             )
         preview = photo.copy()
         preview.thumbnail((_PREVIEW, _PREVIEW))
-        kept = {frame: each[:MAX_FACES] for frame, each in faces.items()}
-        return Sitting(preview, preview.width / photo.width, kept, max(0, count - MAX_FACES))
+        kept = {form: each[:MAX_FACES] for form, each in faces.items()}
+        return Session(preview, preview.width / photo.width, kept, max(0, count - MAX_FACES))
 
-    def read(self, sitting: Sitting, model: str, method: str | None = None) -> Reading:
+    def read(self, session: Session, model: str, readout: str | None = None) -> Answer:
         """Explain all faces of a photograph with one model; what was explained before is taken from there.
 
         Args:
-            sitting: The photograph.
+            session: The photograph.
             model: One of `models`.
-            method: Read-out of the class maps; default the model's own.
+            readout: Read-out of the class maps; default the model's own.
 
         Raises:
             InputError: No such model or read-out.
         """
-        explainer = self._explainer(model, method)
+        explainer = self._explainer(model, readout)
         key = model, explainer.model.readout
-        if key not in sitting.readings:
+        if key not in session.answers:
             with self._network:
-                explanations = explainer.faces(sitting.faces[self._frame(model)])
-            sitting.readings[key] = Reading(*key, tuple(explanations))
-        return sitting.readings[key]
+                explanations = explainer.faces(session.faces[self._form(model)])
+            session.answers[key] = Answer(*key, tuple(explanations))
+        return session.answers[key]
 
-    def view(self, sitting: Sitting, model: str, method: str | None = None) -> View:
+    def view(self, session: Session, model: str, readout: str | None = None) -> FaceView:
         """What a model shows of the face and the class that are looked at.
 
         Args:
-            sitting: The photograph.
+            session: The photograph.
             model: One of `models`.
-            method: Read-out of the class maps; default the model's own.
+            readout: Read-out of the class maps; default the model's own.
 
         Raises:
             InputError: No such model or read-out.
         """
-        reading = self.read(sitting, model, method)
-        explanation = reading.explanations[sitting.face]
-        chosen = sitting.expression
+        answer = self.read(session, model, readout)
+        explanation = answer.explanations[session.face]
+        chosen = session.expression
         if chosen in explanation.probabilities and chosen != explanation.expression:
             with self._network:
-                (explanation,) = self._explainers[model, reading.method].faces([explanation.face], chosen)
-        return View(model, reading.method, explanation)
+                (explanation,) = self._explainers[model, answer.readout].faces([explanation.face], chosen)
+        return FaceView(model, answer.readout, explanation)
 
-    def _frame(self, model: str) -> Frame:
+    def _form(self, model: str) -> Form:
         return self.model(model).reading_size, self.model(model).template
 
-    def _explainer(self, model: str, method: str | None) -> Explainer:
+    def _explainer(self, model: str, readout: str | None) -> Explainer:
         own = self.model(model)
-        method = method or own.readout
-        if method not in READOUTS:
-            raise InputError(f"There is no read-out {method!r}; choose {', '.join(READOUTS)}.")
+        readout = readout or own.readout
+        if readout not in READOUTS:
+            raise InputError(f"There is no read-out {readout!r}; choose {', '.join(READOUTS)}.")
         with self._network:
-            if (model, method) not in self._explainers:
-                self._explainers[model, method] = Explainer(own, device=own.device, method=method)
-        return self._explainers[model, method]
+            if (model, readout) not in self._explainers:
+                self._explainers[model, readout] = Explainer(own, device=own.device, readout=readout)
+        return self._explainers[model, readout]
 
 
-class Sittings:
+class Sessions:
     """The photographs that people look at now, by the name of their browser's session.
 
     Held in memory alone; forgotten when the page is closed, after a while without use, or when there are too
@@ -252,27 +252,27 @@ class Sittings:
         self._most = most
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: OrderedDict[str, tuple[float, Sitting]] = OrderedDict()  # longest untouched first
+        self._held: OrderedDict[str, tuple[float, Session]] = OrderedDict()  # longest untouched first
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def put(self, name: str, sitting: Sitting) -> None:
-        """Keep a photograph in the place of an earlier one."""
+    def put(self, name: str, session: Session) -> None:
+        """Keep a photograph instead of an earlier one."""
         with self._lock:
             self._held.pop(name, None)
-            self._held[name] = self._clock(), sitting
+            self._held[name] = self._clock(), session
             self._sweep()
 
-    def get(self, name: str) -> Sitting | None:
+    def get(self, name: str) -> Session | None:
         """The photograph of a session; None if there is none any more."""
         with self._lock:
             self._sweep()
             if name not in self._held:
                 return None
-            _, sitting = self._held.pop(name)
-            self._held[name] = self._clock(), sitting
-            return sitting
+            _, session = self._held.pop(name)
+            self._held[name] = self._clock(), session
+            return session
 
     def sweep(self) -> None:
         """Forget what nobody has touched for long."""
