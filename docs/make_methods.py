@@ -37,8 +37,8 @@ aucue train --data.path SET --out RUN_TWIN --classifier.method acol --guidance.w
 ```
 
 {shared} are read-outs of one network: train it once
-and choose the map when you use it, `aucue evaluate MODEL --method layercam ...`,
-`aucue explain PHOTO --method gradcam ...`. The same option reads any other network by gradients.
+and choose the map when you use it, `aucue evaluate MODEL --readout layercam ...`,
+`aucue explain PHOTO --readout gradcam ...`. The same option reads any other network by gradients.
 
 $F_k$ are the last feature maps ($h \\times w$), $w$ and $b$ weights and biases, $y_c$ the logit of class
 $c$, $M_c$ its map, $g_k = \\partial y_c / \\partial F_k$; $\\mathrm{{mean}}$ and $\\sum$ without index
@@ -149,7 +149,7 @@ def _parity() -> str:
                 f"`--classifier.head_options.{name} {value}`" for name, value in options.items()
             )
         elif readout := row.fg2024.get("readout"):
-            setting = f"`aucue evaluate --method {readout}`"
+            setting = f"`aucue evaluate --readout {readout}`"
         else:
             continue
         rows.append(f"| {row.title} | {setting} |")

@@ -1,4 +1,4 @@
-"""Functions take few arguments; more than eight need a reason, and are then given by name."""
+"""Functions take few arguments, more than eight for a reason and by name; a class has its name for itself."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ MOST, MOST_BY_POSITION = 8, 5
 
 REASONS = {
     "cli/benchmark.py command": "the options of `aucue benchmark`, each documented there",
-    "cli/evaluate.py command": "the options of `aucue evaluate`, each documented there",
     "cli/export.py command": "the options of `aucue export`, each documented there",
     "cli/prepare.py _prepare": "the options that `aucue prepare` has for every source",
     "classifiers/classifier.py __init__": "what a network is rebuilt from: the entries of a model file",
@@ -20,7 +19,6 @@ REASONS = {
     "data/preparation.py prepare": "the options of `aucue prepare`",
     "data/sources/hugging_face.py __init__": "the options of `aucue prepare huggingface`",
     "data/sources/synthetic.py __init__": "the options of `aucue prepare synthetic`",
-    "evaluation/run.py evaluate": "the options of `aucue evaluate`",
     "guidance/guide.py __init__": "all of guidance in one call, for the training loops of others",
 }
 
@@ -45,3 +43,14 @@ def test_more_than_eight_parameters_have_a_reason() -> None:
     of_networks = {name for name in many if name.startswith("classifiers/classifier.py")}
     crowded = [name for name in many.keys() - of_networks if many[name][1] > MOST_BY_POSITION]
     assert not crowded, "let them be given by name"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            named = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            if named and path.relative_to(SOURCE).parts[0] != "evaluation":
+                homes.setdefault(node.name, []).append(path.relative_to(SOURCE).as_posix())
+    assert len(homes) > 100
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}

@@ -305,7 +305,7 @@ def test_autocast():
 
 def test_errors():
     network, images = pooled_network(), torch.rand(2, 3, 16, 16)
-    with pytest.raises(InputError, match="Unknown method 'grad': choose one of cam, gradcam"):
+    with pytest.raises(InputError, match="Unknown read-out 'grad': choose one of cam, gradcam"):
         ClassMap(network, "body", "grad")
     with pytest.raises(InputError, match="no layer 'bodi'; there is body"):
         ClassMap(network, "bodi")
@@ -351,7 +351,7 @@ def test_a_layer_that_works_where_none_is_named(network):
     built: Any = timm.create_model(
         str(names.get(network, network)), num_classes=CLASSES, **options.get(network, {})
     )
-    maps = ClassMap(built.eval(), method="layercam")(torch.rand(2, 3, 32, 32), None)
+    maps = ClassMap(built.eval(), readout="layercam")(torch.rand(2, 3, 32, 32), None)
     assert maps.shape[:2] == (2, CLASSES)
     assert maps.shape[2:] == {"test_resnet": (1, 1), "vit": (4, 4), "swin": (8, 8)}[network]
     assert maps.flatten(1).any(1).all()  # of some class: the ReLU may leave nothing of the others

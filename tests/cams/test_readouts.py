@@ -99,7 +99,7 @@ def test_cam_reads_the_class_maps_of_a_head(features):
 
 
 def test_cam_needs_a_head_with_class_maps(features):
-    with pytest.raises(InputError, match="gradient method, such as gradcam"):
+    with pytest.raises(InputError, match="gradient read-out, such as gradcam"):
         READOUTS["cam"](features, Curved())
 
 

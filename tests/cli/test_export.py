@@ -89,8 +89,8 @@ def test_upload_sends(model: Path, capsys: pytest.CaptureFixture[str], monkeypat
     [
         (["--format", "hub", "--out", "x"], "needs --repo OWNER/NAME"),
         (
-            ["--format", "hub", "--out", "x", "--repo", "a/b", "--method", "cam"],
-            "--method has no effect with --format hub",
+            ["--format", "hub", "--out", "x", "--repo", "a/b", "--readout", "cam"],
+            "--readout has no effect with --format hub",
         ),
         (["--out", "x.onnx", "--upload"], "--upload has no effect with --format onnx"),
         (["--out", "x.bin"], "must end in .onnx"),

@@ -14,7 +14,7 @@ from aucue.errors import InputError
 from aucue.explanation import Explainer
 from aucue.export import CropClassifier, export_program
 from aucue.faces import Face
-from aucue.models import Card, Model
+from aucue.models import Card, GuidanceRecord, Model
 
 
 def crops(count: int, size: int = 16) -> Tensor:
@@ -40,7 +40,7 @@ def test_the_graph_gives_what_an_explainer_shows(model: Model):
 
 def test_the_guided_layer_is_shown():
     classifier = tiny("adl")  # of two stages
-    graph = graph_of(classifier, guidance={"weight": 1.0, "layers": ["stages.0"]})
+    graph = graph_of(classifier, guidance=GuidanceRecord(weight=1.0, layers=["stages.0"]))
     with torch.inference_mode():
         given = graph(crops(2))
     assert given.attention.shape == (2, 1, 8, 8)
@@ -64,7 +64,7 @@ def test_half_precision_becomes_single():
     ],
 )
 def test_gradients_are_refused_in_one_sentence(classifier: dict[str, Any], method: str | None):
-    with pytest.raises(InputError, match=r"takes a gradient at each prediction.*\(method cam\)\.$"):
+    with pytest.raises(InputError, match=r"takes a gradient at each prediction.*\(read-out cam\)\.$"):
         graph_of(tiny(**classifier), method)
 
 

@@ -11,7 +11,7 @@ from tests.export.tiny import tiny
 
 from aucue.errors import HubError, InputError, OutputExistsError
 from aucue.export import hub, model_card, push, write_repository
-from aucue.models import Card, Model, load_model
+from aucue.models import Card, GuidanceRecord, Model, load_model
 
 
 class FakeHub:
@@ -176,10 +176,10 @@ def test_what_goes_wrong_is_one_sentence(
 
 def test_the_card_says_how_it_was_guided(model: Model):
     classifier, info = model.network, model.card
-    by_map = replace(info, guidance={"weight": 0.0, "class_map": 2.0, "layers": ["stages.0"]})
+    by_map = replace(info, guidance=GuidanceRecord(weight=0.0, class_map=2.0, layers=["stages.0"]))
     assert "guided: attention of stages.0 (weight 4)" in model_card(Model(classifier, info), "jane/fer")
     assert "guided: class map (weight 2)" in model_card(Model(classifier, by_map), "jane/fer")
-    unguided = replace(info, guidance={"weight": 0.0, "layers": ["stages.0"]})
+    unguided = replace(info, guidance=GuidanceRecord(weight=0.0, layers=["stages.0"]))
     assert "Not guided: nothing told it where to look" in model_card(Model(classifier, unguided), "jane/fer")
 
 

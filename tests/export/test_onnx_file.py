@@ -32,7 +32,7 @@ def test_every_method_agrees_with_torch(method: str, tmp_path: Path):
 
 
 def test_a_file_describes_itself(model: Model, tmp_path: Path):
-    made = export_onnx(model, tmp_path / "new" / "model.onnx", method="layercam")
+    made = export_onnx(model, tmp_path / "new" / "model.onnx", readout="layercam")
     assert max(made.differences.values()) <= 1e-4
     assert list(made.differences) == ["probabilities", "attention", "class_maps"]
     assert [path.name for path in made.path.parent.iterdir()] == ["model.onnx"]  # weights inside

@@ -8,7 +8,7 @@ import pytest
 from aucue.errors import InputError
 from aucue.faces import MIRROR
 from aucue.facs import ACTION_UNITS
-from aucue.rendering import FaceParameters, Identity, Mark, View, contact_sheet, render
+from aucue.rendering import FaceParameters, Identity, Sticker, View, contact_sheet, render
 from aucue.rendering.geometry import Geometry
 
 # A young face without fringe, beard or glasses in front of its features; seen frontally.
@@ -60,7 +60,7 @@ def test_same_parameters_give_the_same_bytes():
 @pytest.mark.parametrize("seed", range(6))
 def test_mirrored_parameters_give_the_mirrored_picture(seed):
     original = random_face(seed)
-    original = replace(original, view=replace(original.view, noise=0.0), mark=Mark((0.9, 0.1, 0.1)))
+    original = replace(original, view=replace(original.view, noise=0.0), mark=Sticker((0.9, 0.1, 0.1)))
     straight, mirrored = render(original, 96), render(original.mirrored(), 96)
     expected = straight.landmarks[MIRROR] * (-1, 1) + (95, 0)
     np.testing.assert_allclose(mirrored.landmarks, expected, atol=1e-3)

@@ -47,35 +47,35 @@ class ClassMap:
             `logits`.
         layer: Name of the layer, as `model.named_modules()` has it; None takes the last one with a map that
             the head reads (`aucue.guidance.default_layer`).
-        method: A key of `READOUTS`.
+        readout: A key of `READOUTS`.
         linear: Name of the linear layer (or 1 x 1 convolution), if the logits are its answer to the average
-            of the layer's maps. All methods then have closed forms, without a backward pass; that they hold
+            of the layer's maps. All read-outs then have closed forms, without a backward pass; that they hold
             is checked at each call. "cam" needs it.
         layout: See `to_nchw`.
         prefix_tokens: See `to_nchw`.
 
     Raises:
-        InputError: A layer or the method does not exist.
+        InputError: A layer or the read-out does not exist.
     """
 
     def __init__(
         self,
         model: nn.Module,
         layer: str | None = None,
-        method: str = "gradcam",
+        readout: str = "gradcam",
         *,
         linear: str | None = None,
         layout: Layout = "auto",
         prefix_tokens: int | None = None,
     ) -> None:
-        if method not in READOUTS:
-            raise InputError(f"Unknown method '{method}': choose one of {', '.join(READOUTS)}.")
-        if method == "cam" and linear is None:
+        if readout not in READOUTS:
+            raise InputError(f"Unknown read-out '{readout}': choose one of {', '.join(READOUTS)}.")
+        if readout == "cam" and linear is None:
             raise InputError(
                 "CAM needs the name of the linear layer that reads the average of the layer's maps (linear): "
-                "give it, or choose a gradient method, such as gradcam."
+                "give it, or choose a gradient read-out, such as gradcam."
             )
-        self.readout = READOUTS[method]
+        self.readout = READOUTS[readout]
         self.layer = layer = default_layer(model) if layer is None else layer
         self.linear = linear
         self.layout: Layout = layout

@@ -14,7 +14,7 @@ from aucue.cams.cam import class_activation_map
 from aucue.cams.gradients import gradcam, gradcam_plus_plus, gradcam_plus_plus_fg2024, layercam
 from aucue.errors import InputError
 
-Head = Callable[[Tensor], Tensor]
+LogitHead = Callable[[Tensor], Tensor]
 """From features (B, C, h, w) to logits (B, K), each sample by itself; an `nn.Module` or any callable.
 
 Two attributes are used where a head has them. `gap_weight`, (K, C): the promise that the logits are the mean
@@ -37,7 +37,7 @@ class PooledLinear:
 
     @property
     def gap_weight(self) -> Tensor:
-        """w, (K, C): see `Head`."""
+        """w, (K, C): see `LogitHead`."""
         return self.weight.flatten(1)
 
     def __call__(self, features: Tensor) -> Tensor:
@@ -64,7 +64,12 @@ class ReadOut(ABC):
 
     @abstractmethod
     def __call__(
-        self, features: Tensor, head: Head, classes: Tensor | None = None, *, differentiable: bool = False
+        self,
+        features: Tensor,
+        head: LogitHead,
+        classes: Tensor | None = None,
+        *,
+        differentiable: bool = False,
     ) -> Tensor:
         """Class maps of features, without another pass through the network before the head.
 
@@ -73,7 +78,7 @@ class ReadOut(ABC):
 
         Args:
             features: What the head reads, (B, C, h, w).
-            head: See `Head`; in evaluation mode, if it has one.
+            head: See `LogitHead`; in evaluation mode, if it has one.
             classes: Class per sample, (B,) integers in [0, K); None for all classes.
             differentiable: Keep the graph, down to the features and the parameters of the head, so that the
                 maps can be used in a loss.
@@ -86,7 +91,7 @@ class ReadOut(ABC):
             InputError: The shapes do not fit, or the head is none that this read-out can read.
         """
 
-    def needs_gradient(self, head: Head) -> bool:
+    def needs_gradient(self, head: LogitHead) -> bool:
         """Whether the maps of this head take a backward pass rather than a closed form."""
         return False
 
@@ -96,7 +101,12 @@ class ClassMapReadOut(ReadOut):
     """CAM: the class maps of the head itself, or of its linear layer."""
 
     def __call__(
-        self, features: Tensor, head: Head, classes: Tensor | None = None, *, differentiable: bool = False
+        self,
+        features: Tensor,
+        head: LogitHead,
+        classes: Tensor | None = None,
+        *,
+        differentiable: bool = False,
     ) -> Tensor:
         """See `ReadOut`."""
         weight, own = _gap_weight(head), getattr(head, "class_maps", None)
@@ -106,7 +116,7 @@ class ClassMapReadOut(ReadOut):
             if own is None:
                 raise InputError(
                     "CAM needs a head of average pooling and a linear layer (gap_weight) or one with class "
-                    "maps of its own (class_maps): choose a gradient method, such as gradcam, for this one."
+                    "maps of its own (class_maps): choose a gradient read-out, such as gradcam, for this one."
                 )
             maps = own(features)
             return (
@@ -128,7 +138,12 @@ class GradientReadOut(ReadOut):
     maps: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(
-        self, features: Tensor, head: Head, classes: Tensor | None = None, *, differentiable: bool = False
+        self,
+        features: Tensor,
+        head: LogitHead,
+        classes: Tensor | None = None,
+        *,
+        differentiable: bool = False,
     ) -> Tensor:
         """See `ReadOut`."""
         weight = _gap_weight(head)
@@ -137,12 +152,12 @@ class GradientReadOut(ReadOut):
         with torch.set_grad_enabled(differentiable):
             return self.maps(features, _pooled_gradients(features, weight, classes))
 
-    def needs_gradient(self, head: Head) -> bool:
+    def needs_gradient(self, head: LogitHead) -> bool:
         """See `ReadOut`."""
         return _gap_weight(head) is None
 
     def _by_autograd(
-        self, features: Tensor, head: Head, classes: Tensor | None, differentiable: bool
+        self, features: Tensor, head: LogitHead, classes: Tensor | None, differentiable: bool
     ) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
             start = features if differentiable and features.requires_grad else graph_start(features)
@@ -216,7 +231,7 @@ def _column(rows: Tensor, classes: Tensor) -> Tensor:
     return classes.unsqueeze(1)
 
 
-def _gap_weight(head: Head) -> Tensor | None:
+def _gap_weight(head: LogitHead) -> Tensor | None:
     return cast(Tensor | None, getattr(head, "gap_weight", None))
 
 

@@ -1,7 +1,7 @@
 """Heads: from the last feature maps to logits and class maps."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy, max_pool2d
 
 from aucue.cams import class_activation_map, normalize_cam
 from aucue.errors import InputError
+from aucue.work.tables import check_among
 
 Variant = Literal["paper", "fg2024"]
 
@@ -366,5 +367,4 @@ def _count(share: float, cells: Tensor) -> int:
 
 
 def _check_variant(head: str, variant: str) -> None:
-    if variant not in ("paper", "fg2024"):
-        raise InputError(f"{head}: the variant is 'paper' or 'fg2024', not '{variant}'.")
+    check_among(variant, get_args(Variant), f"{head}: the variant")

@@ -12,7 +12,7 @@ def command(
     *,
     format: Literal["onnx", "hub"] = "onnx",
     out: Path,
-    method: str | None = None,
+    readout: str | None = None,
     repo: str | None = None,
     license: str | None = None,
     upload: bool = False,
@@ -34,32 +34,32 @@ def command(
             the box.
         format: Other runtimes (onnx), or a model hub (hub).
         out: File to write (.onnx), or the folder for a hub.
-        method: Of onnx, read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by
-            default that of the method the model was trained as.
+        readout: Of onnx, read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam;
+            by default that of the method the model was trained as.
         repo: Of hub, the repository, as OWNER/NAME.
         license: Of hub, licence of the weights, as the hub names it, such as mit or cc-by-nc-4.0.
         upload: Of hub, send the folder's two files to --repo.
         public: Of hub, let everyone see the repository if it is made; by default it is private.
         overwrite: Replace the file, or another model in the folder, and with --upload the model in --repo.
     """
-    given = {"method": method, "repo": repo, "license": license, "upload": upload, "public": public}
-    for name in ("method",) if format == "hub" else ("repo", "license", "upload", "public"):
+    given = {"readout": readout, "repo": repo, "license": license, "upload": upload, "public": public}
+    for name in ("readout",) if format == "hub" else ("repo", "license", "upload", "public"):
         if given[name]:
             raise InputError(f"--{name} has no effect with --format {format}; leave it out.")
     if model is not None:
         require_file(model)
     if format == "onnx":
-        return _onnx(model, out, method, overwrite)
+        return _onnx(model, out, readout, overwrite)
     if repo is None:
         raise InputError("--format hub needs --repo OWNER/NAME, under which the card tells how to load it.")
     return _hub(model, out, repo, license, upload, public, overwrite)
 
 
-def _onnx(model: Path | None, out: Path, method: str | None, overwrite: bool) -> int:
+def _onnx(model: Path | None, out: Path, readout: str | None, overwrite: bool) -> int:
     from aucue.export import export_onnx
     from aucue.work.terminal import Terminal
 
-    made = export_onnx(model, out, method, overwrite)
+    made = export_onnx(model, out, readout, overwrite)
     terminal = Terminal()
     terminal.say(f"{out}: {made.path.stat().st_size / 2**20:.1f} MiB, any batch size")
     terminal.say(f"Largest difference between onnxruntime and torch on {made.faces} random crops:")

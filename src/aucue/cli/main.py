@@ -116,7 +116,7 @@ def _system_error(error: OSError) -> str:
 
 
 def _complain(message: str) -> None:
-    """Print an error, the only place that does; names in it may hold anything."""
+    """Print an error, the only function that does; names in it may hold anything."""
     with suppress(OSError, ValueError):  # nobody listens
         print("\n".join(printable(line) for line in message.split("\n")), file=sys.stderr)
 

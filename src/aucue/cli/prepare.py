@@ -3,11 +3,13 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from aucue.cli.arguments import Parser, add_parameters, arguments_of, describe, parse
+from aucue.data.description import WithoutLandmarks
 from aucue.data.sources.source import Source
 from aucue.errors import InputError
+from aucue.work.engines import EngineName
 from aucue.work.tables import did_you_mean
 
 if TYPE_CHECKING:
@@ -79,11 +81,11 @@ def _prepare(
     *,
     out: Path,
     detector: str = "dlib",
-    without_landmarks: Literal["keep", "drop"] = "keep",
+    without_landmarks: WithoutLandmarks = "keep",
     size: int = 224,
     template: str = "aucue",
     workers: int | None = None,
-    engine: Literal["local", "ray"] = "local",
+    engine: EngineName = "local",
     overwrite: bool = False,
 ) -> int:
     """All cores are used; the same command continues an interrupted run.

@@ -72,7 +72,7 @@ class BatchAugmentation:
         """Draw what happens to the geometry of faces.
 
         Returns:
-            Affine maps (B, 2, 3) from places of the result to those of the picture, both from -1 to 1, and
+            Affine maps (B, 2, 3) from positions of the result to those of the picture, both from -1 to 1, and
             which faces are mirrored (B,).
         """
         turned = torch.rand(count, device=device) < self.rotate_p
@@ -115,8 +115,8 @@ class BatchAugmentation:
         ratio = _uniform(count, device, math.log(0.3), math.log(3.3)).exp()
         sides = torch.stack([area * ratio, area / ratio], 1).sqrt().clamp(max=1)
         start = torch.rand(count, 2, device=device) * (1 - sides)
-        places = (torch.arange(size, device=device) + 0.5) / size
-        inside = (places >= start[..., None]) & (places < (start + sides)[..., None])  # (B, 2, size)
+        positions = (torch.arange(size, device=device) + 0.5) / size
+        inside = (positions >= start[..., None]) & (positions < (start + sides)[..., None])  # (B, 2, size)
         return (inside[:, 1, :, None] & inside[:, 0, None, :] & chosen[:, None, None])[:, None]
 
 
@@ -164,12 +164,12 @@ def moved_landmarks(landmarks: Tensor, change: Tensor, mirrored: Tensor, before:
     Returns:
         (B, 68, 2) in pixels of the results; may lie outside.
     """
-    places = (2 * landmarks + 1) / before - 1
+    positions = (2 * landmarks + 1) / before - 1
     linear, shift = change[..., :2], change[..., 2]
-    places = (places - shift[:, None]) @ torch.linalg.inv(linear).mT
-    swapped = places[:, PARTNER.to(places.device)]
-    places = torch.where(mirrored[:, None, None], swapped, places)
-    return ((places + 1) * after - 1) / 2
+    positions = (positions - shift[:, None]) @ torch.linalg.inv(linear).mT
+    swapped = positions[:, PARTNER.to(positions.device)]
+    positions = torch.where(mirrored[:, None, None], swapped, positions)
+    return ((positions + 1) * after - 1) / 2
 
 
 def _uniform(count: int, device: torch.device, low: float, high: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aucue.data.sources.source import SPLITS
 from aucue.errors import InputError
@@ -15,6 +15,9 @@ FINDINGS_FILE = "findings.csv"
 UNFINISHED_FOLDER = ".unfinished"
 
 REMEDY = "prepare the set again"
+
+WithoutLandmarks = Literal["keep", "drop"]
+"""What becomes of samples without landmarks."""
 
 
 def describe(folder: Path) -> dict[str, Any]:

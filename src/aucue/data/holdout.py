@@ -19,7 +19,7 @@ def split_holdout(dataset: FaceDataset, fraction: float, seed: int = 0) -> tuple
         seed: Of the draw; the same one gives the same samples.
 
     Returns:
-        Places in the data set that are kept, and those held out, each ascending.
+        Indices in the data set that are kept, and those held out, each ascending.
 
     Raises:
         InputError: The fraction is not between 0 and 1, or one side would be empty.
@@ -39,9 +39,9 @@ def split_holdout(dataset: FaceDataset, fraction: float, seed: int = 0) -> tuple
 def _groups(persons: list[str | None]) -> list[np.ndarray]:
     """Samples of each person."""
     members: dict[str | int, list[int]] = {}
-    for place, person in enumerate(persons):
-        members.setdefault(place if person is None else person, []).append(place)
-    return [np.array(places) for places in members.values()]
+    for index, person in enumerate(persons):
+        members.setdefault(index if person is None else person, []).append(index)
+    return [np.array(indices) for indices in members.values()]
 
 
 def _draw(labels: np.ndarray, groups: list[np.ndarray], fraction: float, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from aucue.data.crops import NO_FACE, no_detector
 from aucue.data.description import (
@@ -25,6 +25,7 @@ from aucue.data.description import (
     PROBLEMS_FILE,
     REMEDY,
     UNFINISHED_FOLDER,
+    WithoutLandmarks,
     read_description,
 )
 from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
@@ -34,9 +35,10 @@ from aucue.data.sources.source import SPLITS, Source
 from aucue.data.store import write_dataset
 from aucue.errors import InputError, OutputExistsError, said
 from aucue.faces import FaceReader, LandmarkDetector, Template
-from aucue.work.engines import Engine, open_engine
+from aucue.work.engines import Engine, EngineName, open_engine
 from aucue.work.files import LOCK_FILE, appearing, cell, claimed, printable, read_json, write_json
 from aucue.work.progress import progress_bar
+from aucue.work.tables import check_among
 
 DETECTORS = ("dlib", "dlib-full-frame", "none")
 _MANIFEST = "manifest.json"
@@ -85,11 +87,11 @@ def prepare(
     *,
     size: int = 224,
     template: str | Template = "aucue",
-    without_landmarks: Literal["keep", "drop"] = "keep",
+    without_landmarks: WithoutLandmarks = "keep",
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = True,
-    engine: Literal["local", "ray"] = "local",
+    engine: EngineName = "local",
 ) -> PrepareReport:
     """Prepare a data set for training and evaluation.
 
@@ -122,8 +124,7 @@ def prepare(
         AucueError: A worker died; the same call continues what is finished.
     """
     out = Path(out)
-    if without_landmarks not in ("keep", "drop"):
-        raise InputError(f"without_landmarks must be 'keep' or 'drop', got '{without_landmarks}'.")
+    check_among(without_landmarks, get_args(WithoutLandmarks), "without_landmarks")
     if not len(source):
         raise InputError(f"{source.name}: the source has no samples.")
     running = open_engine(engine, workers)

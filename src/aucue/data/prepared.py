@@ -26,7 +26,7 @@ class FaceSample(TypedDict):
     """What a `FaceDataset` yields.
 
     image: (3, S, S) uint8. landmarks: (68, 2) float32 in pixels of the image, NaN if unknown.
-    landmarks_valid: whether they are known. label: class id. index: place in the data set.
+    landmarks_valid: whether they are known. label: class id. index: position in the data set.
     probabilities: (K,) float32 over the classes, only in sets that hold them.
     """
 
@@ -261,7 +261,7 @@ class FaceDataset(Dataset[FaceSample]):
         return [values[row] for row in self._rows]
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "FaceDataset":
-        """Some samples, by their places in this data set; each keeps the randomness it has here."""
+        """Some samples, by their positions in this data set; each keeps the randomness it has here."""
         return FaceDataset(
             self._columns, self.transform, self.seed, self._rows[np.asarray(rows, dtype=np.int64)]
         )

@@ -90,7 +90,7 @@ class Job:
         return _SCHEMA.append(pa.field(PROBABILITIES, pa.list_(pa.float32(), len(self.source.classes))))
 
     def shard(self, chunk: tuple[int, int]) -> bytes:
-        """Prepare the samples from a place up to another: a Parquet file of the rows, with their problems."""
+        """Prepare the samples from one index up to another: a Parquet file of rows, with their problems."""
         rows: list[dict[str, Any]] = []
         problems: list[Problem] = []
         for index in range(*chunk):

@@ -52,7 +52,7 @@ class CropClassifier(nn.Module):
             raise InputError(
                 f"'{self.readout}' of a network with the head '{self.classifier.config['head']}' takes a "
                 "gradient at each prediction, which an exported graph cannot compute; export the head's own "
-                "class maps instead (method cam)."
+                "class maps instead (read-out cam)."
             )
         self.eval()
 

@@ -44,7 +44,7 @@ class OnnxExport:
 def export_onnx(
     model: str | Path | Model | None,
     out: str | Path,
-    method: str | None = None,
+    readout: str | None = None,
     overwrite: bool = False,
 ) -> OnnxExport:
     """Write a model as an ONNX file for onnxruntime and others.
@@ -57,7 +57,7 @@ def export_onnx(
     Args:
         model: model file, `hf:OWNER/NAME`, or a model; None takes the one in the box.
         out: file to write, ending in .onnx.
-        method: read-out of the class maps; by default the model's own.
+        readout: read-out of the class maps; by default the model's own.
         overwrite: replace an existing file.
 
     Raises:
@@ -71,7 +71,7 @@ def export_onnx(
         raise InputError(f"{out}: an ONNX file must end in .onnx.")
     refuse_existing(out, overwrite)
     _require_extra()
-    opened = Model.load(model, method)
+    opened = Model.load(model, readout)
     graph = CropClassifier(opened)
     content = _translate(graph, _metadata(opened))
     differences = _differences(content, graph)
@@ -132,7 +132,7 @@ def _metadata(model: Model) -> dict[str, str]:
         "template_points": template and asdict(template),
         "codebook": model.codebook.to_dict(),
         "regions": card.regions,
-        "guidance": card.guidance,
+        "guidance": card.to_dict()["guidance"],
         "metrics": card.to_dict()["metrics"],
         "provenance": card.to_dict()["provenance"],
         "licence_of_data": licence_of_data(card),

@@ -104,10 +104,10 @@ def rescaled(matrix: np.ndarray, scale: float) -> np.ndarray:
 
     Args:
         matrix: (2, 3), pixels of the picture -> somewhere.
-        scale: Pixels of the other picture per pixel of this one; pixel centres keep their place, not corners.
+        scale: Pixels of the other picture per pixel of this one; pixel centres stay, not corners.
 
     Returns:
-        (2, 3) float64, pixels of the other picture -> the same places.
+        (2, 3) float64, pixels of the other picture -> the same positions.
     """
     linear = matrix[:, :2]
     return np.column_stack([linear / scale, matrix[:, 2] + linear @ np.full(2, 0.5 / scale - 0.5)])

@@ -51,7 +51,7 @@ UNREADABLE_SUFFIXES: tuple[str, ...] = (
 
 
 def open_picture(file: io.IOBase) -> Image.Image:
-    """Open an encoded picture; nothing is decoded yet. The one place that does so.
+    """Open an encoded picture; nothing is decoded yet. The one function that does so.
 
     Only formats whose decoders run no other program are tried, whatever the file is called.
 

@@ -21,16 +21,16 @@ class ActionUnit:
     Attributes:
         number: FACS number, e.g. 12.
         name: FACS name, e.g. "Lip Corner Puller".
-        place: Where it shows, in everyday words, e.g. "lip corners"; by default the region of its name.
+        region: Where it shows, in everyday words, e.g. "lip corners"; by default the region of its name.
     """
 
     number: int
     name: str
-    place: str = field(default="", compare=False)
+    region: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if not self.place:
-            object.__setattr__(self, "place", f"region of {self.name}")
+        if not self.region:
+            object.__setattr__(self, "region", f"region of {self.name}")
 
     def __str__(self) -> str:
         """Return for example "AU12 Lip Corner Puller"."""
@@ -39,7 +39,7 @@ class ActionUnit:
 
 ACTION_UNITS: Mapping[int, ActionUnit] = MappingProxyType(
     {
-        number: ActionUnit(number, row["name"], row["place"])
+        number: ActionUnit(number, row["name"], row["region"])
         for number, row in read_mapping(Path(__file__).with_name("action_units.yaml")).items()
     }
 )

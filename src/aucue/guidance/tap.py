@@ -351,10 +351,10 @@ def default_layer(model: nn.Module) -> str:
         if isinstance(info, list) and info and isinstance(info[-1], Mapping) and "module" in info[-1]:
             tokens = getattr(module, "num_prefix_tokens", 0)
             by_token = isinstance(tokens, int) and tokens and getattr(module, "global_pool", "") == "token"
-            place = (
+            index = (
                 -2 if by_token and len(info) > 1 else -1
             )  # after the last block only its class token is read
-            return ".".join(filter(None, (name, str(info[place]["module"]))))
+            return ".".join(filter(None, (name, str(info[index]["module"]))))
     convolutional = [
         name
         for name, child in model.named_children()

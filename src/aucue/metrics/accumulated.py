@@ -4,16 +4,17 @@ Importing torchmetrics takes longer than importing torch, which is why nothing e
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from aucue.errors import InputError
 from aucue.facs import NEUTRAL
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.metrics.cosine import attention_cosine, cam_cosine
 from aucue.metrics.per_expression import Absent, expression_means, expression_sums
+from aucue.work.tables import check_among
 
 
 class ClassificationReport(Metric):
@@ -70,8 +71,7 @@ class _PerExpression(Metric):
 
     def __init__(self, classes: Sequence[str], absent: Absent = "skip"):
         super().__init__()
-        if absent not in ("skip", "fg2024"):
-            raise InputError(f"absent must be 'skip' or 'fg2024', got {absent!r}.")
+        check_among(absent, get_args(Absent), "absent")
         self.classes = tuple(classes)
         self.absent: Absent = absent
         self.neutral = self.classes.index(NEUTRAL) if NEUTRAL in self.classes else None

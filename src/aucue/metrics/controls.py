@@ -144,12 +144,12 @@ def control_cosines(cue: Tensor, labels: Tensor, means: MeanCues) -> dict[str, t
     return {name: (map_cosine(cue, control), valid) for name, (control, valid) in maps.items()}
 
 
-def wrong_expressions(ids: Tensor, places: Tensor, with_cue: Tensor) -> Tensor:
+def wrong_expressions(ids: Tensor, numbers: Tensor, with_cue: Tensor) -> Tensor:
     """Another expression for each face, every one in turn.
 
     Args:
         ids: Class ids (B,).
-        places: Numbers of the faces (B,), which say whose turn it is.
+        numbers: Numbers of the faces (B,), which say whose turn it is.
         with_cue: Ids of the E classes that have action units (E,).
 
     Returns:
@@ -157,7 +157,7 @@ def wrong_expressions(ids: Tensor, places: Tensor, with_cue: Tensor) -> Tensor:
     """
     own = ids[:, None] == with_cue
     has_cue, at, number_ = own.any(dim=1), own.int().argmax(dim=1), len(with_cue)
-    step = torch.where(has_cue, 1 + places % max(number_ - 1, 1), places)
+    step = torch.where(has_cue, 1 + numbers % max(number_ - 1, 1), numbers)
     return with_cue[(at + step) % number_]
 
 

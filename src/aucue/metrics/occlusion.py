@@ -121,9 +121,9 @@ def probability_losses(
 def _regions(area: int, inside: Tensor, seed: int, count: int, blobs: int) -> Tensor:
     """Regions (R, H, W) of one face."""
     generator = torch.Generator().manual_seed(seed)
-    places = inside.nonzero()  # (N, 2)
-    drawn = torch.randint(len(places), (count, blobs), generator=generator)
-    centre = places[drawn].double()[..., None, None]  # (R, M, 2, 1, 1)
+    pixels = inside.nonzero()  # (N, 2)
+    drawn = torch.randint(len(pixels), (count, blobs), generator=generator)
+    centre = pixels[drawn].double()[..., None, None]  # (R, M, 2, 1, 1)
     angle = math.pi * torch.rand(count, blobs, 1, 1, generator=generator, dtype=torch.float64)
     ratio = _LONGEST ** torch.rand(count, blobs, 1, 1, generator=generator, dtype=torch.float64)
     rows, columns = (torch.arange(n, dtype=torch.float64) for n in inside.shape)

@@ -24,7 +24,7 @@ def grow_beard(geometry: Geometry) -> list[Sheet]:
 
 def _moustache(points: np.ndarray, rng: np.random.Generator) -> list[Sheet]:
     over = points[51] * 0.45 + points[33] * 0.55
-    places = np.stack([points[48], points[49], over, over, over, points[53], points[54]])
+    positions = np.stack([points[48], points[49], over, over, over, points[53], points[54]])
     rise = [
         (-0.05, 0.04),
         (-0.02, -0.07),
@@ -34,7 +34,7 @@ def _moustache(points: np.ndarray, rng: np.random.Generator) -> list[Sheet]:
         (0.02, -0.07),
         (0.05, 0.04),
     ]
-    top = curve(places + np.array(rise), 9)
+    top = curve(positions + np.array(rise), 9)
     bottom = curve(points[48:55] + np.array([(0.0, 0.05), *[(0.0, 0.02)] * 5, (0.0, 0.05)]), 9)
     guides = np.stack([top, (top + bottom) / 2, bottom], axis=1)
     return [span(guides, 90, rng, 0.02, width=0.018, blur=0.01, opacity=0.92, fuzzy=True)]

@@ -117,10 +117,10 @@ def _paint_lashes(scene: Scene, upper: np.ndarray, lower: np.ndarray) -> None:
 
 def _lash_hairs(scene: Scene, upper: np.ndarray) -> np.ndarray:
     """Single lashes, (n, 3, 2) pixels; they point down when the eye is closed."""
-    place = np.array([1, 2, 4, 6, 8, 10, 12, 14])
-    root = upper[:, place]
+    position = np.array([1, 2, 4, 6, 8, 10, 12, 14])
+    root = upper[:, position]
     lean = np.stack(
-        [np.interp(place, [0, 14], [0.055, 0.005]), np.interp(place, [0, 14], [-0.035, -0.05])], axis=1
+        [np.interp(position, [0, 14], [0.055, 0.005]), np.interp(position, [0, 14], [-0.035, -0.05])], axis=1
     )
     turn = np.array([1 - 1.6 * move.closure for move in scene.moves])[:, None]
     lean = lean * np.stack([np.ones_like(turn), turn], axis=-1) * (0.8 + 0.4 * scene.identity.make_up)
@@ -151,13 +151,13 @@ def _brow_hairs(scene: Scene, line: np.ndarray, normal: np.ndarray, width: np.nd
     """Short hairs, (n, 2, 2) pixels: upright near the nose, lying down towards the temple."""
     rng = scene.rng(3)
     count = 50
-    place = np.sort(rng.random(count)) * 24
-    index = place.astype(int)
+    position = np.sort(rng.random(count)) * 24
+    index = position.astype(int)
     offset = rng.uniform(-0.5, 0.3, (count, 1))
     root = line[:, index] + normal[:, index] * width[index] * offset
     along = line[:, np.maximum(index - 3, 0)] - line[:, np.minimum(index + 1, 25)]
     along /= np.linalg.norm(along, axis=-1, keepdims=True)
-    upright = np.interp(place, [0, 14, 25], [0.05, 0.4, 1.2])[:, None]
+    upright = np.interp(position, [0, 14, 25], [0.05, 0.4, 1.2])[:, None]
     direction = along + normal[:, index] * upright
     direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
     reach = (0.04 + 0.03 * rng.random((count, 1))) * np.clip(width[index] / 0.06, 0.6, 1.2)

@@ -81,7 +81,7 @@ class _Head:
 
 
 def _swept(hairline: np.ndarray, contour: np.ndarray, lift: float = 0.0, shift: int = 0) -> np.ndarray:
-    """Guides that rise from the hairline to the contour, combed sideways by some places."""
+    """Guides that rise from the hairline to the contour, combed sideways by some positions."""
     ends = contour[np.clip(np.arange(len(contour)) + shift, 0, len(contour) - 1)]
     middle = hairline * 0.45 + ends * 0.55
     outward = (middle - _CENTRE) / np.linalg.norm(middle - _CENTRE, axis=1, keepdims=True)

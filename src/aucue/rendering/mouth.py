@@ -60,14 +60,14 @@ def _paint_lip(scene: Scene, outline: np.ndarray, colour: np.ndarray, upper: boo
     top, bottom = (points[50:53, 1].mean(), points[62, 1]) if upper else (points[66, 1], points[57, 1])
     middle = points[62, 1] if upper else points[66, 1]
     bend = (points[[48, 54], 1].mean() - middle) * (u / points[54, 0]) ** 2
-    place = np.clip((v - bend - top) / max(bottom - top, 0.02), -0.5, 1.5)
-    light = scene.lambert(0.35 * u, 1.1 * (place - 0.5) + (0.25 if upper else -0.15)) * (
+    position = np.clip((v - bend - top) / max(bottom - top, 0.02), -0.5, 1.5)
+    light = scene.lambert(0.35 * u, 1.1 * (position - 0.5) + (0.25 if upper else -0.15)) * (
         0.84 if upper else 1.0
     )
     crease = 1 + 0.03 * np.cos(u * 75) * np.cos(u * 29)
     scene.canvas.paint(mask, Ramp(colour, 0.2, 0.6)(light * crease), 0.9)
     if not upper:
-        wet = np.exp(-(((place - 0.36) / 0.2) ** 2) - ((u - 0.1 * scene.light[0]) / 0.16) ** 2)
+        wet = np.exp(-(((position - 0.36) / 0.2) ** 2) - ((u - 0.1 * scene.light[0]) / 0.16) ** 2)
         scene.canvas.paint(mask, np.array([1.0, 0.95, 0.93]), (0.16 + 0.2 * scene.identity.make_up) * wet)
 
 

@@ -121,8 +121,8 @@ class Identity:
     @cached_property
     def skin(self) -> np.ndarray:
         """Skin colour (3,)."""
-        place = self.tone * (len(_SKIN) - 1)
-        base = np.array([np.interp(place, range(len(_SKIN)), channel) for channel in _SKIN.T])
+        position = self.tone * (len(_SKIN) - 1)
+        base = np.array([np.interp(position, range(len(_SKIN)), channel) for channel in _SKIN.T])
         tint = np.array([-0.006, 0.006, -0.028]) if self.undertone > 0 else np.array([0.004, -0.014, 0.006])
         return np.clip(base + abs(self.undertone) * tint * (1.2 - self.tone), 0, 1)
 
@@ -180,7 +180,7 @@ class View:
     scale: float = 0.24
     """Distance between the eye centres as a share of the picture's side."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """Of the point between the eyes from its usual place, in shares of the picture's side."""
+    """Of the point between the eyes from its usual position, in shares of the picture's side."""
     gaze: tuple[float, float] = (0.0, 0.0)
     """Of the irises, in inter-ocular distances."""
     light: tuple[float, float] = (-0.5, -0.6)
@@ -236,7 +236,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Mark:
+class Sticker:
     """A round sticker beside the temple, the planted shortcut."""
 
     colour: tuple[float, float, float]
@@ -258,7 +258,7 @@ class FaceParameters:
     view: View = field(default_factory=View)
     skew: float = 0.0
     """The movements are this share stronger in the image-left half and weaker in the right."""
-    mark: Mark | None = None
+    mark: Sticker | None = None
 
     def __post_init__(self) -> None:
         for number, intensity in self.action_units.items():

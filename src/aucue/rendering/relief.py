@@ -58,12 +58,12 @@ class Relief:
             size: side of the picture.
         """
         dots = np.concatenate([np.array(self._dots), *self._chains()])
-        place = camera.pixels(dots[:, :2]).astype(np.float32)
+        position = camera.pixels(dots[:, :2]).astype(np.float32)
         width, height, shade, blush = dots.astype(np.float32).T[2:, :, None]
         # A narrower dot would flicker between pixels.
         width = np.maximum(width * np.float32(camera.scale), 0.45)
         axis = np.arange(size, dtype=np.float32)
-        dx, dy = (axis - place[:, :1]) / width, (axis - place[:, 1:]) / width
+        dx, dy = (axis - position[:, :1]) / width, (axis - position[:, 1:]) / width
         gx, gy = np.exp(-0.5 * dx**2), np.exp(-0.5 * dy**2)
         columns = np.concatenate([-height * dx * gx, shade * gx, blush * gx], axis=1)
         slope_x, dark, red = np.split(gy.T @ columns, 3, axis=1)

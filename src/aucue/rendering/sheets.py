@@ -38,10 +38,10 @@ def comb(
     guides: np.ndarray, count: int, rng: np.random.Generator, spread: float = 0.02, samples: int = 12
 ) -> np.ndarray:
     """Hairs between neighbouring guide curves (g, m, 2): (count, samples, 2)."""
-    place = np.sort(rng.random(count)) * (len(guides) - 1)
-    place = place[rng.permutation(count)]
-    low = np.minimum(place.astype(int), len(guides) - 2)
-    share = (place - low)[:, None, None]
+    position = np.sort(rng.random(count)) * (len(guides) - 1)
+    position = position[rng.permutation(count)]
+    low = np.minimum(position.astype(int), len(guides) - 2)
+    share = (position - low)[:, None, None]
     paths = guides[low] * (1 - share) + guides[low + 1] * share
     # Hairs do not keep to their guides: they are shifted and bent.
     paths = paths + rng.normal(size=(count, 1, 2)) * spread * 0.5

@@ -14,7 +14,7 @@ import pickle
 import socket
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -66,12 +66,11 @@ def open_engine(name: str, workers: int | None = None) -> Engine:
         InputError: There is no such engine, or fewer than one worker.
         MissingExtraError: Ray is not installed.
     """
-    engines = {"local": LocalEngine, "ray": RayEngine}
-    if name not in engines:
-        raise InputError(f"Unknown engine '{name}'; use {' or '.join(engines)}.")
+    if name not in ENGINES:
+        raise InputError(f"Unknown engine '{name}'; use {' or '.join(ENGINES)}.")
     if workers is not None and workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}.")
-    return engines[name](workers)
+    return ENGINES[name](workers)
 
 
 class LocalEngine:
@@ -275,3 +274,7 @@ def _one_thread_per_process() -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+ENGINES: Mapping[str, type[LocalEngine] | type[RayEngine]] = {"local": LocalEngine, "ray": RayEngine}
+"""Engines by name."""

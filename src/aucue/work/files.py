@@ -70,7 +70,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def inside(folder: Path, name: object, where: str) -> Path:
     """The file or folder that some content names, which has to lie below a folder.
 
-    The one place that decides whether a name read from a file may be opened, written or removed.
+    The one function that decides whether a name read from a file may be opened, written or removed.
 
     Args:
         folder: What it must not leave, by `..`, an absolute path, a drive or a link.

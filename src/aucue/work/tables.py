@@ -130,7 +130,7 @@ def parse_yaml(content: bytes | str, where: str, mapping_tags: Sequence[str] = (
 
     Args:
         content: The text, or the bytes of a file.
-        where: File or place, for the error.
+        where: File or entry, for the error.
         mapping_tags: Foreign tags (`!munch.Munch`) that stand before mappings and mean nothing.
 
     Raises:
@@ -184,7 +184,7 @@ def check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
     Args:
         data: The mapping.
         allowed: Entries it may have.
-        where: File or place, for the error.
+        where: File or entry, for the error.
 
     Raises:
         InputError: An entry is none of the allowed ones.
@@ -195,6 +195,24 @@ def check_keys(data: Mapping, allowed: tuple[str, ...], where: str) -> None:
                 f"{where}: unknown entry {key!r}; allowed are {', '.join(allowed)}."
                 f"{did_you_mean(key, allowed)}"
             )
+
+
+def check_among(value: object, known: Iterable[str], what: str) -> None:
+    """Refuse a word that is none of those that have a meaning.
+
+    Args:
+        value: The word.
+        known: Those that have one.
+        what: What it is given for, for the error.
+
+    Raises:
+        InputError: It is none of them.
+    """
+    words = list(known)
+    if value not in words:
+        raise InputError(
+            f"{what} must be {' or '.join(map(repr, words))}, not {value!r}.{did_you_mean(value, words)}"
+        )
 
 
 def kind(value: object) -> str:

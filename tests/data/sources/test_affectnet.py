@@ -291,7 +291,7 @@ def test_which_layout(tmp_path: Path) -> None:
         AffectNetSource(empty)
     with pytest.raises(InputError, match=r"does not hold train_set/ and val_set/; give"):
         AffectNetSource(empty, layout="annotations")
-    with pytest.raises(InputError, match="The layout must be"):
+    with pytest.raises(InputError, match="layout must be 'auto' or"):
         AffectNetSource(empty, layout="lmdb")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="7 or 8 classes, not 9"):
         AffectNetSource(empty, classes=9)  # pyright: ignore[reportArgumentType]

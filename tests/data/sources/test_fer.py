@@ -322,7 +322,7 @@ def test_no_ferplus(tmp_path: Path, fer: Path) -> None:
     write_votes(fer / "fer2013new.csv", [], "Usage,neutral")
     with pytest.raises(InputError, match="the column 'happiness' is missing; it has Usage, neutral"):
         FERPlusSource(fer)
-    with pytest.raises(InputError, match="labels must be 'majority' or 'soft', got 'hard'"):
+    with pytest.raises(InputError, match="labels must be 'majority' or 'soft', not 'hard'"):
         FERPlusSource(fer, labels="hard")  # pyright: ignore[reportArgumentType]
 
 

@@ -132,15 +132,15 @@ def convert_face_weights(state: Mapping[str, Tensor], model: IRNet) -> dict[str,
     """
     depths = [len(list(stage.children())) for stage in model.stages]
     nested = any(re.match(r"body\.\d+\.\d+\.", name) for name in state)
-    places = [(s, b) for s, depth in enumerate(depths) for b in range(depth)]
+    positions = [(s, b) for s, depth in enumerate(depths) for b in range(depth)]
     converted = {}
     for name, tensor in state.items():
         if name.startswith("output_layer."):
             continue
         if not nested and (found := re.match(r"body\.(\d+)\.", name)):
-            if int(found[1]) >= len(places):
+            if int(found[1]) >= len(positions):
                 continue
-            stage, block = places[int(found[1])]
+            stage, block = positions[int(found[1])]
             name = f"body.{stage}.{block}.{name[found.end() :]}"
         converted[own_name(name)] = tensor
     return converted

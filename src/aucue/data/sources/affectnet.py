@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from aucue.data.sources.affectnet_releases import (
     SPLIT_FOLDERS,
@@ -22,6 +22,9 @@ from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS
+from aucue.work.tables import check_among
+
+Layout = Literal["auto", "csv", "annotations"]
 
 _CLASSES = {7: EXPRESSIONS, 8: (*EXPRESSIONS, "contempt")}
 _TRAINING = {
@@ -61,8 +64,8 @@ class AffectNetSource:
 
     The folds of the FG 2024 code name pictures of the second layout (our_aligned/train_set/images/0.jpg).
     They decide ids, splits, labels and landmarks, and the pictures are aligned crops, which are not aligned
-    again. A crop that is not there is cut anew: the set's own landmarks are brought to the places that they
-    have in published crops (template "fg2024", 224 x 224 pixels); without landmarks it is the whole picture.
+    again. A crop that is not there is cut anew: the set's own landmarks are brought to where they lie
+    in published crops (template "fg2024", 224 x 224 pixels); without landmarks it is the whole picture.
     The landmarks of the folds were found in the authors' crops, which follow a detector's points instead: in
     a crop cut anew they fit to within the difference of the two alignments.
 
@@ -83,7 +86,7 @@ class AffectNetSource:
         self,
         root: str | os.PathLike[str],
         classes: Literal[7, 8] = 7,
-        layout: Literal["auto", "csv", "annotations"] = "auto",
+        layout: Layout = "auto",
         folds: str | os.PathLike[str] | None = None,
     ) -> None:
         root = Path(root)
@@ -163,8 +166,7 @@ def _find_layout(root: Path, layout: str) -> Literal["csv", "annotations"]:
     Raises:
         InputError: It is not there.
     """
-    if layout not in ("auto", "csv", "annotations"):
-        raise InputError(f"The layout must be 'auto', 'csv' or 'annotations', got '{layout}'.")
+    check_among(layout, get_args(Layout), "layout")
     if layout != "annotations" and find_tables(root):
         return "csv"
     if layout != "csv" and any((root / folder).is_dir() for folder in SPLIT_FOLDERS):

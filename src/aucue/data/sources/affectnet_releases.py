@@ -86,27 +86,29 @@ class CsvRelease:
             if split not in [table.split for table in self._tables]
         ]
         hashed = hashlib.sha256()
-        places, labels, paths = self._read_tables(hashed)
+        positions, labels, paths = self._read_tables(hashed)
         self._images = _find_images(root, paths[:_PROBED])
         there = find_files(self._images, paths)
         missing = [path for path in paths if path not in there]
         self.findings += list_findings(missing, len(paths), "photographs", "missing", self._images)
-        kept = [place for place, path in enumerate(paths) if path in there]
-        self._places = np.array(places, np.int64).reshape(-1, 2)[kept]
+        kept = [position for position, path in enumerate(paths) if path in there]
+        self._positions = np.array(positions, np.int64).reshape(-1, 2)[kept]
         self._renamed = {
-            index: there[paths[place]]
-            for index, place in enumerate(kept)
-            if there[paths[place]] != paths[place]
+            index: there[paths[position]]
+            for index, position in enumerate(kept)
+            if there[paths[position]] != paths[position]
         }
-        self.counts = Counter((self._tables[places[place][0]].split, labels[place]) for place in kept)
-        hashed.update(self._places.tobytes())
+        self.counts = Counter(
+            (self._tables[positions[position][0]].split, labels[position]) for position in kept
+        )
+        hashed.update(self._positions.tobytes())
         self.digest = hashed.hexdigest()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def __getitem__(self, index: int) -> Sample:
-        number, offset = self._places[index].tolist()
+        number, offset = self._positions[index].tolist()
         table = self._tables[number]
         row = _parse(table.fields_at(offset), table.columns, self._classes)
         return Sample(
@@ -121,7 +123,7 @@ class CsvRelease:
 
     def _read_tables(self, hashed: "hashlib._Hash") -> tuple[list[tuple[int, int]], list[str], list[str]]:
         """Of each usable line: its table and offset, its label, its photograph."""
-        places, labels, paths = [], [], []
+        positions, labels, paths = [], [], []
         seen: set[str] = set()
         for number, table in enumerate(self._tables):
             odd: list[Finding] = []
@@ -139,11 +141,11 @@ class CsvRelease:
                     continue
                 odd += [Finding(where, sentence) for sentence in row.odd]
                 seen.add(row.path)
-                places.append((number, offset))
+                positions.append((number, offset))
                 labels.append(row.label)
                 paths.append(row.path)
             self.findings += shorten(odd, table.path)
-        return places, labels, paths
+        return positions, labels, paths
 
 
 _MOST_OF_ANNOTATION = 64 * 2**10  # bytes; landmarks have 1.2 kB
@@ -231,7 +233,7 @@ def _parse(fields: Sequence[str], columns: Mapping[str, int], classes: Sequence[
     Raises:
         ValueError: No file or no class; the message is a sentence.
     """
-    given = {name: fields[place].strip() for name, place in columns.items() if place < len(fields)}
+    given = {name: fields[position].strip() for name, position in columns.items() if position < len(fields)}
     given = {name: text for name, text in given.items() if text.casefold() not in _NOT_GIVEN}
     path, code = given.get(COLUMNS[0]), given.get("expression")
     if path is None or code is None:

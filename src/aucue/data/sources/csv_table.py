@@ -254,9 +254,9 @@ def _read(path: Path) -> pa.Table:
 
 
 def _column_names(path: Path, text: str) -> list[str]:
-    """Names of the columns; those without one, as spreadsheets leave them, are told apart by their place."""
+    """Names of the columns; those without one, as spreadsheets leave them, are told apart by position."""
     header = next(csv.reader(text.splitlines()[:1]), [])
-    names = [name.strip() or f"{_UNNAMED}{place}" for place, name in enumerate(header)]
+    names = [name.strip() or f"{_UNNAMED}{position}" for position, name in enumerate(header)]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise InputError(f"{path}: the column '{twice[0]}' occurs more than once; keep the right one.")
     for separator, called in ((";", "semicolons"), ("\t", "tabs")):

@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS
+from aucue.work.tables import check_among
+
+Labels = Literal["majority", "soft"]
 
 _PUBLISHED = {
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
@@ -50,7 +53,7 @@ class FER2013Source:
         self.name = name
         self._table = _pixel_table(Path(root))
         self._rows = [
-            place for place, row in enumerate(self._table.rows) if row.emotion and row.trouble is None
+            position for position, row in enumerate(self._table.rows) if row.emotion and row.trouble is None
         ]
         self.findings = tuple(self._check())
         if not self._rows:
@@ -67,9 +70,9 @@ class FER2013Source:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Sample:
-        place = self._rows[index]
-        row = self._table.rows[place]
-        return Sample(f"{place:05d}", row.emotion, row.split, self._table.picture(place))
+        position = self._rows[index]
+        row = self._table.rows[position]
+        return Sample(f"{position:05d}", row.emotion, row.split, self._table.picture(position))
 
     def _check(self) -> Iterator[Finding]:
         rows = self._table.rows
@@ -77,7 +80,7 @@ class FER2013Source:
             if row.trouble or not row.emotion:
                 what = row.trouble or "the emotion is none of 0 to 6"
                 yield Finding(self._table.where(row), f"{what}; left out")
-        found = Counter((rows[place].split, rows[place].emotion) for place in self._rows)
+        found = Counter((rows[position].split, rows[position].emotion) for position in self._rows)
         expected = {
             (split, emotion): count
             for split, counts in _PUBLISHED.items()
@@ -113,12 +116,11 @@ class FERPlusSource:
     def __init__(
         self,
         root: str | os.PathLike[str],
-        labels: Literal["majority", "soft"] = "majority",
+        labels: Labels = "majority",
         contempt: bool = False,
         name: str = "ferplus",
     ) -> None:
-        if labels not in ("majority", "soft"):
-            raise InputError(f"labels must be 'majority' or 'soft', got '{labels}'.")
+        check_among(labels, get_args(Labels), "labels")
         self.root, self.name, self.labels = Path(root), name, labels
         self.classes: tuple[str, ...] = (*EXPRESSIONS, "contempt") if contempt else EXPRESSIONS
         self._columns = [ANSWERS.index(expression) for expression in self.classes]
@@ -160,7 +162,7 @@ class FERPlusSource:
             key=face.key,
             label=ANSWERS[votes.argmax()],
             split=face.split,
-            image=self._table.picture(face.place) if self._table else self.root / face.place,
+            image=self._table.picture(face.position) if self._table else self.root / face.position,
             attributes={"votes": dict(zip(ANSWERS, face.votes, strict=True))},
             probabilities=shares if self.labels == "soft" else None,
         )
@@ -171,7 +173,7 @@ class FERPlusSource:
         rated = read_votes(path)
         self._files += [table.digest, _digest(path, self.root)]
         self._check_lengths(table, path, len(rated))
-        for place, (row, known) in enumerate(zip(rated, table.rows, strict=False)):
+        for position, (row, known) in enumerate(zip(rated, table.rows, strict=False)):
             trouble = row.trouble
             if trouble is None and known.split not in ("", row.split):
                 trouble = f"the usage is another than in {table.where(known)}"
@@ -180,7 +182,7 @@ class FERPlusSource:
             if trouble:
                 self._findings.append(Finding(f"{path}, line {row.line}", f"{trouble}; left out"))
             if not (trouble or known.trouble):
-                yield _Face(row.name or f"{place:05d}", row.split, row.votes, place)
+                yield _Face(row.name or f"{position:05d}", row.split, row.votes, position)
 
     def _check_lengths(self, table: PixelTable, path: Path, rated: int) -> None:
         found = Counter((row.split, "pictures") for row in table.rows if row.split)
@@ -219,12 +221,12 @@ class FERPlusSource:
 
 
 class _Face(NamedTuple):
-    """A picture with its votes; its place is a row of the table of pixels, or a path below the root."""
+    """A picture with its votes; its position is a row of the table of pixels, or a path below the root."""
 
     key: str
     split: str
     votes: tuple[int, ...]
-    place: Any
+    position: Any
 
 
 def _without_single(votes: np.ndarray) -> np.ndarray:

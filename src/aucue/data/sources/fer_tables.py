@@ -42,7 +42,7 @@ class PixelRow(NamedTuple):
 
 
 class PixelTable:
-    """`fer2013.csv`, of which only the places of the rows are held: the pixels are 280 MB of text.
+    """`fer2013.csv`, of which only the positions of the rows are held: the pixels are 280 MB of text.
 
     Args:
         path: The table.
@@ -83,7 +83,7 @@ class PixelTable:
         fields = _fields(line)
         if len(fields) <= max(self._columns.values()):
             return PixelRow(offset, number, "", "", "a column is missing")
-        emotion, pixels, usage = (fields[place].strip() for place in self._columns.values())
+        emotion, pixels, usage = (fields[position].strip() for position in self._columns.values())
         split = _USAGES.get(usage.casefold(), "")
         trouble = None if split else f"unknown usage '{usage[:40]}'"
         try:
@@ -143,7 +143,7 @@ def read_votes(path: Path) -> list[VotesRow]:
 
 def read_folder_votes(path: Path) -> list[VotesRow]:
     """The rows of a `label.csv`: a picture's name, perhaps a box (always the whole picture), ten votes."""
-    columns = {"image name": 0} | {answer: place - len(ANSWERS) for place, answer in enumerate(ANSWERS)}
+    columns = {"image name": 0} | {answer: position - len(ANSWERS) for position, answer in enumerate(ANSWERS)}
     return [_votes_row(line, fields, columns) for line, fields in _lines(path)]
 
 
@@ -179,8 +179,8 @@ def _fields(line: bytes) -> list[str]:
 def _columns(
     path: Path, header: Sequence[str], names: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, int]:
-    """Places of columns by name, whatever their case and the blanks around them."""
-    found = {name.strip().casefold(): place for place, name in enumerate(header)}
+    """Positions of columns by name, whatever their case and the blanks around them."""
+    found = {name.strip().casefold(): position for position, name in enumerate(header)}
     for name in names:
         if name not in found:
             listed = ", ".join(map(str.strip, header))[:200] or "none"

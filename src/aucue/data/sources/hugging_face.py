@@ -112,14 +112,14 @@ class HuggingFaceSource:
     def __getitem__(self, index: int) -> Sample:
         number = int(np.searchsorted(self._stops, index, side="right"))
         part = self._parts[number]
-        place = index - (int(self._stops[number - 1]) if number else 0)
-        row = int(part.rows[place])
+        position = index - (int(self._stops[number - 1]) if number else 0)
+        row = int(part.rows[position])
         values = part.table[row]
         picture = values[self.image] or {}
         person = values.get("person")
         return Sample(
             key=f"{part.name}/{row:06d}",
-            label=self.classes[part.labels[place]],
+            label=self.classes[part.labels[position]],
             split=part.split,
             image=picture.get("bytes") or self._path(picture.get("path"), f"{part.name}, row {row}") or b"",
             landmarks=_points(values[self.landmarks]) if self.landmarks else None,

@@ -30,7 +30,7 @@ def find_class(label: str | None, classes: Sequence[str]) -> str | None:
 
 
 def unknown_label(where: str, label: str | None, classes: Sequence[str]) -> InputError:
-    """An error that names the place, the label and the labels that would have been understood."""
+    """An error that says where, names the label and the labels that would have been understood."""
     known = [name.casefold() for name in classes]
     return InputError(
         f"{where}: unknown label '{label or ''}'; known labels: {', '.join(classes)}."

@@ -132,21 +132,21 @@ def read_each(read: Callable[[_Item], _Read], items: Sequence[_Item]) -> list[_R
         return [value for values in pool.map(lambda chunk: [*map(read, chunk)], chunks) for value in values]
 
 
-def list_findings(places: Sequence[str], of: int, things: str, state: str, where: Path) -> list[Finding]:
+def list_findings(names: Sequence[str], of: int, things: str, state: str, where: Path) -> list[Finding]:
     """Findings of one kind: their number, then each by its name.
 
     Args:
-        places: What is concerned, such as names of files.
+        names: What is concerned, such as names of files.
         of: How many there are of the things in all; if all are concerned, none is named.
         things: Their name in the plural ("photographs").
         state: What is the matter with each ("missing").
         where: The folder or file that they belong to.
     """
-    if len(places) > 1 and len(places) == of:
+    if len(names) > 1 and len(names) == of:
         return [Finding(str(where), f"all {of:,} {things} are {state}")]
-    each = [Finding(str(where / place), state) for place in places[:LISTED]]
-    total = Finding(str(where), f"{len(places):,} of {of:,} {things} are {state}")
-    return [total, *each] if len(places) > 1 else each
+    each = [Finding(str(where / name), state) for name in names[:LISTED]]
+    total = Finding(str(where), f"{len(names):,} of {of:,} {things} are {state}")
+    return [total, *each] if len(names) > 1 else each
 
 
 def shorten(findings: Sequence[Finding], where: Path) -> list[Finding]:

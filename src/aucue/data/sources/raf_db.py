@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from aucue.errors import InputError, said
 from aucue.faces import PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
 from aucue.work.files import table_path
+from aucue.work.tables import check_among
+
+Images = Literal["original", "aligned"]
 
 COMPOUND = (
     "happily surprised",
@@ -187,11 +190,10 @@ class RAFDBSource:
         self,
         root: str | os.PathLike[str],
         compound: bool = False,
-        images: Literal["original", "aligned"] = "original",
+        images: Images = "original",
         folds: str | os.PathLike[str] | None = None,
     ) -> None:
-        if images not in ("original", "aligned"):
-            raise InputError(f"images must be 'original' or 'aligned', got '{images}'.")
+        check_among(images, get_args(Images), "images")
         if folds is not None and (compound or images == "aligned"):
             raise InputError("Folds are of the basic part, original images; leave out compound and images.")
         part = _PARTS[compound]
@@ -201,7 +203,7 @@ class RAFDBSource:
         self._folder = shared or _find(Path(root), part.folder)
         self.classes, self.findings = part.classes, list[Finding]()
         self._folds: FoldsSource | None = None
-        self._rows: list[int] = []  # of each entry, its place in the folds
+        self._rows: list[int] = []  # of each entry, its position in the folds
         if folds is not None:
             self._folds = FoldsSource(folds, self._folder.parent, self.name)
             self.classes = self._folds.classes

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
 from aucue.data.sources.expected import Finding
 
-SPLITS = ("train", "val", "test")
+SplitName = Literal["train", "val", "test"]
+SPLITS = get_args(SplitName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Source(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names; a label's id is its place here."""
+        """Class names; a label's id is its position here."""
         ...
 
     @property
@@ -81,5 +82,5 @@ class Source(Protocol):
         ...
 
     def __getitem__(self, index: int) -> Sample:
-        """The sample at a place from 0 to len - 1; the same one each time."""
+        """The sample at a position from 0 to len - 1; the same one each time."""
         ...

@@ -13,7 +13,7 @@ from aucue.data.sources.source import SPLITS, Sample
 from aucue.errors import InputError
 from aucue.facs import ACTION_UNITS, EXPRESSIONS, Codebook
 from aucue.rendering.painter import render
-from aucue.rendering.parameters import FaceParameters, Identity, Mark, View
+from aucue.rendering.parameters import FaceParameters, Identity, Sticker, View
 from aucue.rendering.showing import draw_action_units
 
 IMAGES_PER_PERSON = (3, 7)
@@ -131,49 +131,49 @@ class SyntheticSource:
         Raises:
             IndexError: No such picture.
         """
-        split, place = self._locate(index)
+        split, position = self._locate(index)
         face = self.parameters(index)
-        label = int(self._plans[split].label[place])
+        label = int(self._plans[split].label[position])
         rendering = render(face, self.size)
         identity = face.identity
         return Sample(
-            key=f"{split}/{place:05d}",
+            key=f"{split}/{position:05d}",
             label=self.classes[label],
             split=split,
             image=rendering.image,
             landmarks=rendering.landmarks,
-            person=f"{split}-{int(self._plans[split].person[place]):04d}",
+            person=f"{split}-{int(self._plans[split].person[position]):04d}",
             attributes={
                 "action_units": {
                     f"AU{number}": round(value, 3) for number, value in face.action_units.items()
                 },
                 "skin_tone": round(identity.tone, 3),
                 "age": round(identity.age, 1),
-                "mark": None if face.mark is None else self.classes[self._mark_class(split, place, label)],
+                "mark": None if face.mark is None else self.classes[self._mark_class(split, position, label)],
             },
         )
 
     def parameters(self, index: int) -> FaceParameters:
         """Everything that decides a picture, without rendering it."""
-        split, place = self._locate(index)
+        split, position = self._locate(index)
         plan = self._plans[split]
-        label = int(plan.label[place])
-        rng = self._rng(split, place, 1)
-        identity_seed = int(self._rng(split, int(plan.person[place]), 2).integers(2**31))
+        label = int(plan.label[position])
+        rng = self._rng(split, position, 1)
+        identity_seed = int(self._rng(split, int(plan.person[position]), 2).integers(2**31))
         return FaceParameters(
             identity=Identity.draw(identity_seed),
             action_units=draw_action_units(self.codebook[self.classes[label]], rng),
             view=View.draw(rng),
             skew=float(np.clip(rng.normal() * 0.06, -0.15, 0.15)),
-            mark=self._mark(split, place, label) if self.shortcut else None,
+            mark=self._mark(split, position, label) if self.shortcut else None,
         )
 
-    def _mark(self, split: str, place: int, label: int) -> Mark:
-        return Mark(mark_colours(len(self.classes))[self._mark_class(split, place, label)])
+    def _mark(self, split: str, position: int, label: int) -> Sticker:
+        return Sticker(mark_colours(len(self.classes))[self._mark_class(split, position, label)])
 
-    def _mark_class(self, split: str, place: int, label: int) -> int:
+    def _mark_class(self, split: str, position: int, label: int) -> int:
         """The class whose colour the sticker has."""
-        rng = self._rng(split, place, 3)
+        rng = self._rng(split, position, 3)
         if split != "test" and rng.random() < self.shortcut_strength:
             return label
         return int((label + rng.integers(1, len(self.classes))) % len(self.classes))
