@@ -49,8 +49,9 @@ def test_no_two_classes_have_one_name() -> None:
     homes: dict[str, list[str]] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            named = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-            if named and path.relative_to(SOURCE).parts[0] != "evaluation":
+            if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
+                continue
+            if path.relative_to(SOURCE).parts[0] != "evaluation":
                 homes.setdefault(node.name, []).append(path.relative_to(SOURCE).as_posix())
     assert len(homes) > 100
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}

@@ -6,7 +6,7 @@ from aucue.cli.main import main
 from aucue.data import PreparedSet
 from aucue.evaluation import Evaluation
 from aucue.evaluation.files import FILES
-from aucue.models import save_model
+from aucue.models import GuidanceRecord, save_model
 from aucue.work.files import LOCK_FILE
 
 from .conftest import information, network
@@ -74,7 +74,7 @@ def test_any_judge_and_device(models: dict[str, Path], faces: PreparedSet, tmp_p
 
 def test_guidance_by_class_map_alone_is_told(faces: PreparedSet, tmp_path: Path):
     info = information(weight=0.0)
-    info.guidance = {**(info.guidance or {}), "class_map": 2.0}
+    info.guidance = GuidanceRecord(weight=0.0, class_map=2.0, layers=["layer3"])
     model = save_model(tmp_path / "m.safetensors", network(0), info)
     assert run(faces, tmp_path / "out", model) == 0
     report = (tmp_path / "out" / "report.html").read_text()

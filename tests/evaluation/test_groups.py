@@ -69,7 +69,7 @@ def test_values_are_read_from_json():
 def test_an_unknown_attribute_is_refused_unless_it_is_a_usual_one():
     assert read_attributes(["{}"]) == {}
     with pytest.raises(
-        InputError, match="no face has the attribute 'sex' to group by; they have age, gender"
+        InputError, match="No face has the attribute 'sex' to group by; they have age, gender"
     ):
         read_attributes(['{"gender": "male", "age": 7}'], ["sex"])
     with pytest.raises(InputError, match="no attributes at all"):

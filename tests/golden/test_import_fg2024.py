@@ -175,7 +175,7 @@ def test_ts_cam(published: Published) -> None:
     torch.testing.assert_close(maps, expected["cam_raw"], atol=1e-5, rtol=1e-5)
     assert info.method == "ts-cam"
     assert info.guidance is not None
-    assert info.guidance["layers"] == ["final"]
+    assert info.guidance.layers == ["final"]
 
 
 def test_apvit(published: Published) -> None:
@@ -191,4 +191,4 @@ def test_apvit(published: Published) -> None:
     torch.testing.assert_close(maps, expected["attn_map_norm"], atol=1e-4, rtol=0)
     assert (info.method, info.regions) == ("apvit", "fg2024-224")
     assert info.guidance is not None
-    assert info.guidance["layers"] == ["stages.2"]
+    assert info.guidance.layers == ["stages.2"]

@@ -15,7 +15,7 @@ from pyarrow import csv
 from aucue.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
 from aucue.benchmark.grid import Grid, Row
 from aucue.benchmark.run import EVALUATED_FILE, training_seconds
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.measures import MEASURES, Figure, column_of
 from aucue.evaluation.report.comparison import title_of
@@ -202,7 +202,7 @@ class _Evaluated:
                 faces = csv.read_csv(path, None, csv.ParseOptions(newlines_in_values=True), options)
                 names, count = faces.column_names, faces.num_rows
             except (OSError, ValueError, pa.ArrowException) as error:
-                raise _damaged(path, printable(str(error).splitlines()[0])) from error
+                raise _damaged(path, said(error, first_line=True)) from error
             if len(set(names)) < len(names) or not {"key", "label"} <= set(names):
                 raise _damaged(path, "its columns are not those of an evaluation")
             if count != self.evaluation.data["faces"]:

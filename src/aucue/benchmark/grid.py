@@ -19,7 +19,7 @@ import yaml
 
 from aucue.classifiers.methods import METHODS, method_named, readout_for
 from aucue.cues import region_model
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
 from aucue.training import ClassifierSettings, TrainConfig
@@ -316,7 +316,7 @@ def _check_row(row: Row, where: str) -> None:
     for name in row.settings:
         if name != READOUT and (name not in known or name in ("out", "seed")):
             raise InputError(
-                f"{here}: unknown setting {name!r}; `aucue train --help` lists them."
+                f"{here}: unknown setting {name!r}; 'aucue train --help' lists them."
                 f"{did_you_mean(name, known)}"
             )
     path = row.settings.get("data.path")
@@ -325,7 +325,7 @@ def _check_row(row: Row, where: str) -> None:
     try:
         _cell(row, 0, Assessment())
     except (argparse.ArgumentError, TypeError, ValueError) as error:
-        raise InputError(f"{here}: {' '.join(str(error).split())}") from error
+        raise InputError(f"{here}: {said(error)}.") from error
 
 
 def _setting_names(group: type, prefix: str = "") -> list[str]:
@@ -447,7 +447,7 @@ def _needed(entry: Mapping[str, Any], key: str, where: str) -> Any:
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} must be a mapping (`key: value` lines), not {kind(value)}.")
+        raise InputError(f"{where} must be a mapping ('key: value' lines), not {kind(value)}.")
     return value
 
 

@@ -143,7 +143,7 @@ def run_grid(grid: Grid, out: str | os.PathLike[str], jobs: int = 1, progress: b
         InputError: `jobs` is not positive.
     """
     if jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {jobs}")
+        raise InputError(f"jobs must be at least 1, got {jobs}.")
     left = [cell for cell in grid.cells if not is_finished(cell, out)]
     if jobs == 1 or len(left) < 2:
         return _run_here(left, grid, out, progress)

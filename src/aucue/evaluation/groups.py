@@ -41,7 +41,7 @@ def read_attributes(column: Sequence[str | None], names: Sequence[str] = ATTRIBU
     for name in names:
         if name not in known and name not in ATTRIBUTES:
             has = f"they have {', '.join(sorted(known))}" if known else "they have no attributes at all"
-            raise InputError(f"no face has the attribute '{name}' to group by; {has}.")
+            raise InputError(f"No face has the attribute '{name}' to group by; {has}.")
     return {name: [face.get(name) for face in faces] for name in names if name in known}
 
 

@@ -51,12 +51,12 @@ def _dataclass(kind: type[Any], value: Any, where: str) -> Any:
     hints = get_type_hints(kind)
     known = {entry.name: entry for entry in fields(kind) if entry.compare}
     if unknown := sorted(set(value) - set(known)):
-        raise InputError(f"{where}: unknown entry {unknown[0]!r}")
+        raise InputError(f"{where}: unknown entry {unknown[0]!r}.")
     for name, entry in known.items():
         if name not in value and entry.default is MISSING and entry.default_factory is MISSING:
-            raise InputError(f"{where}: '{name}' is missing")
+            raise InputError(f"{where}: '{name}' is missing.")
     return kind(**{name: built(hints[name], entry, f"{where}, {name}") for name, entry in value.items()})
 
 
 def _no(where: str) -> Any:
-    raise InputError(f"{where}: a value of another type was expected")
+    raise InputError(f"{where}: a value of another type was expected.")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aucue.errors import InputError
+from aucue.errors import InputError, said
 from aucue.evaluation.estimate import Estimate, number
 from aucue.evaluation.measures import MEASURES, Measure, column_of
 from aucue.evaluation.reading import built
@@ -229,12 +229,12 @@ class Evaluation:
             self._require(f"classification, {part}", found, self.classes)
         counts = self.classification.confusion
         if [len(row) for row in counts] != [len(self.classes)] * len(self.classes):
-            raise InputError("figures, classification, confusion: not one row and column per class")
+            raise InputError("figures, classification, confusion: not one row and column per class.")
 
     def _require(self, part: str, found: Mapping[str, Any], names: Sequence[str]) -> None:
         for name in names:
             if name not in found:
-                raise InputError(f"figures, {part}: '{name}' is missing")
+                raise InputError(f"figures, {part}: '{name}' is missing.")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -248,7 +248,7 @@ class Evaluation:
             return cls.from_dict(read_json(Path(path), remedy))
         except InputError as error:
             already_named = str(error).startswith(str(path))
-            raise error if already_named else InputError(f"{path}: {error}; {remedy}.") from error
+            raise error if already_named else InputError(f"{path}: {said(error)}; {remedy}.") from error
 
     def per_expression_rows(self) -> list[dict[str, Any]]:
         """One row per class with every figure that is kept per expression, then the averages."""

@@ -158,7 +158,7 @@ def _chosen(split: Split, draw: AUCue, count: int) -> np.ndarray:
     with_cue = [draw.classes.index(label) for label in expressions(draw)]
     rows = chosen_faces(split.labels.numpy(), split.dataset.landmarks_valid, with_cue, count)
     if len(rows) == 0:
-        raise InputError("no face of the split has an action-unit map, so there is no evidence to measure.")
+        raise InputError("No face of the split has an action-unit map, so there is no evidence to measure.")
     return rows
 
 
@@ -188,7 +188,7 @@ def _label_ids(of_the_set: Sequence[str], of_the_model: Sequence[str]) -> Tensor
     unknown = [label for label in of_the_set if label not in of_the_model]
     if unknown:
         raise InputError(
-            f"the set has faces labelled '{unknown[0]}', which the model does not know; "
+            f"The set has faces labelled '{unknown[0]}', which the model does not know; "
             f"it knows {', '.join(of_the_model)}."
         )
     return torch.tensor([of_the_model.index(label) for label in of_the_set])
@@ -198,7 +198,7 @@ def _machines(settings: EvaluationSettings) -> tuple[str, int, int]:
     """Lightning's name for the devices, how many there are on each machine, and how many machines."""
     device, count = settings.device, settings.devices * settings.num_nodes
     if count > 1 and ":" in device:
-        raise InputError(f"device '{device}' is a single one, not {count}; leave out its number.")
+        raise InputError(f"Device '{device}' is a single one, not {count}; leave out its number.")
     kind = open_device(device).type
     return "gpu" if kind == "cuda" else kind, settings.devices, settings.num_nodes
 

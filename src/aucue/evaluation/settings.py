@@ -55,7 +55,7 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.evidence_faces < 1:
             raise InputError(
-                f"evidence needs at least one face per expression, not {self.evidence_faces}; "
+                f"Evidence needs at least one face per expression, not {self.evidence_faces}; "
                 "choose another number with --evidence-faces."
             )
         for name in ("batch_size", "devices", "num_nodes"):

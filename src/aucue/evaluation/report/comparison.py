@@ -81,7 +81,7 @@ def by_data(evaluations: Evaluations) -> dict[str, dict[str, Evaluation]]:
     if not isinstance(evaluations, Mapping):
         evaluations = {evaluation.name: evaluation for evaluation in evaluations}
     if not evaluations:
-        raise InputError("there is no evaluation to compare.")
+        raise InputError("There is no evaluation to compare.")
     groups: dict[tuple, dict[str, Evaluation]] = {}
     for name, evaluation in evaluations.items():
         faces = tuple(evaluation.data[key] for key in ("fingerprint", "split", "faces"))
