@@ -6,6 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from aucue.benchmark.grid import Protocol
 from aucue.cams import READOUTS
 from aucue.classifiers import METHODS
 from aucue.cli import benchmark, evaluate, explain, export, prepare
@@ -14,7 +15,6 @@ from aucue.cues import REGION_MODELS
 from aucue.data.description import WithoutLandmarks
 from aucue.data.preparation import DETECTORS
 from aucue.data.sources.source import SPLITS
-from aucue.evaluation.benchmark.grid import Protocol
 from aucue.evaluation.settings import EvaluationSettings
 from aucue.explanation.settings import ExplainSettings, MapFormat
 from aucue.faces import TEMPLATES
