@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 import aucue
 from aucue.benchmark import Grid
-from aucue.benchmark.collect import collect
+from aucue.benchmark.results import collect
 from aucue.benchmark.run import run_grid
 from aucue.cli.main import main
 from aucue.cues.au_cue import region_model

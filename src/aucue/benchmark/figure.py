@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from aucue.benchmark.collect import BenchmarkResults, RowResult
+from aucue.benchmark.results import BenchmarkResults, RowResult
 from aucue.errors import InputError
 from aucue.evaluation.measures import MEASURES
 from aucue.pages import ACCENT

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aucue.benchmark.bootstrap import Difference
-from aucue.benchmark.collect import BenchmarkResults, GroupResult, RowResult
+from aucue.benchmark.results import BenchmarkResults, GroupResult, RowResult
 from aucue.benchmark.tables import (
     PROTOCOLS,
     SHOWN,

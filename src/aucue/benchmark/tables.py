@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table as TerminalTable
 
 from aucue.benchmark.bootstrap import Difference
-from aucue.benchmark.collect import BenchmarkResults, GroupResult, RowResult
+from aucue.benchmark.results import BenchmarkResults, GroupResult, RowResult
 from aucue.evaluation.files import write_csv
 from aucue.evaluation.measures import MEASURES, Figure, Measure, column_of
 from aucue.evaluation.report.comparison import COSINES
