@@ -58,7 +58,7 @@ def main() -> None:
 
 def random_model(path: Path) -> Path:
     """A ResNet-18 at 112 pixels."""
-    classifier = Classifier.create("resnet18", input_size=112, final_stride=8)
+    classifier = Classifier("resnet18", input_size=112, final_stride=8)
     return save_model(
         path, classifier, Card(classes=classifier.classes, codebook=Codebook.load("facs").to_dict())
     )

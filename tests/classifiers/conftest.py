@@ -26,9 +26,9 @@ def family(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def classifier(family: str) -> Classifier:
     """A classifier of each family in turn, for 64 x 64 images and three classes."""
-    return Classifier.create(**FAMILIES[family], classes=CLASSES, input_size=64).eval()
+    return Classifier(**FAMILIES[family], classes=CLASSES, input_size=64).eval()
 
 
 @pytest.fixture
 def resnet() -> Classifier:
-    return Classifier.create("test_resnet", CLASSES, input_size=64).eval()
+    return Classifier("test_resnet", CLASSES, input_size=64).eval()

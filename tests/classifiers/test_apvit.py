@@ -120,7 +120,7 @@ def test_starts_from_weights_of_a_face_network(nested: bool, tmp_path: Path) -> 
     assert converted.keys() == network.state_dict().keys()
     torch.save(face_weights(network, nested), tmp_path / "face.pth")
     options: dict[str, Any] = {"backbone_options": BACKBONE, "head_options": HEAD, "input_size": 32}
-    classifier = Classifier.create(method="apvit", weights=tmp_path / "face.pth", **options)
+    classifier = Classifier(method="apvit", **options).with_weights(tmp_path / "face.pth")
     for name, tensor in classifier.backbone.state_dict().items():
         torch.testing.assert_close(tensor, network.state_dict()[name])
 

@@ -86,8 +86,8 @@ def test_model_file(ts_cam: Classifier, tmp_path: Path) -> None:
 def test_starts_from_weights_of_a_deit(tmp_path: Path) -> None:
     deit = VisionTransformer(img_size=32, num_classes=5, **OPTIONS)
     torch.save(deit.state_dict(), tmp_path / "deit.pth")
-    classifier = Classifier.create(
-        method="ts-cam", weights=tmp_path / "deit.pth", input_size=32, backbone_options=OPTIONS
+    classifier = Classifier(method="ts-cam", input_size=32, backbone_options=OPTIONS).with_weights(
+        tmp_path / "deit.pth"
     )
     torch.testing.assert_close(classifier.backbone.state_dict()["pos_embed"], deit.state_dict()["pos_embed"])
 

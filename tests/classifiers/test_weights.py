@@ -41,7 +41,7 @@ def test_a_local_file_is_loaded(tmp_path: Path, backbone: str, suffix: str) -> N
     state, path = state_of(backbone), tmp_path / f"weights.{suffix}"
     safetensors.torch.save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
 
-    classifier = Classifier.create(backbone, weights=path, input_size=160)
+    classifier = Classifier(backbone, input_size=160).with_weights(path)
 
     loaded = classifier.backbone.state_dict()
     assert len(state) - len(loaded) == 2  # without weight and bias of timm's classifier
@@ -52,7 +52,7 @@ def test_a_local_file_is_loaded(tmp_path: Path, backbone: str, suffix: str) -> N
 def test_files_of_training_scripts(tmp_path: Path) -> None:
     state = {f"module.{name}": tensor for name, tensor in state_of("test_resnet", num_classes=5).items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "last.pth")
-    classifier = Classifier.create("test_resnet", weights=tmp_path / "last.pth", input_size=64)
+    classifier = Classifier("test_resnet", input_size=64).with_weights(tmp_path / "last.pth")
     torch.testing.assert_close(
         classifier.backbone.get_parameter("conv1.0.weight"), state["module.conv1.0.weight"], atol=0, rtol=0
     )
@@ -61,7 +61,7 @@ def test_files_of_training_scripts(tmp_path: Path) -> None:
 def test_the_backbone_of_a_model_file(tmp_path: Path) -> None:
     first = Classifier("test_resnet", ("a", "b"), input_size=64)
     path = save_model(tmp_path / "first.safetensors", first, Card(("a", "b")))
-    second = Classifier.create("test_resnet", ("c", "d", "e"), weights=path, input_size=96, final_stride=8)
+    second = Classifier("test_resnet", ("c", "d", "e"), input_size=96, final_stride=8).with_weights(path)
     for name, tensor in first.backbone.state_dict().items():
         torch.testing.assert_close(second.backbone.state_dict()[name], tensor, atol=0, rtol=0)
 
@@ -70,15 +70,15 @@ def test_position_embeddings_are_resampled(tmp_path: Path) -> None:
     state = state_of("test_vit")  # for 160 x 160 images: 1 + 10 x 10 positions
     state["pos_embed"] = torch.full_like(state["pos_embed"], 0.25)
     torch.save(state, tmp_path / "vit.pth")
-    classifier = Classifier.create("test_vit", weights=tmp_path / "vit.pth", input_size=64)
+    classifier = Classifier("test_vit", input_size=64).with_weights(tmp_path / "vit.pth")
     embedding = classifier.backbone.get_parameter("pos_embed")
     torch.testing.assert_close(embedding.data, torch.full((1, 17, 64), 0.25))
 
 
 def test_no_second_copy_of_the_weights_stays(tmp_path: Path) -> None:
     torch.save(state_of("test_resnet"), tmp_path / "w.pth")
-    given = Classifier.create("test_resnet", weights=tmp_path / "w.pth", input_size=64)
-    random = Classifier.create("test_resnet", input_size=64)
+    given = Classifier("test_resnet", input_size=64).with_weights(tmp_path / "w.pth")
+    random = Classifier("test_resnet", input_size=64)
     assert len(pickle.dumps(given)) == pytest.approx(len(pickle.dumps(random)), rel=0.01)
 
 
@@ -100,13 +100,13 @@ def test_a_mismatch_is_named(tmp_path: Path, change: str, message: str) -> None:
         state["layer2.0.conv1.weight"] = torch.zeros(1, 1, 3, 3)
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(InputError, match=message):
-        Classifier.create("test_resnet", weights=tmp_path / "w.pth", input_size=64)
+        Classifier("test_resnet", input_size=64).with_weights(tmp_path / "w.pth")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save(state_of("test_vit"), tmp_path / "vit.pth")
     with pytest.raises(InputError, match=r"vit\.pth: these weights do not fit test_convnext"):
-        Classifier.create("test_convnext", weights=tmp_path / "vit.pth", input_size=64)
+        Classifier("test_convnext", input_size=64).with_weights(tmp_path / "vit.pth")
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -119,7 +119,7 @@ def test_pickles_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(
             InputError, match=rf"{name}: neither safetensors nor a PyTorch file of plain tensors"
         ):
-            Classifier.create("test_resnet", weights=tmp_path / name, input_size=64)
+            Classifier("test_resnet", input_size=64).with_weights(tmp_path / name)
     assert not mark.exists()
 
 
@@ -135,24 +135,24 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        Classifier.create("test_resnet", weights=path, input_size=64)
+        Classifier("test_resnet", input_size=64).with_weights(path)
 
 
 def test_a_file_without_a_state_dict(tmp_path: Path) -> None:
     torch.save([torch.zeros(3)], tmp_path / "list.pth")
     with pytest.raises(InputError, match="holds no state dict"):
-        Classifier.create("test_resnet", weights=tmp_path / "list.pth", input_size=64)
+        Classifier("test_resnet", input_size=64).with_weights(tmp_path / "list.pth")
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.pth: no such weight file"):
-        Classifier.create("test_resnet", weights=tmp_path / "gone.pth", input_size=64)
+        Classifier("test_resnet", input_size=64).with_weights(tmp_path / "gone.pth")
 
 
 @pytest.mark.usefixtures("nowhere")
 def test_offline_names_the_model_and_both_ways_out() -> None:
     with pytest.raises(WeightsError) as caught:
-        Classifier.create("test_resnet", pretrained=True, input_size=64)
+        Classifier("test_resnet", input_size=64).with_weights()
     message = str(caught.value)
     assert "test_resnet" in message
     assert "127.0.0.1:9 cannot be reached" in message
@@ -168,7 +168,7 @@ def test_a_failed_download_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "is_reachable", lambda address: True)
     monkeypatch.setattr(timm.models, "load_state_dict_from_hf", forbidden)
     with pytest.raises(WeightsError, match=r"could not be fetched from .* \(403 Forbidden\); give a"):
-        Classifier.create("test_resnet", pretrained=True, input_size=64)
+        Classifier("test_resnet", input_size=64).with_weights()
 
 
 def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("nowhere")
 def test_offline_a_local_file_wins(tmp_path: Path) -> None:
     torch.save(state_of("test_resnet"), tmp_path / "w.pth")
-    Classifier.create("test_resnet", pretrained=True, weights=tmp_path / "w.pth", input_size=64)
+    Classifier("test_resnet", input_size=64).with_weights(tmp_path / "w.pth")
 
 
 def test_offline_the_cache_serves(nowhere: Path) -> None:
@@ -202,7 +202,7 @@ def test_offline_the_cache_serves(nowhere: Path) -> None:
     state = state_of("test_resnet")
     safetensors.torch.save_file(state, snapshot / "model.safetensors")
 
-    classifier = Classifier.create("test_resnet", pretrained=True, input_size=64)
+    classifier = Classifier("test_resnet", input_size=64).with_weights()
 
     torch.testing.assert_close(
         classifier.backbone.get_parameter("conv1.0.weight").data, state["conv1.0.weight"], atol=0, rtol=0
@@ -215,4 +215,4 @@ def test_a_model_without_published_weights() -> None:
     with pytest.raises(
         WeightsError, match=f"timm publishes no pretrained weights for {name}; give a local file"
     ):
-        Classifier.create(name, pretrained=True, input_size=64)
+        Classifier(name, input_size=64).with_weights()

@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = ["file," + ",".join(f"x{i},y{i}" for i in range(68))]
     lines += [f"{file}," + ",".join(f"{value:.3f}" for value in p.ravel()) for file, p in rows]
     (tmp_path / "landmarks.csv").write_text("\n".join(lines))
-    classifier = Classifier.create("test_resnet", input_size=64, final_stride=8)
+    classifier = Classifier("test_resnet", input_size=64, final_stride=8)
     save_model(tmp_path / "model.safetensors", classifier, Card(classes=classifier.classes))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -68,7 +68,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
 
 def network(seed: int, classes: tuple[str, ...] = EXPRESSIONS) -> Classifier:
     torch.manual_seed(seed)
-    return Classifier.create("test_resnet", classes, input_size=SIDE, final_stride=8)
+    return Classifier("test_resnet", classes, input_size=SIDE, final_stride=8)
 
 
 def information(classes: tuple[str, ...] = EXPRESSIONS, weight: float = 4.0) -> Card:

@@ -58,7 +58,7 @@ def test_make_a_codebook(run, tmp_path: Path) -> None:
 
 
 def test_explain_in_python(run, tmp_path: Path) -> None:
-    classifier = Classifier.create("test_resnet", input_size=64, final_stride=8)
+    classifier = Classifier("test_resnet", input_size=64, final_stride=8)
     model = save_model(tmp_path / "model.safetensors", classifier, Card(classes=classifier.classes))
     printed = run("05_explain_in_python.py", "--model", model, "--out", tmp_path)
     shares = [float(share) for share in re.findall(r"^  \w+ +([\d.]+)%$", printed, re.MULTILINE)]

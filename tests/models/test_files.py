@@ -39,7 +39,7 @@ def _info() -> Card:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    resnet = Classifier.create("test_resnet", CLASSES, input_size=64)
+    resnet = Classifier("test_resnet", CLASSES, input_size=64)
     return save_model(tmp_path_factory.mktemp("model") / "m.safetensors", resnet, _info()).read_bytes()
 
 

@@ -19,7 +19,7 @@ MakeSettings = Callable[..., TrainConfig]
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier.create("test_resnet", input_size=48, final_stride=8)
+    return Classifier("test_resnet", input_size=48, final_stride=8)
 
 
 def batch_of(config: TrainConfig) -> dict[str, torch.Tensor]:
@@ -164,7 +164,7 @@ def test_cue_is_drawn_on_the_grid_of_the_attention(settings: MakeSettings, class
 def test_cutmix_pastes_faces_labels_and_cues_and_aligns_the_layer_before_the_last(
     settings: MakeSettings,
 ) -> None:
-    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="cutmix")
+    classifier = Classifier("test_resnet", input_size=48, final_stride=8, method="cutmix")
     config = settings(guidance=GuidanceSettings(weight=3.0))
     batch = batch_of(config)
     module = module_of(classifier, config)
@@ -182,7 +182,7 @@ def test_cutmix_pastes_faces_labels_and_cues_and_aligns_the_layer_before_the_las
 
 
 def test_unguided_twin_of_cutmix_sees_the_same_pictures(settings: MakeSettings) -> None:
-    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="cutmix")
+    classifier = Classifier("test_resnet", input_size=48, final_stride=8, method="cutmix")
     batch = batch_of(settings())
     seen = []
     classifier.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -194,7 +194,7 @@ def test_unguided_twin_of_cutmix_sees_the_same_pictures(settings: MakeSettings) 
 
 
 def test_both_branches_of_acol_are_trained(settings: MakeSettings) -> None:
-    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="acol")
+    classifier = Classifier("test_resnet", input_size=48, final_stride=8, method="acol")
     config = settings(guidance=GuidanceSettings(weight=0.0))
     batch = batch_of(config)
     loss = module_of(classifier, config).training_step(batch, 0)
@@ -207,7 +207,7 @@ def test_both_branches_of_acol_are_trained(settings: MakeSettings) -> None:
 
 def test_soft_labels_are_what_the_cross_entropy_aims_at(settings: MakeSettings) -> None:
     """By hand: with logits 0, ln 3, 0, ... the second of 7 classes has probability 3/9, the others 1/9."""
-    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8)
+    classifier = Classifier("test_resnet", input_size=48, final_stride=8)
     with torch.no_grad():
         for parameter in classifier.head.parameters():
             parameter.zero_()
@@ -240,14 +240,14 @@ def test_certain_soft_labels_train_as_labels_do(settings: MakeSettings, method: 
     gradients = []
     for kind in (batch, certain):
         torch.manual_seed(3)
-        classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method=method)
+        classifier = Classifier("test_resnet", input_size=48, final_stride=8, method=method)
         module_of(classifier, config).training_step(kind, 0).backward()
         gradients.append([parameter.grad for parameter in classifier.parameters()])
     torch.testing.assert_close(*gradients, atol=1e-7, rtol=1e-4)
 
 
 def test_cutmix_mixes_soft_labels(settings: MakeSettings) -> None:
-    classifier = Classifier.create("test_resnet", input_size=48, final_stride=8, method="cutmix")
+    classifier = Classifier("test_resnet", input_size=48, final_stride=8, method="cutmix")
     config = settings(guidance=GuidanceSettings(weight=0.0))
     soft = torch.rand(16, 7).softmax(dim=1)
     batch = {**batch_of(config), "probabilities": soft}

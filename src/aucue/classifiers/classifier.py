@@ -57,7 +57,7 @@ class ClassifierOutput(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """A timm backbone under a head. `Classifier.create` starts from weights, this constructor at random.
+    """A timm backbone under a head, at random; `with_weights` starts from given weights.
 
     Args:
         backbone: name of a timm model, with or without a weight tag; None takes the method's own network, or
@@ -103,6 +103,7 @@ class Classifier(nn.Module):
         self,
         backbone: str | None = None,
         classes: Sequence[str] = EXPRESSIONS,
+        *,
         head: str | None = None,
         input_size: int = 224,
         final_stride: int | None = None,
@@ -170,69 +171,25 @@ class Classifier(nn.Module):
             _KNOWN[made_of] = strided, anatomy
         return anatomy
 
-    @classmethod
-    def create(
-        cls,
-        backbone: str | None = None,
-        classes: Sequence[str] = EXPRESSIONS,
-        head: str | None = None,
-        pretrained: bool = False,
-        weights: str | Path | None = None,
-        input_size: int = 224,
-        final_stride: int | None = None,
-        backbone_options: Mapping[str, Any] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        method: str = "cam",
-        head_options: Mapping[str, Any] | None = None,
-        grey: bool = False,
-    ) -> Self:
-        """Build a classifier whose backbone starts from given weights; the head always starts at random.
+    def with_weights(self, weights: str | Path | None = None) -> Self:
+        """Start the backbone from given weights; the head stays as it is.
 
         Args:
-            backbone: name of a timm model, with or without a weight tag; None takes the method's own network,
-                or resnet18.
-            classes: names of the classes.
-            head: name of a head in `HEADS` to take instead of weighted GAP; None takes the method's.
-            pretrained: start from the weights that timm publishes. False, without `weights`: at random.
-            weights: start from this local file instead (.safetensors, or a .pth of plain tensors), whatever
-                `pretrained` says. It must match the backbone exactly; its classification head is left out.
-            input_size: side of the square input, in pixels.
-            final_stride: input pixels per cell of the final feature maps; None keeps the backbone's own.
-            backbone_options: further arguments of the timm model.
-            mean: (3,) input mean; None takes the backbone's own.
-            std: (3,) input standard deviations; None takes the backbone's own.
-            method: name of a method in `METHODS`.
-            head_options: further arguments of the head.
-            grey: the network sees brightness only.
+            weights: a local file (.safetensors, or a .pth of plain tensors), which must match the backbone
+                exactly; its classification head is left out. None takes the weights that timm publishes.
+
+        Returns:
+            The classifier itself.
 
         Raises:
-            WeightsError: pretrained weights can neither be reached nor found in the local cache.
-            InputError: the weights do not fit, or as for the constructor.
+            WeightsError: published weights can neither be reached nor found in the local cache.
+            InputError: the weights do not fit.
         """
-        backbone = backbone or method_named(method).default_backbone
-        state, origin = None, str(weights)
-        if weights is not None:
-            state = read_state(weights)
-        elif pretrained:
-            state, origin = pretrained_state(backbone), "timm's pretrained weights"
-        classifier = cls(
-            backbone,
-            classes,
-            head,
-            input_size,
-            final_stride,
-            backbone_options,
-            mean,
-            std,
-            method,
-            head_options,
-            grey,
-        )
-        if state is not None:
-            options = classifier.config["backbone_options"]
-            load_weights(classifier.backbone, backbone, input_size, options, state, origin)
-        return classifier
+        name, options = self.config["backbone"], self.config["backbone_options"]
+        state = pretrained_state(name) if weights is None else read_state(weights)
+        origin = "timm's pretrained weights" if weights is None else str(weights)
+        load_weights(self.backbone, name, self.input_size, options, state, origin)
+        return self
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -193,11 +193,9 @@ def _training_transform(augment: str, size: int) -> FaceTransform | None:
 def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Classifier:
     """The network that settings describe, with its initial weights."""
     own = method_named(settings.method).has_own_backbone
-    return Classifier.create(
-        backbone=settings.backbone,
-        classes=classes,
-        pretrained=settings.pretrained,
-        weights=settings.weights,
+    classifier = Classifier(
+        settings.backbone,
+        classes,
         input_size=settings.input_size,
         final_stride=None if own else settings.final_stride,
         backbone_options=settings.options,
@@ -206,6 +204,9 @@ def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Cl
         head_options=settings.head_options,
         grey=settings.grey,
     )
+    if settings.weights is not None or settings.pretrained:
+        classifier.with_weights(settings.weights)
+    return classifier
 
 
 def _loaders(

@@ -48,7 +48,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Card:
+class MeasureCard:
     """One measure of one evaluation.
 
     Attributes:
@@ -97,7 +97,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
     )
 
 
-def card_of(evaluation: Evaluation, measure: Measure) -> Card:
+def card_of(evaluation: Evaluation, measure: Measure) -> MeasureCard:
     """One measure of an evaluation, as a report shows it."""
     variant, variants = evaluation.headline(measure.key), evaluation.estimates[measure.key]
     headline = variants[variant]
@@ -110,7 +110,7 @@ def card_of(evaluation: Evaluation, measure: Measure) -> Card:
         bars.append(Bar("always the most frequent", in_words(chance, measure), chance, True))
     if measure.key in COSINES:
         bars += [_bar(name, its, measure, True) for name, its in controls_of({"": evaluation}).items()]
-    return Card(
+    return MeasureCard(
         measure,
         f"{measure.title} at {variant}" if measure.by_layer else measure.title,
         in_words(headline.value, measure),
