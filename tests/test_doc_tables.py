@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return import_module("doc_tables")
+    monkeypatch.syspath_prepend(str(ROOT))
+    return import_module("experiments.doc_tables")
 
 
 @pytest.mark.parametrize(("page", "names"), [("recipe.md", ("trials", "box-trials"))])

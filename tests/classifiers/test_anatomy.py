@@ -81,5 +81,6 @@ def test_what_was_found_out_is_remembered(monkeypatch: pytest.MonkeyPatch, forge
     images = torch.rand(1, 3, 64, 64)
     assert torch.equal(second(images).logits, first(images).logits)
     monkeypatch.undo()
-    other = Classifier("resnet10t", **(options | {"final_stride": 16}))
+    options["final_stride"] = 16
+    other = Classifier("resnet10t", **options)
     assert other.shapes[other.final_layer][1:] == (4, 4)

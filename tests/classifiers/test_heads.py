@@ -238,7 +238,7 @@ def test_heads_start_at_xavier_and_zero(name: str) -> None:
 
 
 def test_what_heads_do_not_take() -> None:
-    with pytest.raises(InputError, match="variant is 'paper' or 'fg2024', not 'code'"):
+    with pytest.raises(InputError, match="variant must be 'paper' or 'fg2024', not 'code'"):
         WILDCAT(2, 2, variant="code")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="kmax and kmin are shares"):
         WILDCAT(2, 2, kmax=20)

@@ -14,7 +14,7 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier
 from aucue.cli.main import main
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.models import Card, load_model
+from aucue.models import Card, GuidanceRecord, load_model
 
 CNN_HEADS = {
     "WILDCAT": ("WILDCAT", "WildCatCLHead"),
@@ -122,13 +122,7 @@ def test_cam_with_large_maps(published: Published) -> None:
     assert classifier.config["final_stride"] == 8
     assert (info.method, info.regions, info.template) == ("cam", "fg2024-224", "fg2024")
     assert info.codebook == Codebook.load("fg2024").to_dict()
-    assert info.guidance == {
-        "weight": 9.0,
-        "layers": ["layer4"],
-        "loss": "cosine",
-        "attention": "mean",
-        "cue": "action units",
-    }
+    assert info.guidance == GuidanceRecord(weight=9.0, layers=["layer4"], loss="cosine", attention="mean")
     assert info.provenance["published_settings"]["dataset"] == "AffectNet"
     assert info.provenance["imported_from"]["checkpoint"] == "model.pt"
 

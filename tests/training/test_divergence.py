@@ -93,6 +93,6 @@ def test_the_sentence_names_what_to_try(settings: MakeSettings) -> None:
     config = settings(trainer=TrainerSettings(precision="16-mixed"))
     told = str(diverged("the loss is nan in epoch 3, step 7", config, lr=0.001))
     assert told == (
-        "the training diverged: the loss is nan in epoch 3, step 7, at a learning rate of 0.001; "
+        "The training diverged: the loss is nan in epoch 3, step 7, at a learning rate of 0.001; "
         "try --optimizer.lr 0.0002 or --trainer.precision 32-true, with another --out."
     )

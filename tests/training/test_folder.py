@@ -71,7 +71,7 @@ def test_after_a_failed_start_the_corrected_command_works(
     monkeypatch.chdir(tmp_path)
     config = replace(of(rendered), epochs=1)
     failing = replace(config, optimizer=OptimizerSettings(name="sgd", lr=1e6))
-    with pytest.raises(AucueError, match="the training diverged"):
+    with pytest.raises(AucueError, match="The training diverged"):
         fit(failing, progress=False)
     assert (OUT / "config.yaml").exists()
     assert not list(OUT.glob("checkpoints/*.ckpt"))
