@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tests.evaluation.conftest import SIDE, NoiseSource
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from aucue.cli.main import main
@@ -54,6 +55,7 @@ def sharded(models: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
         *(word for name, value in options.items() for word in (f"--{name}", str(value))),
     ]
     printed = tmp_path_factory.mktemp("printed")
+    logs = DefaultLogsSpecs(log_dir=str(tmp_path_factory.mktemp("logs")))
     # What torchrun does, but that its processes are forked: they need not import torch, which takes seconds.
     job = LaunchConfig(
         min_nodes=1,
@@ -64,6 +66,7 @@ def sharded(models: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
         max_restarts=0,
         start_method="fork",
         monitor_interval=0.1,
+        logs_specs=logs,
     )
     elastic_launch(job, evaluate_as_rank)(command, printed)
     assert sorted(path.name for path in printed.iterdir()) == ["0", "1"]
