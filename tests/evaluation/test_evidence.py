@@ -222,7 +222,7 @@ def test_neither_batches_nor_processes_matter(
         observer = Observer(model, draw, split, batch_size, frozenset(), torch.device("cpu"))
         for batch in batches:
             observer.look_closer(default_collate([closely[i] for i in batch]), rows[batch])
-        return observer.seen
+        return observer.closer
 
     alone = seen([[0, 1, 2, 3]], batch_size=64)
     shared = Seen.merged([seen([[2]], batch_size=5), seen([[3, 1], [0]], batch_size=64)])

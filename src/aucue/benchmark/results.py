@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -210,7 +211,7 @@ class _Evaluated:
             self._faces = faces
         return self._faces
 
-    @property
+    @cached_property
     def figures(self) -> dict[Figure, Estimate]:
         """Every figure of the evaluation."""
         found = self.evaluation.estimates.items()

@@ -11,6 +11,7 @@ from torch import Tensor
 from aucue.metrics import (
     REPLICATES,
     auroc,
+    auroc_wins,
     classification_report,
     confusion_counts,
     expression_means,
@@ -110,19 +111,17 @@ def auroc_estimate(scores: Tensor, right: Tensor, labels: Tensor, classes: Seque
     per_class = {name: labels == k for k, name in enumerate(classes)}
     return Estimate(
         value=value,
-        interval=None if value is None else _auroc_interval(scores.numpy(), right.numpy()),
+        interval=None if value is None else _auroc_interval(scores, right),
         micro=value,
         per_expression={name: number(auroc(scores[its], right[its])) for name, its in per_class.items()},
         faces={name: int(its.sum()) for name, its in per_class.items()},
     )
 
 
-def _auroc_interval(scores: NDArray, right: NDArray) -> tuple[float, float]:
-    above, below = scores[right], scores[~right]
-    wins = (above[:, None] > below) + 0.5 * (above[:, None] == below)
-    drawn = []
+def _auroc_interval(scores: Tensor, right: Tensor) -> tuple[float, float]:
+    wins, hits, drawn = auroc_wins(scores, right).numpy(), right.numpy(), []
     for weights in resamples(len(scores), REPLICATES, seed=0):
-        ups, downs = weights[:, right], weights[:, ~right]
+        ups, downs = weights[:, hits], weights[:, ~hits]
         with np.errstate(invalid="ignore"):  # 0 / 0 = NaN: a resample of right answers alone
             drawn.append(((ups @ wins) * downs).sum(axis=1) / (ups.sum(axis=1) * downs.sum(axis=1)))
     return percentile_interval(np.concatenate(drawn))

@@ -18,6 +18,8 @@ from aucue.metrics import (
     cam_at,
     centred_gaussian,
     evidence_in,
+    points_hull,
+    random_regions,
     randomised,
     region_of,
     uniform_map,
@@ -59,6 +61,16 @@ class Units:
     exists: Tensor
     hidden: tuple[Look, ...]
     costs: Tensor
+
+    @property
+    def region(self) -> Tensor:
+        """All of them together (B, 1, H, W) bool."""
+        return self.regions.any(dim=1, keepdim=True)
+
+    @property
+    def any(self) -> Tensor:
+        """Which faces have one (B,): of a neutral one nothing is expected."""
+        return self.exists.any(dim=1)
 
 
 class MeasuredFaces:
@@ -133,6 +145,11 @@ class MeasuredFaces:
         return self.judge.draw(self.landmarks, self.labels, self.size)
 
     @cached_property
+    def named_cue(self) -> Cue:
+        """AU map of the expression named."""
+        return self.judge.draw(self.landmarks, self.named, self.size)
+
+    @cached_property
     def cue_before(self) -> Cue:
         """AU map of the same expression on the face before."""
         landmarks, exists = self._before
@@ -173,7 +190,7 @@ class MeasuredFaces:
         }
 
     @cached_property
-    def units(self) -> "Units":
+    def units(self) -> Units:
         """The action units of the expressions named, with what hiding each of them does."""
         maps, drawn = self.judge.draw.single(self.landmarks, self.size)  # (B, n, H, W), (B, n)
         has = drawn & self._units_of_classes()[self.named]
@@ -207,11 +224,27 @@ class MeasuredFaces:
     @cached_property
     def painted(self) -> Look:
         """What the network says with all action units of the expression named painted over."""
-        return self.model.look(self.with_hidden(self.units.regions.any(dim=1, keepdim=True)))
+        return self.model.look(self.with_hidden(self.units.region))
+
+    @cached_property
+    def filled(self) -> Mapping[str, Tensor]:
+        """What stands in hidden pixels (B, 3, H, W), by the name of the fill."""
+        return {name: fill(self.images) for name, fill in FILLS.items()}
+
+    @cached_property
+    def occluders(self) -> Some:
+        """The action-unit regions of the expression named, then random ones of the same area inside the face
+        (B, 1 + R, H, W) bool; the face is the hull of its landmarks and the regions of all action units.
+        """
+        generic = self.judge.draw.generic(self.landmarks, self.size)
+        region = region_of(self.named_cue.map)
+        inside = points_hull(self.landmarks, self.size) | region_of(generic.map) | region
+        others, possible = random_regions(region.flatten(1).sum(dim=1), inside, self.index)
+        return torch.cat([region, others], dim=1), self.named_cue.valid & possible
 
     def with_hidden(self, region: Tensor) -> Tensor:
         """The pictures with a region (B, 1, H, W) in their mean colour."""
-        return torch.where(region, FILLS["mean"](self.images), self.images)
+        return torch.where(region, self.filled["mean"], self.images)
 
     def cost_of_painting(self) -> Tensor:
         """What painting over all units of the expression named takes from its probability (B,)."""

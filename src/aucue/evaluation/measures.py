@@ -33,13 +33,10 @@ from aucue.metrics import (
     insertion_curve,
     is_specific,
     map_cosine,
-    points_hull,
     points_inside,
     probability_losses,
-    random_regions,
     rank_correlation,
     region_evidence,
-    region_of,
     specificity_margin,
     unit_rank_correlation,
 )
@@ -161,7 +158,7 @@ def _inside(of: Callable[[Tensor, Tensor], Tensor], faces: MeasuredFaces) -> Val
 
 def _pixels_in_order(curve: Callable[..., Tensor], fill: str, sign: float, faces: MeasuredFaces) -> Values:
     """Area under the probability of the expression named, with pixels in the order of maps and controls."""
-    filled = FILLS[fill](faces.images)
+    filled = faces.filled[fill]
     maps = {"class_map": faces.of_all(faces.named_map), **faces.controls}
     maps["wrong_expression"] = faces.wrong(faces.named)
     areas = {}
@@ -172,22 +169,11 @@ def _pixels_in_order(curve: Callable[..., Tensor], fill: str, sign: float, faces
     return {**areas, "gain": faces.of_all(gain)}
 
 
-def _hidden(fill: str, faces: MeasuredFaces) -> Values:
-    """AU occlusion; the face is the hull of its landmarks and the regions of all action units."""
-    draw = faces.judge.draw
-    named = draw(faces.landmarks, faces.named, faces.size)
-    region, generic = (region_of(cue.map) for cue in (named, draw.generic(faces.landmarks, faces.size)))
-    inside = points_hull(faces.landmarks, faces.size) | generic | region
-    others, possible = random_regions(region.flatten(1).sum(dim=1), inside, faces.index)
+def _occluded(fill: str, faces: MeasuredFaces) -> Values:
+    regions, exists = faces.occluders
     losses = probability_losses(
-        faces.predict,
-        faces.images,
-        FILLS[fill](faces.images),
-        torch.cat([region, others], dim=1),
-        faces.named,
-        faces.batch_size,
+        faces.predict, faces.images, faces.filled[fill], regions, faces.named, faces.batch_size
     )
-    exists = named.valid & possible
     return {"action_units": (losses[:, 0], exists), "random_regions": (losses[:, 1:].mean(dim=1), exists)}
 
 
@@ -203,13 +189,13 @@ def _same_decision(faces: MeasuredFaces) -> Values:
 
 
 def _painted_density(faces: MeasuredFaces) -> Values:
-    region = faces.units.regions.any(dim=1, keepdim=True)
+    region = faces.units.region
     after = cam_at(faces.painted.class_map(faces.named), faces.size)
     density = {
         name: region_evidence(map_, region).ratio[:, 0]
         for name, map_ in (("before", faces.named_map), ("after", after))
     }
-    exists = faces.units.exists.any(dim=1)
+    exists = faces.units.any
     found = {**density, "above_twice": density["after"] > 2}
     return {name: (values, exists) for name, values in found.items()}
 
@@ -230,21 +216,19 @@ def _hidden_left(faces: MeasuredFaces) -> Values:
 
 
 def _painted_left(faces: MeasuredFaces) -> Values:
-    region, exists = faces.units.regions.any(dim=1, keepdim=True), faces.units.exists.any(dim=1, keepdim=True)
-    found = {}
+    region, found = faces.units.region, {}
     for kind in _SIGNED:
         before, after = (
             evidence_in(faces.signed_map(look, kind), region) for look in (faces.look, faces.painted)
         )
-        found[kind] = evidence_left(before, after, exists)
+        found[kind] = evidence_left(before, after, faces.units.any[:, None])
     return found
 
 
 def _dearest_first(faces: MeasuredFaces) -> Values:
     units = faces.units
     hits, chance = first_is_dearest(faces.unit_evidence, units.costs, units.exists)
-    exists = units.exists.any(dim=1)
-    return {"log_odds": (hits, exists), "chance": (chance, exists)}
+    return {"log_odds": (hits, units.any), "chance": (chance, units.any)}
 
 
 def _dearest_rank(faces: MeasuredFaces) -> Values:
@@ -255,15 +239,14 @@ def _dearest_rank(faces: MeasuredFaces) -> Values:
 def _dearest_raises(faces: MeasuredFaces) -> Values:
     units = faces.units
     cost = cost_of_first(faces.unit_evidence, units.costs, units.exists)
-    return {"log_odds": (cost < -0.01, units.exists.any(dim=1))}
+    return {"log_odds": (cost < -0.01, units.any)}
 
 
 def _confidence(faces: MeasuredFaces) -> Values:
-    named = faces.judge.draw(faces.landmarks, faces.named, faces.size)
-    exists = faces.units.exists.any(dim=1)
+    exists = faces.units.any
     return {
         "cost": (faces.cost_of_painting(), exists),
-        "agreement": (map_cosine(faces.named_map, named.map), exists),
+        "agreement": (map_cosine(faces.named_map, faces.named_cue.map), exists),
         "probability": (faces.look.probabilities.amax(dim=1), exists),
     }
 
@@ -314,7 +297,7 @@ def _occlusion(fill: str) -> Measure:
         words=f"The action-unit regions of the expression the network named are hidden ({how}): how many "
         "times as much probability that costs it as hiding random regions of the face with exactly the same "
         "area.",
-        of=partial(_hidden, fill),
+        of=partial(_occluded, fill),
         against="Higher is better; above 1 the decision rests on the action units more than on random parts.",
         headline="ratio",
         controls=("random_regions",),

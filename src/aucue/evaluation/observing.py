@@ -13,7 +13,7 @@ from torch import Tensor
 from aucue.cues import AUCue
 from aucue.data import FaceDataset
 from aucue.evaluation.faces import Judge, MeasuredFaces
-from aucue.evaluation.measures import MEASURES, Figure, Measure
+from aucue.evaluation.measures import MEASURES, Figure
 from aucue.evaluation.results import Example
 from aucue.metrics import MeanCues, map_cosine
 from aucue.models import Model
@@ -94,7 +94,7 @@ class Split:
 
 
 class Observer:
-    """Measures faces batch by batch, into `seen`.
+    """Measures faces batch by batch: all of them into `seen`, some of them closely into `closer`.
 
     Args:
         model: Whose answers and maps are measured; its network is moved to the device.
@@ -121,7 +121,7 @@ class Observer:
         ids = torch.tensor([model.classes.index(name) for name in names], device=device)
         self.judge = Judge(draw, ids, self._mean_cues(draw))
         self.before = faces_before(split.labels.numpy(), split.dataset.landmarks_valid)
-        self.seen = Seen()
+        self.seen, self.closer = Seen(), Seen()
 
     @torch.inference_mode()
     def look(self, batch: dict[str, Tensor]) -> None:
@@ -131,7 +131,7 @@ class Observer:
         self.seen.keep(index=batch["index"], label=label, valid=faces.cue.valid, probability=prediction)
         shown = (faces.look.logits, faces.class_map, faces.named_class_map, *faces.look.attention.values())
         self.seen.keep(finite=torch.stack([values.isfinite().flatten(1).all(1) for values in shown]).all(0))
-        self._measure(faces, costly=False)
+        self._measure(faces, self.seen, costly=False)
         for row, index in enumerate(faces.index):
             if index in self.examples:
                 self.seen.examples[index] = _example(faces, row)
@@ -147,23 +147,18 @@ class Observer:
         images = batch["image"]
         scaled = images / 255 if images.dtype == torch.uint8 else images
         faces = self._faces(self._faster_model, batch | {"image": scaled}, index)
-        self.seen.keep(index=batch["index"], label=faces.labels, valid=faces.cue.valid)
-        named = faces.judge.draw(faces.landmarks, faces.named, faces.size)
-        self.seen.keep(
-            map=faces.named_class_map, named=faces.named, cue=named.map, right=faces.named == faces.labels
-        )
-        self._measure(faces, costly=True)
+        self.closer.keep(index=batch["index"], label=faces.labels, valid=faces.cue.valid)
+        self.closer.keep(map=faces.named_class_map, named=faces.named, cue=faces.named_cue.map)
+        self.closer.keep(right=faces.named == faces.labels)
+        self._measure(faces, self.closer, costly=True)
 
-    def _measure(self, faces: MeasuredFaces, costly: bool) -> None:
+    def _measure(self, faces: MeasuredFaces, seen: Seen, costly: bool) -> None:
         for measure in MEASURES.values():
-            if measure.of is not None and measure.costly == costly:
-                self._record(measure, faces)
-
-    def _record(self, measure: Measure, faces: MeasuredFaces) -> None:
-        assert measure.of is not None
-        for variant, values in measure.of(faces).items():
-            found, exists = values if isinstance(values, tuple) else faces.of_all(values)
-            self.seen.record((measure.key, variant), found, exists & faces.cue.valid)
+            if measure.of is None or measure.costly != costly:
+                continue
+            for variant, values in measure.of(faces).items():
+                found, exists = values if isinstance(values, tuple) else faces.of_all(values)
+                seen.record((measure.key, variant), found, exists & faces.cue.valid)
 
     def _faces(self, model: Model, batch: dict[str, Tensor], index: Tensor) -> MeasuredFaces:
         before = torch.from_numpy(self.before[index.numpy()])

@@ -104,11 +104,8 @@ def evaluate(
         kept = first_of_each(labels.numpy(), settings.examples)
         observer = partial(Observer, model, draw, sight, settings.batch_size, kept)
         bar = f"{name} on {data_name or prepared.name}" if progress else None
-        seen = on_ranks(partial(_look, observer, settings, bar), *machines)
-        _check_finite(seen, name)
-        closer = None
-        if chosen is not None:
-            closer = on_ranks(partial(_look_closer, observer, chosen, settings, bar), *machines)
+        seen, closer = on_ranks(partial(_observe, observer, chosen, settings, name, bar), *machines)
+        if closer is not None:
             compare_with_other_faces(closer)
         evaluation = summarise(seen, model, draw, dataset.column("key"), closer, chosen)
         evaluation = replace(
@@ -123,34 +120,33 @@ def evaluate(
     return evaluation
 
 
-def _look(
+def _observe(
     make_observer: Callable[[torch.device], Observer],
+    chosen: np.ndarray | None,
     settings: EvaluationSettings,
+    name: str,
     bar: str | None,
     rank: Rank,
-) -> Seen:
-    """Look at this process's batches; what all processes saw, in the order of the split."""
-    observer = make_observer(open_device(settings.device))
-    loader = make_loader(observer.split.dataset, settings.batch_size, workers=settings.workers, rank=rank)
-    for batch in tracked(loader, bar if rank.is_first else None, len(loader)):
-        observer.look(batch)
-    return Seen.merged(rank.gather(observer.seen))
+) -> tuple[Seen, Seen | None]:
+    """Look at this process's batches, then closer at its part of the chosen faces, if any are.
 
-
-def _look_closer(
-    make_observer: Callable[[torch.device], Observer],
-    chosen: np.ndarray,
-    settings: EvaluationSettings,
-    bar: str | None,
-    rank: Rank,
-) -> Seen:
-    """Look closer at this process's part of the chosen faces; what all processes found, in their order."""
+    Returns:
+        What all processes saw, in the order of the split, and what all found on a closer look.
+    """
     observer = make_observer(open_device(settings.device))
-    loader = make_loader(observer.split.dataset.subset(chosen), CHUNK, workers=settings.workers, rank=rank)
-    bar = f"{bar}: evidence" if bar and rank.is_first else None
+    dataset, bar = observer.split.dataset, bar if rank.is_first else None
+    load = partial(make_loader, workers=settings.workers, rank=rank)
+    loader = load(dataset, settings.batch_size)
     for batch in tracked(loader, bar, len(loader)):
+        observer.look(batch)
+    seen = Seen.merged(rank.gather(observer.seen))
+    _check_finite(seen, name)
+    if chosen is None:
+        return seen, None
+    loader = load(dataset.subset(chosen), CHUNK)
+    for batch in tracked(loader, bar and f"{bar}: evidence", len(loader)):
         observer.look_closer(batch, torch.from_numpy(chosen)[batch["index"]])
-    return Seen.merged(rank.gather(observer.seen))
+    return seen, Seen.merged(rank.gather(observer.closer))
 
 
 def _chosen(split: Split, draw: AUCue, count: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aucue.metrics.bootstrap import REPLICATES, percentile_interval, resampled_means, resamples
 from aucue.metrics.causal import (
     auroc,
+    auroc_wins,
     cost_of_first,
     evidence_in,
     evidence_left,
@@ -67,6 +68,7 @@ __all__ = [
     "attention_at",
     "attention_cosine",
     "auroc",
+    "auroc_wins",
     "blur_fill",
     "cam_at",
     "cam_cosine",

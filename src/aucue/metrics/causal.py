@@ -121,9 +121,19 @@ def auroc(scores: Tensor, positive: Tensor) -> float:
     Returns:
         In [0, 1]; NaN without positives or without negatives.
     """
-    above, below = scores[positive].double(), scores[~positive].double()
-    wins = (above[:, None] > below).double() + 0.5 * (above[:, None] == below)
+    wins = auroc_wins(scores, positive)
     return float(wins.mean()) if wins.numel() else float("nan")
+
+
+def auroc_wins(scores: Tensor, positive: Tensor) -> Tensor:
+    """Of every positive against every negative (P, N): 1 where it has the higher score, a half for a tie.
+
+    Args:
+        scores: (P + N,).
+        positive: (P + N,) bool.
+    """
+    above, below = scores[positive].double(), scores[~positive].double()
+    return (above[:, None] > below).double() + 0.5 * (above[:, None] == below)
 
 
 def _ranks(values: Tensor, exists: Tensor) -> Tensor:
