@@ -12,7 +12,7 @@ from aucue.benchmark.bootstrap import Difference
 from aucue.benchmark.results import BenchmarkResults, GroupResult, RowResult
 from aucue.evaluation.files import write_csv
 from aucue.evaluation.measures import MEASURES, Figure, Measure, column_of
-from aucue.evaluation.report.comparison import COSINES
+from aucue.evaluation.report.comparison import COSINES, FURTHER
 from aucue.evaluation.report.tables import Line, Mark, Table, for_terminal, latex, markdown, number_text
 from aucue.work.files import appearing, write_json
 
@@ -126,14 +126,13 @@ def main_table(results: BenchmarkResults, *, brief: bool = False, measures: Sequ
 
 
 def evidence_tables(results: BenchmarkResults) -> list[Table]:
-    """Per set of faces, the measures that the main table lacks as lines, and the rows as columns."""
+    """Per set of faces whose evidence was measured, further measures as lines, and the rows as columns."""
     found = []
     for title, rows in results.by_set().items():
         known = [result for result in rows if result.seeds]
-        measures = [m for m in MEASURES.values() if m.costly and any(m.key in r.headlines for r in known)]
-        if measures:
-            others = [m for m in MEASURES.values() if m.key in ("margin", "pointing", "energy")]
-            lines = [line for m in (*others, *measures) for line in _evidence_lines(results, known, m)]
+        measures = [m for m in FURTHER if any(m.key in result.headlines for result in known)]
+        if any(measure.costly for measure in measures):
+            lines = [line for m in measures for line in _evidence_lines(results, known, m)]
             heads = ("good", *(short_label(results, result) for result in known))
             found.append(Table(f"{results.grid.title}, evidence: {title}", "", heads, tuple(lines)))
     return found

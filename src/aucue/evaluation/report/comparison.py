@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from aucue.errors import InputError
 from aucue.evaluation.estimate import Estimate
-from aucue.evaluation.measures import MEASURES
+from aucue.evaluation.measures import MEASURES, Measure
 from aucue.evaluation.report.tables import Line, Mark, Table, estimate_text, number_text
 from aucue.evaluation.results import Evaluation
 
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "cam_cos", "specificity", "own_face")
 """Measures of the table that comes first; the others stand in `further_table`."""
+
+FURTHER = tuple(measure for key, measure in MEASURES.items() if key not in (*COMPARED, "control"))
+"""Those others, in the order of reports."""
 
 COSINES = ("att_cos", "cam_cos")
 """Measures that controls are read beside."""
@@ -62,14 +65,10 @@ def further_table(members: Mapping[str, Evaluation], title: str) -> Table:
     return Table(title, "", ("good", *members), tuple(lines), notes)
 
 
-def further_measures(members: Mapping[str, Evaluation]) -> tuple:
-    """The measures that all of some evaluations have, but for those that are compared first."""
+def further_measures(members: Mapping[str, Evaluation]) -> tuple[Measure, ...]:
+    """Those of `FURTHER` that all of some evaluations have."""
     found = [evaluation.measured for evaluation in members.values()]
-    return tuple(
-        measure
-        for key, measure in MEASURES.items()
-        if key not in (*COMPARED, "control") and all(measure in its for its in found)
-    )
+    return tuple(measure for measure in FURTHER if all(measure in its for its in found))
 
 
 def by_data(evaluations: Evaluations) -> dict[str, dict[str, Evaluation]]:
