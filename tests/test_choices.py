@@ -65,7 +65,7 @@ def test_tables_beside_one_another() -> None:
     assert get_args(EngineName) == tuple(ENGINES)
     assert set(RECIPES) == {path.stem for path in _FOLDER.glob("*.yaml")}
     assert {ours for ours, _ in fg2024._METHODS.values()} <= METHODS.keys()
-    assert set(fg2024._LOSSES.values()) == set(LOSSES)
+    assert set(fg2024._LOSSES.values()) < set(LOSSES)
     assert {row.readout for row in METHODS.values()} <= READOUTS.keys()
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aucue.errors import InputError
-from aucue.guidance import LOSSES, alignment, resize_map
+from aucue.guidance import LOSSES, alignment, energy, resize_map
 
 
 def maps(*rows: list[float]) -> torch.Tensor:
@@ -23,11 +23,40 @@ def maps(*rows: list[float]) -> torch.Tensor:
         ("standardized-cosine", 1 + 1 / math.sqrt(2)),
         # s = softmax(3, 4) = (1, e) / (1 + e); the cue (1, 0) has no entropy: -log s0 - log(1 - s1)
         ("kl", (math.log(1 + math.e) + math.log(1 + math.e)) / 2),
+        ("energy", 1 - 3 / 7),
+        ("rrr", (0 + 1) / 2),  # scaled (3 / 4, 1), the second pixel lies outside
+        ("l1-mask", (1 / 4 + 1) / 2),
     ],
 )
 def test_losses_by_hand(loss, expected):
     result = alignment(maps([3.0, 4.0]), maps([1.0, 0.0]), loss=loss)
     torch.testing.assert_close(result.item(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("energy", 1 - (4 * 0.5) / (4 + 1)),  # only what is positive: 4 in a region of .5, 1 outside
+        ("rrr", (0 / 4 + 0.5 * 1 + 1 / 16) / 3),  # scaled (-1/2, 1, 1/4), and what is negative counts
+        ("l1-mask", (1 + 0.5 + 0.25) / 3),  # (0, 1, 1/4) against (1, .5, 0)
+    ],
+)
+def test_losses_of_signed_maps_by_hand(loss, expected):
+    result = alignment(maps([-2.0, 4.0, 1.0]), maps([1.0, 0.5, 0.0]), loss=loss)
+    torch.testing.assert_close(result.item(), expected, atol=1e-6, rtol=0)
+
+
+def test_energy_per_sample_by_hand():
+    evidence = torch.tensor([[[2.0, -9.0]], [[-1.0, -1.0]], [[0.0, 5.0]]], requires_grad=True)  # (3, 1, 2)
+    region = torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]], [[1.0, 0.0]]])
+    result = energy(evidence, region)
+    torch.testing.assert_close(
+        result, torch.tensor([0.0, 1.0, 1.0])
+    )  # nothing positive counts as nothing inside
+    result.sum().backward()
+    assert evidence.grad is not None
+    torch.testing.assert_close(evidence.grad[1], torch.zeros(1, 2))
+    torch.testing.assert_close(evidence.grad[0], torch.zeros(1, 2))
 
 
 def test_kl_against_numpy():

@@ -4,7 +4,16 @@ The cue says where evidence should lie. Nothing here knows of faces: it may be a
 segmentation mask or anything else in [0, 1].
 """
 
-from aucue.guidance.alignment import LOSSES, alignment, resize_map, sample_alignment, usable_rows, valid_mean
+from aucue.guidance.alignment import (
+    LOSSES,
+    READS_SIGNED,
+    alignment,
+    energy,
+    resize_map,
+    sample_alignment,
+    usable_rows,
+    valid_mean,
+)
 from aucue.guidance.attention import AttentionKind, attention, draw_channels, mean_of_channels
 from aucue.guidance.contrast import contrast
 from aucue.guidance.guide import Guidance
@@ -20,6 +29,8 @@ __all__ = [
     "contrast",
     "resize_map",
     "LOSSES",
+    "READS_SIGNED",
+    "energy",
     "sample_alignment",
     "usable_rows",
     "valid_mean",

@@ -13,7 +13,7 @@ from aucue.errors import InputError
 
 EPS = 1e-8
 
-Loss = Literal["cosine", "l1", "l2", "kl", "standardized-cosine"]
+Loss = Literal["cosine", "l1", "l2", "kl", "standardized-cosine", "energy", "rrr", "l1-mask"]
 Grid = Literal["attention", "cue"]
 
 
@@ -182,12 +182,43 @@ def _kl(attention: Tensor, cue: Tensor) -> Tensor:
     return (on + off).mean(1)
 
 
+def energy(maps: Tensor, regions: Tensor) -> Tensor:
+    """Energy loss (Rao et al., ICCV 2023, arXiv 2303.11932): 1 - share of positive evidence in the region.
+
+    `1 - sum(relu(M) R) / sum(relu(M))`, sums over pixels. It says nothing of how the evidence is spread
+    within the region, nor that it has to fill it, which the cosine does.
+
+    Args:
+        maps: M, signed, (B, ...).
+        regions: R in [0, 1], of the same shape.
+
+    Returns:
+        (B,) in [0, 1]; 1, without a gradient, for a map that is nowhere positive.
+    """
+    positive = maps.flatten(1).relu()
+    inside = (positive * regions.flatten(1)).sum(1)
+    return 1 - inside / positive.sum(1).clamp(min=EPS)
+
+
+def _rrr(attention: Tensor, cue: Tensor) -> Tensor:
+    scaled = attention / attention.abs().amax(1, keepdim=True).clamp(min=EPS)
+    return ((1 - cue) * scaled.square()).mean(1)
+
+
+def _l1_mask(attention: Tensor, cue: Tensor) -> Tensor:
+    positive = attention.relu()
+    return _l1(positive / positive.amax(1, keepdim=True).clamp(min=EPS), cue)
+
+
 LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
     "cosine": _cosine,
     "l1": _l1,
     "l2": _l2,
     "kl": _kl,
     "standardized-cosine": _standardized_cosine,
+    "energy": energy,
+    "rrr": _rrr,
+    "l1-mask": _l1_mask,
 }
 """Loss of each sample, from flattened attention (B, n) and cue (B, n) to (B,).
 
@@ -195,7 +226,15 @@ LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
 - `l1`, `l2`: mean over pixels of |a - h| and (a - h)^2.
 - `kl`: with s the softmax of a over pixels, the mean over pixels of KL((1 - h, h) || (1 - s, s)).
 - `standardized-cosine`: cosine after a -> (a - mean) / (std + 1e-4), std unbiased; the cue stays as it is.
+- `energy`: see `energy`.
+- `rrr`: right for the right reasons (Ross et al., IJCAI 2017, arXiv 1703.03717): the mean over pixels of
+  (1 - h) (a / max |a|)^2, what lies outside the region; the scale is as Rao et al. have it.
+- `l1-mask`: the mean over pixels of |relu(a) / max relu(a) - h|, as Rao et al. have it.
 """
+
+READS_SIGNED: frozenset[Loss] = frozenset({"energy", "rrr", "l1-mask"})
+"""Losses that bring a map to a scale of their own: they read class maps as they are, signed, where the others
+read them normalised to [0, 1]."""
 
 
 def _log_barrier(constraint: Tensor, t: float) -> Tensor:

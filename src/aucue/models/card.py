@@ -23,7 +23,8 @@ class GuidanceRecord:
             those that the other expressions would have on the same face.
         layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
             before.
-        loss: alignment loss between attention and cue.
+        loss: alignment loss between attention and cue, and between class map and cue: `cosine` and others of
+            the published code, or `energy`, `rrr` and `l1-mask` of the wider literature.
         attention: which channels make the attention map.
     """
 

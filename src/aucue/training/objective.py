@@ -13,7 +13,7 @@ from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.classifiers.regularisers import cutmix
 from aucue.cues import AUCue, Cue
 from aucue.errors import InputError
-from aucue.guidance import alignment, attention, contrast
+from aucue.guidance import READS_SIGNED, alignment, attention, contrast
 from aucue.training.config import GuidanceSettings
 
 Batch = Mapping[str, Tensor]
@@ -132,10 +132,12 @@ class Objective:
 
     def _of_class_map(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
         settings, layer = self.settings, self.classifier.final_layer
-        map_ = normalize_cam(self.classifier.class_map(out, batch["label"], "cam"))
+        signed = self.classifier.class_map(out, batch["label"], "cam")
+        map_ = normalize_cam(signed)
         cue = self.draw(batch, layer)
         if settings.class_map:
-            value = alignment(map_, cue.map, cue.valid, settings.loss, across_ranks=True)
+            read = signed if settings.loss in READS_SIGNED else map_
+            value = alignment(read, cue.map, cue.valid, settings.loss, across_ranks=True)
             yield Term("class_map", settings.class_map, value)
         if settings.contrast:
             cues, target = self._draw_all(batch, layer)
