@@ -157,7 +157,11 @@ def _experiment(name: str, protocol: Protocol, any_backbone: bool) -> _Experimen
 
 
 def _methods(protocol: Protocol, any_backbone: bool) -> _Experiment:
-    rows = {row.title: row for row in METHODS.values() if not (any_backbone and row.has_own_backbone)}
+    rows = {
+        row.title: row
+        for row in METHODS.values()
+        if row.in_paper and not (any_backbone and row.has_own_backbone)
+    }
     axes: dict[str, Axis] = {
         "method": {title: _method(row, protocol) for title, row in rows.items()},
         "guidance": {"unguided": {"guidance.weight": 0.0}, "guided": {}},  # guided: the lambda of the set

@@ -28,9 +28,10 @@ from aucue.classifiers.heads import Head
 from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
 from aucue.classifiers.regularisers import ADL, adl_blocks
 from aucue.classifiers.transformers import CLASS_ATTENTION
+from aucue.classifiers.unit_head import units_of_classes
 from aucue.classifiers.weights import pretrained_state, read_state
 from aucue.errors import InputError, said
-from aucue.facs import EXPRESSIONS
+from aucue.facs import EXPRESSIONS, Codebook
 
 MAX_SIDE = 1024
 """Largest side of the input, in pixels."""
@@ -132,6 +133,8 @@ class Classifier(nn.Module):
             parameter.requires_grad_(name not in self._anatomy.idle)
         head = _checked_head(self.method, head)
         own_options = check_options({**self.method.head_options, **(head_options or {})}, "head_options")
+        if head == "units":  # stored with the model, which so stays what it is when a codebook changes
+            own_options.setdefault("units", units_of_classes(self.classes, Codebook.load("facs")))
         self.head = _build_head(head, self.shapes, len(self.classes), own_options)
         self.config: dict[str, Any] = {
             "backbone": backbone,

@@ -1,4 +1,4 @@
-"""The eleven methods of the paper, one row each: backbone, head, regulariser, read-out and guided layer.
+"""The eleven methods of the paper and ours, one row each: backbone, head, regulariser, read-out, guided layer.
 
 A method is a choice among parts that exist on their own. Help texts, tests and docs/methods.md are made from
 this table.
@@ -12,6 +12,7 @@ from aucue.cams import READOUTS
 from aucue.classifiers.heads import GAP, PRM, WILDCAT, ACoL, Head, LogSumExp, MaxPool, WeightedGAP
 from aucue.classifiers.regularisers import ADL, Mixed, cutmix
 from aucue.classifiers.transformers import APViTHead, TSCAMHead
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.errors import InputError
 
 HEADS: Mapping[str, type[Head]] = {
@@ -24,6 +25,7 @@ HEADS: Mapping[str, type[Head]] = {
     "prm": PRM,
     "ts-cam": TSCAMHead,
     "apvit": APViTHead,
+    "units": ActionUnitHead,
 }
 """Heads by name."""
 
@@ -58,6 +60,7 @@ class Method:
         fg2024: settings of `Classifier` with which the published code is met where it departs from the
             method's own paper.
         departs: in words, where it does.
+        in_paper: whether it is one of the eleven of Belharbi et al.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Method:
     layer: int = -1
     fg2024: Mapping[str, Any] = field(default_factory=dict)
     departs: str = ""
+    in_paper: bool = True
 
     @property
     def citation(self) -> str:
@@ -263,10 +267,25 @@ _ROWS = (
         final_stride=None,
         head="apvit",
     ),
+    Method(
+        name="units",
+        title="Units",
+        authors="aucue, after Koh et al.",
+        venue="ICML",
+        year=2020,
+        url="https://arxiv.org/abs/2007.04612",
+        summary="Action units first, then the expression, as an expert reads a face: one map per unit that is "
+        "never negative, and logits that are sums over units with the signs of the codebook.",
+        logit=r"y_c = \sum_u w_{cu}\, \mathrm{mean}(E_u) + b_c, \quad "
+        r"E_u = \mathrm{softplus}(v_u^\top F + d_u)",
+        formula=r"M_c = \sum_u w_{cu} E_u",
+        head="units",
+        in_paper=False,
+    ),
 )
 
 METHODS: Mapping[str, Method] = {row.name: row for row in _ROWS}
-"""The methods of the paper by name."""
+"""Methods by name: those of the paper in its order, then ours."""
 
 
 def method_named(name: str) -> Method:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from aucue.classifiers import Classifier
 from aucue.classifiers.methods import method_named
+from aucue.classifiers.unit_head import units_of_classes
 from aucue.cues import region_content
 from aucue.data import (
     FaceDataset,
@@ -34,6 +35,7 @@ from aucue.data import (
     train_transform,
 )
 from aucue.errors import InputError, said
+from aucue.facs import Codebook
 from aucue.models import Card, save_model
 from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
@@ -104,7 +106,8 @@ def _fit(
     prepared = open_prepared(config.data.path)
     training, held_out = _datasets(prepared, config, rank.count)
     torch.manual_seed(config.seed)
-    module = make_module(build_classifier(config.classifier, prepared.classes), config)
+    classifier = build_classifier(config.classifier, prepared.classes, config.guidance.codebook)
+    module = make_module(classifier, config)
     objective = module.objective
     share = guided_share(objective, training, prepared.size) if config.guidance.guided else None
     if share and rank.is_first:
@@ -190,9 +193,20 @@ def _training_transform(augment: str, size: int) -> FaceTransform | None:
     return train_transform(size) if augment == "published" else eval_transform(size)
 
 
-def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Classifier:
-    """The network that settings describe, with its initial weights."""
-    own = method_named(settings.method).has_own_backbone
+def build_classifier(
+    settings: ClassifierSettings, classes: Sequence[str], codebook: str = "facs"
+) -> Classifier:
+    """The network that settings describe, with its initial weights.
+
+    Args:
+        settings: the network.
+        classes: names of its classes.
+        codebook: whose action units make up the classes, where the head asks for them.
+    """
+    method, options = method_named(settings.method), settings.head_options
+    if method.head == "units":
+        options = {"units": units_of_classes(classes, Codebook.load(codebook)), **options}
+    own = method.has_own_backbone
     classifier = Classifier(
         settings.backbone,
         classes,
@@ -201,7 +215,7 @@ def build_classifier(settings: ClassifierSettings, classes: Sequence[str]) -> Cl
         backbone_options=settings.options,
         method=settings.method,
         head=settings.head,
-        head_options=settings.head_options,
+        head_options=options,
         grey=settings.grey,
     )
     if settings.weights is not None or settings.pretrained:
