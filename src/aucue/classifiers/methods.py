@@ -1,4 +1,4 @@
-"""The eleven methods of the paper and ours, one row each: backbone, head, regulariser, read-out, guided layer.
+"""The methods of the paper and ours, one row each: backbone, head, regulariser, read-out and guided layer.
 
 A method is a choice among parts that exist on their own. Help texts, tests and docs/methods.md are made from
 this table.
@@ -274,8 +274,8 @@ _ROWS = (
         venue="ICML",
         year=2020,
         url="https://arxiv.org/abs/2007.04612",
-        summary="Action units first, then the expression, as an expert reads a face: one map per unit that is "
-        "never negative, and logits that are sums over units with the signs of the codebook.",
+        summary="Action units first, then the expression, as an expert reads a face: one map per unit that "
+        "is never negative, and logits that are sums over units with the signs of the codebook.",
         logit=r"y_c = \sum_u w_{cu}\, \mathrm{mean}(E_u) + b_c, \quad "
         r"E_u = \mathrm{softplus}(v_u^\top F + d_u)",
         formula=r"M_c = \sum_u w_{cu} E_u",

@@ -1,4 +1,4 @@
-"""Units first, then the expression: a head whose logits are sums over action units, each with a map of its own."""
+"""Units first, then the expression: logits that are sums over action units, each with a map of its own."""
 
 from collections.abc import Sequence
 from typing import Any
