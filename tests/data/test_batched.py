@@ -147,3 +147,21 @@ def test_large_pictures_are_averaged() -> None:
     even = shrunk(stripes, 32)[..., 4:-4]
     torch.testing.assert_close(even, torch.full_like(even, 50), atol=1e-3, rtol=0)
     assert shrunk(stripes, 64) is stripes
+
+
+def test_what_cannot_be_seen_is_said():
+    torch.manual_seed(0)
+    batch = {
+        "image": torch.full((60, 3, 40, 40), 200, dtype=torch.uint8),
+        "landmarks": torch.zeros(60, 68, 2),
+    }
+    plain = BatchAugmentation(erase_p=0.5)(batch, 40)
+    assert plain["hidden"].shape == (60, 1, 40, 40)
+    erased = (plain["image"] == 0).all(1, keepdim=True)
+    assert 0 < erased.float().mean() < 0.5
+    assert (plain["hidden"] >= erased).all()
+    turned = BatchAugmentation(degrees=30, rotate_p=1, area=(1, 1))(batch, 40)["hidden"]
+    corners = turned[..., [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.float().mean() > 0.8  # a turned picture lacks its corners
+    assert not turned[..., 12:28, 12:28].any()
+    assert not BatchAugmentation(rotate_p=0)(batch, 40)["hidden"].any()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from aucue.classifiers import Classifier
+from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS
 from aucue.rendering import FaceParameters, Identity, render
 from aucue.training import GuidanceSettings, Objective, guidance_of, total
@@ -54,6 +55,77 @@ def test_a_loop_of_ones_own_learns_where_to_look(batch, classifier: Classifier):
         optimizer.step()
         (before if step == 0 else after).append(terms["alignment"].value.item())
     assert after[-1] < 0.8 * before[0]
+
+
+UNITS = {"weight": 0.0, "units": 1.0, "outside": 1.0, "hidden": 1.0}
+
+
+def units_first() -> Classifier:
+    return Classifier("test_resnet", input_size=48, final_stride=8, method="units")
+
+
+def test_maps_of_units_go_where_the_units_are(batch):
+    torch.manual_seed(0)
+    objective = Objective(units_first(), GuidanceSettings(**UNITS))
+    optimizer = torch.optim.Adam(objective.classifier.parameters(), lr=3e-3)
+    seen: list[dict[str, float]] = []
+    for _ in range(15):
+        terms = list(objective(batch))
+        assert [term.name for term in terms] == ["cross_entropy", "units", "outside", "hidden"]
+        optimizer.zero_grad()
+        total(terms).backward()
+        optimizer.step()
+        seen.append({term.name: term.value.item() for term in terms})
+    assert seen[-1]["units"] < 0.8 * seen[0]["units"]
+    assert seen[-1]["outside"] < 0.8 * seen[0]["outside"]
+
+
+def test_units_of_a_face_are_those_of_its_label(batch):
+    """Of the neutral face no unit is expected: it changes nothing in the alignment of units."""
+    objective = Objective(units_first().eval(), GuidanceSettings(weight=0.0, units=1.0))
+    happy = {name: values[:1] for name, values in batch.items()}
+    with_neutral = {name: values[[0, 3]] for name, values in batch.items()}
+    (_, alone), (_, beside) = objective(happy), objective(with_neutral)
+    torch.testing.assert_close(alone.value, beside.value)
+
+
+def test_evidence_of_a_method_without_units_is_that_of_classes(batch, classifier: Classifier):
+    objective = Objective(classifier.eval(), GuidanceSettings(weight=0.0, hidden=2.0))
+    names = [(term.name, term.weight) for term in objective(batch)]
+    assert names == [("cross_entropy", 1.0), ("hidden", 2.0)]
+    out = classifier(batch["image"])
+    maps = classifier.class_maps(out.features[classifier.final_layer])
+    torch.testing.assert_close(
+        objective.evidence(out.features[classifier.final_layer]), maps - maps.mean(1, keepdim=True)
+    )
+
+
+def test_the_cue_leaves_out_what_is_hidden(batch, classifier: Classifier):
+    hidden = torch.zeros(4, 1, 48, 48, dtype=torch.bool)
+    hidden[..., 24:, :] = True  # the lower half
+    covered = batch | {"hidden": hidden}
+    layer = classifier.final_layer
+    published = Objective(classifier, GuidanceSettings()).draw(covered, layer).map
+    seen = Objective(classifier, GuidanceSettings(visible=True)).draw(covered, layer)
+    half = published.shape[2] // 2
+    assert published[:3, :, half:].any()
+    assert not seen.map[:, :, half:].any()
+    torch.testing.assert_close(seen.map[:, :, :half], published[:, :, :half])
+    covered["hidden"] = torch.ones_like(hidden)
+    assert not Objective(classifier, GuidanceSettings(visible=True)).draw(covered, layer).valid.any()
+
+
+@pytest.mark.parametrize("method", ["apvit", "cutmix"])
+def test_hiding_needs_a_class_map_of_one_face(method: str):
+    options = {"input_size": 48, "backbone": "test_resnet"} if method == "cutmix" else {}
+    network = Classifier(method=method, **options)
+    with pytest.raises(InputError, match="set class_map, contrast and hidden to 0"):
+        Objective(network, GuidanceSettings(hidden=1.0))
+
+
+def test_units_need_a_head_that_has_them(classifier: Classifier):
+    with pytest.raises(InputError, match="cam has no maps of action units; set units and outside to 0"):
+        Objective(classifier, GuidanceSettings(outside=1.0))
 
 
 def test_a_prior_counts_in_the_cross_entropy_alone(batch, classifier: Classifier):

@@ -58,15 +58,19 @@ class BatchAugmentation:
             size: Side of the result in pixels.
 
         Returns:
-            The batch with `image` (B, 3, size, size) uint8 and `landmarks` in its pixels.
+            The batch with `image` (B, 3, size, size) uint8, `landmarks` in its pixels, and `hidden` (B, 1,
+            size, size) bool: what was erased, or lay outside the picture.
         """
         images = batch["image"]
         change, mirrored = self.geometry(len(images), images.device)
         moved = moved_landmarks(batch["landmarks"], change, mirrored, images.shape[-1], size)
         pictures = self.colour(resampled(shrunk(images.float(), source_size(size)), change, size))
+        hidden = outside(change, size)
         if self.erase_p:
-            pictures = pictures * ~self.erased(len(images), size, images.device)
-        return {**batch, "image": pictures.round().clamp(0, 255).to(images.dtype), "landmarks": moved}
+            erased = self.erased(len(images), size, images.device)
+            pictures, hidden = pictures * ~erased, hidden | erased
+        pictures = pictures.round().clamp(0, 255).to(images.dtype)
+        return {**batch, "image": pictures, "landmarks": moved, "hidden": hidden}
 
     def geometry(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Draw what happens to the geometry of faces.
@@ -149,6 +153,12 @@ def resampled(pictures: Tensor, change: Tensor, size: int) -> Tensor:
     shape = [len(pictures), pictures.shape[1], size, size]
     grid = F.affine_grid(change, shape, align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def outside(change: Tensor, size: int) -> Tensor:
+    """Which pixels (B, 1, size, size) affine maps (B, 2, 3) take from beyond the picture: bool."""
+    grid = F.affine_grid(change, [len(change), 1, size, size], align_corners=False)
+    return (grid.abs() > 1).any(dim=-1)[:, None]
 
 
 def moved_landmarks(landmarks: Tensor, change: Tensor, mirrored: Tensor, before: int, after: int) -> Tensor:

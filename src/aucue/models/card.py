@@ -9,7 +9,14 @@ from aucue.errors import InputError
 from aucue.guidance.alignment import Loss
 from aucue.guidance.attention import AttentionKind
 
-_TERMS = {"weight": "attention", "class_map": "class map", "contrast": "contrast of the class maps"}
+_TERMS = {
+    "weight": "attention",
+    "class_map": "class map",
+    "contrast": "contrast of the class maps",
+    "units": "maps of the action units",
+    "outside": "evidence outside its region",
+    "hidden": "evidence of what is hidden",
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,13 @@ class GuidanceRecord:
         class_map: weight of the alignment of the class map of the label, beside that of the attention.
         contrast: weight of the contrast of that class map: it is to resemble the cue of the label more than
             those that the other expressions would have on the same face.
+        units: weight of the alignment of the map of each action unit of the label with that unit's region
+            (method `units`).
+        outside: weight of the share of evidence that every action unit has outside its region, whatever the
+            label (method `units`).
+        hidden: weight of what hiding may change: half of the faces are seen again with one to six units
+            hidden, where no evidence may be left and beside which it has to stay.
+        visible: the cue leaves out what the augmentation hides, so that no map is taught to glow on nothing.
         layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
             before.
         loss: alignment loss between attention and cue, and between class map and cue: `cosine` and others of
@@ -31,6 +45,10 @@ class GuidanceRecord:
     weight: float = 4.0
     class_map: float = 0.0
     contrast: float = 0.0
+    units: float = 0.0
+    outside: float = 0.0
+    hidden: float = 0.0
+    visible: bool = False
     layers: list[str] | None = None
     loss: Loss = "cosine"
     attention: AttentionKind = "mean"

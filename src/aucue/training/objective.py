@@ -6,19 +6,30 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import interpolate, one_hot
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.classifiers.regularisers import cutmix
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.cues import AUCue, Cue
 from aucue.errors import InputError
-from aucue.guidance import READS_SIGNED, alignment, attention, contrast
+from aucue.guidance import (
+    READS_SIGNED,
+    alignment,
+    attention,
+    contrast,
+    gone_where_hidden,
+    outside_regions,
+    region_alignment,
+)
 from aucue.training.config import GuidanceSettings
+from aucue.training.hiding import Hidden, hide_units
 
 Batch = Mapping[str, Tensor]
 """image (B, 3, S, S), label (B,) long, landmarks (B, 68, 2) in pixels of the image, NaN where unknown; and,
-where labels are soft, probabilities (B, K)."""
+where labels are soft, probabilities (B, K); and, where the augmentation hides something, hidden (B, 1, S, S)
+bool."""
 
 WITHOUT_CLASS_MAP = {
     "cutmix": "mixes faces, so no class map belongs to one face",
@@ -31,7 +42,7 @@ class Term(NamedTuple):
     """One summand of the loss.
 
     Attributes:
-        name: "cross_entropy", "alignment", "class_map" or "contrast".
+        name: "cross_entropy", "alignment", "class_map", "contrast", "units", "outside" or "hidden".
         weight: Its factor.
         value: A scalar with a graph.
     """
@@ -45,8 +56,10 @@ class Objective:
     """Cross-entropy, plus lambda times the alignment of attention and action-unit map.
 
     Beyond the paper there may be weighted terms on the class map of the label: its alignment, and its
-    contrast. Faces without a valid cue (neutral, no landmarks) take part in the cross-entropy only. Soft
-    labels, where a batch has them, are what the cross-entropy aims at; the cue stays that of the label.
+    contrast; on the maps of action units, where the head has them: that they lie in their regions; and on
+    what hiding units may change of the evidence. Faces without a valid cue (neutral, no landmarks) take part
+    in the cross-entropy and in what holds for every unit only. Soft labels, where a batch has them, are what
+    the cross-entropy aims at; the cue stays that of the label.
 
     A training loop of one's own needs no more than this:
 
@@ -78,10 +91,11 @@ class Objective:
         self.cue = AUCue(settings.codebook, classifier.classes, settings.regions)
         self.log_prior: Tensor | None = None
         method = classifier.method.name
-        if (settings.class_map or settings.contrast) and method in WITHOUT_CLASS_MAP:
+        if (settings.class_map or settings.contrast or settings.hidden) and method in WITHOUT_CLASS_MAP:
             raise InputError(
-                f"guidance: {method} {WITHOUT_CLASS_MAP[method]}; set class_map and contrast to 0."
+                f"guidance: {method} {WITHOUT_CLASS_MAP[method]}; set class_map, contrast and hidden to 0."
             )
+        self._units = _rows_of_units(classifier, self.cue, settings)
         self._expressions = [i for i, name in enumerate(classifier.classes) if self.cue.codebook[name]]
 
     def __call__(self, batch: Batch) -> Iterator[Term]:
@@ -92,7 +106,7 @@ class Objective:
             cue = self.draw(batch, self.layers[-1]) if self.settings.guided else None
             images, target, mixed = cutmix(images, self.one_hot(target), cue)
 
-        out = self.classifier(images)
+        out, hidden = self._seen(images, batch)
         yield Term("cross_entropy", 1.0, self._cross_entropy(out, target))
         if settings.weight:
             aligned = [
@@ -102,6 +116,10 @@ class Objective:
             yield Term("alignment", settings.weight, torch.stack(aligned).mean())
         if settings.class_map or settings.contrast:
             yield from self._of_class_map(batch, out)
+        if settings.units or settings.outside:
+            yield from self._of_units(batch, out)
+        if hidden is not None:
+            yield Term("hidden", settings.hidden, self._of_hidden(out, *hidden))
 
     def misalignment(self, features: Tensor, cue: Cue) -> Tensor:
         """1 - cos(T, A), or another alignment loss, of one layer's features (B, C, h, w)."""
@@ -119,11 +137,64 @@ class Objective:
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         grid = None if self.settings.cue_size == "input" else self.classifier.shapes[layer][1:]
         labels = batch["label"] if expression is None else expression
-        return self.cue(batch["landmarks"], labels, size, grid)
+        cue = self.cue(batch["landmarks"], labels, size, grid)
+        if not self.settings.visible or "hidden" not in batch:
+            return cue
+        seen = cue.map * self._visible(batch, cue.map)
+        return Cue(seen, cue.valid & seen.flatten(1).any(1))
 
     def one_hot(self, target: Tensor) -> Tensor:
         """Labels (B,) as probabilities (B, K); soft labels stay what they are."""
         return target if target.ndim == 2 else one_hot(target, len(self.classifier.classes)).float()
+
+    def evidence(self, features: Tensor) -> Tensor:
+        """What last features (B, C, h, w) show of each action unit (B, U, h, w), where the head has maps of
+        them; else of each class, beside the mean of all (B, K, h, w).
+        """
+        head = self.classifier.head
+        if isinstance(head, ActionUnitHead):
+            return head.unit_maps(features)
+        maps = head.class_maps(features)
+        return maps - maps.mean(dim=1, keepdim=True)
+
+    def _seen(self, images: Tensor, batch: Batch) -> tuple[ClassifierOutput, tuple[Hidden, Tensor] | None]:
+        """What the network says of the faces and, in the same pass, of some with units hidden."""
+        if not self.settings.hidden:
+            return self.classifier(images), None
+        hidden = hide_units(images, batch["landmarks"], self.cue)
+        both = self.classifier(torch.cat([images, hidden.images]))
+        features = {name: maps[: len(images)] for name, maps in both.features.items()}
+        theirs = both.features[self.classifier.final_layer][len(images) :]
+        return ClassifierOutput(both.logits[: len(images)], features), (hidden, theirs)
+
+    def _of_hidden(self, out: ClassifierOutput, hidden: Hidden, features: Tensor) -> Tensor:
+        before = self.evidence(out.features[self.classifier.final_layer][hidden.rows])
+        cells = interpolate(hidden.region.float(), before.shape[-2:], mode="area")
+        return gone_where_hidden(self.evidence(features), before, cells)
+
+    def _of_units(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
+        settings, layer = self.settings, self.classifier.final_layer
+        maps = self.evidence(out.features[layer])
+        size = (batch["image"].shape[-2], batch["image"].shape[-1])
+        regions, drawn = self.cue.single(batch["landmarks"], size, self.classifier.shapes[layer][1:])
+        regions, drawn = regions[:, self._units], drawn[:, self._units]
+        regions = regions / regions.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
+        if settings.visible and "hidden" in batch:
+            regions = regions * self._visible(batch, regions)
+        if settings.units:
+            head = self.classifier.head
+            assert isinstance(head, ActionUnitHead)
+            expected = drawn & head.own[batch["label"]] & regions.flatten(2).any(2)
+            value = region_alignment(maps, regions, expected, across_ranks=True)
+            yield Term("units", settings.units, value)
+        if settings.outside:
+            value = outside_regions(maps, regions, drawn, across_ranks=True)
+            yield Term("outside", settings.outside, value)
+
+    @staticmethod
+    def _visible(batch: Batch, like: Tensor) -> Tensor:
+        """Share of each cell that the augmentation left visible (B, 1, h, w)."""
+        return 1 - interpolate(batch["hidden"].to(like), like.shape[-2:], mode="area")
 
     def _cross_entropy(self, out: ClassifierOutput, target: Tensor) -> Tensor:
         if self.log_prior is not None:
@@ -154,6 +225,23 @@ class Objective:
         index[self._expressions] = torch.arange(len(self._expressions), device=labels.device)
         drawn = [self.draw(batch, layer, torch.full_like(labels, id)).map for id in self._expressions]
         return torch.cat(drawn, dim=1), index[labels]
+
+
+def _rows_of_units(classifier: Classifier, cue: AUCue, settings: GuidanceSettings) -> list[int]:
+    """Where each unit of the head stands among those that the cue draws."""
+    if not (settings.units or settings.outside):
+        return []
+    if not isinstance(classifier.head, ActionUnitHead):
+        raise InputError(
+            f"guidance: {classifier.method.name} has no maps of action units; set units and outside to 0, or "
+            f"take classifier.method units."
+        )
+    missing = [unit for unit in classifier.head.units if unit not in cue.action_units]
+    if missing:
+        raise InputError(
+            f"guidance.regions: {cue.regions.name} cannot draw AU{missing[0]}, which the head has."
+        )
+    return [cue.action_units.index(unit) for unit in classifier.head.units]
 
 
 def total(terms: Iterable[Term]) -> Tensor:
