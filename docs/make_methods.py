@@ -24,7 +24,7 @@ INTRODUCTION = """# Methods
 <!-- Written by docs/make_methods.py from src/aucue/classifiers/methods.py: change it there. -->
 
 A method is a backbone, a head, perhaps a regulariser, a read-out of class maps, and the layer that is
-guided. The eleven of the paper (Belharbi et al., FG 2024) are rows of one table,
+guided. The eleven of the paper (Belharbi et al., FG 2024), and `units`, which is ours, are rows of one table,
 `aucue.classifiers.METHODS`:
 
 {table}
@@ -93,7 +93,8 @@ def section(row: Method) -> str:
     if (DOCS / picture).is_file():
         lines += [f"![A face, its class maps without and with guidance: {row.title}]({picture})", ""]
     stride = "" if row.final_stride is None else f", last maps at 1/{row.final_stride} of it"
-    lines.append(f"Published on `{row.backbone}`, {row.input_size} x {row.input_size} pixels{stride}.")
+    if row.in_paper:
+        lines.append(f"Published on `{row.backbone}`, {row.input_size} x {row.input_size} pixels{stride}.")
     lines.append(f"Head `{row.head}`, guided layer: {LAYERS[row.layer]}.")
     if parameters := _parameters(row):
         lines += ["", "| parameter | default | |", "|---|---|---|", *parameters]
