@@ -19,7 +19,7 @@ def head() -> ActionUnitHead:
     head = ActionUnitHead(channels=2, classes=3, units=UNITS)
     with torch.no_grad():
         head.conv.weight.copy_(torch.tensor([[1.0, 0], [0, 1], [1, 1]])[..., None, None])
-        head.conv.bias.zero_()
+        head.get_parameter("conv.bias").zero_()
         head.size[2] = math.log(2)  # softplus of 0 is log 2, of log 2 log 3
         head.bias.copy_(torch.tensor([0.5, 0.0, -1.0]))
     return head
@@ -36,7 +36,7 @@ def test_by_hand(head: ActionUnitHead) -> None:
     assert head.unit_maps(features)[0, :, 0].tolist() == [pytest.approx(row) for row in seen]
     one, six, twelve = (sum(row) / 2 for row in seen)
     two, three = math.log(2), math.log(3)
-    by_hand = [0.5 - two * (one + six + twelve), two * (six + twelve - one), three * (one + twelve - six) - 1]
+    by_hand = [0.5, two * (six + twelve), three * (one + twelve) - 1]
     assert head(features)[0].tolist() == pytest.approx(by_hand)
 
 
@@ -48,7 +48,7 @@ def test_a_logit_is_the_mean_of_its_map_and_a_sum_over_units(head: ActionUnitHea
     torch.testing.assert_close(each.sum(2) + head.bias, logits)
 
 
-def test_signs_are_those_of_the_codebook_whatever_is_learned() -> None:
+def test_units_speak_for_their_expressions_alone_whatever_is_learned() -> None:
     head = ActionUnitHead(8, 3, UNITS)
     optimiser = torch.optim.SGD(head.parameters(), lr=5.0)
     for _ in range(5):
@@ -57,9 +57,24 @@ def test_signs_are_those_of_the_codebook_whatever_is_learned() -> None:
         loss.backward()
         optimiser.step()
     own = torch.tensor([[unit in row for unit in head.units] for row in UNITS])
-    assert (head.weight[own] >= 0).all()
-    assert (head.weight[~own] <= 0).all()
+    assert (head.weight[own] > 0).all()
+    assert not head.weight[~own].any()
     assert (head.unit_maps(torch.randn(2, 8, 3, 3)) >= 0).all()
+
+
+def test_starts_from_a_linear_head(head: ActionUnitHead) -> None:
+    weight = torch.tensor(
+        [[0.0, 3.0], [3.0, 0.0], [6.0, 0.0]]
+    )  # beside the mean of all: (-3, 2), (0, -1), (3, -1)
+    head.start_from(weight)
+    expected = torch.tensor(
+        [[3.0, -1], [0, -1], [1.5, -1]]
+    )  # AU1: the last; AU6: the second; AU12: their mean
+    torch.testing.assert_close(head.conv.weight[..., 0, 0], expected)
+    torch.testing.assert_close(head.weight, torch.tensor([[0.0, 0, 0], [0, 0.75, 0.75], [0.75, 0, 0.75]]))
+    assert head.bias.tolist() == [1, 0, 0]
+    with pytest.raises(InputError, match="a linear head of 3 classes and 2 channels is needed"):
+        head.start_from(torch.zeros(3, 5))
 
 
 def test_a_classifier_takes_its_units_from_the_codebook_and_keeps_them() -> None:

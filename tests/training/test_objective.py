@@ -57,16 +57,13 @@ def test_a_loop_of_ones_own_learns_where_to_look(batch, classifier: Classifier):
     assert after[-1] < 0.8 * before[0]
 
 
-UNITS = {"weight": 0.0, "units": 1.0, "outside": 1.0, "hidden": 1.0}
-
-
 def units_first() -> Classifier:
     return Classifier("test_resnet", input_size=48, final_stride=8, method="units")
 
 
 def test_maps_of_units_go_where_the_units_are(batch):
     torch.manual_seed(0)
-    objective = Objective(units_first(), GuidanceSettings(**UNITS))
+    objective = Objective(units_first(), GuidanceSettings(weight=0.0, units=1.0, outside=1.0, hidden=1.0))
     optimizer = torch.optim.Adam(objective.classifier.parameters(), lr=3e-3)
     seen: list[dict[str, float]] = []
     for _ in range(15):

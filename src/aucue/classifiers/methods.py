@@ -275,10 +275,10 @@ _ROWS = (
         year=2020,
         url="https://arxiv.org/abs/2007.04612",
         summary="Action units first, then the expression, as an expert reads a face: one map per unit that "
-        "is never negative, and logits that are sums over units with the signs of the codebook.",
-        logit=r"y_c = \sum_u w_{cu}\, \mathrm{mean}(E_u) + b_c, \quad "
+        "is never negative, and logits that are sums over the units that the codebook gives an expression.",
+        logit=r"y_c = \sum_{u \in c} w_{cu}\, \mathrm{mean}(E_u) + b_c, \quad "
         r"E_u = \mathrm{softplus}(v_u^\top F + d_u)",
-        formula=r"M_c = \sum_u w_{cu} E_u",
+        formula=r"M_c = \sum_{u \in c} w_{cu} E_u",
         head="units",
         in_paper=False,
     ),

@@ -12,14 +12,17 @@ from aucue.errors import InputError
 from aucue.facs import Codebook
 
 _START = -1.0  # bias of a unit before training: softplus gives .31, so that little is seen at first
+_SUM = 1.5  # weights of an expression's units together, where a head starts from another
+_NOTHING_SEEN = 1.0  # bias of an expression without units there
 
 
 class ActionUnitHead(Head):
     """One map per action unit, from which the logits follow through the codebook.
 
     E_u = softplus(v_u F + d_u) is what is seen of unit u, never negative, and logit_c = sum_u w_cu mean(E_u)
-    + b_c with w_cu >= 0 for the units of expression c and w_cu <= 0 for those of other expressions alone. So
-    the logit is, but for b_c, exactly a sum over units, and its map M_c = sum_u w_cu E_u a sum of theirs.
+    + b_c with w_cu > 0 for the units of expression c and 0 for all others. So the logit is, but for b_c, a
+    sum over the expression's units, and its class map M_c = sum_u w_cu E_u a sum of theirs. An expression
+    without units (neutral) has b_c alone: it is what is left when little is seen.
 
     Args:
         channels: C, channels of the last feature maps.
@@ -50,9 +53,34 @@ class ActionUnitHead(Head):
 
     @property
     def weight(self) -> Tensor:
-        """w, (K, U): what a unit counts for each class; its sign is that of the codebook."""
-        size = softplus(self.size)
-        return torch.where(self.own, size, -size)
+        """w, (K, U): what a unit counts for each class; 0 for those of other expressions."""
+        return softplus(self.size) * self.own
+
+    @torch.no_grad()
+    def start_from(self, weight: Tensor) -> None:
+        """See in each unit, to begin with, what a linear head saw in the expressions that have it.
+
+        v_u is the mean of their weights beside the mean of all classes; every expression weighs its units
+        alike, and neutral ones start as if something had to be seen for any other.
+
+        Args:
+            weight: (K, C) of a linear head on averaged features of the same classes.
+
+        Raises:
+            InputError: it has another shape.
+        """
+        if weight.shape != (self.classes, self.channels):
+            raise InputError(
+                f"units: a linear head of {self.classes} classes and {self.channels} channels is needed, not "
+                f"of {tuple(weight.shape)}."
+            )
+        own = self.own.to(weight)
+        beside = weight - weight.mean(dim=0, keepdim=True)
+        self.conv.weight.copy_(((own.T @ beside) / own.sum(dim=0)[:, None])[..., None, None])
+        nn.init.constant_(self.conv.bias, _START)  # pyright: ignore[reportArgumentType]
+        each = _SUM / own.sum(dim=1, keepdim=True).clamp(min=1)
+        self.size.copy_(each.expm1().log().expand_as(own))
+        self.bias.copy_(_NOTHING_SEEN * (own.sum(dim=1) == 0))
 
     def unit_maps(self, features: Tensor) -> Tensor:
         """What is seen of each unit (B, U, h, w), not negative, of last feature maps (B, C, h, w)."""
@@ -63,7 +91,7 @@ class ActionUnitHead(Head):
         return self.unit_maps(features).mean(dim=(2, 3)) @ self.weight.T + self.bias
 
     def class_maps(self, features: Tensor) -> Tensor:
-        """Class maps (B, K, h, w), signed; their means are the logits but for the bias."""
+        """Class maps (B, K, h, w), not negative; their means are the logits but for the bias."""
         return self.of_units(self.unit_maps(features))
 
     def of_units(self, maps: Tensor) -> Tensor:
