@@ -13,6 +13,7 @@ from typing import Any
 
 from docstring_parser import parse
 
+from aucue.cams import READOUTS
 from aucue.classifiers import ADL, HEADS, METHODS, Method
 
 DOCS = Path(__file__).parent
@@ -38,13 +39,31 @@ aucue train --data.path SET --out RUN_TWIN --classifier.method acol --guidance.w
 
 {shared} are read-outs of one network: train it once
 and choose the map when you use it, `aucue evaluate MODEL --readout layercam ...`,
-`aucue explain PHOTO --readout gradcam ...`. The same option reads any other network by gradients.
+`aucue explain PHOTO --readout gradcam ...`. The same option reads any other network, and there are
+[more read-outs](#read-outs) than methods.
 
 $F_k$ are the last feature maps ($h \\times w$), $w$ and $b$ weights and biases, $y_c$ the logit of class
 $c$, $M_c$ its map, $g_k = \\partial y_c / \\partial F_k$; $\\mathrm{{mean}}$ and $\\sum$ without index
 run over cells, and $\\mathrm{{norm}}\\, M = (M - \\min M) / \\max(M - \\min M)$. Heads start
 Xavier-uniform with zero biases. The heads `gap`, `max` and `logsumexp` (`--classifier.head`) belong to no
 row; they replace weighted GAP where a method has it.
+"""
+
+READING = """## Read-outs
+
+How a class map is read off a trained network is a choice of its own, `--readout` in `aucue evaluate`,
+`explain`, `export` and `serve`, `readout=` in `aucue.cams.ClassMap`, for networks of other makes and any
+of their layers. By default it is that of the method.
+
+{table}
+
+The first six cost nothing beside the pass that gives the answer; other heads than average pooling and a
+linear layer take a backward pass through the head. Smooth GradCAM++ runs the network four times more
+there, and is GradCAM++ in closed form with such a head, whose gradients no noise changes. ScoreCAM, SS-
+CAM and IS-CAM run the network once, 35 times and 10 times for *each channel* of the layer (64 to 2048),
+which is for a few faces, not for a test set, and not for the page of `aucue serve`; masks and noise lie
+on the normalised picture, and numbers and strengths are those of the published code. No exported graph
+runs a network again, so ONNX has none of these three.
 """
 
 AGREEMENT = """## Where we agree with the published code, and where we differ
@@ -81,7 +100,8 @@ def page() -> str:
     shared = [row.title for row in METHODS.values() if row.shares_network_with(METHODS["cam"])]
     introduction = INTRODUCTION.format(table=_overview(), shared=f"{', '.join(shared[:-1])} and {shared[-1]}")
     sections = [section(row) for row in METHODS.values()]
-    return "\n".join([introduction, *sections, AGREEMENT.format(parity=_parity())])
+    readouts = READING.format(table=_readouts())
+    return "\n".join([introduction, *sections, readouts, AGREEMENT.format(parity=_parity())])
 
 
 def section(row: Method) -> str:
@@ -116,6 +136,13 @@ def _overview() -> str:
             for row in METHODS.values()
         ]
     )
+
+
+def _readouts() -> str:
+    rows = ["| `--readout` | | class map |", "|---|---|---|"]
+    for row in READOUTS.values():
+        rows.append(f"| `{row.name}` | {row.title}, {row.source} | {row.formula} |")
+    return "\n".join(rows)
 
 
 def _anchor(row: Method) -> str:

@@ -105,7 +105,7 @@ def test_names_that_do_not_exist(service: Service, photo):
     session = service.open(photo())
     with pytest.raises(InputError, match="no model 'x' here; choose guided or unguided"):
         service.read(session, "x")
-    with pytest.raises(InputError, match="no read-out 'x'; choose cam, gradcam"):
+    with pytest.raises(InputError, match="no read-out 'x' here; choose cam, gradcam"):
         service.read(session, "guided", "x")
     with pytest.raises(InputError, match="at least one model"):
         Service({}, detector=lambda image, key=None: [])
@@ -150,3 +150,12 @@ def test_names_of_models():
 def test_expressions_of_the_models(service: Service):
     assert service.model("guided").classes == EXPRESSIONS
     assert service.model("guided").readout == "cam"
+
+
+def test_read_outs_that_take_minutes_are_not_offered(service: Service, models, detector, photo):
+    session = service.open(photo())
+    assert service.read(session, "guided", "xgradcam").readout == "xgradcam"
+    with pytest.raises(InputError, match="There is no read-out 'scorecam' here; choose cam, gradcam"):
+        service.read(session, "guided", "scorecam")
+    with pytest.raises(InputError, match="'ss-cam' takes minutes per face"):
+        Service(models, detector, readout="ss-cam")

@@ -42,6 +42,8 @@ BY_HAND = {
     "gradcam++": [[[17 / 30, 25 / 30], [9 / 30, 17 / 30]], [[2 / 9, 4 / 9], [0, 2 / 9]]],
     "gradcam++-fg2024": [[[11, 19], [3, 11]], [[64, 128], [0, 64]]],
     "layercam": [[[1, 0], [0, 4]], [[0, 0], [0, 4]]],
+    # class 1: (4 * 1) / 4 = 1 and -2: F_1 - 2 F_2 again
+    "xgradcam": [[[0, 0], [0, 0]], [[0, 0], [0, 0]]],
 }
 
 
@@ -115,6 +117,8 @@ def test_closed_forms(method):
         torch.testing.assert_close(logits.detach(), closed.logits)
     else:
         expected = ClassMap(network, "body", method).read(images, None)
+        if method == "smoothgradcam++":  # the gradients of such a head are the same for any noise
+            expected = expected._replace(maps=ClassMap(network, "body", "gradcam++")(images, None))
         torch.testing.assert_close(closed.maps, expected.maps, rtol=1e-5, atol=1e-9)
         torch.testing.assert_close(closed.logits, expected.logits)
 
@@ -160,6 +164,8 @@ def test_the_callers_mode(method, context):
 @pytest.mark.parametrize("method", READOUTS)
 def test_differentiable_on_request(method):
     """The gradient of a loss with respect to weights on both sides of the layer: difference quotients."""
+    if READOUTS[method].reruns(lambda features: features):
+        pytest.skip("the weights of its maps are constants: see test_scores.py")
     network, images = pooled_network().double(), torch.rand(1, 3, 12, 12, dtype=torch.float64)
     class_map = ClassMap(network, "body", method, linear="head" if method == "cam" else None)
 

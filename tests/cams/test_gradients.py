@@ -3,10 +3,18 @@
 import pytest
 import torch
 
-from aucue.cams import gradcam, gradcam_plus_plus, gradcam_plus_plus_fg2024, layercam, normalize_cam
+from aucue.cams import (
+    gradcam,
+    gradcam_plus_plus,
+    gradcam_plus_plus_fg2024,
+    layercam,
+    normalize_cam,
+    smooth_gradcam_plus_plus,
+    xgradcam,
+)
 from aucue.errors import InputError
 
-FORMULAS = [gradcam, gradcam_plus_plus, gradcam_plus_plus_fg2024, layercam]
+FORMULAS = [gradcam, gradcam_plus_plus, gradcam_plus_plus_fg2024, layercam, xgradcam]
 F = torch.tensor([[[[1.0, 2.0], [0.0, 1.0]], [[2.0, 1.0], [3.0, 2.0]]]])  # sums 4 and 8
 G = torch.tensor([[[[1.0, -1.0], [0.0, 2.0]], [[-1.0, 0.0], [-2.0, 1.0]]]])  # means 1/2 and -1/2
 EXPECTED = {
@@ -15,7 +23,26 @@ EXPECTED = {
     gradcam_plus_plus: [[17 / 30, 25 / 30], [9 / 30, 17 / 30]],
     gradcam_plus_plus_fg2024: [[11, 19], [3, 11]],  # (1 + 8) F_1 + 1 F_2
     layercam: [[1, 0], [0, 4]],  # 1 * 1; 2 * 1 + 1 * 2
+    # (1 - 2 + 0 + 2) / 4 = 1 / 4 and (-2 + 0 - 6 + 2) / 8 = -3 / 4: F_1 / 4 - 3 F_2 / 4 is nowhere positive
+    xgradcam: [[0, 0], [0, 0]],
 }
+
+
+def test_xgradcam_by_hand():
+    expected = torch.tensor([[[[1 / 4 * 1 + 3 / 4 * 2, 2 / 4 + 3 / 4], [9 / 4, 1 / 4 + 6 / 4]]]])
+    torch.testing.assert_close(xgradcam(F, torch.cat([G[:, :1], -G[:, 1:]], 1)), expected)
+    balanced = torch.tensor([[[[1.0, -1.0]]]])  # a sum of 0: no weight
+    assert not xgradcam(balanced, torch.ones_like(balanced)).any()
+
+
+def test_smooth_gradcam_plus_plus_by_hand():
+    """F sums to 4; two noisy gradients at one pixel, 1 and 3: means 2, 5 and 14."""
+    features = torch.tensor([[[[3.0, 1.0]]]])
+    moments = [torch.tensor([[[[value, 0.0]]]]) for value in (2.0, 5.0, 14.0)]
+    weight = 5 / (2 * 5 + 4 * 14) * 2
+    torch.testing.assert_close(smooth_gradcam_plus_plus(features, *moments), features * weight)
+    once = [G, G**2, G**3]  # without noise it is GradCAM++
+    torch.testing.assert_close(smooth_gradcam_plus_plus(F, *once), gradcam_plus_plus(F, G))
 
 
 @pytest.mark.parametrize("formula", FORMULAS)

@@ -3,7 +3,8 @@
 Captum gives GradCAM as we do. grad-cam resizes its maps to the images and scales them, (c - min) divided by
 (max + 1e-7): layers of the images' own size leave the resizing out, steep networks the epsilon. In its
 GradCAM++ 1e-6 is added to the denominator of alpha, 2 g^2 + sum(F) g^3: in units that make features small and
-gradients large, and in double precision, that is without effect.
+gradients large, and in double precision, that is without effect. In its XGradCAM 1e-7 is added to sum(F),
+for which features have to stay large.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, LayerCAM
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, LayerCAM, ScoreCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from aucue.cams import ClassMap, normalize_cam
 
 CLASSES = torch.tensor([2, 0, 1])
-LIBRARY = {"gradcam": GradCAM, "gradcam++": GradCAMPlusPlus, "layercam": LayerCAM}
+LIBRARY = {"gradcam": GradCAM, "gradcam++": GradCAMPlusPlus, "layercam": LayerCAM, "xgradcam": XGradCAM}
 
 
 def network() -> Any:
@@ -46,6 +47,11 @@ def sharpen(model: Any, layer: str, following: str, last: str, scale: float = 1e
     module.weight /= scale
     module.bias /= scale
     model.get_submodule(following).weight *= scale
+
+
+def scale_of(method: str) -> float:
+    """How small features are made, so that no epsilon of grad-cam has an effect."""
+    return 1e-2 if method == "xgradcam" else 1e5
 
 
 def by_grad_cam(model: nn.Module, layer: str, method: str, images: Tensor, reshape=None) -> Tensor:
@@ -73,7 +79,7 @@ def test_gradcam_of_captum(layer):
 @pytest.mark.parametrize("layer", ["1", "3"])
 def test_methods_of_grad_cam(method, layer):
     model, images = network(), torch.rand(3, 3, 16, 16, dtype=torch.float64)
-    sharpen(model, str(int(layer) - 1), str(int(layer) + 1), "7")
+    sharpen(model, str(int(layer) - 1), str(int(layer) + 1), "7", scale_of(method))
     expected = by_grad_cam(model, layer, method, images)
     torch.testing.assert_close(by_us(model, layer, method, images), expected, rtol=0, atol=1e-6)
 
@@ -83,7 +89,7 @@ def test_tokens_of_grad_cam(method):
     """One patch per pixel, so that the maps have the images' size."""
     model = VisionTransformer(img_size=6, patch_size=1, embed_dim=16, depth=2, num_heads=2, num_classes=3)
     model.double().eval()
-    sharpen(model, "blocks.1.norm1", "blocks.1.attn.qkv", "head")
+    sharpen(model, "blocks.1.norm1", "blocks.1.attn.qkv", "head", scale_of(method))
     images = torch.rand(3, 3, 6, 6, dtype=torch.float64)
 
     def reshape(tokens: Tensor) -> Tensor:
@@ -100,8 +106,21 @@ def test_channels_last_of_grad_cam(method):
         img_size=8, patch_size=1, embed_dim=16, depths=(1, 1), num_heads=(1, 2), window_size=4, num_classes=3
     )
     model.double().eval()
-    sharpen(model, "layers.0.blocks.0.norm1", "layers.0.blocks.0.attn.qkv", "head.fc")
+    sharpen(model, "layers.0.blocks.0.norm1", "layers.0.blocks.0.attn.qkv", "head.fc", scale_of(method))
     images = torch.rand(3, 3, 8, 8, dtype=torch.float64)
     layer = "layers.0.blocks.0.norm1"
     expected = by_grad_cam(model, layer, method, images, lambda maps: maps.permute(0, 3, 1, 2))
     torch.testing.assert_close(by_us(model, layer, method, images), expected, rtol=0, atol=1e-6)
+
+
+def test_scorecam_of_grad_cam():
+    """It weighs by a softmax over channels of the target: of the log-probability, that is the probability."""
+    model, images = network(), torch.rand(3, 3, 16, 16, dtype=torch.float64)
+    with torch.no_grad():
+        model[7].weight *= 50  # so that masks change the answer
+    targets: list[Any] = [lambda logits, k=k: logits.log_softmax(-1)[..., k] for k in CLASSES.tolist()]
+    with ScoreCAM(model, [model[1]]) as cam:
+        expected = torch.from_numpy(np.asarray(cam(images.float().double(), targets)))[:, None]
+    assert expected.amax((2, 3)).sum() > 2.9
+    maps = by_us(model, "1", "scorecam", images)
+    torch.testing.assert_close(maps, expected.float(), rtol=0, atol=1e-5)

@@ -68,6 +68,12 @@ def test_gradients_are_refused_in_one_sentence(classifier: dict[str, Any], metho
         graph_of(tiny(**classifier), method)
 
 
+def test_passes_through_the_network_are_refused_in_one_sentence():
+    with pytest.raises(InputError, match=r"^'scorecam' runs the network anew .*\(read-out cam\)\.$"):
+        graph_of(tiny(), "scorecam")
+    assert graph_of(tiny(), "smoothgradcam++").readout == "smoothgradcam++"  # a closed form of this head
+
+
 def test_the_head_s_own_maps_are_the_way_out():
     assert graph_of(tiny("gradcam", head="max"), "cam").readout == "cam"
 

@@ -13,9 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from aucue.app import views
-from aucue.app.service import Service
+from aucue.app.service import OFFERED, Service
 from aucue.app.uploads import MAX_BYTES, read_upload
-from aucue.cams import READOUTS
 from aucue.errors import InputError
 
 AT_ONCE = 2
@@ -103,7 +102,7 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
             }
             for name in service.models
         ]
-        return {"models": described, "readouts": list(READOUTS)}
+        return {"models": described, "readouts": list(OFFERED)}
 
     @router.post("/explain", openapi_extra=_PHOTO)
     async def explain(

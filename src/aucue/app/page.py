@@ -14,9 +14,8 @@ from PIL import Image
 from aucue.app import views
 from aucue.app.api import AT_ONCE, WAITING
 from aucue.app.memory import Uploads
-from aucue.app.service import FaceView, Service, Session, Sessions
+from aucue.app.service import OFFERED, FaceView, Service, Session, Sessions
 from aucue.app.uploads import MAX_BYTES, read_upload
-from aucue.cams import READOUTS
 from aucue.errors import InputError
 from aucue.pages import ACCENT, PALETTE
 from aucue.pages.palette import Colour
@@ -119,7 +118,7 @@ def new_page(
                         readout = gr.Dropdown(
                             [
                                 ("The model's own read-out", ""),
-                                *((r.title, r.name) for r in READOUTS.values()),
+                                *((r.title, r.name) for r in OFFERED.values()),
                             ],
                             value="",
                             label="Class map computed by",
@@ -132,7 +131,7 @@ def new_page(
             with gr.Tab("What it means"):
                 _html(views.guide(codebook))
             with gr.Tab("For programs"):
-                _html(views.api_guide(address, service.models, list(READOUTS)))
+                _html(views.api_guide(address, service.models, list(OFFERED)))
 
         desk = _Desk(service, sessions, uploads, start, max_bytes)
         shown = [photo, results, settings]

@@ -26,6 +26,10 @@ Form = tuple[int, str]
 """How a model wants its faces: side of the crops, name of the template."""
 
 
+OFFERED = {name: readout for name, readout in READOUTS.items() if readout.quick}
+"""Read-outs that a page offers: those that cannot keep it busy for minutes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What one model says about the faces of a photograph.
@@ -138,6 +142,11 @@ class Service:
         if not models:
             raise InputError("A page needs at least one model file.")
         self._detector = detector or DlibDetector()
+        if readout in READOUTS and readout not in OFFERED:
+            raise InputError(
+                f"The read-out '{readout}' takes minutes per face, which is too slow for a page; choose "
+                "another one, or explain photographs with it by 'aucue explain'."
+            )
         self._models = {name: Model.load(model, readout, device) for name, model in models.items()}
         self._explainers: dict[tuple[str, str], Explainer] = {}
         self._network = threading.Lock()
@@ -225,8 +234,8 @@ class Service:
     def _explainer(self, model: str, readout: str | None) -> Explainer:
         own = self.model(model)
         readout = readout or own.readout
-        if readout not in READOUTS:
-            raise InputError(f"There is no read-out {readout!r}; choose {', '.join(READOUTS)}.")
+        if readout not in OFFERED:
+            raise InputError(f"There is no read-out {readout!r} here; choose {', '.join(OFFERED)}.")
         with self._network:
             if (model, readout) not in self._explainers:
                 self._explainers[model, readout] = Explainer(own, device=own.device, readout=readout)

@@ -1,4 +1,4 @@
-"""Read-outs: class maps (CAM, GradCAM, GradCAM++, LayerCAM) from features, and from any layer of any network.
+"""Read-outs: class maps (CAM, GradCAM, ScoreCAM and their kin) of features, and of any layer of a network.
 
 `READOUTS` holds them by name, for those who have features and a head in hand; `ClassMap` taps a network.
 Nothing here knows of faces or of our classifier.
@@ -6,14 +6,23 @@ Nothing here knows of faces or of our classifier.
 
 from aucue.cams.cam import class_activation_map, normalize_cam
 from aucue.cams.class_map import ClassMap, ClassMaps
-from aucue.cams.gradients import gradcam, gradcam_plus_plus, gradcam_plus_plus_fg2024, layercam
-from aucue.cams.readouts import READOUTS, GradientReadOut, PooledLinear, ReadOut
+from aucue.cams.contract import PooledLinear, ReadOut, Rerun
+from aucue.cams.gradients import (
+    gradcam,
+    gradcam_plus_plus,
+    gradcam_plus_plus_fg2024,
+    layercam,
+    smooth_gradcam_plus_plus,
+    xgradcam,
+)
+from aucue.cams.readouts import READOUTS, GradientReadOut
 
 __all__ = [
     "READOUTS",
     "ReadOut",
     "GradientReadOut",
     "PooledLinear",
+    "Rerun",
     "ClassMap",
     "ClassMaps",
     "class_activation_map",
@@ -22,4 +31,6 @@ __all__ = [
     "gradcam_plus_plus_fg2024",
     "layercam",
     "normalize_cam",
+    "smooth_gradcam_plus_plus",
+    "xgradcam",
 ]

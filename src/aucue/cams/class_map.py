@@ -1,13 +1,14 @@
 """Class maps of any network, at any of its layers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from aucue.cams.readouts import READOUTS, GradientReadOut, PooledLinear, class_gradients
+from aucue.cams.contract import PooledLinear, Rerun, class_gradients
+from aucue.cams.readouts import READOUTS, GradientReadOut
 from aucue.errors import InputError
 from aucue.guidance import FeatureTap, Layout, default_layer, to_nchw
 from aucue.guidance.tap import first_tensor, remedy
@@ -49,8 +50,8 @@ class ClassMap:
             the head reads (`aucue.guidance.default_layer`).
         readout: A key of `READOUTS`.
         linear: Name of the linear layer (or 1 x 1 convolution), if the logits are its answer to the average
-            of the layer's maps. All read-outs then have closed forms, without a backward pass; that they hold
-            is checked at each call. "cam" needs it.
+            of the layer's maps. The read-outs by gradients then have closed forms, without a backward pass;
+            that they hold is checked at each call. "cam" needs it; ScoreCAM, SS-CAM and IS-CAM do not use it.
         layout: See `to_nchw`.
         prefix_tokens: See `to_nchw`.
 
@@ -122,16 +123,35 @@ class ClassMap:
         """
         with torch.inference_mode(False), torch.set_grad_enabled(differentiable):
             images = images.clone() if images.is_inference() else images
-            if self.linear is None:
+            if self.linear is None and isinstance(self.readout, GradientReadOut):
                 return self._by_autograd(images, classes, differentiable)
             with FeatureTap(self.model, self.layer, self.layout, self.prefix_tokens) as tap:
                 logits = _logits(self.model(images))
                 features = tap.features[self.layer]
-            head = self._head(self.linear, features, logits)
-            maps = self.readout(features, head, _ids(classes, logits), differentiable=differentiable)
+            head: Any = None  # where none is named, the read-out runs the network instead
+            if self.linear is not None:
+                head = self._head(self.linear, features, logits)
+            rerun = Rerun(images, lambda changed: _logits(self.model(changed)), self._gradients)
+            ids = _ids(classes, logits)
+            maps = self.readout(features, head, ids, differentiable=differentiable, rerun=rerun)
             return ClassMaps(maps, logits)
 
     def _by_autograd(self, images: Tensor, classes: Classes, differentiable: bool) -> ClassMaps:
+        started = self._start(images, differentiable)
+        gradients = self._of_patches(started, _ids(classes, started.logits), differentiable)
+        assert isinstance(self.readout, GradientReadOut)
+        maps = [self.readout.maps(started.features, gradient) for gradient in gradients]
+        logits = started.logits
+        return ClassMaps(torch.cat(maps, 1), logits if differentiable else logits.detach())
+
+    def _gradients(self, images: Tensor, classes: Tensor | None) -> Iterator[Tensor]:
+        """Gradients of the logits of other images with respect to the layer's maps, as `Rerun` has them."""
+        with torch.inference_mode(False), torch.no_grad():
+            images = images.clone() if images.is_inference() else images
+            yield from self._of_patches(self._start(images, False), classes, False)
+
+    def _start(self, images: Tensor, differentiable: bool) -> "_Started":
+        """Run the network with a graph that starts at the layer."""
         module = self.model.get_submodule(self.layer)
         with (
             FeatureTap(self.model, self.layer, self.layout, self.prefix_tokens) as tap,
@@ -145,19 +165,21 @@ class ClassMap:
                 f"The network runs '{self.layer}' under torch.no_grad(), which cuts the gradients of what "
                 "follows: give the linear layer that makes the logits (linear), which takes none."
             )
-        gradients = class_gradients(logits, start.leaf, _ids(classes, logits), differentiable)
-        maps = [self._map(features, gradient, start) for gradient in gradients]
-        return ClassMaps(torch.cat(maps, 1), logits if differentiable else logits.detach())
+        return _Started(features, logits, start)
 
-    def _map(self, features: Tensor, gradient: Tensor, start: "_GraphStart") -> Tensor:
-        of_patches = start.as_maps(gradient, features)
-        if gradient.ndim == 3 and gradient.any() and not of_patches.any():
-            raise InputError(
-                f"Layer '{self.layer}': the gradient is zero for every patch, since the network reads the "
-                f"class token alone: {remedy(self.model, self.layer)}."
-            )
-        assert isinstance(self.readout, GradientReadOut)  # CAM has its linear layer
-        return self.readout.maps(features, of_patches)
+    def _of_patches(
+        self, started: "_Started", classes: Tensor | None, differentiable: bool
+    ) -> Iterator[Tensor]:
+        """Gradients (B, C, h, w), for each class if None is chosen."""
+        features, logits, start = started
+        for gradient in class_gradients(logits, start.leaf, classes, differentiable):
+            of_patches = start.as_maps(gradient, features)
+            if gradient.ndim == 3 and gradient.any() and not of_patches.any():
+                raise InputError(
+                    f"Layer '{self.layer}': the gradient is zero for every patch, since the network reads "
+                    f"the class token alone: {remedy(self.model, self.layer)}."
+                )
+            yield of_patches
 
     def _head(self, linear: str, features: Tensor, logits: Tensor) -> PooledLinear:
         module: Any = self.model.get_submodule(linear)
@@ -211,6 +233,14 @@ class _GraphStart:
 
     def __exit__(self, *exception: object) -> None:
         self.handle.remove()
+
+
+class _Started(NamedTuple):
+    """A network that has run, with a graph that starts at a layer."""
+
+    features: Tensor  # (B, C, h, w)
+    logits: Tensor
+    start: _GraphStart
 
 
 def _replace(output: Any, old: Tensor, new: Tensor) -> Any:

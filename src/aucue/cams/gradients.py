@@ -1,4 +1,4 @@
-"""The formulas of GradCAM, GradCAM++ and LayerCAM: from features and the gradients of a logit to class maps.
+"""The formulas of GradCAM and its kin: from features and the gradients of a logit to class maps.
 
 In all of them F_k is a feature map, g_k the gradient of a class's logit with respect to it, and the class map
 is relu(sum_k a_k F_k). The methods differ in the weights a_k alone.
@@ -92,6 +92,58 @@ def layercam(features: Tensor, gradients: Tensor) -> Tensor:
     """
     features, gradients = _prepare(features, gradients)
     return _class_maps(features, gradients.relu())
+
+
+def xgradcam(features: Tensor, gradients: Tensor) -> Tensor:
+    """XGradCAM (Fu et al. 2020, arXiv 2008.02312, eq. 8): a_k is the mean of g_k, weighted by F_k.
+
+    a_k = sum(g_k F_k) / sum(F_k), 0 where the sum of F_k is 0. For average pooling and a linear layer it is
+    GradCAM.
+
+    Args:
+        features: See `gradcam`.
+        gradients: See `gradcam`.
+
+    Returns:
+        See `gradcam`.
+
+    Raises:
+        InputError: The shapes do not fit.
+    """
+    features, gradients = _prepare(features, gradients)
+    per_class, whole = features.unsqueeze(1), features.sum((-2, -1), keepdim=True).unsqueeze(1)
+    weights = (gradients * per_class).sum((-2, -1), keepdim=True) / whole.masked_fill(whole == 0, math.inf)
+    return _class_maps(features, weights)
+
+
+def smooth_gradcam_plus_plus(features: Tensor, first: Tensor, second: Tensor, third: Tensor) -> Tensor:
+    """Smooth GradCAM++ (Omeiza et al. 2019, arXiv 1908.01224): GradCAM++ with moments of noisy gradients.
+
+    a_k is the sum over pixels of alpha relu(first), with alpha = second / (2 second + sum(F_k) third), 0
+    where the denominator is 0. The numerator is the second moment, as in GradCAM++; the paper prints the
+    first one.
+
+    Args:
+        features: See `gradcam`.
+        first: Mean of g over noisy images, (B, C, h, w).
+        second: Mean of g^2.
+        third: Mean of g^3.
+
+    Returns:
+        See `gradcam`.
+    """
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
+    whole = features.sum((-2, -1), keepdim=True).to(third.dtype)
+    denominator = 2 * second + whole * third
+    alpha = second / denominator.masked_fill(denominator == 0, math.inf)
+    weights = (alpha * first.relu()).sum((-2, -1)).unsqueeze(1)  # (B, 1, C)
+    return weighted_maps(features, weights)
+
+
+def weighted_maps(features: Tensor, weights: Tensor) -> Tensor:
+    """relu(sum_k a_k F_k) of weights (B, K, C): (B, K, h, w), in float32 at least."""
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
+    return _class_maps(features, weights[..., None, None].to(features.dtype))
 
 
 def _prepare(features: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:

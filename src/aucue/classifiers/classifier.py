@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple, Self, get_args, get_origin, get_typ
 import torch
 from torch import Tensor, nn
 
-from aucue.cams import READOUTS
+from aucue.cams import READOUTS, Rerun
+from aucue.cams.contract import class_gradients, graph_start
 from aucue.classifiers.backbones import (
     RESERVED_OPTIONS,
     Anatomy,
@@ -223,13 +224,7 @@ class Classifier(nn.Module):
         Raises:
             InputError: the images have another shape.
         """
-        normal = self._normalize(images)
-        mirror = self.config["mirror"] and not self.training
-        if mirror:
-            normal = torch.cat([normal, normal.flip(3)])
-        final, maps = forward_features(self.backbone, normal)
-        if mirror:
-            final, *maps = map(_unmirrored_mean, (final, *maps))
+        final, maps = self._see(self._normalize(images))
         features = dict(
             zip(self.layers, maps, strict=False)
         )  # "final", if there is one, is not among the maps
@@ -249,25 +244,33 @@ class Classifier(nn.Module):
         return self.head.loss(output.features[self.final_layer], output.logits, targets)
 
     def class_map(
-        self, output: ClassifierOutput, classes: Tensor | None = None, readout: str | None = None
+        self,
+        output: ClassifierOutput,
+        classes: Tensor | None = None,
+        readout: str | None = None,
+        *,
+        images: Tensor | None = None,
     ) -> Tensor:
         """Where the evidence for a class was seen, by the method's read-out, without another pass through the
-        backbone.
+        backbone but for the read-outs that consist of them (ScoreCAM and its kin).
 
         Args:
             output: what a forward pass gave, in any gradient mode.
             classes: (B,) ids, one class per image; None for all classes.
             readout: key in `aucue.cams.READOUTS`, or the method's name; None takes the method's.
+            images: what the output is of, (B, 3, S, S), for read-outs that run the network again.
 
         Returns:
             (B, 1, h, w), or (B, K, h, w) for all classes; not normalised.
 
         Raises:
-            InputError: no such read-out.
+            InputError: no such read-out, or it needs the images.
         """
         features, name = output.features[self.final_layer], readout_for(self.method, readout)
         if name != "cam":
-            return READOUTS[name](features, self.head, classes)
+            row = READOUTS[name]
+            rerun = self._rerun(images) if row.reruns(self.head) else None
+            return row(features, self.head, classes, rerun=rerun)
         maps = self.head.class_maps(features) if classes is None else self.head.class_map(features, classes)
         seen = output.features.get(CLASS_ATTENTION)  # of TS-CAM, which couples both
         return maps if seen is None else maps * seen
@@ -282,6 +285,30 @@ class Classifier(nn.Module):
             (B, K, h, w), one map per class, not normalised.
         """
         return self.head.class_maps(final_features)
+
+    def _see(self, normal: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Features of the final layer and of all that have a name, of images as the backbone takes them."""
+        mirror = self.config["mirror"] and not self.training
+        if mirror:
+            normal = torch.cat([normal, normal.flip(3)])
+        final, maps = forward_features(self.backbone, normal)
+        if mirror:
+            final, *maps = map(_unmirrored_mean, (final, *maps))
+        return final, maps
+
+    def _rerun(self, images: Tensor | None) -> Rerun | None:
+        """This network, to be run again on changed images, which are changed after their normalisation."""
+        if images is None:
+            return None
+
+        def gradients(normal: Tensor, classes: Tensor | None) -> Iterator[Tensor]:
+            with torch.no_grad():
+                final, _ = self._see(normal)
+            with torch.inference_mode(False), torch.enable_grad():
+                start = graph_start(final)
+                yield from class_gradients(self.head(start.clone()), start, classes, differentiable=False)
+
+        return Rerun(self._normalize(images), lambda normal: self.head(self._see(normal)[0]), gradients)
 
     def _normalize(self, images: Tensor) -> Tensor:
         side = self.input_size

@@ -84,7 +84,7 @@ class WeightedGAP(Head):
 
     @property
     def gap_weight(self) -> Tensor:
-        """w, (K, C): gradient read-outs have closed forms (see `aucue.cams.readouts.Head`)."""
+        """w, (K, C): gradient read-outs have closed forms (see `aucue.cams.contract.LogitHead`)."""
         return self.fc.weight
 
     def forward(self, features: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ class GAP(PooledMaps):
 
     @property
     def gap_weight(self) -> Tensor:
-        """w, (K, C): gradient read-outs have closed forms (see `aucue.cams.readouts.Head`)."""
+        """w, (K, C): gradient read-outs have closed forms (see `aucue.cams.contract.LogitHead`)."""
         return self.conv.weight.flatten(1)
 
     def pool(self, maps: Tensor) -> Tensor:

@@ -34,8 +34,9 @@ def command(
             the box.
         format: Other runtimes (onnx), or a model hub (hub).
         out: File to write (.onnx), or the folder for a hub.
-        readout: Of onnx, read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam;
-            by default that of the method the model was trained as.
+        readout: Of onnx, read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam,
+            xgradcam or smoothgradcam++ (scorecam, ss-cam and is-cam run the network again, which no exported
+            graph does); by default that of the method the model was trained as.
         repo: Of hub, the repository, as OWNER/NAME.
         license: Of hub, licence of the weights, as the hub names it, such as mit or cc-by-nc-4.0.
         upload: Of hub, send the folder's two files to --repo.

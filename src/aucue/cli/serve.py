@@ -26,8 +26,9 @@ def command(
         host: Address to listen at. The default can be reached from this machine alone; with another one,
             whoever reaches that address can use the page, without a password.
         port: Port; 0 takes a free one.
-        readout: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024 or
-            layercam; by default that of the method the model was trained as.
+        readout: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024,
+            layercam, xgradcam or smoothgradcam++ (scorecam, ss-cam and is-cam are too slow for a page); by
+            default that of the method the model was trained as.
         device: Where the networks run: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
         max_megabytes: Largest photograph.
         rate: Photographs and choices that are answered per client and minute.

@@ -272,7 +272,8 @@ class MeasuredFaces:
         found = {}
         for stage, copy in randomised(self.model.network):
             network = cast(Classifier, copy)
-            found[stage] = Look(network, network(self.images), self.model.readout).class_map(self.named)
+            look = Look(network, network(self.images), self.model.readout, images=self.images)
+            found[stage] = look.class_map(self.named)
         return found
 
     def of_all(self, values: Tensor) -> Some:

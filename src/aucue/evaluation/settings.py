@@ -15,8 +15,9 @@ class EvaluationSettings:
 
     Attributes:
         split: Which faces.
-        readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
-            that of the method the model was trained as.
+        readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
+            smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
+            (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
         codebook: Judges the maps: facs, fg2024 or a file (YAML); by default the codebook that the model was
             trained with, so that several models each have a judge of their own.
         regions: Region model of the judge: anatomical, fg2024, fg2024-224 or a file (YAML); by default the

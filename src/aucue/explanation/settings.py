@@ -15,8 +15,9 @@ class ExplainSettings:
 
     Attributes:
         detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
-        readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024 or layercam; by default
-            that of the method the model was trained as.
+        readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
+            smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
+            (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
         maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
         fps: Frames per second of a video that are looked at; the annotated video has as many.
         smooth: Seconds over which the probabilities of each person in a video are averaged; 0 for none.

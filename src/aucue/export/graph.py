@@ -40,7 +40,8 @@ class CropClassifier(nn.Module):
         size: side S of the crops, in pixels. There is no resizing inside.
 
     Raises:
-        InputError: the read-out takes a gradient at each prediction, which no exported graph computes.
+        InputError: the read-out takes a gradient, or runs the network again, at each prediction, which no
+            exported graph does.
     """
 
     def __init__(self, model: Model):
@@ -48,6 +49,11 @@ class CropClassifier(nn.Module):
         self.classifier = deepcopy(model.network).cpu().float()
         self.layer, self.readout = model.layer, model.readout
         self.size = self.classifier.input_size
+        if READOUTS[self.readout].reruns(self.classifier.head):
+            raise InputError(
+                f"'{self.readout}' runs the network anew for each of its masks or noisy copies, which an "
+                "exported graph cannot do; export the head's own class maps instead (read-out cam)."
+            )
         if READOUTS[self.readout].needs_gradient(self.classifier.head):
             raise InputError(
                 f"'{self.readout}' of a network with the head '{self.classifier.config['head']}' takes a "

@@ -22,6 +22,7 @@ class Look:
         output: What it gave for the batch.
         readout: Read-out of the class maps, a key of `aucue.cams.READOUTS`; None takes the method's own.
         layer: Whose attention is shown; None takes the last one.
+        images: The faces (B, 3, S, S), for read-outs that run the network again.
 
     Attributes:
         logits: (B, K).
@@ -33,8 +34,10 @@ class Look:
         output: ClassifierOutput,
         readout: str | None = None,
         layer: str | None = None,
+        *,
+        images: Tensor | None = None,
     ) -> None:
-        self._network, self._output, self._readout = network, output, readout
+        self._network, self._output, self._readout, self._images = network, output, readout, images
         self.layer = layer or network.final_layer
         self.logits = output.logits
 
@@ -103,4 +106,5 @@ class Look:
 
     @torch.inference_mode()
     def _map(self, classes: Tensor | None) -> Tensor:
-        return normalize_cam(self._network.class_map(self._output, classes, self._readout)).float()
+        map_ = self._network.class_map(self._output, classes, self._readout, images=self._images)
+        return normalize_cam(map_).float()

@@ -158,7 +158,8 @@ class Model:
         Raises:
             InputError: The images have another shape.
         """
-        return Look(self.network, self.network(images.to(self.device)), self.readout, self.layer)
+        images = images.to(self.device)
+        return Look(self.network, self.network(images), self.readout, self.layer, images=images)
 
     def cue(self, landmarks: Tensor, expression: Tensor, size: tuple[int, int] | None = None) -> Cue:
         """What an expert would expect to matter.

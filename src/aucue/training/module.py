@@ -106,7 +106,12 @@ class GuidedModule(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy, ATT-COS of the last guided layer and CAM-COS on held-out faces."""
         expression = batch["label"]
-        look = Look(self.classifier, self.classifier(batch["image"]), layer=self.objective.layers[-1])
+        look = Look(
+            self.classifier,
+            self.classifier(batch["image"]),
+            layer=self.objective.layers[-1],
+            images=batch["image"],
+        )
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         cue = self.objective.cue(batch["landmarks"], expression, size)
         if not look.logits.isfinite().all():
