@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from aucue.errors import InputError
-from aucue.guidance import gone_where_hidden, outside_regions, region_alignment
+from aucue.guidance import evidence_when_hidden, outside_regions, region_alignment
 
 
 def test_region_alignment_by_hand() -> None:
@@ -34,26 +34,32 @@ def test_nothing_expected_is_nothing_lost() -> None:
     assert maps.grad.isfinite().all()
 
 
-def test_gone_where_hidden_by_hand() -> None:
-    before = torch.tensor([[[[2.0, 4.0, 0.0]]]], requires_grad=True)
-    after = torch.tensor([[[[1.0, 3.0, 1.0]]]], requires_grad=True)
-    hidden = torch.tensor([[[[1.0, 0.5, 0.0]]]])
-    # should be 0, 2, 0: off by 1, 1, 1, of a mean of 2
-    loss = gone_where_hidden(after, before, hidden)
-    assert float(loss.detach()) == pytest.approx(0.5)
-    loss.backward()
+def test_evidence_when_hidden_by_hand() -> None:
+    before = torch.tensor([[[[2.0, 4.0, 0.0]]], [[[2.0, 0.0, 2.0]]]], requires_grad=True)
+    after = torch.tensor([[[[1.0, 3.0, 1.0]]], [[[0.0, 1.0, 2.0]]]], requires_grad=True)
+    hidden = torch.tensor([[[[1.0, 0.5, 0.0]]], [[[1.0, 0.0, 0.0]]]])
+    left, changed = evidence_when_hidden(after, before, hidden)
+    assert float(left.detach()) == pytest.approx((1 + 1.5 + 0) / (2 + 2 + 2))
+    assert float(changed.detach()) == pytest.approx((0.5 + 1 + 1 + 0) / (2 + 0 + 0 + 2))
+    (left + changed).backward()
     assert before.grad is None  # what was seen of the whole face is the measure
     assert after.grad is not None
 
 
-def test_gone_where_hidden_knows_no_scale() -> None:
+def test_evidence_when_hidden_knows_no_scale() -> None:
     before, after, hidden = torch.rand(5, 3, 4, 4), torch.rand(5, 3, 4, 4), torch.rand(5, 1, 4, 4)
     factors = torch.tensor([0.1, 1.0, 50.0])[:, None, None]
-    scaled = gone_where_hidden(after * factors, before * factors, hidden)
-    torch.testing.assert_close(scaled, gone_where_hidden(after, before, hidden))
-    assert float(gone_where_hidden(before * (1 - hidden), before, hidden)) == pytest.approx(0, abs=1e-6)
+    scaled = evidence_when_hidden(after * factors, before * factors, hidden)
+    torch.testing.assert_close(scaled, evidence_when_hidden(after, before, hidden))
+
+
+def test_evidence_that_follows_what_can_be_seen_costs_nothing() -> None:
+    before, hidden = torch.rand(5, 3, 4, 4), (torch.rand(5, 1, 4, 4) > 0.5).float()
+    assert [float(part) for part in evidence_when_hidden(before * (1 - hidden), before, hidden)] == [0, 0]
+    left, changed = evidence_when_hidden(before, before, hidden)  # a map that glows on nothing
+    assert (float(left), float(changed)) == (pytest.approx(1), 0)
     nobody = torch.zeros(0, 3, 4, 4)
-    assert float(gone_where_hidden(nobody, nobody, torch.zeros(0, 1, 4, 4))) == 0
+    assert [float(part) for part in evidence_when_hidden(nobody, nobody, torch.zeros(0, 1, 4, 4))] == [0, 0]
 
 
 def test_shapes_that_do_not_fit() -> None:
@@ -63,4 +69,4 @@ def test_shapes_that_do_not_fit() -> None:
     with pytest.raises(InputError, match="Maps and regions need one shape"):
         outside_regions(maps, maps, rows[:, :2])
     with pytest.raises(InputError, match="Evidence before and after needs one shape"):
-        gone_where_hidden(maps, maps, maps)
+        evidence_when_hidden(maps, maps, maps)

@@ -57,7 +57,7 @@ def test_evidence_left_by_hand():
     before, after = torch.tensor([[2.0, 4.0, 1.0], [0.0, 1.0, 1.0]]), torch.tensor([[1.0, 1.0, 1.0]] * 2)
     exists = torch.tensor([[True, True, False], [True, False, False]])
     shares, known = evidence_left(before, after, exists)
-    assert shares[0].item() == pytest.approx((0.5 + 0.25) / 2)
+    assert shares[0].item() == pytest.approx((1 + 1) / (2 + 4))  # units count by their evidence
     assert known.tolist() == [True, False]  # the only unit of the second face has no evidence to lose
 
 

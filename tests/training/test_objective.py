@@ -33,7 +33,8 @@ def classifier() -> Classifier:
     [
         ("unguided", ["cross_entropy"]),
         ("fg2024", ["cross_entropy", "alignment"]),
-        ("aucue", ["cross_entropy", "alignment", "class_map", "contrast"]),
+        ("aucue-1", ["cross_entropy", "alignment", "class_map", "contrast"]),
+        ("aucue", ["cross_entropy", "alignment", "class_map", "contrast", "hidden"]),
     ],
 )
 def test_a_recipe_has_its_terms(recipe: str, names: list[str], batch, classifier: Classifier):
@@ -74,7 +75,7 @@ def test_maps_of_units_go_where_the_units_are(batch):
         optimizer.step()
         seen.append({term.name: term.value.item() for term in terms})
     assert seen[-1]["units"] < 0.8 * seen[0]["units"]
-    assert seen[-1]["outside"] < 0.8 * seen[0]["outside"]
+    assert seen[-1]["outside"] < 0.95 * seen[0]["outside"]
 
 
 def test_units_of_a_face_are_those_of_its_label(batch):

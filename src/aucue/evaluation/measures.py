@@ -423,8 +423,8 @@ MEASURES: Mapping[str, Measure] = {
             title="Evidence left, one unit hidden",
             head="left, one",
             words="Share of an action unit's evidence (positive part of the class map, in logits, in the "
-            "unit's region) that is left when that region is hidden by the mean colour; mean over the units "
-            "of the expression the network named. Log-odds: of the map against the other expressions.",
+            "unit's region) that is left when that region is hidden by the mean colour; of all units of the "
+            "expression the network named together. Log-odds: of the map against the other expressions.",
             of=_hidden_left,
             better="lower",
             against="Lower is better: what cannot be seen is no evidence.",

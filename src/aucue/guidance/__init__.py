@@ -16,7 +16,7 @@ from aucue.guidance.alignment import (
 )
 from aucue.guidance.attention import AttentionKind, attention, draw_channels, mean_of_channels
 from aucue.guidance.contrast import contrast
-from aucue.guidance.evidence import gone_where_hidden, outside_regions, region_alignment
+from aucue.guidance.evidence import evidence_when_hidden, outside_regions, region_alignment
 from aucue.guidance.guide import Guidance
 from aucue.guidance.layouts import Layout, to_nchw
 from aucue.guidance.tap import FeatureTap, default_layer
@@ -30,7 +30,7 @@ __all__ = [
     "contrast",
     "region_alignment",
     "outside_regions",
-    "gone_where_hidden",
+    "evidence_when_hidden",
     "resize_map",
     "LOSSES",
     "READS_SIGNED",

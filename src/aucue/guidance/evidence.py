@@ -7,6 +7,8 @@ from torch.nn.functional import cosine_similarity
 from aucue.errors import InputError
 from aucue.guidance.alignment import EPS, valid_mean
 
+_LEAST = 1e-3  # evidence below which a share says nothing
+
 
 def region_alignment(
     maps: Tensor, regions: Tensor, expected: Tensor, *, across_ranks: bool = False
@@ -53,19 +55,22 @@ def outside_regions(maps: Tensor, regions: Tensor, drawn: Tensor, *, across_rank
     return valid_mean(1 - inside, drawn.flatten(), across_ranks)
 
 
-def gone_where_hidden(after: Tensor, before: Tensor, hidden: Tensor) -> Tensor:
-    """How far evidence is from what hiding a part of the picture should leave of it: nothing there, all else.
+def evidence_when_hidden(after: Tensor, before: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """What hiding a part of each picture leaves of the evidence there, and what it changes elsewhere.
 
-    mean |E' - (1 - H) E| / mean |E|, the scale per map over pictures. E carries no gradient: what is seen of
-    the whole picture is the measure, and what is seen of the rest has to follow it.
+    With E before and E' after, and H the share of each cell that is hidden, per map and over all pictures:
+    sum(H E') / sum(H E), the share that is left of what cannot be seen any more, and
+    sum((1 - H) |E' - E|) / sum((1 - H) E), the share that changed although it can be seen as before. E
+    carries no gradient: what is seen of the whole picture is the measure, and what is seen of a part has to
+    follow it.
 
     Args:
         after: E', of the pictures with something hidden (B, U, h, w).
-        before: E, of the same pictures as they are (B, U, h, w).
-        hidden: H, share of each cell that is hidden (B, 1, h, w) in [0, 1].
+        before: E, of the same pictures as they are (B, U, h, w). Signed maps count by their size.
+        hidden: H, (B, 1, h, w) in [0, 1].
 
     Returns:
-        A scalar that carries a graph; 0 without pictures.
+        Two scalars that carry a graph, each a mean over maps; 0 without pictures.
 
     Raises:
         InputError: The shapes do not fit.
@@ -75,12 +80,14 @@ def gone_where_hidden(after: Tensor, before: Tensor, hidden: Tensor) -> Tensor:
             f"Evidence before and after needs one shape (B, U, h, w) and the hidden cells (B, 1, h, w), not "
             f"{tuple(before.shape)}, {tuple(after.shape)} and {tuple(hidden.shape)}."
         )
-    if not len(after):
-        return after.sum()
     precise = torch.promote_types(after.dtype, torch.float32)
-    after, before = after.to(precise), before.detach().to(precise)
-    scale = before.abs().mean(dim=(0, 2, 3), keepdim=True).clamp(min=EPS)
-    return ((after - before * (1 - hidden)).abs() / scale).mean()
+    after, before, hidden = after.to(precise), before.detach().to(precise), hidden.to(precise)
+
+    def share(part: Tensor, of: Tensor) -> Tensor:
+        return (part.sum(dim=(0, 2, 3)) / of.sum(dim=(0, 2, 3)).clamp(min=_LEAST)).mean()
+
+    left = share(hidden * after.abs(), hidden * before.abs())
+    return left, share((1 - hidden) * (after - before).abs(), (1 - hidden) * before.abs())
 
 
 def _checked(maps: Tensor, regions: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

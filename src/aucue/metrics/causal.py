@@ -53,20 +53,23 @@ def evidence_in(map_: Tensor, regions: Tensor) -> Tensor:
 
 
 def evidence_left(before: Tensor, after: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of its own evidence that is left where a unit is hidden; mean over units.
+    """The share of their own evidence that is left where units are hidden, each in turn.
+
+    sum_u after_u / sum_u before_u: a unit counts by its evidence. (The mean of the units' shares, which was
+    taken at first, is ruled by units without any: from next to nothing to a little is many times as much.)
 
     Args:
         before: Evidence of each unit (B, U), not negative.
         after: The same with this unit hidden (B, U).
-        exists: Which units count (B, U); those without evidence before do not.
+        exists: Which units count (B, U).
 
     Returns:
-        Shares (B,), 0 where all evidence is gone; and which pictures have one (B,).
+        Shares (B,), 0 where all evidence is gone; and which pictures have one (B,): those without evidence
+        before have none.
     """
-    counts = exists & (before > 0)
-    shares = torch.where(counts, after / torch.where(counts, before, 1.0), 0.0)
-    units = counts.sum(dim=1)
-    return shares.sum(dim=1) / units.clamp(min=1), units > 0
+    total = (before * exists).sum(dim=1)
+    some = total > 0
+    return torch.where(some, (after * exists).sum(dim=1) / torch.where(some, total, 1.0), 0.0), some
 
 
 def first_is_dearest(evidence: Tensor, costs: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:

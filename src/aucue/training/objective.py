@@ -19,7 +19,7 @@ from aucue.guidance import (
     alignment,
     attention,
     contrast,
-    gone_where_hidden,
+    evidence_when_hidden,
     outside_regions,
     region_alignment,
 )
@@ -36,6 +36,9 @@ WITHOUT_CLASS_MAP = {
     "apvit": "has one map for all classes",
 }
 """Methods whose class maps cannot be guided, and why."""
+
+
+_ELSEWHERE = 0.5  # how much it counts that evidence changes beside what is hidden
 
 
 class Term(NamedTuple):
@@ -170,7 +173,8 @@ class Objective:
     def _of_hidden(self, out: ClassifierOutput, hidden: Hidden, features: Tensor) -> Tensor:
         before = self.evidence(out.features[self.classifier.final_layer][hidden.rows])
         cells = interpolate(hidden.region.float(), before.shape[-2:], mode="area")
-        return gone_where_hidden(self.evidence(features), before, cells)
+        left, changed = evidence_when_hidden(self.evidence(features), before, cells)
+        return left + _ELSEWHERE * changed
 
     def _of_units(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
         settings, layer = self.settings, self.classifier.final_layer

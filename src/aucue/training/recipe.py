@@ -13,7 +13,7 @@ from aucue.work.tables import did_you_mean
 
 _FOLDER = Path(__file__).with_name("recipes")
 
-RECIPES = ("unguided", "fg2024", "aucue")
+RECIPES = ("unguided", "fg2024", "aucue-1", "aucue", "units")
 """Names of the recipes."""
 
 
