@@ -113,3 +113,29 @@ def test_the_next_command_is_named_where_it_works(
     printed = capsys.readouterr().out.splitlines()
     next_command = f"Next:  aucue evaluate model.safetensors --data {faces}{split} --out run/evaluation"
     assert printed == ["Model: model.safetensors", *([next_command] if split is not None else [])]
+
+
+def test_from_sets_the_network_and_what_is_given_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces, made = tmp_path / "set", []
+    prepare(SyntheticSource(7, 0, 7, size=32), faces, size=32, detector="none", workers=1)
+    monkeypatch.setattr(fitting, "fit", lambda config, overwrite: made.append(config) or Path("model"))
+    command = ["train", "--from", "box", "--out", "run", "--data.path", str(faces), "--recipe", "aucue"]
+    assert main([*command, "--classifier.input_size", "64"]) == 0
+    assert capsys.readouterr().out.startswith("Start: box, backbone and head.\n")
+    network = made[0].classifier
+    assert (network.backbone, network.grey, network.weights, network.input_size) == (
+        "resnet10t",
+        True,
+        "box",
+        64,
+    )
+    assert network.options == {"channels": [32, 64, 128, 256], "stem_width": 16}
+    assert made[0].guidance.class_map == 1.0
+
+
+def test_from_nowhere_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "none.safetensors"
+    assert main(["train", "--from", str(missing), "--out", "run", "--data.path", "set"]) == 2
+    assert capsys.readouterr().err == f"aucue train: {missing}: no such model file.\n"

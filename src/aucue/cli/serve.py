@@ -39,10 +39,11 @@ def command(
 
     from aucue.app import Service, names_of
     from aucue.app.server import require_gradio, serve
-    from aucue.models import boxed_model
+    from aucue.models import boxed_model, is_box
 
     require_gradio()
-    service = Service(names_of(model or [boxed_model()]), device=device, readout=readout)
+    files = [boxed_model() if is_box(file) else file for file in model or [boxed_model()]]
+    service = Service(names_of(files), device=device, readout=readout)
 
     def tell(address: str) -> None:
         print(f"aucue is at {address} (Ctrl-C ends it)", flush=True)

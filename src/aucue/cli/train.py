@@ -17,8 +17,9 @@ from aucue.work.tables import check_keys, kind, read_mapping
 
 DESCRIPTION = """Train an expression classifier, guided by action units or not.
 
-Settings come from --recipe NAME, which sets guidance and balance, from --config FILE (YAML), which wins over
-it, and from the options below, which win over both. The model lands in <out>/model.safetensors with
+Settings come from --from MODEL, which sets the network and what it starts from, from --recipe NAME, which
+sets guidance and balance, from --config FILE (YAML), which wins over both, and from the options below, which
+win over all. The model lands in <out>/model.safetensors with
 everything needed to use it. The same command continues an interrupted training. Unguided twin of a
 configuration: --guidance.weight 0 --out ANOTHER."""
 
@@ -27,6 +28,9 @@ def run(argv: list[str]) -> int:
     """Parse settings, train, say where the model is."""
     parser = Parser(prog="aucue train", description=f"{DESCRIPTION}\n\n{_recipes()}\n\n{_methods()}")
     parser.add_argument("--config", action=_ConfigFile, help="YAML file with any of the settings below.")
+    parser.add_argument(
+        "--from", type=str, help="Trained model to start from: box, a model file or hf:OWNER/NAME."
+    )
     parser.add_argument("--recipe", type=Literal[RECIPES], help="Recipe that sets guidance and balance.")
     parser.add_argument("--overwrite", action="store_true", help="Start anew even if --out holds a training.")
     parser.add_class_arguments(TrainConfig)
@@ -44,6 +48,8 @@ def run(argv: list[str]) -> int:
     if settings.recipe and is_first_rank():
         for name, (value, of_recipe) in changes_of_recipe(config, settings.recipe).items():
             terminal.say(f"Note: {name} is {value}, not {of_recipe} as in the recipe {settings.recipe}.")
+    if is_first_rank() and (told := _start(config)) is not None:
+        terminal.say(told)
     model = fit(config, overwrite=settings.overwrite)
     if not is_first_rank():
         return 0
@@ -62,7 +68,7 @@ class _ConfigFile(ActionConfigFile):
         settings = read_mapping(values)
         if not Path(values).is_file():  # a pipe: the parser reads it again, and would find nothing
             raise InputError(f"{printable(values)} is no file; save the settings in one.")
-        _check_names(settings, TrainConfig, printable(values), ("recipe", "overwrite"))
+        _check_names(settings, TrainConfig, printable(values), ("from", "recipe", "overwrite"))
         super().__call__(parser, cfg, values, option_string)
 
 
@@ -80,6 +86,17 @@ def _check_names(settings: Mapping[str, Any], group: type, where: str, more: tup
         _check_names(value, hint, f"{where}, {name}")  # pyright: ignore[reportArgumentType]
 
 
+def _start(config: TrainConfig) -> str | None:
+    """What the training takes from a model."""
+    from aucue.data import open_prepared
+    from aucue.training.start import start_sentence
+
+    try:
+        return start_sentence(config, open_prepared(config.data.path).classes)
+    except InputError:  # the training says it, unless it is finished and needs neither
+        return None
+
+
 def _split_to_evaluate(config: TrainConfig) -> str | None:
     """What names the faces that the next command can measure: nothing for `test`; None if there are none."""
     from aucue.data import open_prepared
@@ -94,11 +111,21 @@ def _split_to_evaluate(config: TrainConfig) -> str | None:
 
 
 def _parse(parser: Parser, argv: list[str]) -> Namespace:
-    """Parse; what the recipe sets takes the place of the defaults, so that everything given wins over it."""
+    """Parse; what a model and a recipe set takes the place of the defaults, so that what is given wins."""
     settings = parser.parse_args(argv)
-    if settings.recipe is None:
+    defaults: dict[str, Any] = {}
+    if (model := settings["from"]) is not None:
+        from aucue.models import require_file
+
+        require_file(model)
+        from aucue.training.start import model_settings
+
+        defaults |= model_settings(model)
+    if settings.recipe is not None:
+        defaults |= recipe_settings(settings.recipe)
+    if not defaults:
         return settings
-    parser.set_defaults(recipe_settings(settings.recipe))
+    parser.set_defaults(defaults)
     return parser.parse_args(argv)
 
 

@@ -21,7 +21,7 @@ from aucue.explanation.settings import ExplainSettings
 from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import ExplainedVideo, explain_video
 from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
-from aucue.models import boxed_model, local_file
+from aucue.models import model_file
 from aucue.work.engines import Engine, open_engine
 from aucue.work.files import claimed, sweep
 from aucue.work.progress import progress_bar
@@ -120,7 +120,7 @@ def explain_files(
     explainer = Explainer(model, device=settings.device, readout=settings.readout)
     own = explainer.model
     depends_on = {
-        "model": _fingerprint(local_file(boxed_model() if model is None else model)),
+        "model": _fingerprint(model_file(model)),
         "readout": own.readout,
         "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
         "maps": settings.maps,

@@ -8,23 +8,27 @@ from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
     from aucue.models.card import Card, GuidanceRecord
-    from aucue.models.files import boxed_model, load_model, save_model
+    from aucue.models.files import boxed_model, holds_model, load_model, model_file, save_model
     from aucue.models.hub import local_file
     from aucue.models.looking import Look
     from aucue.models.model import Model
-    from aucue.models.naming import name_of, require_file
+    from aucue.models.naming import is_address, is_box, name_of, require_file
 
 _HOME = {
     "card": ("Card", "GuidanceRecord"),
     "files": (
         "boxed_model",
+        "holds_model",
         "load_model",
+        "model_file",
         "save_model",
     ),
     "hub": ("local_file",),
     "looking": ("Look",),
     "model": ("Model",),
     "naming": (
+        "is_address",
+        "is_box",
         "name_of",
         "require_file",
     ),
@@ -36,8 +40,12 @@ __all__ = [
     "Look",
     "Model",
     "boxed_model",
+    "holds_model",
+    "is_address",
+    "is_box",
     "load_model",
     "local_file",
+    "model_file",
     "name_of",
     "require_file",
     "save_model",

@@ -19,7 +19,7 @@ from aucue.errors import InputError, OutputExistsError, said
 from aucue.models.card import Card
 from aucue.models.description import check_record, read_description
 from aucue.models.hub import local_file
-from aucue.models.naming import require_file
+from aucue.models.naming import is_box, require_file
 from aucue.work.files import appearing
 
 BOXED = Path(__file__).parent / "box" / "aucue-fer.safetensors"
@@ -80,7 +80,7 @@ def load_model(path: str | Path) -> tuple[Classifier, Card]:
     """Read a file that `save_model` wrote.
 
     Args:
-        path: model file, or `hf:OWNER/NAME` for the one in a repository of the model hub.
+        path: model file, `hf:OWNER/NAME` for the one in a repository of the model hub, or `box`.
 
     Returns:
         The classifier, on the CPU in evaluation mode, and what belongs to it.
@@ -91,7 +91,7 @@ def load_model(path: str | Path) -> tuple[Classifier, Card]:
             was asked of a hub, no other file is read, and a file cannot make the network larger than itself.
         HubError: the hub does not give it.
     """
-    path = local_file(path)
+    path = model_file(path)
     require_file(path)
     if not is_safetensors(path):
         raise InputError(
@@ -123,6 +123,31 @@ def boxed_model() -> Path:
     if not BOXED.is_file():
         raise InputError("This installation of aucue carries no model; name a model file (.safetensors).")
     return BOXED
+
+
+def model_file(model: str | Path | None = None) -> Path:
+    """Where a model lies on this machine.
+
+    Args:
+        model: model file, `hf:OWNER/NAME`, which is fetched first; `box` or None for the model in the box.
+
+    Raises:
+        InputError: this installation carries none, or the address is none.
+        HubError: the hub does not give it.
+    """
+    return boxed_model() if model is None or is_box(model) else local_file(model)
+
+
+def holds_model(path: Path) -> bool:
+    """Whether a file says that it is a model file of aucue, and not of weights alone."""
+    if not path.is_file() or not is_safetensors(path):
+        return False
+    _check_header(path)
+    try:
+        with safe_open(path, "pt") as file:
+            return _KEY in (file.metadata() or {})
+    except SafetensorError:  # whoever reads it says why
+        return False
 
 
 class _Header:

@@ -16,7 +16,7 @@ from aucue.facs import ActionUnit, Codebook
 from aucue.models.card import Card
 from aucue.models.files import boxed_model, load_model, save_model
 from aucue.models.looking import Look
-from aucue.models.naming import name_of
+from aucue.models.naming import is_box, name_of
 from aucue.work.devices import open_device
 from aucue.work.files import printable
 
@@ -66,7 +66,7 @@ class Model:
         """Open a model.
 
         Args:
-            source: Model file, `hf:OWNER/NAME`, a model in memory, or None for the model in the box.
+            source: Model file, `hf:OWNER/NAME`, a model in memory, or `box` or None for the model in the box.
             readout: Read-out of the class maps; None takes the model's own.
             device: Where the network runs; None leaves a model where it is, and takes the CPU for a file.
 
@@ -77,7 +77,7 @@ class Model:
         if isinstance(source, Model):
             how, where = readout or source.readout, device or source.device
             return cls(source.network, source.card, source.name, how, where)
-        given = boxed_model() if source is None else Path(source)
+        given = boxed_model() if source is None or is_box(os.fspath(source)) else Path(source)
         return cls(*load_model(given), name_of(given), readout, device or "cpu")
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:

@@ -8,18 +8,27 @@ SCHEME = "hf:"
 """Addresses of a model hub begin with it: `hf:OWNER/NAME`."""
 
 
+BOX = "box"
+"""What the model in the box is called, wherever a model file can be named."""
+
+
+def is_box(model: str | Path) -> bool:
+    """Whether this names the model in the box, and is no path."""
+    return Path(model).as_posix() == BOX
+
+
 def is_address(model: str | Path) -> bool:
     """Whether this is the address of a model on a hub, and no path."""
     return Path(model).as_posix().startswith(SCHEME)
 
 
 def require_file(model: str | Path) -> None:
-    """Refuse a path at which there is no file; an address of a hub passes.
+    """Refuse a path at which there is no file; an address of a hub and the model in the box pass.
 
     Raises:
         InputError: There is none.
     """
-    if not is_address(model) and not Path(model).is_file():
+    if not (is_address(model) or is_box(model) or Path(model).is_file()):
         raise InputError(f"{model}: no such model file.")
 
 

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from aucue.training.module import GuidedModule
     from aucue.training.objective import Objective, Term, total
     from aucue.training.recipe import RECIPES, guidance_of, recipe_of, with_recipe
+    from aucue.training.start import with_model
 
 _HOME = {
     "fitting": ("fit",),
     "objective": ("Objective", "Term", "total"),
     "module": ("GuidedModule",),
     "recipe": ("RECIPES", "guidance_of", "recipe_of", "with_recipe"),
+    "start": ("with_model",),
     "config": (
         "TrainConfig",
         "DataSettings",
@@ -46,6 +48,7 @@ __all__ = [
     "guidance_of",
     "recipe_of",
     "with_recipe",
+    "with_model",
     "TrainConfig",
     "DataSettings",
     "ClassifierSettings",

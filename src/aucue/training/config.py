@@ -45,7 +45,9 @@ class ClassifierSettings:
             layer. cam, gradcam, gradcam++ and layercam train the same network.
         backbone: name of a timm model; null takes resnet18, or the method's own network (ts-cam, apvit).
         pretrained: start from timm's published weights (needs its source or a cached copy).
-        weights: start from this local weight file instead (.safetensors, or a .pth of plain tensors).
+        weights: start from this instead: a trained model (`box`, a model file or `hf:OWNER/NAME`), which
+            gives the head, too, for the classes that it knows; or the weights of a backbone (.safetensors, or
+            a .pth of plain tensors).
         input_size: side of the square input in pixels.
         final_stride: input pixels per cell of the last feature map; smaller gives finer maps and costs time.
             null keeps the backbone's own (mostly 32); so do methods with a network of their own.

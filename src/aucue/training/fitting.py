@@ -36,7 +36,7 @@ from aucue.data import (
 )
 from aucue.errors import InputError, said
 from aucue.facs import Codebook
-from aucue.models import Card, save_model
+from aucue.models import Card, Model, save_model
 from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, TrainConfig
@@ -44,6 +44,7 @@ from aucue.training.folder import MODEL_NAME, is_finished, take
 from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
+from aucue.training.start import check_template, started_from, starting_model, take_over
 from aucue.work import Rank, on_ranks
 
 _HINTS = (
@@ -105,8 +106,11 @@ def _fit(
         return model
     prepared = open_prepared(config.data.path)
     training, held_out = _datasets(prepared, config, rank.count)
+    if (model_before := starting_model(config.classifier.weights)) is not None:
+        check_template(model_before, prepared)
     torch.manual_seed(config.seed)
-    classifier = build_classifier(config.classifier, prepared.classes, config.guidance.codebook)
+    codebook = config.guidance.codebook
+    classifier = build_classifier(config.classifier, prepared.classes, codebook, model_before)
     module = make_module(classifier, config)
     objective = module.objective
     share = guided_share(objective, training, prepared.size) if config.guidance.guided else None
@@ -129,6 +133,8 @@ def _fit(
             chosen = read_checkpoint(out / "checkpoints" / BEST)
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
+            if model_before is not None:
+                info.provenance["started_from"] = started_from(model_before)
             save_model(model, module.classifier, info, overwrite=True)
 
         rank.first(save)
@@ -194,7 +200,10 @@ def _training_transform(augment: str, size: int) -> FaceTransform | None:
 
 
 def build_classifier(
-    settings: ClassifierSettings, classes: Sequence[str], codebook: str = "facs"
+    settings: ClassifierSettings,
+    classes: Sequence[str],
+    codebook: str = "facs",
+    start: Model | None = None,
 ) -> Classifier:
     """The network that settings describe, with its initial weights.
 
@@ -202,11 +211,14 @@ def build_classifier(
         settings: the network.
         classes: names of its classes.
         codebook: whose action units make up the classes, where the head asks for them.
+        start: the model that `settings.weights` names, if that is one. What no setting says of its network,
+            normalisation and mirroring, is taken as well.
     """
     method, options = method_named(settings.method), settings.head_options
     if method.head == "units":
         options = {"units": units_of_classes(classes, Codebook.load(codebook)), **options}
     own = method.has_own_backbone
+    taken = {} if start is None else {name: start.network.config[name] for name in ("mean", "std", "mirror")}
     classifier = Classifier(
         settings.backbone,
         classes,
@@ -217,8 +229,11 @@ def build_classifier(
         head=settings.head,
         head_options=options,
         grey=settings.grey,
+        **taken,
     )
-    if settings.weights is not None or settings.pretrained:
+    if start is not None and settings.weights is not None:
+        take_over(classifier, start, settings.weights)
+    elif settings.weights is not None or settings.pretrained:
         classifier.with_weights(settings.weights)
     return classifier
 

@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tests.builders import information, untrained
+
+from aucue.data import open_prepared
+from aucue.errors import InputError
+from aucue.models import Model, load_model
+from aucue.training import ClassifierSettings, TrainConfig, fit, with_model
+from aucue.training.fitting import build_classifier
+from aucue.training.start import (
+    check_template,
+    model_settings,
+    start_sentence,
+    starting_model,
+)
+
+MakeSettings = Callable[..., TrainConfig]
+
+
+def saved(path: Path, **changes: object) -> Path:
+    return Model(untrained(seed=1), information(**changes)).save(path)  # pyright: ignore[reportArgumentType]
+
+
+def built(model: str | Path, classes: tuple[str, ...], **changes: object):
+    settings = {name.partition(".")[2]: value for name, value in model_settings(model).items()}
+    config = ClassifierSettings(**{**settings, **changes})
+    return build_classifier(config, classes, start=starting_model(config.weights))
+
+
+def test_the_same_classes_keep_the_whole_network() -> None:
+    box, _ = load_model("box")
+    mine = built("box", box.classes)
+    assert mine.config == box.config  # mirroring and colour, too
+    assert all(torch.equal(value, box.state_dict()[name]) for name, value in mine.state_dict().items())
+
+
+def test_classes_of_ones_own_keep_the_backbone_and_the_shared_rows_of_the_head(tmp_path: Path) -> None:
+    model = saved(tmp_path / "a.safetensors")
+    before = load_model(model)[0]
+    mine = built(model, ("pain", "fear", "neutral"))
+    for name, value in mine.backbone.state_dict().items():
+        assert torch.equal(value, before.backbone.state_dict()[name])
+    old, new = before.head.fc, mine.head.fc  # pyright: ignore[reportAttributeAccessIssue]
+    rows = [before.classes.index(name) for name in ("fear", "neutral")]
+    assert torch.equal(new.weight[1:], old.weight[rows])
+    assert torch.equal(new.bias[1:], old.bias[rows])
+    assert not any(torch.equal(new.weight[0], row) for row in old.weight)
+
+
+def test_another_head_starts_anew_and_another_size_is_taken(tmp_path: Path) -> None:
+    model = saved(tmp_path / "a.safetensors")
+    before = load_model(model)[0]
+    mine = built(model, before.classes, head="max", input_size=48)
+    assert (mine.config["head"], mine.input_size) == ("max", 48)
+    name = "layer4.0.conv1.weight"
+    assert torch.equal(mine.backbone.state_dict()[name], before.backbone.state_dict()[name])
+
+
+def test_another_backbone_is_refused(tmp_path: Path) -> None:
+    model = saved(tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=r"a\.safetensors: these weights do not fit resnet10t"):
+        built(model, ("neutral", "fear"), backbone="resnet10t")
+
+
+def test_what_is_taken_is_a_sentence(tmp_path: Path) -> None:
+    config = with_model(TrainConfig("run", None), saved(tmp_path / "a.safetensors"))  # pyright: ignore
+    where = f"Start: {tmp_path / 'a.safetensors'}, backbone "
+    known = load_model(tmp_path / "a.safetensors")[1].classes
+    assert start_sentence(config, known) == f"{where}and head."
+    assert start_sentence(config, [*known, "pain"]) == f"{where}and head, but for pain."
+    assert start_sentence(config, ["pain", "none"]) == f"{where}alone; the head is new."
+    assert start_sentence(TrainConfig("run", None), known) is None  # pyright: ignore[reportArgumentType]
+
+
+def test_a_training_goes_on_from_a_model_and_its_card_says_so(settings: MakeSettings, tmp_path: Path) -> None:
+    model = saved(tmp_path / "a.safetensors", provenance={"trained_on": {"name": "earlier"}})
+    config = with_model(settings(epochs=1), model)
+    config.optimizer.lr = 1e-9
+    network, card = load_model(fit(config, progress=False))
+    start = load_model(model)[0].state_dict()
+    weights = {name: value for name, value in network.state_dict().items() if name.endswith(".weight")}
+    assert all(torch.allclose(value, start[name], atol=1e-6) for name, value in weights.items())
+    assert card.provenance["started_from"] == {"model": "a", "trained_on": {"name": "earlier"}}
+    assert card.provenance["settings"]["classifier"]["weights"] == str(model)
+
+
+def test_faces_of_another_template_are_refused(rendered: Path, tmp_path: Path) -> None:
+    model = Model.load(saved(tmp_path / "a.safetensors", template="fg2024"))
+    with pytest.raises(InputError, match=r"'aucue', those of a to 'fg2024'; prepare .* --template fg2024"):
+        check_template(model, open_prepared(rendered))
+
+
+def test_weights_of_a_backbone_are_no_model(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(untrained().backbone.state_dict(), tmp_path / "plain.safetensors")
+    assert starting_model(str(tmp_path / "plain.safetensors")) is None
+    assert starting_model(None) is None
