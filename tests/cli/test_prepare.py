@@ -27,9 +27,16 @@ def test_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _prepare("folder", "--root", _collection(tmp_path / "raw"), "--out", out) == 0
     text = capsys.readouterr().out
     assert "raw: faces found, and problems" in text
-    assert [line.split() for line in text.splitlines() if "train" in line] == [
+    assert [line.split() for line in text.splitlines() if "│ train" in line] == [
         ["│", "train", "│", "2", "│", "2", "│", "2", "│"]
     ]
+    assert "│ sadness   │    0 │     1 │" in text
+    assert (
+        "Warning: no neutral, 1 happiness, no surprise, no fear, no anger, no disgust, 1 sadness to train on"
+        in text
+    )
+    assert "Warning: no face was found in 3 of 3 pictures" in text
+    assert text.endswith(f"Next:  aucue inspect {out}\n")
     assert f"Prepared set: {out}" in text
     assert json.loads((out / "aucue.json").read_text())["samples"] == {"test": 1, "train": 2}
 

@@ -67,3 +67,13 @@ def test_explain_in_python(run, tmp_path: Path) -> None:
     assert "Face 1: " in printed
     assert (tmp_path / "face1.png").is_file()
     assert (tmp_path / "face1.json").is_file()
+
+
+def test_your_own_photographs(run, tmp_path: Path) -> None:
+    printed = run("06_your_own_photographs.py", "--out", tmp_path, "--epochs", 1)
+    assert "faces: {'train': 35, 'val': 7, 'test': 14}" in printed
+    figures = dict(re.findall(r"^([\w-]+): accuracy ([\d.]+) ", printed, re.MULTILINE))
+    assert figures.keys() == {"aucue-fer", "model"}
+    assert all(0 <= float(value) <= 1 for value in figures.values())
+    assert (tmp_path / "inspection" / "inspection.html").is_file()
+    assert (tmp_path / "model" / "model.safetensors").is_file()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aucue.faces import LandmarkDetector
 
 FINDINGS_SHOWN = 10
+FEW_TRAINED, FEW_MEASURED = 20, 10  # faces of a class
 
 _USAGE = """Find, align and store every face of a collection once, ready for training and evaluation.
 
@@ -124,6 +125,8 @@ def _prepare(
     )
     terminal = Terminal()
     terminal.print(_table(report, source.name))
+    if report.labels:
+        terminal.print(_class_table(report))
     terminal.say(*_sentences(report))
     if complete:
         terminal.say("It was complete already; --overwrite prepares it anew.")
@@ -155,11 +158,44 @@ def _table(report: "PrepareReport", name: str) -> "Table":
 _WAYS = {"none": "kept without landmarks", "box": "kept as the box", "precomputed": "landmarks given"}
 
 
+def _class_table(report: "PrepareReport") -> "Table":
+    """Faces of each class and split."""
+    from rich.table import Table
+
+    table = Table(title="faces of each class")
+    table.add_column("class")
+    for split in report.samples:
+        table.add_column(split, justify="right")
+    for name in report.classes:
+        table.add_row(name, *(str(report.labels.get(split, {}).get(name, 0)) for split in report.samples))
+    return table
+
+
+def _few(report: "PrepareReport") -> list[str]:
+    """Warnings of classes that are too rare to be learned or measured."""
+    trained = report.labels.get("train", {})
+    measured = report.labels.get("test", {})
+    rare = {name: trained.get(name, 0) for name in report.classes if trained.get(name, 0) < FEW_TRAINED}
+    told = [f"{_listed(rare)} to train on: too few to be learned reliably"] if trained and rare else []
+    rare = {name: measured.get(name, 0) for name in report.classes if measured.get(name, 0) < FEW_MEASURED}
+    told += [f"{_listed(rare)} to test on: one face is a large share"] if measured and rare else []
+    return [f"Warning: {text}." for text in told]
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count or 'no'} {name}" for name, count in counts.items())
+
+
 def _sentences(report: "PrepareReport") -> list[str]:
     from aucue.data.description import FINDINGS_FILE, PROBLEMS_FILE
 
     listed = f"; see {report.path / PROBLEMS_FILE}"
     sentences = [f"Note: {note}." for note in report.notes]
+    sentences += _few(report)
+    if without := sum(report.problems[split].get("no face", 0) for split in report.problems):
+        sentences.append(f"Warning: no face was found in {without} of {_pictures(report)}{listed}.")
+    if report.repeated:
+        sentences.append(f"Warning: {report.repeated} are there twice, in one split and with one label.")
     sentences += [f"Found: {where}: {what}." for where, what in report.findings[:FINDINGS_SHOWN]]
     if (more := len(report.findings) - FINDINGS_SHOWN) > 0:
         sentences.append(f"Found {more} more; see {report.path / FINDINGS_FILE}")
@@ -167,4 +203,8 @@ def _sentences(report: "PrepareReport") -> list[str]:
         sentences.append(f"{report.dropped} without landmarks were dropped{listed}")
     if report.skipped:
         sentences.append(f"{report.skipped} could not be used and are left out{listed}")
-    return [*sentences, f"Prepared set: {report.path}"]
+    return [*sentences, f"Prepared set: {report.path}", f"Next:  aucue inspect {report.path}"]
+
+
+def _pictures(report: "PrepareReport") -> str:
+    return f"{sum(report.samples.values()) + report.skipped + report.dropped} pictures"

@@ -64,8 +64,11 @@ def read_description(path: Path, remedy: str) -> dict[str, Any]:
     description = read_json(path, remedy)
     if description.get("format") != FORMAT:
         raise InputError(f"{path}: format {description.get('format')!r} instead of {FORMAT}; {remedy}.")
-    for name, is_sound in _ENTRIES.items():
-        if not is_sound(description.get(name)):
+    for name, is_sound in (_ENTRIES | _LATER_ENTRIES).items():
+        absent = name not in description
+        if absent and name in _LATER_ENTRIES:
+            continue
+        if absent or not is_sound(description[name]):
             raise InputError(f"{path}: the entry {name} is missing or damaged; {remedy}.")
     return description
 
@@ -90,7 +93,7 @@ def _is_counts_by_split(value: object) -> bool:
     return isinstance(value, dict) and all(key in SPLITS and _is_counts(value[key]) for key in value)
 
 
-_ENTRIES: Mapping[str, Callable[[Any], bool]] = {
+_ENTRIES: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
     "classes": lambda value: _is_names(value) and len(value) > 0,
     "size": lambda value: _is_number(value) and value > 0,
@@ -102,7 +105,13 @@ _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
     "dropped": _is_number,
     "notes": _is_names,
     "settings": lambda value: isinstance(value, dict),
+}
+
+_LATER_ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "labels": _is_counts_by_split,
+    "repeated": _is_number,
     "licence": lambda value: value is None or _is_text(value),
     "findings": lambda value: value is None or _is_number(value),
     "aucue": lambda value: value is None or _is_text(value),
 }
+"""Those that older sets lack."""

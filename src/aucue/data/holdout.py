@@ -3,6 +3,7 @@
 import numpy as np
 
 from aucue.data.prepared import FaceDataset
+from aucue.data.sources.splitting import draw, group_members
 from aucue.errors import InputError
 
 
@@ -27,31 +28,10 @@ def split_holdout(dataset: FaceDataset, fraction: float, seed: int = 0) -> tuple
     if not 0 < fraction < 1:
         raise InputError(f"The share to hold out must lie between 0 and 1, got {fraction}.")
     labels = dataset.labels
-    held = _draw(labels, _groups(dataset.column("person")), fraction, seed)
+    held = draw(labels, group_members(dataset.column("person")), fraction, seed)
     if held.all() or not held.any():
         raise InputError(
             f"{fraction} of {len(labels)} samples cannot be held out: one side would be empty; add samples "
             "or name a validation split."
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def _groups(persons: list[str | None]) -> list[np.ndarray]:
-    """Samples of each person."""
-    members: dict[str | int, list[int]] = {}
-    for index, person in enumerate(persons):
-        members.setdefault(index if person is None else person, []).append(index)
-    return [np.array(indices) for indices in members.values()]
-
-
-def _draw(labels: np.ndarray, groups: list[np.ndarray], fraction: float, seed: int) -> np.ndarray:
-    counts = np.bincount(labels)
-    missing = np.where(counts > 1, np.maximum(1, np.rint(counts * fraction)), 0)
-    held = np.zeros(len(labels), dtype=bool)
-    for group in np.random.default_rng(seed).permutation(len(groups)):
-        members = groups[group]
-        after = missing - np.bincount(labels[members], minlength=len(counts))
-        if np.abs(after).sum() < np.abs(missing).sum():
-            held[members] = True
-            missing = after
-    return held

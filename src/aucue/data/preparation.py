@@ -30,7 +30,7 @@ from aucue.data.description import (
 )
 from aucue.data.shards import JPEG_QUALITY, Job, Problem, read_outcome, write_shard
 from aucue.data.sources.expected import Finding
-from aucue.data.sources.repeats import repeated_across_splits
+from aucue.data.sources.repeats import Repeats
 from aucue.data.sources.source import SPLITS, Source
 from aucue.data.store import write_dataset
 from aucue.errors import InputError, OutputExistsError, said
@@ -55,22 +55,28 @@ class PrepareReport:
 
     Attributes:
         path: The prepared set.
+        classes: Names of the classes.
         samples: Samples in the set, per split.
+        labels: Per split, how many samples each class has; a class without any is not named.
         found: Per split, how many faces were found in which way ("none" and "box" are samples kept without
             landmarks, the latter as the box that the source gives).
         problems: Per split, how many samples had which problem; each is listed in `problems.csv`.
         skipped: Samples that are not in the set because their pictures could not be used.
         dropped: Samples that are not in the set because they have no landmarks, as was asked for.
+        repeated: Pictures that are there again, byte for byte, in the same split and with the same label.
         findings: What the source found missing or odd; each is listed in `findings.csv`.
         notes: What a user of the set has to know, such as licences.
     """
 
     path: Path
+    classes: tuple[str, ...]
     samples: Mapping[str, int]
+    labels: Mapping[str, Mapping[str, int]]
     found: Mapping[str, Mapping[str, int]]
     problems: Mapping[str, Mapping[str, int]]
     skipped: int
     dropped: int
+    repeated: int
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
 
@@ -258,7 +264,8 @@ def _write_shards(job: Job, folder: Path, engine: Engine, progress: bool) -> lis
 def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Source) -> None:
     """Shards -> the prepared set; its description comes last and marks it complete."""
     outcomes = [read_outcome(path) for path in shards]
-    found = [entry for rows, _ in outcomes for entry in rows]
+    rows = [row for listed, _ in outcomes for row in listed]
+    found = [(split, how) for split, how, _ in rows]
     problems = [problem for _, listed in outcomes for problem in listed]
     if not found:
         shutil.rmtree(out / UNFINISHED_FOLDER)
@@ -280,7 +287,8 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
     _write_table(
         out / PROBLEMS_FILE, Problem._fields, [(*p[:-1], "yes" if p.kept else "no") for p in problems]
     )
-    findings = [*source.findings, *repeated_across_splits(source)]
+    repeats = Repeats(source)
+    findings = [*source.findings, *repeats.findings]
     _write_table(out / FINDINGS_FILE, Finding._fields, findings)
     skipped = sum(not p.kept and p.kind not in NO_FACE for p in problems)
     aligned = source[0].aligned
@@ -294,6 +302,8 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
         "licence": source.provenance.get("licence", "not stated; see the terms of the data set"),
         "notes": _notes(aligned, settings["detector"].startswith("dlib") and _detected(found)),
         "samples": Counter(split for split, _ in found),
+        "labels": _by_split([(split, source.classes[label]) for split, _, label in rows]),
+        "repeated": repeats.harmless,
         "found": _by_split(found),
         "problems": _by_split([(problem.split, problem.kind) for problem in problems]),
         "skipped": skipped,
@@ -327,11 +337,15 @@ def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]
 
 def _report(out: Path) -> PrepareReport:
     description = read_description(out / DESCRIPTION_FILE, REMEDY)
-    names = {field.name for field in fields(PrepareReport)} - {"path", "findings", "notes"}
+    own = {"path", "classes", "labels", "repeated", "findings", "notes"}
+    names = {field.name for field in fields(PrepareReport)} - own
     return PrepareReport(
         path=out,
         findings=_read_findings(out / FINDINGS_FILE),
         notes=tuple(description["notes"]),
+        classes=tuple(description["classes"]),
+        labels=description.get("labels", {}),
+        repeated=description.get("repeated", 0),
         **{name: description[name] for name in names},
     )
 

@@ -186,15 +186,16 @@ def read_rows(path: Path) -> pa.Table:
     return pq.read_table(path, memory_map=False).replace_schema_metadata(None)
 
 
-def read_outcome(path: Path) -> tuple[list[tuple[str, str]], list[Problem]]:
-    """What became of a shard's samples: (split, how) of each one in the set, and the problems.
+def read_outcome(path: Path) -> tuple[list[tuple[str, str, int]], list[Problem]]:
+    """What became of a shard's samples: (split, how, label) of each one in the set, and the problems.
 
     Raises:
         InputError: The file is damaged.
     """
     try:
-        table = pq.read_table(path, columns=["split", "how"], memory_map=False)
+        names = ["split", "how", "label"]
+        table = pq.read_table(path, columns=names, memory_map=False)
         problems = [Problem(*entry) for entry in json.loads((table.schema.metadata or {})[_PROBLEMS])]
-        return list(zip(table["split"].to_pylist(), table["how"].to_pylist(), strict=True)), problems
+        return list(zip(*(table[name].to_pylist() for name in names), strict=True)), problems
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and prepare the set again.") from error

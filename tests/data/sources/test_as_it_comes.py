@@ -12,7 +12,7 @@ from datasets import config
 from PIL import Image
 
 from aucue.data import AffectNetSource, CsvSource, FER2013Source, FolderSource, HuggingFaceSource, RAFDBSource
-from aucue.data.sources.repeats import repeated_across_splits
+from aucue.data.sources.repeats import Repeats
 from aucue.errors import InputError
 from aucue.faces import PrecomputedDetector
 from aucue.work import table_path
@@ -202,12 +202,17 @@ def test_the_same_picture_in_two_splits(tmp_path: Path):
     for name, seed in (("train/happy/a.png", 1), ("test/happy/b.png", 1), ("test/sad/c.png", 2)):
         paint(tmp_path / name, seed)
     paint(tmp_path / "train/happy/d.png", 1)
-    paint(tmp_path / "test/sad/e.png", 2)  # twice in one split is another matter
+    paint(tmp_path / "test/sad/e.png", 2)  # twice in one split and with one label harms nothing
+    paint(tmp_path / "test/fear/f.png", 2)
     source = FolderSource(tmp_path)
     assert source[0].split == "test"
-    found = [(Path(finding.where).name, finding.what) for finding in repeated_across_splits(source)]
+    repeats = Repeats(source)
+    found = [(Path(finding.where).name, finding.what) for finding in repeats.findings]
     twin = f"the same picture as {tmp_path / 'test/happy/b.png'} of the split test"
-    assert found == [("a.png", twin), ("d.png", twin)]
+    labelled = f"the same picture as {tmp_path / 'test/fear/f.png'}, which is labelled fear"
+    assert found == [("c.png", labelled), ("e.png", labelled), ("a.png", twin), ("d.png", twin)]
+    assert repeats.harmless == 0
+    assert Repeats(FolderSource(tmp_path / "train")).harmless == 1
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from aucue.data.sources.labels import (
 )
 from aucue.data.sources.listings import find_files, read_text, shorten
 from aucue.data.sources.source import Sample
+from aucue.data.sources.splitting import groups_of_files, split_of_each
 from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES, PrecomputedDetector
 from aucue.facs import EXPRESSIONS
@@ -49,7 +50,8 @@ class CsvSource:
             relative to the root. Of several faces in a picture, the largest counts; a row with missing or
             infinite values does not.
         classes: Class names in the order of their ids; the table may use synonyms ("happy").
-        split: Split of all samples where the table has no such column.
+        split: Split of all samples where the table has no such column, instead of a draw: a fifth of each
+            class becomes the split test and a tenth the split val, persons and equal files stay together.
         name: Name of the set; by default that of the table's folder.
         label_names: What the labels mean, such as 1=surprise 2=fear, where they are no classes.
 
@@ -65,7 +67,7 @@ class CsvSource:
         images: str | os.PathLike[str] | None = None,
         landmarks: str | os.PathLike[str] | None = None,
         classes: Sequence[str] = EXPRESSIONS,
-        split: str = "train",
+        split: str | None = None,
         name: str | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
@@ -80,9 +82,12 @@ class CsvSource:
         self._check_files()
         self._paths = self._find_files()
         self._labels = self._resolve_labels(table["label"].to_pylist())
-        self._splits = self._resolve_splits(table, check_split(split, "split"))
         self._persons = table["person"].to_pylist() if "person" in table.column_names else None
+        self._splits = self._resolve_splits(table, None if split is None else check_split(split, "split"))
         has_points = "x0" in table.column_names
+        told = "split" in table.column_names  # otherwise the table's digest says nothing of the splits
+        text = "" if told else "\n".join(self._splits)
+        self._digest_of_splits = text and hashlib.sha256(text.encode()).hexdigest()
         self._landmarks_path = Path(root, landmarks) if landmarks else self.path if has_points else None
         self._landmarks = self._landmarks_path and PrecomputedDetector(self._landmarks_path)
         self._check_landmarks()
@@ -100,7 +105,8 @@ class CsvSource:
             for role, path in tables.items()
             if path is not None
         }
-        return {"kind": "csv", "images": self.images.resolve().name, **digests}
+        dealt = {"splits_sha256": self._digest_of_splits} if self._digest_of_splits else {}
+        return {"kind": "csv", "images": self.images.resolve().name, **digests, **dealt}
 
     def __len__(self) -> int:
         return len(self._files)
@@ -208,9 +214,13 @@ class CsvSource:
             )
         return shares / sums
 
-    def _resolve_splits(self, table: pa.Table, default: str) -> list[str]:
+    def _resolve_splits(self, table: pa.Table, default: str | None) -> list[str]:
         if "split" not in table.column_names:
-            return [default] * len(self._files)
+            if default is not None:
+                return [default] * len(self._files)
+            persons = self._persons or [None] * len(self._files)
+            groups = groups_of_files([self.images / path for path in self._paths], persons)
+            return split_of_each(self._labels, groups)
         names = [name or "" for name in table["split"].to_pylist()]
         found = {name: find_split(name) for name in set(names)}
         return [found[name] or check_split(name, self._where(row)) for row, name in enumerate(names)]

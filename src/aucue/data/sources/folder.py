@@ -18,6 +18,7 @@ from aucue.data.sources.labels import (
 )
 from aucue.data.sources.listings import folders_in, is_ignored, list_findings, unwrapped
 from aucue.data.sources.source import Sample
+from aucue.data.sources.splitting import groups_of_files, persons_in, split_of_each
 from aucue.errors import InputError, printable
 from aucue.faces import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
 from aucue.facs import EXPRESSIONS
@@ -25,19 +26,25 @@ from aucue.work.files import LOCK_FILE
 
 logger = logging.getLogger(__name__)
 
+_UNKNOWN = ""  # split of pictures whose folders name none
+
 
 class FolderSource:
-    """Photographs in `root/<split>/<label>/` or, all of one split, in `root/<label>/`.
+    """Photographs in `root/<split>/<label>/` or, without splits, in `root/<label>/`.
 
-    Folders inside a label's folder are searched too. Samples are in the order of their paths; files whose
-    names do not look like pictures are ignored (and counted in the log).
+    Without splits, a fifth of each class becomes the split test and a tenth the split val; persons, where
+    they are known, and equal files stay together. Folders inside a label's folder are searched too. Samples
+    are in the order of their paths; files whose names do not look like pictures are ignored (and counted in
+    the log).
 
     Args:
         root: The folder.
         classes: Class names in the order of their ids; folders may be named by synonyms ("happy").
-        split: Split of all samples where the folders do not say.
+        split: Split of all samples where the folders do not say, instead of a draw.
         name: Name of the set; by default the folder's.
         label_names: What the folders' names mean, such as 1=surprise 2=fear, where they are no classes.
+        person: Regular expression that finds in a path who is seen, such as `([a-z]+)_[0-9]+`: its first
+            group, or all of it.
         out: Where the prepared set goes, which is none of the photographs if it lies in `root`.
 
     Raises:
@@ -48,9 +55,11 @@ class FolderSource:
         self,
         root: str | os.PathLike[str],
         classes: Sequence[str] = EXPRESSIONS,
-        split: str = "train",
+        split: str | None = None,
         name: str | None = None,
         label_names: Sequence[str] | None = None,
+        *,
+        person: str | None = None,
         out: str | os.PathLike[str] | None = None,
     ) -> None:
         self.root, self._out = Path(root), None if out is None else Path(out).resolve()
@@ -61,17 +70,20 @@ class FolderSource:
         self.name = name or self.root.resolve().name
         self.findings: list[Finding] = []
         self.root = unwrapped(self.root, self._is_labelled)
-        self._entries = list(self._find(check_split(split, "split")))
+        self._entries = list(self._find(None if split is None else check_split(split, "split")))
         if not self._entries:
             raise InputError(
                 f"{self.root}: no pictures found; expected <split>/<label>/*.jpg or <label>/*.jpg, "
                 f"where a label is one of {', '.join(self.classes)}."
             )
+        self._persons = persons_in([file for file, *_ in self._entries], person)
+        self._entries = self._with_splits()
 
     @property
     def provenance(self) -> Mapping[str, Any]:
         """The folder's name and a digest of the paths, splits and labels found in it."""
-        listing = "\n".join("\t".join(entry) for entry in self._entries)
+        rows = zip(self._entries, self._persons, strict=True)
+        listing = "\n".join("\t".join([*entry, person] if person else entry) for entry, person in rows)
         digest = hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
         return {"kind": "folder", "root": self.root.resolve().name, "listing_sha256": digest}
 
@@ -80,7 +92,8 @@ class FolderSource:
 
     def __getitem__(self, index: int) -> Sample:
         file, label, split = self._entries[index]
-        return Sample(key=file, label=label, split=split, image=self.root / file)
+        person = self._persons[index]
+        return Sample(key=file, label=label, split=split, image=self.root / file, person=person)
 
     def _is_labelled(self, folder: Path) -> bool:
         return any(self._label(each.name) or find_split(each.name) for each in self._folders_in(folder))
@@ -102,14 +115,22 @@ class FolderSource:
     def _label(self, name: str) -> str | None:
         return self._names.get(name.strip().casefold()) or find_class(name, self.classes)
 
-    def _find(self, split: str) -> Iterator[tuple[str, str, str]]:
+    def _with_splits(self) -> list[tuple[str, str, str]]:
+        """The pictures, where the folders name no split with one that is drawn."""
+        if not any(split == _UNKNOWN for *_, split in self._entries):
+            return self._entries
+        groups = groups_of_files([self.root / file for file, *_ in self._entries], self._persons)
+        splits = split_of_each([label for _, label, _ in self._entries], groups)
+        return [(*entry[:2], split) for entry, split in zip(self._entries, splits, strict=True)]
+
+    def _find(self, split: str | None) -> Iterator[tuple[str, str, str]]:
         """All pictures as (path below the root, label, split)."""
         folders = self._folders_in(self.root)
         if any(find_split(folder.name) for folder in folders):
             for folder in folders:
                 yield from self._labelled(self._folders_in(folder), self._split(folder))
         else:
-            yield from self._labelled(folders, split)
+            yield from self._labelled(folders, split or _UNKNOWN)
 
     def _split(self, folder: Path) -> str:
         """The split of a folder that lies beside folders of splits."""
