@@ -31,7 +31,9 @@ def main(faces: Path | None, out: Path, epochs: int) -> None:
     for name in ("box", mine):
         figures = evaluate(name, report.path, EvaluationSettings(workers=0), progress=False)
         accuracy, cam_cos = figures.estimate("accuracy"), figures.estimate("cam_cos")
-        print(f"{figures.name}: accuracy {accuracy.value:.3f} {accuracy.interval}, CAM-COS {cam_cos.value:.2f}")
+        print(
+            f"{figures.name}: accuracy {accuracy.value:.3f} {accuracy.interval}, CAM-COS {cam_cos.value:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -31,6 +31,19 @@ def test_report(evaluations: dict[str, Evaluation], tmp_path: Path):
     assert len(page.references) == 4 * 14 - 2
 
 
+def test_the_training_of_the_model_is_drawn(evaluations: dict[str, Evaluation], tmp_path: Path):
+    plain = evaluations["guided"]
+    assert "The training" not in write_report(plain, tmp_path / "plain.html").read_text()
+    curves = {"train/cross_entropy": [2.0, 1.0], "val/accuracy": [0.5, None], "<x>": [1.0]}
+    page = Page(
+        write_report(replace(plain, model={**plain.model, "curves": curves}), tmp_path / "report.html")
+    )
+    assert_self_contained(page)
+    assert "The training" in page.text
+    assert "cross entropy" in page.text
+    assert "<x>" not in page.source
+
+
 def test_names_cannot_inject_markup(evaluations: dict[str, Evaluation], tmp_path: Path):
     page = Page(write_report(evaluations["guided"], tmp_path / "report.html"))
     assert "<face> 0.png" in page.text

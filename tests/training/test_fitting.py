@@ -2,6 +2,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,20 @@ def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
     assert 0 <= info.metrics["held_out"]["accuracy"] <= 1
     assert info.provenance["settings"]["seed"] == 5
     assert not classifier.training
+
+
+def test_the_curves_of_all_epochs_travel_with_the_model(guided: TrainConfig) -> None:
+    curves = load_model(model_of(guided))[1].curves
+    assert {"train/cross_entropy", "train/alignment", "val/accuracy", "val/att_cos"} <= curves.keys()
+    assert {len(values) for values in curves.values()} == {3}
+    with (Path(guided.out) / "logs" / "start_1" / "metrics.csv").open() as file:
+        logged = [float(row["val/accuracy"]) for row in csv.DictReader(file) if row["val/accuracy"]]
+    assert curves["val/accuracy"] == pytest.approx(logged)
+
+
+def test_another_logger_is_no_other_training(guided: TrainConfig) -> None:
+    config = replace(guided, trainer=TrainerSettings(logger="none"))
+    assert fit(config, progress=False) == model_of(guided)
 
 
 def test_logs_hold_both_terms_and_the_held_out_figures(guided: TrainConfig) -> None:
@@ -174,6 +189,8 @@ def test_killed_training_resumes_to_the_same_weights(settings: MakeSettings, gui
     assert torch.load(checkpoint, weights_only=True)["epoch"] == 0
     assert not model_of(config).exists()
     assert same_weights(model_of(guided), fit(config, progress=False))
+    resumed, undisturbed = (load_model(model_of(its))[1].curves for its in (config, guided))
+    assert resumed == undisturbed
 
 
 def test_mixed_precision_trains_finite_float32_weights(settings: MakeSettings) -> None:

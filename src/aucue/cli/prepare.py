@@ -1,13 +1,13 @@
 """`aucue prepare`: a labelled collection of photographs -> a set of aligned faces with landmarks."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aucue.cli.arguments import Parser, add_parameters, arguments_of, describe, parse
 from aucue.data.description import WithoutLandmarks
-from aucue.data.sources.source import Source
+from aucue.data.sources.source import SPLITS, Source
 from aucue.errors import InputError
 from aucue.work.engines import EngineName
 from aucue.work.tables import did_you_mean
@@ -148,7 +148,7 @@ def _table(report: "PrepareReport", name: str) -> "Table":
     table = Table(title=f"{name}: faces found, and problems")
     for heading in ("split", "in the set", *(_WAYS.get(way, way) for way in ways), *kinds):
         table.add_column(heading, justify="left" if heading == "split" else "right")
-    for split in dict.fromkeys((*report.samples, *report.problems)):
+    for split in _in_order((*report.samples, *report.problems)):
         found, problems = report.found.get(split, {}), report.problems.get(split, {})
         counts = [report.samples.get(split, 0), *map(found.get, ways), *map(problems.get, kinds)]
         table.add_row(split, *(str(count or 0) for count in counts))
@@ -158,16 +158,22 @@ def _table(report: "PrepareReport", name: str) -> "Table":
 _WAYS = {"none": "kept without landmarks", "box": "kept as the box", "precomputed": "landmarks given"}
 
 
+def _in_order(splits: Iterable[str]) -> list[str]:
+    there = set(splits)
+    return [split for split in SPLITS if split in there]
+
+
 def _class_table(report: "PrepareReport") -> "Table":
     """Faces of each class and split."""
     from rich.table import Table
 
     table = Table(title="faces of each class")
     table.add_column("class")
-    for split in report.samples:
+    splits = _in_order(report.samples)
+    for split in splits:
         table.add_column(split, justify="right")
     for name in report.classes:
-        table.add_row(name, *(str(report.labels.get(split, {}).get(name, 0)) for split in report.samples))
+        table.add_row(name, *(str(report.labels.get(split, {}).get(name, 0)) for split in splits))
     return table
 
 

@@ -126,7 +126,8 @@ class Evaluation:
     """All an evaluation found. `to_dict` holds the figures; faces and pictures live in the written files.
 
     Attributes:
-        model: What was evaluated: name, backbone, read-out, guidance (weight and layers).
+        model: What was evaluated: name, backbone, read-out, guidance (weight and layers), and the curves of
+            its training.
         data: On what: name, split, number of faces, template, fingerprint (equal for equally prepared sets),
             codebook, region model, size of the maps.
         classes: All classes.
@@ -215,6 +216,7 @@ class Evaluation:
         for name in ("faces", "size"):
             built(int, self.data.get(name), f"figures, data, {name}")
         built(dict[str, Any] | None, self.model.get("guidance"), "figures, model, guidance")
+        built(dict[str, list[float | None]] | None, self.model.get("curves"), "figures, model, curves")
         always = {key: ("",) for key, measure in MEASURES.items() if measure.is_counted}
         always |= dict.fromkeys(("specificity", "own_face"), ("class_map", "attention"))
         always |= {"att_cos": (self.attention_layer,), "cam_cos": ("true", "predicted")}

@@ -206,6 +206,7 @@ def _describe_model(name: str, model: Model) -> dict[str, Any]:
         "method": name_of_readout(model.network.method, model.readout),
         "layers": list(model.network.layers),
         "guidance": model.card.to_dict()["guidance"],
+        "curves": model.card.curves,
     }
 
 

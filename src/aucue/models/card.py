@@ -141,6 +141,15 @@ class Card:
         """How it was guided, in words: "guided: attention of layer4 (weight 4)", or "not guided"."""
         return how_guided(self.guidance)
 
+    @property
+    def curves(self) -> dict[str, list[float | None]]:
+        """Figures of every epoch of the training, by name ("val/accuracy"); empty where none are told."""
+        stored = self.provenance.get("curves")
+        if not isinstance(stored, Mapping):
+            return {}
+        curves = {str(name): values for name, values in stored.items() if isinstance(values, list)}
+        return {name: [_number_or_none(value) for value in values] for name, values in curves.items()}
+
     def layer_shown(self, layers: Sequence[str]) -> str:
         """The layer whose attention is shown: the deepest one that the guidance names, else the last.
 
@@ -177,6 +186,10 @@ def how_guided(guidance: GuidanceRecord | Mapping[str, Any] | None) -> str:
     if guidance is None:
         return "guidance not stated"
     return str(GuidanceRecord.from_dict(guidance) if isinstance(guidance, Mapping) else guidance)
+
+
+def _number_or_none(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _plain(value: Any, where: str) -> Any:

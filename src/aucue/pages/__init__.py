@@ -1,5 +1,6 @@
 """Values in, pages out: one environment of templates, one palette, one set of filters for all rooms."""
 
+from aucue.pages.charts import line_chart
 from aucue.pages.palette import ACCENT, PALETTE, gradient
 from aucue.pages.templating import cosine, environment, markdown_environment, percent, write_page
 
@@ -9,6 +10,7 @@ __all__ = [
     "cosine",
     "environment",
     "gradient",
+    "line_chart",
     "markdown_environment",
     "percent",
     "write_page",

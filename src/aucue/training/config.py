@@ -132,12 +132,15 @@ class TrainerSettings:
         devices: devices per node.
         num_nodes: machines.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
+        logger: where figures are logged while it runs: `csv`, `tensorboard`, `wandb`, `mlflow`, with commas
+            between, or `none`. wandb and mlflow have to be installed; what they send where is theirs.
     """
 
     accelerator: str = "auto"
     devices: int = 1
     num_nodes: int = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    logger: str = "csv,tensorboard"
 
 
 @dataclass

@@ -14,7 +14,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch.utils.data import DataLoader
@@ -40,7 +39,9 @@ from aucue.models import Card, Model, save_model
 from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, TrainConfig
+from aucue.training.curves import Curves
 from aucue.training.folder import MODEL_NAME, is_finished, take
+from aucue.training.loggers import logger_names, open_loggers
 from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
@@ -85,6 +86,7 @@ def fit(
     """
     check_settings(config)
     settings = config.trainer
+    logger_names(settings.logger)
     work = partial(_fit, config, overwrite, progress, module)
     return on_ranks(work, _accelerator(settings.accelerator), settings.devices, settings.num_nodes)
 
@@ -133,6 +135,7 @@ def _fit(
             chosen = read_checkpoint(out / "checkpoints" / BEST)
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
+            info.provenance["curves"] = _curves(trainer).by_name()
             if model_before is not None:
                 info.provenance["started_from"] = started_from(model_before)
             save_model(model, module.classifier, info, overwrite=True)
@@ -281,14 +284,18 @@ def _lightning_trainer(
         use_distributed_sampler=False,
         precision=config.trainer.precision,
         max_epochs=config.epochs,
-        logger=[CSVLogger(logs, name="", version=start), TensorBoardLogger(logs, name="", version=start)],
-        callbacks=[checkpoint, Describe(config)],
+        logger=open_loggers(config.trainer.logger, logs, start),
+        callbacks=[checkpoint, Describe(config), Curves()],
         plugins=[WholeCheckpointIO()],
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
+
+
+def _curves(trainer: L.Trainer) -> Curves:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, Curves))  # pyright: ignore
 
 
 def _accelerator(wanted: str) -> str:

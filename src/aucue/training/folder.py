@@ -35,7 +35,7 @@ def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool
     model, last = out / MODEL_NAME, out / "checkpoints" / LAST
     if overwrite or not (model.exists() or last.exists()):
         return False  # whatever else is there came from a start that failed: nothing of it is lost
-    if _settings_of(out) != _plain(config):
+    if _of_training(_settings_of(out)) != _of_training(_plain(config)):
         told = next(file for file in (out / CONFIG_NAME, model, last) if file.exists())
         raise OutputExistsError(
             f"{out} holds a training with other settings (see {told}); "
@@ -98,7 +98,7 @@ def _check_fits(last: Path, config: TrainConfig, network: nn.Module) -> None:
     checkpoint = read_checkpoint(last)
     try:
         network.load_state_dict(checkpoint["state_dict"])
-        fits = _as_yaml(checkpoint["settings"]) == _plain(config)
+        fits = _of_training(_as_yaml(checkpoint["settings"])) == _of_training(_plain(config))
     except (RuntimeError, TypeError, AttributeError):
         fits = False
     if not fits:
@@ -108,6 +108,13 @@ def _check_fits(last: Path, config: TrainConfig, network: nn.Module) -> None:
 def _plain(config: TrainConfig) -> Any:
     """Settings as they are read again."""
     return _as_yaml(config.to_dict())
+
+
+def _of_training(settings: Any) -> Any:
+    """Settings without those that change nothing of a training: where it is logged."""
+    if not isinstance(settings, dict) or not isinstance(settings.get("trainer"), dict):
+        return settings
+    return {**settings, "trainer": {k: v for k, v in settings["trainer"].items() if k != "logger"}}
 
 
 def _as_yaml(settings: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -30,7 +31,7 @@ from aucue.evaluation.report.tables import Line, Table, number_text
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
 from aucue.metrics import CONTROLS
 from aucue.models import card
-from aucue.pages import environment, write_page
+from aucue.pages import environment, line_chart, write_page
 from aucue.pictures import overlay, to_data_uri
 
 _IN_SHORT = ("accuracy", "balanced_accuracy", "att_cos", "cam_cos", "specificity", "own_face")
@@ -89,12 +90,34 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
             per_expression=per_expression(alone),
             layer_bars=[_bar(layer, its, MEASURES["att_cos"]) for layer, its in layers.items()],
             guided=guided_layers(evaluation),
+            curves=training_curves(evaluation),
             without_cue=_without_cue(evaluation),
             gaps=[gap_sentence(gap) for gap in largest_gaps(evaluation.groups)],
             faces=[_face(example) for example in _by_class(evaluation)],
             fine_print=_fine_print(evaluation),
         ),
     )
+
+
+def training_curves(evaluation: Evaluation) -> list[tuple[str, Markup]]:
+    """What the model's training looked like: losses, and figures on held-out faces."""
+    stored = evaluation.model.get("curves") or {}
+    parts = {
+        "Losses on training faces": "train/",
+        "Figures on held-out faces": "val/",
+    }
+    charts = []
+    for title, prefix in parts.items():
+        series = {
+            name.removeprefix(prefix).replace("_", " "): [
+                (epoch, value) for epoch, value in enumerate(values, 1) if value is not None
+            ]
+            for name, values in stored.items()
+            if name.startswith(prefix)
+        }
+        if chart := line_chart(series, title, "epoch"):
+            charts.append((title, chart))
+    return charts
 
 
 def card_of(evaluation: Evaluation, measure: Measure) -> MeasureCard:

@@ -1,0 +1,90 @@
+"""Curves as SVG in a page: they follow its colours, and need no script."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 460, 210
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 26
+_INKS = ("accent", "good", "soft", "bad", "control")
+
+Point = tuple[float, float]
+
+
+def line_chart(
+    series: Mapping[str, Sequence[Point]],
+    title: str,
+    unit: str = "",
+    limits: tuple[float, float] | None = None,
+) -> Markup:
+    """Curves over one axis, with their names and last values below.
+
+    Args:
+        series: Points (x, y) by the name of the curve, x ascending; values that are no numbers are left out.
+        title: What is drawn, for those who do not see it.
+        unit: What x is, such as "epoch".
+        limits: Lowest and highest y; by default those of the curves.
+
+    Returns:
+        HTML; nothing if there is no point.
+    """
+    curves = {name: [p for p in points if all(map(math.isfinite, p))] for name, points in series.items()}
+    every = [point for points in curves.values() for point in points]
+    if not every:
+        return Markup("")
+    xs, ys = zip(*every, strict=True)
+    across, up = _span(min(xs), max(xs)), limits or _span(min(ys), max(ys))
+
+    def place(x: float, y: float) -> Point:
+        right = (x - across[0]) / (across[1] - across[0])
+        high = min(max((y - up[0]) / (up[1] - up[0]), 0.0), 1.0)
+        return _LEFT + right * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - high * (HEIGHT - _TOP - _BOTTOM)
+
+    parts = [*_axes(across, up, place, unit)]
+    for ink, points in zip(_inks(len(curves)), curves.values(), strict=True):
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="var(--{ink})" stroke-width="2" '
+            'stroke-linejoin="round" stroke-linecap="round"/>'
+        )
+    last = {name: f"{points[-1][1]:.3g}" for name, points in curves.items() if points}
+    told = escape(f"{title}: " + ", ".join(f"{name} {value} at the end" for name, value in last.items()))
+    names = "".join(
+        f'<span><i style="background: var(--{ink})"></i>{escape(name)} <b>{last.get(name, "–")}</b></span>'
+        for ink, name in zip(_inks(len(curves)), curves, strict=True)
+    )
+    drawing = (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{told}" '
+        f'style="width:100%;height:auto;font:11px system-ui,sans-serif">{"".join(parts)}</svg>'
+    )
+    return Markup(f'{drawing}<div class="legend">{names}</div>')
+
+
+def _inks(count: int) -> list[str]:
+    return [_INKS[index % len(_INKS)] for index in range(count)]
+
+
+def _span(low: float, high: float) -> Point:
+    """Limits that differ."""
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _axes(across: Point, up: Point, place, unit: str) -> list[str]:
+    """Three lines with their values, and what x begins and ends with."""
+    parts = []
+    for share in (0.0, 0.5, 1.0):
+        value = up[0] + share * (up[1] - up[0])
+        (left, y), (right, _) = place(across[0], value), place(across[1], value)
+        parts.append(f'<path d="M{left:.1f} {y:.1f}H{right:.1f}" stroke="var(--line)"/>')
+        parts.append(_text(left - 6, y + 4, f"{value:.3g}", "end"))
+    bottom = HEIGHT - 8
+    parts.append(_text(_LEFT, bottom, f"{across[0]:.3g}", "start"))
+    parts.append(_text(WIDTH - _RIGHT, bottom, f"{across[1]:.3g}", "end"))
+    parts.append(_text((WIDTH + _LEFT) / 2, bottom, escape(unit), "middle"))
+    return parts
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="var(--soft)">{text}</text>'

@@ -1,0 +1,23 @@
+import re
+from xml.etree import ElementTree
+
+from aucue.pages import line_chart
+
+
+def test_points_lie_where_they_should() -> None:
+    html = line_chart(
+        {"a": [(1, 0.0), (2, 0.5), (3, 1.0)], "b < c": [(1, 1.0), (3, float("nan"))]}, "Two", "epoch"
+    )
+    first, second = re.findall(r'polyline points="([^"]*)"', html)
+    points = [tuple(map(float, point.split(","))) for point in first.split()]
+    assert points == [(44.0, 184.0), (246.0, 98.0), (448.0, 12.0)]
+    assert second == "44.0,12.0"
+    assert "b &lt; c <b>1</b>" in html
+    svg = ElementTree.fromstring(html[: html.index("<div")])
+    assert svg.attrib["aria-label"] == "Two: a 1 at the end, b < c 1 at the end"
+
+
+def test_equal_values_and_none_at_all() -> None:
+    assert "polyline" in line_chart({"a": [(1, 2.0)]}, "One")
+    assert line_chart({"a": []}, "None") == ""
+    assert line_chart({"a": [(1, float("inf"))]}, "None") == ""
