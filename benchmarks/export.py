@@ -2,7 +2,7 @@
 
     python benchmarks/export.py --threads 1
 
-Two networks with random weights: the small ResNet-10 of configs/ferplus.yaml at 64 x 64, and ResNet-18 at
+Two networks with random weights: the small ResNet-10 of the settings ferplus at 64 x 64, and ResNet-18 at
 112 x 112; batches of 1 and 32. torch runs in inference mode, with its weights laid out as they are and
 channels last; the faster of the two is what onnxruntime is compared with. All are timed in turn, so that a
 change in the machine's load meets all of them; the ratio is the median of the ratios of the turns.

@@ -1,9 +1,9 @@
-"""A few hundred photographs of your own: from a folder per label to a model that starts from the one in the box.
+"""A few hundred photographs of your own: from a folder per label to a model that starts from the boxed one.
 
     python examples/06_your_own_photographs.py FACES --out runs/mine
 
-FACES holds a folder of photographs for each label (FACES/happy, FACES/sad, ...). Without it, faces are rendered,
-whose landmarks are known, so that no detector is needed.
+FACES holds a folder of photographs for each label (FACES/happy, FACES/sad, ...). Without it, faces are
+rendered, whose landmarks are known, so that no detector is needed.
 """
 
 import argparse

@@ -24,9 +24,10 @@ from pathlib import Path
 from aucue.evaluation import Evaluation, compare
 from aucue.evaluation.report.comparison import COMPARED
 from aucue.evaluation.report.tables import markdown
+from aucue.training.config import CONFIGS
 
 DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-CONFIG = Path(__file__).parents[1] / "configs" / "ferplus.yaml"
+CONFIG = CONFIGS / "ferplus.yaml"
 ARMS = {"unguided": 0.0, "guided": 4.0}  # lambda
 
 

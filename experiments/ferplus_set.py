@@ -2,7 +2,7 @@
 
     python -m experiments.ferplus_set --out runs/ferplus-votes
 
-prepares the set that configs/grids/ferplus.yaml reads: votes as soft labels, landmarks as given.
+prepares the set that the grids ferplus and evidence read: votes as soft labels, landmarks as given.
 """
 
 import argparse

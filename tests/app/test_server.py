@@ -35,6 +35,32 @@ def test_explain(running: Running, photo):
     assert set(other.json()["faces"][0]["maps"]) == {"attention", "class_maps", "expected"}
 
 
+def test_a_form_is_as_good_as_a_body(running: Running, photo):
+    content = encoded(photo(2))
+    plain = running.client.post("/api/explain", content=content).json()
+    form = running.client.post("/api/explain", files={"photo": ("a.png", content, "image/png")})
+    assert form.json() == plain
+    empty = running.client.post("/api/explain", data={"a": "b"}, files={"x": ("", b"")})
+    assert empty.status_code == 400
+
+
+def test_several_photographs_at_once(running: Running, photo):
+    good = encoded(photo(2))
+    files = [("photo", ("a.png", good)), ("photo", ("bad.png", b"nothing")), ("photo", ("c.png", good))]
+    said = running.client.post("/api/batch", files=files, params={"model": "unguided"}).json()["photographs"]
+    assert [each["name"] for each in said] == ["a.png", "bad.png", "c.png"]
+    assert said[0]["faces"] == said[2]["faces"]
+    assert said[0]["model"] == "unguided"
+    assert said[1]["error"].startswith("This file is not a picture that can be read")
+    assert running.client.post("/api/batch", files=[("p", ("a", b""))] * 33).status_code == 400
+    assert running.client.post("/api/batch", files=files, params={"model": "x"}).status_code == 400
+
+
+def test_health(running: Running):
+    said = running.client.get("/api/health").json()
+    assert (said["status"], said["models"]) == ("ok", ["guided", "unguided"])
+
+
 def test_picture(running: Running, photo):
     options = {"face": 2, "expression": "fear", "opacity": 0.7, "theme": "dark"}
     answer = running.client.post("/api/picture", params=options, content=encoded(photo(2)))
@@ -107,7 +133,8 @@ def test_the_page_itself_comes_without_links_elsewhere(running: Running):
 def test_documentation_is_complete(running: Running):
     schema = running.client.get("/api/openapi.json").json()
     guide = GUIDE.read_text(encoding="utf-8")
-    assert set(schema["paths"]) == {"/api/models", "/api/explain", "/api/picture"}
+    routes = {"health", "models", "explain", "batch", "picture"}
+    assert set(schema["paths"]) == {f"/api/{route}" for route in routes}
     for address, methods in schema["paths"].items():
         for method, described in methods.items():
             assert f"{method.upper()} {address}" in guide

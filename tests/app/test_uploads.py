@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from aucue.app import read_upload
+from aucue.app.uploads import sent_files
 from aucue.errors import InputError
 
 
@@ -78,3 +79,26 @@ def test_photographs_are_turned_upright():
     buffer = io.BytesIO()
     Image.new("RGB", (40, 20)).save(buffer, "JPEG", exif=exif)
     assert read_upload(buffer.getvalue()).size == (20, 40)
+
+
+def test_files_of_a_form_arrive_to_the_byte() -> None:
+    data = b"\x89PNG\r\n\x1a\n\r\n--not\r\r\n\n"
+    head = b'Content-Disposition: form-data; name="photo"; filename="a b.png"\r\nContent-Type: image/png'
+    plain = b'Content-Disposition: form-data; name="model"'
+    body = b"--B1\r\n" + plain + b"\r\n\r\nguided\r\n--B1\r\n" + head + b"\r\n\r\n" + data + b"\r\n--B1--\r\n"
+    assert sent_files(body, "multipart/form-data; boundary=B1") == [("a b.png", data)]
+    assert sent_files(body, "image/png") == [("", body)]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "multipart/form-data; boundary=B1"),
+        (b"--B1\r\n", "multipart/form-data"),
+        (b'--B1\r\nContent-Disposition: x; filename="a"\r\n\r\ncut', "multipart/form-data; boundary=B1"),
+        (b"--B1\r\n\r\nno file\r\n--B1--", "multipart/form-data; boundary=B1"),
+    ],
+)
+def test_damaged_forms_are_a_sentence(body: bytes, kind: str) -> None:
+    with pytest.raises(InputError, match="form"):
+        sent_files(body, kind)

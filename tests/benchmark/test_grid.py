@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from aucue.benchmark import Grid
+from aucue.benchmark import GRIDS, Grid
 from aucue.errors import InputError
 
-GRIDS = sorted((Path(__file__).parents[2] / "configs" / "grids").glob("*.yaml"))
+FILES = sorted(GRIDS.glob("*.yaml"))
 
 
 def table(**changes: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_a_written_grid_reads_back(tmp_path: Path) -> None:
     assert again == grid
 
 
-@pytest.mark.parametrize("file", GRIDS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_shipped_grids_are_understood(file: Path) -> None:
     assert Grid.load(file).cells
 

@@ -65,6 +65,20 @@ def test_cells_of_a_scheduler_then_the_tables(
         assert (out / "two" / name).stat().st_size > 100
 
 
+def test_a_grid_that_comes_with_aucue_on_another_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = tmp_path / "mine.yaml"
+    assert (
+        main(["benchmark", "ferplus", "--out", "run", "--data", "my/set", "--write-grid", str(written)]) == 0
+    )
+    grid = Grid.load(written)
+    assert grid.name == "ferplus"
+    assert {cell.config("run").data.path for cell in grid.cells} == {"my/set"}
+    assert main(["benchmark", "ferplus", "--out", "run", "--data", "a=b"]) == 2
+
+
 def test_a_cell_that_is_not_there(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", str(grid), "--out", str(tmp_path), "--cell", "2"]) == 2
     assert "--cell must be between 0 and 1, got 2" in capsys.readouterr().err
@@ -133,7 +147,7 @@ def test_a_grid_file_says_for_itself_what_it_varies(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tabel1"], "neither a grid file (.yaml) nor one of table1"),
+        (["tabel1"], "neither a grid file (.yaml) nor one of evidence, ferplus, table1"),
         (["nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["table1", "--data", "raf-db"], "--data raf-db: expected NAME=DIR"),
         (["table1"], "--data"),

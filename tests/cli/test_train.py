@@ -5,8 +5,21 @@ import pytest
 from aucue.cli.main import main
 from aucue.data import SyntheticSource, prepare
 from aucue.training import fitting
+from aucue.training.config import CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+
+def test_settings_that_come_with_aucue_have_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # far from any checkout
+    assert main(["train", "--config", "synthetic", "--data.path", "nowhere", "--out", "run"]) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
+    assert main(["train", "--config", "sinthetic", "--data.path", "nowhere", "--out", "run"]) == 2
+    assert capsys.readouterr().err == (
+        "aucue train: sinthetic: no such file, and none of ferplus, synthetic. Did you mean 'synthetic'?\n"
+    )
+    assert main(["train", "--help"]) == 0
+    assert "or one of ferplus, synthetic." in " ".join(capsys.readouterr().out.split())
 
 
 def test_misspelt_key_in_the_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

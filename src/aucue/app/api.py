@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 
 from aucue.app import views
 from aucue.app.service import OFFERED, Service
-from aucue.app.uploads import MAX_BYTES, read_upload
+from aucue.app.uploads import MAX_BYTES, Sent, read_upload, sent_files
 from aucue.errors import InputError
 
 AT_ONCE = 2
@@ -22,6 +22,9 @@ AT_ONCE = 2
 
 WAITING = 64
 """Requests that wait for their turn; more are sent away."""
+
+MOST = 32
+"""Photographs in one request."""
 
 BUSY = "Too many people ask at once; try again in a few seconds."
 
@@ -31,8 +34,29 @@ Method = Annotated[str | None, Query(description="Old name of readout.", depreca
 _PHOTO = {
     "requestBody": {
         "required": True,
-        "description": "The photograph: a JPEG, PNG, WebP, ... file.",
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "The photograph: a JPEG, PNG, WebP, ... file, as it is or as the file of a form.",
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}
+            },
+        },
+    }
+}
+_PHOTOS = {
+    "requestBody": {
+        "required": True,
+        "description": f"Up to {MOST} photographs, the files of a form.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "photo": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                    },
+                }
+            }
+        },
     }
 }
 
@@ -82,13 +106,23 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["api"])
     turns = anyio.CapacityLimiter(AT_ONCE)
 
-    async def in_turn(request: Request, answer: Callable[[bytes], T]) -> T:
+    async def in_turn(request: Request, answer: Callable[[list[Sent]], T]) -> T:
         """Receive what was sent when its turn has come, not before, and answer."""
         if turns.statistics().tasks_waiting >= WAITING:
             raise HTTPException(503, BUSY)
         async with turns:
-            data = await request.body()
-            return await anyio.to_thread.run_sync(answer, data)
+            sent = sent_files(await request.body(), request.headers.get("content-type", ""))
+            return await anyio.to_thread.run_sync(answer, sent)
+
+    def explained(sent: Sent, model: str | None, readout: str | None, maps: bool) -> dict[str, Any]:
+        session = service.open(read_upload(sent.data, max_bytes))
+        said = service.read(session, model or service.models[0], readout)
+        return views.record(said, maps) | {"faces_left_out": session.left_out}
+
+    @router.get("/health")
+    def health() -> dict[str, Any]:
+        """Whether the server answers, for whoever watches over it: the models are loaded before it does."""
+        return {"status": "ok", "aucue": version("aucue"), "models": list(service.models)}
 
     @router.get("/models")
     def models() -> dict[str, Any]:
@@ -113,11 +147,30 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
         maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
     ) -> dict[str, Any]:
         """What a model says about each face of a photograph, largest face first."""
+        return await in_turn(request, lambda sent: explained(sent[0], model, readout or method, maps))
 
-        def answer(data: bytes) -> dict[str, Any]:
-            session = service.open(read_upload(data, max_bytes))
-            said = service.read(session, model or service.models[0], readout or method)
-            return views.record(said, maps) | {"faces_left_out": session.left_out}
+    @router.post("/batch", openapi_extra=_PHOTOS)
+    async def batch(
+        request: Request,
+        model: Model = None,
+        readout: ReadOut = None,
+        maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
+    ) -> dict[str, Any]:
+        """What a model says about each of several photographs; one that cannot be used has its own error."""
+
+        def one(sent: Sent) -> dict[str, Any]:
+            try:
+                return {"name": sent.name, **explained(sent, model, readout, maps)}
+            except InputError as wrong:
+                return {"name": sent.name, "error": str(wrong)}
+
+        def answer(sent: list[Sent]) -> dict[str, Any]:
+            if len(sent) > MOST:
+                raise InputError(
+                    f"At most {MOST} photographs are taken at once, not {len(sent)}; send fewer."
+                )
+            service.model(model or service.models[0])  # no model is no fault of a photograph
+            return {"photographs": [one(each) for each in sent]}
 
         return await in_turn(request, answer)
 
@@ -134,8 +187,8 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
     ) -> Response:
         """One face with its maps and probabilities, as a PNG."""
 
-        def answer(data: bytes) -> bytes:
-            session = service.open(read_upload(data, max_bytes))
+        def answer(sent: list[Sent]) -> bytes:
+            session = service.open(read_upload(sent[0].data, max_bytes))
             session.look_at(face=face - 1, expression=expression)
             view = service.view(session, model or service.models[0], readout or method)
             view.explanation.class_map(expression)  # raises where the model has no such class

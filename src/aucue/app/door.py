@@ -30,8 +30,8 @@ _ROUTES = tuple(
         (("POST",), r"/gradio_api/upload"),
         (("GET",), r"/gradio_api/upload_progress"),
         (("GET",), r"/gradio_api/file=.+/[0-9a-f]{32}/photograph"),  # from memory, see `memory.py`
-        (("GET",), r"/api/(models|openapi\.json)"),
-        (("POST",), r"/api/(explain|picture)"),
+        (("GET",), r"/api/(health|models|openapi\.json)"),
+        (("POST",), r"/api/(explain|batch|picture)"),
     )
 )
 

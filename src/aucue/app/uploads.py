@@ -1,6 +1,8 @@
 """What a browser sends -> a picture, or one sentence why not."""
 
 import io
+import re
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -12,6 +14,46 @@ MAX_BYTES = 20 * 2**20
 
 MAX_PIXELS = 60_000_000
 """Width times height of an uploaded picture: those of telephones have 12 to 50 million pixels."""
+
+
+class Sent(NamedTuple):
+    """A file of a form.
+
+    Attributes:
+        name: What it is called; empty if that is not said.
+        data: Its content.
+    """
+
+    name: str
+    data: bytes
+
+
+def sent_files(body: bytes, content_type: str) -> list[Sent]:
+    """The files of a request: its body as it is, or those of a form (multipart/form-data), all in memory.
+
+    Args:
+        body: What was sent.
+        content_type: The header of that name.
+
+    Raises:
+        InputError: The form is none, or holds no file.
+    """
+    if not content_type.lower().startswith("multipart/form-data"):
+        return [Sent("", body)]
+    boundary = re.search(r'boundary="?([^";,]{1,70})"?', content_type)
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode()) if boundary else []
+    if len(parts) < 2 or not parts[-1].startswith(b"--"):
+        raise InputError("This form is damaged or cut short; send the photographs as multipart/form-data.")
+    files = [sent for part in parts[1:-1] if (sent := _file_of(part)) is not None]
+    if not files:
+        raise InputError("No photograph arrived: the form holds no file.")
+    return files
+
+
+def _file_of(part: bytes) -> Sent | None:
+    head, blank, data = part.partition(b"\r\n\r\n")
+    name = re.search(r'filename="([^"\r\n]*)"', head.decode(errors="replace"))
+    return Sent(name[1], data) if blank and name else None
 
 
 def read_upload(data: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:

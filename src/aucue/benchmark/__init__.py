@@ -1,7 +1,7 @@
 """Grids of settings and seeds: trained, evaluated, compared; the paper's experiments among them."""
 
 from aucue.benchmark.estimate import estimate_seconds
-from aucue.benchmark.grid import Cell, Grid, Row
+from aucue.benchmark.grid import GRIDS, Cell, Grid, Row
 from aucue.benchmark.protocol import PAPER_GRIDS, paper_grid
 from aucue.benchmark.report import write_benchmark
 from aucue.benchmark.results import BenchmarkResults, collect
@@ -11,6 +11,7 @@ from aucue.benchmark.tables import terminal_table, write_tables
 __all__ = [
     "BenchmarkResults",
     "Cell",
+    "GRIDS",
     "Grid",
     "PAPER_GRIDS",
     "Row",

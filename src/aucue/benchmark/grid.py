@@ -26,6 +26,9 @@ from aucue.training import ClassifierSettings, TrainConfig
 from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
+GRIDS = Path(__file__).with_name("grids")
+"""Folder of the grids that come with aucue."""
+
 Protocol = Literal["holdout", "fg2024"]
 
 CELLS_FOLDER = "cells"

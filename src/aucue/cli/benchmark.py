@@ -26,20 +26,20 @@ def command(
 ) -> int:
     """Train and evaluate every cell of a grid, and compare guided with unguided on the same test faces.
 
-    GRID is a YAML file, or one of the paper's experiments, made for your prepared sets: table1 (accuracy and
-    CAM-COS of eleven methods), table2 (ATT-COS of the same trainings), table3 (which layers), figure5
-    (lambda). For example: aucue benchmark table1 --data raf-db=runs/raf-db affectnet=runs/affectnet --out
-    runs/paper
+    GRID is a YAML file, a grid that comes with aucue (ferplus, evidence), or one of the paper's experiments,
+    made for your prepared sets: table1 (accuracy and CAM-COS of eleven methods), table2 (ATT-COS of the same
+    trainings), table3 (which layers), figure5 (lambda). For example: aucue benchmark table1 --data
+    raf-db=runs/raf-db affectnet=runs/affectnet --out runs/paper
 
     A finished cell is never run again, an interrupted one goes on from its checkpoint: the same command
     continues. Cells that several grids share are run once if the grids share OUT. Tables (Markdown, LaTeX,
     CSV, JSON) land in OUT/NAME, made anew each time.
 
     Args:
-        grid: Grid file (YAML), or table1, table2, table3 or figure5.
+        grid: Grid file (YAML), or ferplus, evidence, table1, table2, table3 or figure5.
         out: Folder of all cells and tables.
         data: Prepared sets as NAME=DIR, for the paper's experiments; raf-db and affectnet have published
-            numbers.
+            numbers. For another grid one folder, DIR, instead of the one that it names.
         protocol: For the paper's experiments: holdout (unless said otherwise) selects the epoch on held-out
             training faces, fg2024 on the test faces, as published.
         backbones: For the paper's experiments: timm models to compare on a further axis, instead of the
@@ -74,17 +74,24 @@ def command(
 
 def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Grid":
     """The grid of a file, or an experiment of the paper, varied as asked for."""
-    from aucue.benchmark import PAPER_GRIDS, Grid, paper_grid
+    from aucue.benchmark import GRIDS, PAPER_GRIDS, Grid, paper_grid
+    from aucue.work.files import shipped
     from aucue.work.tables import did_you_mean, read_mapping
 
+    ours = shipped(GRIDS)
+    if name in ours and not Path(name).exists():
+        name = str(ours[name])
     if name in PAPER_GRIDS:
         _check(varied.get("backbones", []), varied.get("codebooks", []))
         table, where = paper_grid(name, **{**varied, "data": _sets(varied.get("data", []))}), name
     elif Path(name).suffix not in (".yaml", ".yml"):
         raise InputError(
-            f"{name} is neither a grid file (.yaml) nor one of {', '.join(PAPER_GRIDS)}."
-            f"{did_you_mean(name, PAPER_GRIDS)}"
+            f"{name} is neither a grid file (.yaml) nor one of {', '.join([*ours, *PAPER_GRIDS])}."
+            f"{did_you_mean(name, [*ours, *PAPER_GRIDS])}"
         )
+    elif varied.keys() == {"data"} and len(varied["data"]) == 1 and "=" not in varied["data"][0]:
+        table, where = read_mapping(Path(name)), name
+        table["settings"] = {**(table.get("settings") or {}), "data.path": varied["data"][0]}
     elif varied:
         options = ", ".join(f"--{option}" for option in varied)
         raise InputError(

@@ -23,6 +23,7 @@ COMMANDS = {
     "benchmark": "a grid of settings and seeds -> tables, guided beside unguided, with confidence intervals",
     "explain": "photographs and videos -> expression, probabilities and where the evidence was seen",
     "serve": "a web page on this machine: photographs -> expressions, and where the evidence was seen",
+    "models": "the models that can be used by name: in the box, fetched from a hub, on the hub",
     "export": "a model -> ONNX for other runtimes, or a model hub",
     "import-fg2024": "a checkpoint that the authors of the FG 2024 paper release -> a model file",
     "doctor": "versions, devices and files on this machine",

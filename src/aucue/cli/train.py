@@ -10,10 +10,10 @@ from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPr
 from aucue.classifiers.methods import METHODS
 from aucue.cli.arguments import Parser
 from aucue.errors import InputError
-from aucue.training.config import TrainConfig
+from aucue.training.config import CONFIGS, TrainConfig
 from aucue.training.recipe import RECIPES, changes_of_recipe, recipe_description, recipe_settings
-from aucue.work.files import printable
-from aucue.work.tables import check_keys, kind, read_mapping
+from aucue.work.files import printable, shipped
+from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
 DESCRIPTION = """Train an expression classifier, guided by action units or not.
 
@@ -27,7 +27,11 @@ configuration: --guidance.weight 0 --out ANOTHER."""
 def run(argv: list[str]) -> int:
     """Parse settings, train, say where the model is."""
     parser = Parser(prog="aucue train", description=f"{DESCRIPTION}\n\n{_recipes()}\n\n{_methods()}")
-    parser.add_argument("--config", action=_ConfigFile, help="YAML file with any of the settings below.")
+    parser.add_argument(
+        "--config",
+        action=_ConfigFile,
+        help=f"YAML file with any of the settings below, or one of {', '.join(shipped(CONFIGS))}.",
+    )
     parser.add_argument(
         "--from", type=str, help="Trained model to start from: box, a model file or hf:OWNER/NAME."
     )
@@ -65,11 +69,24 @@ class _ConfigFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Namespace, values: Any, option_string: str | None = None) -> None:
         """Take the settings of the file `values`."""
+        values = _settings_file(values)
         settings = read_mapping(values)
         if not Path(values).is_file():  # a pipe: the parser reads it again, and would find nothing
             raise InputError(f"{printable(values)} is no file; save the settings in one.")
         _check_names(settings, TrainConfig, printable(values), ("from", "recipe", "overwrite"))
         super().__call__(parser, cfg, values, option_string)
+
+
+def _settings_file(name: str) -> str:
+    """A file of settings by its own name, or by that of one that comes with aucue."""
+    ours = shipped(CONFIGS)
+    if name in ours and not Path(name).exists():
+        return str(ours[name])
+    if not Path(name).suffix and not Path(name).exists():
+        raise InputError(
+            f"{printable(name)}: no such file, and none of {', '.join(ours)}.{did_you_mean(name, ours)}"
+        )
+    return name
 
 
 def _check_names(settings: Mapping[str, Any], group: type, where: str, more: tuple[str, ...] = ()) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aucue.classifiers.methods import METHODS
 from aucue.guidance.attention import WholeKind
 from aucue.models.card import GuidanceRecord
+
+CONFIGS = Path(__file__).with_name("configs")
+"""Folder of the settings that come with aucue."""
 
 if TYPE_CHECKING:
     MethodName = str

@@ -67,6 +67,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def shipped(folder: Path) -> dict[str, Path]:
+    """The YAML files that come with a room, by the names that they go by.
+
+    Args:
+        folder: Of the room.
+    """
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
 def inside(folder: Path, name: object, where: str) -> Path:
     """The file or folder that some content names, which has to lie below a folder.
 
