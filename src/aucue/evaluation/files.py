@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aucue.errors import InputError, OutputExistsError
+from aucue.evaluation.averages import FACE, average_rows
 from aucue.evaluation.report.page import write_report
 from aucue.evaluation.results import Evaluation
 from aucue.work.files import appearing, cell, write_json
@@ -17,6 +20,8 @@ FILES = (
     "per_expression.csv",
     "per_image.csv",
     "confusion.csv",
+    "average_maps.csv",
+    "average_maps.npz",
     "report.html",
 )
 GROUP_FILE = "per_group.csv"  # only where the set has attributes
@@ -47,6 +52,15 @@ def write_evaluation(evaluation: Evaluation, folder: str | os.PathLike[str], ove
         for label, row in zip(evaluation.classes, evaluation.classification.confusion, strict=True)
     ]
     write_csv(folder / "confusion.csv", confusion)
+    write_csv(folder / "average_maps.csv", average_rows(evaluation.averages))
+    arrays = {
+        f"{label}.{name}": its.map
+        for label, maps in evaluation.averages.items()
+        for name, its in maps.items()
+        if name != FACE  # an average of few faces is still somebody's face
+    }
+    with appearing(folder / "average_maps.npz") as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
     (folder / GROUP_FILE).unlink(missing_ok=True)  # of an earlier evaluation, of a set with attributes
     if evaluation.groups:
         write_csv(folder / GROUP_FILE, evaluation.per_group_rows())

@@ -1,6 +1,6 @@
 """Looking at faces through a model: one value per face and figure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aucue.cues import AUCue
 from aucue.data import FaceDataset
+from aucue.evaluation.averages import CLASS_MAP, CUE, FACE, MapSums, sums_of
 from aucue.evaluation.faces import Judge, MeasuredFaces
 from aucue.evaluation.measures import MEASURES, Figure
 from aucue.evaluation.results import Example
@@ -32,11 +33,13 @@ class Seen:
             cue), "finite" (answers and maps are numbers).
         values: One value per face (n,) and figure, NaN where the face takes no part.
         examples: Faces for the report, by their rows in the split.
+        sums: What the average maps are made of, by name.
     """
 
     rows: dict[str, list[Tensor]] = field(default_factory=dict)
     values: dict[Figure, list[Tensor]] = field(default_factory=dict)
     examples: dict[int, Example] = field(default_factory=dict)
+    sums: dict[str, MapSums] = field(default_factory=dict)
 
     def keep(self, **columns: Tensor) -> None:
         """Keep columns (B, ...) of further faces."""
@@ -46,6 +49,11 @@ class Seen:
     def record(self, figure: Figure, values: Tensor, exists: Tensor) -> None:
         """Keep one value per face (B,) of a figure; faces without one (B,) take no part."""
         self.values.setdefault(figure, []).append(torch.where(exists, values.double(), torch.nan).cpu())
+
+    def add(self, sums: Mapping[str, MapSums]) -> None:
+        """Add what the average maps of further faces are made of."""
+        for name, its in sums.items():
+            self.sums[name] = self.sums[name] + its if name in self.sums else its
 
     def column(self, name: str) -> Tensor:
         """A column over all faces (n, ...)."""
@@ -63,7 +71,7 @@ class Seen:
         def together(pieces: Iterable[Tensor]) -> list[Tensor]:
             return [torch.cat(list(pieces))[order]]
 
-        return cls(
+        merged = cls(
             {name: together(p for part in parts for p in part.rows.get(name, [])) for name in parts[0].rows},
             {
                 name: together(p for part in parts for p in part.values.get(name, []))
@@ -71,6 +79,9 @@ class Seen:
             },
             {index: part.examples[index] for part in parts for index in part.examples},
         )
+        for part in parts:
+            merged.add(part.sums)
+        return merged
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,8 @@ class Observer:
         shown = (faces.look.logits, faces.class_map, faces.named_class_map, *faces.look.attention.values())
         self.seen.keep(finite=torch.stack([values.isfinite().flatten(1).all(1) for values in shown]).all(0))
         self._measure(faces, self.seen, costly=False)
+        maps = {FACE: faces.images, CUE: faces.cue.map, **faces.look.attention, CLASS_MAP: faces.class_map}
+        self.seen.add(sums_of(maps, label, faces.cue.valid, len(self.model.classes)))
         for row, index in enumerate(faces.index):
             if index in self.examples:
                 self.seen.examples[index] = _example(faces, row)

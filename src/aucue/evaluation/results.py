@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aucue.errors import InputError, said
+from aucue.evaluation.averages import Averages
 from aucue.evaluation.estimate import Estimate, number
 from aucue.evaluation.measures import MEASURES, Measure, column_of
 from aucue.evaluation.reading import built
@@ -143,6 +144,7 @@ class Evaluation:
         faces: One row per face: key, label, prediction, correct (0 or 1), `p EXPRESSION`, and a column
             `measure.variant` for every figure that has values per face, null where the face takes no part.
         examples: The faces shown in the report.
+        averages: Average maps per expression, see `aucue.evaluation.averages`.
     """
 
     model: dict[str, Any]
@@ -157,6 +159,7 @@ class Evaluation:
     groups: dict[str, dict[str, Group]] = field(default_factory=dict)
     faces: pa.Table = field(default_factory=lambda: pa.table({}), compare=False, repr=False)
     examples: list[Example] = field(default_factory=list, compare=False, repr=False)
+    averages: Averages = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -190,7 +193,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values that JSON can hold; undefined ones are None."""
-        values = {k: v for k, v in self.__dict__.items() if k not in ("faces", "examples")}
+        values = {k: v for k, v in self.__dict__.items() if k not in ("faces", "examples", "averages")}
         return json.loads(json.dumps(values, default=asdict, allow_nan=False))
 
     @classmethod

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from aucue.cues import AUCue, region_content
+from aucue.evaluation.averages import averages_of
 from aucue.evaluation.estimate import Estimate, auroc_estimate, estimates, ratio, recognition
 from aucue.evaluation.measures import MEASURES, Figure, column_of
 from aucue.evaluation.observing import Seen, expressions
@@ -83,6 +84,7 @@ def summarise(
         },
         notes=notes,
         faces=_table(seen, predictions, model.classes, keys, columns),
+        averages=averages_of(seen.sums, model.classes, (model.input_size, model.input_size)),
         examples=[replace(seen.examples[i], key=keys[i]) for i in sorted(seen.examples)],
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aucue.errors import OutputExistsError
+from aucue.evaluation.averages import CLASS_MAP, CUE, FACE, AverageMap
 from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.groups import gap_sentence, largest_gaps
 from aucue.evaluation.measures import MEASURES, Measure
@@ -93,6 +94,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
             curves=training_curves(evaluation),
             without_cue=_without_cue(evaluation),
             gaps=[gap_sentence(gap) for gap in largest_gaps(evaluation.groups)],
+            averages=_averages(alone),
             faces=[_face(example) for example in _by_class(evaluation)],
             fine_print=_fine_print(evaluation),
         ),
@@ -254,8 +256,50 @@ def _group(table: Table, members: Mapping[str, Evaluation]) -> dict[str, Any]:
         "further": further_table(members, ""),
         "further_measures": further_measures(members),
         "per_expression": per_expression(members),
+        "averages": _averages(members),
         "faces": _faces_side_by_side(members),
     }
+
+
+def _averages(members: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
+    """Average maps of every expression, drawn over its average face, for each model."""
+    first, rows = next(iter(members.values())).averages, []
+    for label in first:
+        by_model = {name: e.averages[label] for name, e in members.items() if label in e.averages}
+        face = _enlarged(first[label][FACE].map.round().clip(0, 255).astype(np.uint8))
+        cue = first[label].get(CUE)
+        rows.append(
+            {
+                "label": label,
+                "faces": first[label][FACE].faces,
+                "face": to_data_uri(face, "jpeg"),
+                "cue": cue and _average(face, "action units", cue),
+                "seen": {
+                    name: [
+                        _average(face, _name_of(key), its)
+                        for key, its in maps.items()
+                        if key not in (FACE, CUE)
+                    ]
+                    for name, maps in by_model.items()
+                },
+            }
+        )
+    return rows
+
+
+def _average(face: NDArray[np.uint8], name: str, its: AverageMap) -> dict[str, str]:
+    """One average map: its picture, and its figures in words."""
+    figures = {"cosine": its.cosine, "spread": its.spread}
+    said = [f"{word} {value:.2f}" for word, value in figures.items() if value is not None]
+    return {
+        "picture": to_data_uri(overlay(face, its.shown), "jpeg"),
+        "name": name,
+        "figures": ", ".join(said),
+    }
+
+
+def _name_of(key: str) -> str:
+    return "class map" if key == CLASS_MAP else f"attention, {key}"
 
 
 def _by_class(evaluation: Evaluation) -> list[Example]:
