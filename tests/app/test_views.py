@@ -43,7 +43,8 @@ def shown(service: Service, session, *models: str) -> Elements:
 
 def test_results_say_what_is_seen(service: Service, session):
     page = shown(service, session)
-    explanation = service.read(session, "guided").explanations[0]
+    explanation = service.view(session, "guided").explanation
+    assert explanation.if_hidden is not None
     text = " ".join(page.text.replace("\u00a0", " ").split())
     assert f"happiness {100 * explanation.probability:.0f} %" in text
     assert explanation.finding in text
@@ -93,7 +94,7 @@ def test_faces_to_choose_from(service: Service, session, photo):
 def test_two_models_side_by_side(service: Service, session):
     cards = shown(service, session, "guided", "unguided").having("aria-label")
     assert {"guided", "unguided"} <= set(cards)
-    answers = [service.read(session, name).explanations[0] for name in service.models]
+    answers = [service.view(session, name).explanation for name in service.models]
     text = shown(service, session, "guided", "unguided").text.replace("\u00a0", " ")
     assert all(answer.finding in text for answer in answers)
 
@@ -132,7 +133,7 @@ def test_picture(service: Service, session):
 
 
 def test_places_of_the_expression(service: Service, session):
-    explanation = service.read(session, "guided").explanations[0]
+    explanation = service.view(session, "guided").explanation
     page = shown(service, session)
     text = " ".join(page.text.replace("\u00a0", " ").split())
     assert len(explanation.unit_evidence) == 3
@@ -158,7 +159,7 @@ def test_a_saved_picture_is_of_one_expression(service: Service, session):
 
 
 def test_numbers_as_a_file(service: Service, session):
-    explanation = service.read(session, "guided").explanations[0]
+    explanation = service.view(session, "guided").explanation
     read = json.loads(views.face_json([service.view(session, "guided")]))
     assert read == {"model": "guided", "readout": "cam", **json.loads(json.dumps(explanation.to_dict()))}
     both = json.loads(views.face_json([service.view(session, name) for name in service.models]))

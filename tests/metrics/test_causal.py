@@ -1,5 +1,7 @@
 """Evidence against costs: worked out by hand, and against SciPy and scikit-learn."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from aucue.metrics import (
     evidence_left,
     first_is_dearest,
     log_odds_map,
+    log_odds_of,
     unit_rank_correlation,
 )
 
@@ -87,3 +90,11 @@ def test_auroc_equals_scikit_learn():
     found = auroc(torch.from_numpy(scores), torch.from_numpy(right))
     assert found == pytest.approx(roc_auc_score(right, scores))
     assert np.isnan(auroc(torch.ones(3), torch.ones(3, dtype=torch.bool)))
+
+
+def test_log_odds_keep_their_digits():
+    logits = torch.tensor([[2.0, 1.0, 0.0], [40.0, 0.0, 0.0]])
+    classes = torch.tensor([1, 0])
+    p = logits.double().softmax(dim=1)
+    expected = [float((p[0, 1] / (1 - p[0, 1])).log()), 40 - math.log(2)]
+    assert log_odds_of(logits, classes).tolist() == pytest.approx(expected, abs=1e-4)

@@ -2,7 +2,7 @@ import cv2
 import pytest
 import torch
 
-from aucue.metrics import FILLS, blur_fill, mean_fill
+from aucue.metrics import FILLS, blur_fill, flat_fill, mean_fill
 
 
 def test_mean_fill_by_hand():
@@ -35,3 +35,12 @@ def test_blur_of_a_wide_image_is_relative_to_each_side():
 def test_a_uniform_image_is_its_own_fill(name: str):
     images = torch.rand(2, 3, 1, 1).expand(-1, -1, 24, 24)
     torch.testing.assert_close(FILLS[name](images), images)
+
+
+def test_the_mean_colour_of_a_region():
+    images = torch.arange(16.0).view(1, 1, 4, 4).expand(1, 3, 4, 4)
+    region = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    assert (flat_fill(images, region) == 0).all()
+    region[..., 1, :2] = True  # 4 and 5
+    assert flat_fill(images, region).shape == (1, 3, 1, 1)
+    assert (flat_fill(images, region) == 4.5).all()

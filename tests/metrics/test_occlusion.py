@@ -5,7 +5,15 @@ import torch
 from torch import Tensor
 
 from aucue.errors import InputError
-from aucue.metrics import points_hull, probability_losses, random_regions, region_of
+from aucue.metrics import (
+    blank_pixels,
+    face_region,
+    points_hull,
+    probability_losses,
+    random_regions,
+    region_of,
+    regions_of,
+)
 
 
 def left_half(images: Tensor) -> Tensor:
@@ -112,3 +120,37 @@ def test_region_by_hand():
     cue = torch.tensor([[[[0.5, 0.6], [0.2, 1.0]]]])
     assert region_of(cue).flatten().tolist() == [False, True, False, True]
     assert region_of(cue, 0.1).all()
+
+
+def test_blank_is_an_area_of_one_colour():
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (1, 3, 24, 24), dtype=torch.uint8)
+    assert not blank_pixels(images).any()
+    images[..., 4:12, 4:12] = 250
+    images[..., 5, 5] = 252  # as JPEG leaves it
+    expected = torch.zeros(24, 24, dtype=torch.bool)
+    expected[3:13, 3:13] = True  # and the pixel around
+    assert torch.equal(blank_pixels(images)[0, 0], expected)
+    images[:, 0, 5, 5] = 247  # one channel is enough to be seen: within 5 x 5 pixels of it nothing is blank
+    assert blank_pixels(images)[0, 0].sum() < expected.sum()
+
+
+def test_a_face_is_its_hull_and_wherever_a_unit_shows():
+    corners = torch.tensor([[[2.0, 2.0], [7.0, 2.0], [7.0, 7.0], [2.0, 7.0]]])
+    every_unit = torch.zeros(1, 1, 12, 12)
+    every_unit[..., 0, 4] = 0.6
+    every_unit[..., 10, 4] = 0.4
+    expected = torch.zeros(12, 12, dtype=torch.bool)
+    expected[2:8, 2:8] = True
+    expected[0, 4] = True
+    assert torch.equal(face_region(corners, every_unit)[0, 0], expected)
+
+
+def test_each_map_has_its_own_region():
+    maps = torch.zeros(1, 3, 2, 2)
+    maps[0, 0] = torch.tensor([[0.1, 0.06], [0.05, 0.0]])
+    maps[0, 1] = 1
+    assert torch.equal(
+        regions_of(maps)[0],
+        torch.tensor([[[True, True], [False, False]], [[True, True]] * 2, [[False, False]] * 2]),
+    )

@@ -30,6 +30,8 @@ BUSY = "Too many people ask at once; try again in a few seconds."
 
 Model = Annotated[str | None, Query(description="Name of a model; default the first.")]
 ReadOut = Annotated[str | None, Query(description="Read-out of the class maps; default the model's own.")]
+Maps = Annotated[bool, Query(description="Also give the maps, as rows of numbers.")]
+IfHidden = Annotated[bool, Query(description="Also measure what decides, by hiding regions.")]
 Method = Annotated[str | None, Query(description="Old name of readout.", deprecated=True)]
 _PHOTO = {
     "requestBody": {
@@ -114,9 +116,11 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
             sent = sent_files(await request.body(), request.headers.get("content-type", ""))
             return await anyio.to_thread.run_sync(answer, sent)
 
-    def explained(sent: Sent, model: str | None, readout: str | None, maps: bool) -> dict[str, Any]:
+    def explained(
+        sent: Sent, model: str | None, readout: str | None, *, maps: bool, if_hidden: bool
+    ) -> dict[str, Any]:
         session = service.open(read_upload(sent.data, max_bytes))
-        said = service.read(session, model or service.models[0], readout)
+        said = service.read(session, model or service.models[0], readout, if_hidden=if_hidden)
         return views.record(said, maps) | {"faces_left_out": session.left_out}
 
     @router.get("/health")
@@ -144,23 +148,28 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
         model: Model = None,
         readout: ReadOut = None,
         method: Method = None,
-        maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
+        maps: Maps = False,
+        if_hidden: IfHidden = True,
     ) -> dict[str, Any]:
         """What a model says about each face of a photograph, largest face first."""
-        return await in_turn(request, lambda sent: explained(sent[0], model, readout or method, maps))
+        return await in_turn(
+            request,
+            lambda sent: explained(sent[0], model, readout or method, maps=maps, if_hidden=if_hidden),
+        )
 
     @router.post("/batch", openapi_extra=_PHOTOS)
     async def batch(
         request: Request,
         model: Model = None,
         readout: ReadOut = None,
-        maps: Annotated[bool, Query(description="Also give the maps, as rows of numbers.")] = False,
+        maps: Maps = False,
+        if_hidden: IfHidden = False,
     ) -> dict[str, Any]:
         """What a model says about each of several photographs; one that cannot be used has its own error."""
 
         def one(sent: Sent) -> dict[str, Any]:
             try:
-                return {"name": sent.name, **explained(sent, model, readout, maps)}
+                return {"name": sent.name, **explained(sent, model, readout, maps=maps, if_hidden=if_hidden)}
             except InputError as wrong:
                 return {"name": sent.name, "error": str(wrong)}
 

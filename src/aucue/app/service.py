@@ -76,7 +76,8 @@ class Session:
         left_out: Number of faces beyond the `MAX_FACES` largest.
         face: Index of the face that is looked at.
         expression: Class whose map is looked at; None is the one that the model predicts.
-        answers: What was said already, by model and read-out.
+        answers: What was said already of all faces, by model, read-out, and whether regions were hidden.
+        seen: What was said already of one face and class, measured: by model, read-out, face and class.
     """
 
     preview: Image.Image
@@ -85,7 +86,8 @@ class Session:
     left_out: int = 0
     face: int = 0
     expression: str | None = None
-    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    answers: dict[tuple[str, str, bool], Answer] = field(default_factory=dict)
+    seen: dict[tuple[str, str, int, str], Explanation] = field(default_factory=dict)
 
     @property
     def boxes(self) -> np.ndarray:
@@ -190,27 +192,30 @@ class Service:
         kept = {form: each[:MAX_FACES] for form, each in faces.items()}
         return Session(preview, preview.width / photo.width, kept, max(0, count - MAX_FACES))
 
-    def read(self, session: Session, model: str, readout: str | None = None) -> Answer:
+    def read(
+        self, session: Session, model: str, readout: str | None = None, *, if_hidden: bool = False
+    ) -> Answer:
         """Explain all faces of a photograph with one model; what was explained before is taken from there.
 
         Args:
             session: The photograph.
             model: One of `models`.
             readout: Read-out of the class maps; default the model's own.
+            if_hidden: Also measure what decides.
 
         Raises:
             InputError: No such model or read-out.
         """
         explainer = self._explainer(model, readout)
-        key = model, explainer.model.readout
+        key = model, explainer.model.readout, if_hidden
         if key not in session.answers:
             with self._network:
-                explanations = explainer.faces(session.faces[self._form(model)])
-            session.answers[key] = Answer(*key, tuple(explanations))
+                explanations = explainer.faces(session.faces[self._form(model)], if_hidden=if_hidden)
+            session.answers[key] = Answer(*key[:2], tuple(explanations))
         return session.answers[key]
 
     def view(self, session: Session, model: str, readout: str | None = None) -> FaceView:
-        """What a model shows of the face and the class that are looked at.
+        """What a model shows of the face and the class that are looked at, with what decides.
 
         Args:
             session: The photograph.
@@ -222,11 +227,13 @@ class Service:
         """
         answer = self.read(session, model, readout)
         explanation = answer.explanations[session.face]
-        chosen = session.expression
-        if chosen in explanation.probabilities and chosen != explanation.expression:
+        chosen = session.expression if session.expression in explanation.probabilities else None
+        key = model, answer.readout, session.face, chosen or explanation.expression
+        if key not in session.seen:
+            explainer = self._explainers[model, answer.readout]
             with self._network:
-                (explanation,) = self._explainers[model, answer.readout].faces([explanation.face], chosen)
-        return FaceView(model, answer.readout, explanation)
+                (session.seen[key],) = explainer.faces([explanation.face], key[3], if_hidden=True)
+        return FaceView(model, answer.readout, session.seen[key])
 
     def _form(self, model: str) -> Form:
         return self.model(model).reading_size, self.model(model).template

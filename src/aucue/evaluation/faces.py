@@ -18,10 +18,11 @@ from aucue.metrics import (
     cam_at,
     centred_gaussian,
     evidence_in,
-    points_hull,
+    face_region,
     random_regions,
     randomised,
     region_of,
+    regions_of,
     uniform_map,
     wrong_expressions,
 )
@@ -198,7 +199,7 @@ class MeasuredFaces:
         rows = has.int().argsort(dim=1, descending=True, stable=True)[:, :most]
         exists = has.gather(1, rows)
         chosen = maps.gather(1, rows[:, :, None, None].expand(-1, -1, *self.size))
-        regions = (chosen > chosen.amax(dim=(2, 3), keepdim=True) / 2) & exists[:, :, None, None]
+        regions = regions_of(chosen) & exists[:, :, None, None]
         looks = [self.model.look(self.with_hidden(regions[:, [k]])) for k in range(most)]
         probability = self._probability(self.look)
         costs = [probability - self._probability(look) for look in looks]
@@ -238,7 +239,7 @@ class MeasuredFaces:
         """
         generic = self.judge.draw.generic(self.landmarks, self.size)
         region = region_of(self.named_cue.map)
-        inside = points_hull(self.landmarks, self.size) | region_of(generic.map) | region
+        inside = face_region(self.landmarks, generic.map) | region
         others, possible = random_regions(region.flatten(1).sum(dim=1), inside, self.index)
         return torch.cat([region, others], dim=1), self.named_cue.valid & possible
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from aucue.explanation.batch import ExplainedPhoto, ExplainReport, explain_files
     from aucue.explanation.explainer import Explainer, load
     from aucue.explanation.explanation import Explanation
+    from aucue.explanation.hiding import HiddenRegion, IfHidden, Loss
     from aucue.explanation.settings import ExplainSettings
     from aucue.explanation.tracking import Smoother, Tracker
     from aucue.explanation.units import FaceEvidence, MapShare, RegionShares, UnitEvidence
@@ -24,6 +25,11 @@ _HOME = {
         "load",
     ),
     "explanation": ("Explanation",),
+    "hiding": (
+        "HiddenRegion",
+        "IfHidden",
+        "Loss",
+    ),
     "settings": ("ExplainSettings",),
     "tracking": (
         "Smoother",
@@ -47,6 +53,9 @@ __all__ = [
     "ExplainReport",
     "ExplainedPhoto",
     "ExplainedVideo",
+    "IfHidden",
+    "HiddenRegion",
+    "Loss",
     "FaceEvidence",
     "UnitEvidence",
     "RegionShares",

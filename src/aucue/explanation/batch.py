@@ -117,7 +117,9 @@ def explain_files(
     finds = detector or _detector(settings.detector)
     _check_videos(found.videos, finds)
     running = open_engine(settings.engine, settings.workers)
-    explainer = Explainer(model, device=settings.device, readout=settings.readout)
+    explainer = Explainer(
+        model, device=settings.device, readout=settings.readout, if_hidden=settings.if_hidden
+    )
     own = explainer.model
     depends_on = {
         "model": _fingerprint(model_file(model)),
@@ -125,6 +127,7 @@ def explain_files(
         "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
         "maps": settings.maps,
     }
+    photo_depends_on = {**depends_on, "hiding": settings.if_hidden}
     with claimed(out):
         sweep(out / THUMBNAILS)
         log, films = ExplanationLog(out), VideoLog(out)
@@ -132,14 +135,14 @@ def explain_files(
         for each in (log, films):
             each.remove([file for file in each.entries if not each.holds(file)])
         film_depends_on = {**depends_on, "fps": settings.fps, "smooth": settings.smooth}
-        photos = _unfinished(found.photos, log, depends_on, overwrite)
+        photos = _unfinished(found.photos, log, photo_depends_on, overwrite)
         videos = _unfinished(found.videos, films, film_depends_on, overwrite)
         reader = FaceReader(finds, own.reading_size, own.template)
         job = _Job(explainer, reader, _names([*photos, *videos], out), settings, tell)
         with progress_bar(progress) as bar:
             task = bar.add_task("photographs", total=len(found.photos), visible=bool(found.photos))
             bar.update(task, completed=len(found.photos) - len(photos))
-            faces, faceless = job.photos(photos, running, log, depends_on, lambda: bar.advance(task))
+            faces, faceless = job.photos(photos, running, log, photo_depends_on, lambda: bar.advance(task))
             for video in videos:
                 seconds = bar.add_task(f"{video.name}, seconds", total=None)
                 job.video(
@@ -188,7 +191,7 @@ class _Job:
         photos: Sequence[Path],
         engine: Engine,
         log: ExplanationLog,
-        depends_on: Mapping[str, str],
+        depends_on: Mapping[str, Any],
         step: Callable[[], object],
     ) -> tuple[int, list[Path]]:
         """Explain photographs; returns how many faces they have, and those that have none."""

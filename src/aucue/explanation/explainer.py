@@ -10,11 +10,12 @@ from torch import Tensor
 
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
+from aucue.explanation.hiding import IfHidden, hide_regions
 from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
-from aucue.models import Model
+from aucue.models import Look, Model
 
 
 class Explainer:
@@ -30,6 +31,7 @@ class Explainer:
         device: Where the network runs, as torch names it.
         readout: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as.
+        if_hidden: Also measure what decides, by hiding regions: some forty more passes per face.
 
     Raises:
         InputError: The model file, the device or the read-out cannot be used.
@@ -41,8 +43,11 @@ class Explainer:
         reader: FaceReader | None = None,
         device: str | torch.device = "cpu",
         readout: str | None = None,
+        *,
+        if_hidden: bool = True,
     ) -> None:
         self.model = Model.load(model, readout, device)
+        self.if_hidden = if_hidden
         self._reader = reader
         _ = self.model.draw  # so that a codebook that cannot be drawn is told of now
 
@@ -72,12 +77,15 @@ class Explainer:
         return self.faces([photo] if isinstance(photo, Face) else self.reader(photo, key), expression)
 
     @torch.inference_mode()
-    def faces(self, faces: Sequence[Face], expression: str | None = None) -> list[Explanation]:
-        """Explain faces in one forward pass.
+    def faces(
+        self, faces: Sequence[Face], expression: str | None = None, if_hidden: bool | None = None
+    ) -> list[Explanation]:
+        """Explain faces together: in one forward pass, and those of pictures with something hidden.
 
         Args:
             faces: Aligned faces; crops of another size than the model's input are resized.
             expression: What is explained; default each face's most probable class.
+            if_hidden: Whether regions are hidden; default as the explainer was made.
 
         Returns:
             One explanation per face, in the same order.
@@ -92,7 +100,8 @@ class Explainer:
             return []
         size = model.input_size
         crops, landmarks = zip(*(_resized(face, size) for face in faces), strict=True)
-        look = model.look(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))  # (B, 3, S, S) uint8
+        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (B, 3, S, S) uint8
+        look = model.look(images)
         probabilities = look.probabilities.cpu()  # (B, K)
         if not probabilities.isfinite().all():
             raise InputError(
@@ -110,6 +119,10 @@ class Explainer:
         cosines = {name: attention_cosine(values, cue) for name, values in attentions.items()}
         units = [[unit.number for unit in model.action_units(name)] for name in names]
         evidence = measure_units(model.draw, points, size, units, attentions[model.layer], chosen)
+        hidden: list[IfHidden | None] = [None] * len(faces)
+        if self.if_hidden if if_hidden is None else if_hidden:
+            hidden = hide_regions(model, images, points, look.logits, explained)
+        log_odds = _log_odds_maps(look, explained.to(look.logits.device)).cpu()
         class_map_cosines, uniform = cam_cosine(chosen, cue), map_cosine(torch.ones_like(cue), cue)
 
         return [
@@ -126,6 +139,8 @@ class Explainer:
                 class_map_cosine=class_map_cosines[i].item() if valid[i] else None,
                 uniform_cosine=uniform[i].item() if valid[i] else None,
                 evidence=evidence[i],
+                log_odds_map=_array(log_odds[i, 0]),
+                if_hidden=hidden[i],
                 face=faces[i],
             )
             for i in range(len(faces))
@@ -162,6 +177,15 @@ def _resized(face: Face, size: int) -> tuple[np.ndarray, np.ndarray]:
     crop = Image.fromarray(face.crop).resize((size, size), Image.Resampling.BILINEAR)  # as in training
     landmarks = (face.landmarks + 0.5) * (size / face.size) - 0.5  # pixel centres, not corners
     return np.asarray(crop), landmarks.astype(np.float32)
+
+
+def _log_odds_maps(look: Look, classes: Tensor) -> Tensor:
+    """What each cell adds to one class per face against the others, weighted by how probable they are.
+
+    By the probabilities of all classes, its own included, the map of a sure answer would vanish.
+    """
+    others = look.logits.float().scatter(1, classes[:, None], -torch.inf).softmax(dim=1)
+    return look.log_odds_map(classes, others)
 
 
 def _array(map_: Tensor) -> np.ndarray:

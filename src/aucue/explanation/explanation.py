@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aucue import pages
 from aucue.errors import InputError, OutputExistsError
+from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
+from aucue.explanation.wording import percent, rather_than_what, what_decides
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit
 from aucue.pictures import blank, normalize, overlay, panel, probability_bars, ratio_bars
@@ -51,6 +52,11 @@ class Explanation:
         class_map_cosine: Agreement of the expression's class map with the cue (CAM-COS); None without a cue.
         uniform_cosine: What an even map, the same everywhere, scores; None without a cue.
         evidence: How much of attention and class map lies in the regions of action units.
+        log_odds_map: What each cell (h, w) adds to the expression against the other classes, in logits,
+            signed: M_c - sum_k q_k M_k of the head's own maps M, with q how probable the others are among
+            themselves; all zero for a method whose map knows no class.
+        if_hidden: What the expression loses when regions are hidden: what decides. None where that was not
+            measured, or the face has no landmarks.
         face: The aligned face.
     """
 
@@ -66,6 +72,8 @@ class Explanation:
     class_map_cosine: float | None
     uniform_cosine: float | None
     evidence: FaceEvidence
+    log_odds_map: Map
+    if_hidden: IfHidden | None
     face: Face
 
     @property
@@ -126,9 +134,16 @@ class Explanation:
             said[0] += f" (the answer is {self.answer}, {percent(self.probabilities[self.answer])})"
         elif self.probability < 0.5 and len(ranking) > 1:
             said[0] += f", unsure: {ranking[1]} {percent(self.probabilities[ranking[1]])}"
+        if self.if_hidden:
+            said.append(what_decides(self.if_hidden))
+            if self.expression == self.answer:
+                said.append(rather_than_what(self.if_hidden))
+        elif not self.face.has_landmarks:
+            said.append("what decides cannot be measured without landmarks")
         if self.unit_evidence:
-            said[0] += f"; {where_it_lies(self.evidence, self.expression, not self.class_map().any())}"
-        said[0] = said[0][0].upper() + said[0][1:]
+            lies = where_it_lies(self.evidence, self.expression, not self.class_map().any())
+            said.append(f"{lies}; where a map lies is not what decides")
+        said = [part[0].upper() + part[1:] for part in said if part]
         if self.cue is None:
             said.append(self.why_no_cue.rstrip("."))
         else:
@@ -230,6 +245,7 @@ class Explanation:
             "uniform_cosine": self.uniform_cosine,
             "why_no_cue": self.why_no_cue,
             **self.evidence.to_dict(),
+            "if_hidden": self.if_hidden.to_dict() if self.if_hidden else None,
             "sentence": self.sentence,
             "face": {
                 "box": [float(value) for value in face.box],
@@ -269,8 +285,3 @@ class Explanation:
             self.picture().save(unfinished)
         write_json(paths[1], self.to_dict())
         return paths
-
-
-def percent(probability: float) -> str:
-    """A probability or share in words: 0.416 is "42 %"."""
-    return pages.percent(probability, digits=0)

@@ -115,7 +115,7 @@ class ExplanationLog(Log):
     """
 
     name, key = LOG_FILE, "photo"
-    settings = ("model", "readout", "detector", "maps")
+    settings = ("model", "readout", "detector", "maps", "hiding")
     checked = staticmethod(face_files)
 
     def written(self, record: Record) -> tuple[int, list[str]]:
@@ -127,7 +127,7 @@ class ExplanationLog(Log):
         photo: Path,
         name: str,
         explanations: Sequence[Explanation],
-        settings: Mapping[str, str],
+        settings: Mapping[str, Any],
         maps: MapFormat = "none",
     ) -> list[Path]:
         """Write the lines and the files of a photograph.
@@ -173,7 +173,7 @@ class VideoLog(Log):
     """`videos.jsonl`: a line per finished video, written after its files."""
 
     name, key = VIDEO_LOG, "video"
-    settings = (*ExplanationLog.settings, "fps", "smooth")
+    settings = ("model", "readout", "detector", "maps", "fps", "smooth")
     checked = staticmethod(video_files)
 
     def written(self, record: Record) -> tuple[int, list[str]]:

@@ -18,6 +18,8 @@ class ExplainSettings:
         readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
             smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
             (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
+        if_hidden: Measure for each face of a photograph what decides, by hiding its regions one by one: some
+            forty more passes of the network. Faces in videos are never measured.
         maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
         fps: Frames per second of a video that are looked at; the annotated video has as many.
         smooth: Seconds over which the probabilities of each person in a video are averaged; 0 for none.
@@ -33,6 +35,7 @@ class ExplainSettings:
 
     detector: str = "dlib"
     readout: str | None = None
+    if_hidden: bool = True
     maps: MapFormat = "none"
     fps: float = 10.0
     smooth: float = 0.0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aucue.cues import AUCue
 from aucue.facs import ActionUnit
-from aucue.metrics import attention_at, cam_at, region_evidence, region_of
+from aucue.metrics import attention_at, cam_at, region_evidence, regions_of
 
 PREFERENCE = 2.0
 """How many times denser than chance a map must be in a region to be said to lie there.
@@ -128,7 +128,7 @@ def measure_units(
     side = min(size, _GRID)
     grid = (side, side)
     maps, drawn = cue.single(landmarks, (size, size), grid)  # (B, U, g, g), (B, U)
-    regions = region_of(maps / maps.amax(dim=(2, 3), keepdim=True).clamp(min=1e-12))
+    regions = regions_of(maps)
     wanted = torch.tensor([[unit in units for unit in cue.action_units] for units in expected])  # (B, U)
     inside = (regions & wanted[..., None, None]).any(dim=1, keepdim=True)  # (B, 1, g, g)
     outside = (regions & ~inside).sum(dim=(2, 3)) >= 0.5 * regions.sum(dim=(2, 3))
@@ -161,7 +161,7 @@ def where_it_lies(evidence: FaceEvidence, expression: str, empty: bool) -> str:
         A part of a sentence: "the class map lies on the lip corners (AU12, 41 % of it, 3.1x chance) and ...".
     """
     if empty:
-        return f"the class map is the same everywhere: no region speaks for {expression}"
+        return f"the class map is the same everywhere and shows no evidence for {expression}"
     regions = _regions(evidence.expected)
     lies = [unit for unit in regions if unit.class_map.ratio >= PREFERENCE]
     hardly = [unit for unit in regions if unit.class_map.ratio <= 1 / PREFERENCE]

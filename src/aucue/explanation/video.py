@@ -146,7 +146,9 @@ def explain_video(
         _Outputs(folder, files, film.fps, explainer.model.classes) as out,
     ):
         for batch in _batches(_followed(film, finder, reader, tracker)):
-            explanations = iter(explainer.faces([face for frame in batch for face in frame.faces]))
+            explanations = iter(
+                explainer.faces([face for frame in batch for face in frame.faces], if_hidden=False)
+            )
             for frame in batch:
                 shown = [Shown.of(id, next(explanations), smoother, frame.time) for id in frame.ids]
                 out.add(video, frame, shown, settings.maps)

@@ -16,6 +16,7 @@ from aucue.metrics.causal import (
     evidence_left,
     first_is_dearest,
     log_odds_map,
+    log_odds_of,
     unit_rank_correlation,
 )
 from aucue.metrics.classification import classification_report, confusion_counts
@@ -37,8 +38,16 @@ from aucue.metrics.deletion import (
     insertion_curve,
     pixel_ranks,
 )
-from aucue.metrics.fills import FILLS, blur_fill, mean_fill
-from aucue.metrics.occlusion import points_hull, probability_losses, random_regions, region_of
+from aucue.metrics.fills import FILLS, blur_fill, flat_fill, mean_fill
+from aucue.metrics.occlusion import (
+    blank_pixels,
+    face_region,
+    points_hull,
+    probability_losses,
+    random_regions,
+    region_of,
+    regions_of,
+)
 from aucue.metrics.per_expression import expression_means, expression_sums
 from aucue.metrics.pointing import energy_inside, points_inside
 from aucue.metrics.randomisation import Stage, randomised, rank_correlation, stages
@@ -69,6 +78,7 @@ __all__ = [
     "attention_cosine",
     "auroc",
     "auroc_wins",
+    "blank_pixels",
     "blur_fill",
     "cam_at",
     "cam_cosine",
@@ -81,13 +91,16 @@ __all__ = [
     "energy_inside",
     "evidence_in",
     "evidence_left",
+    "face_region",
     "expression_means",
     "expression_sums",
     "first_is_dearest",
+    "flat_fill",
     "grid_ceiling",
     "insertion_curve",
     "is_specific",
     "log_odds_map",
+    "log_odds_of",
     "map_cosine",
     "mean_fill",
     "percentile_interval",
@@ -100,6 +113,7 @@ __all__ = [
     "rank_correlation",
     "region_evidence",
     "region_of",
+    "regions_of",
     "resampled_means",
     "resamples",
     "specificity_margin",

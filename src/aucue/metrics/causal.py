@@ -37,6 +37,21 @@ def log_odds_map(maps: Tensor, probabilities: Tensor, classes: Tensor) -> Tensor
     return maps.gather(1, index) - expected
 
 
+def log_odds_of(logits: Tensor, classes: Tensor) -> Tensor:
+    """Log (p_c / (1 - p_c)) of one class per picture, without loss of digits where p_c is near 0 or 1.
+
+    Args:
+        logits: Of at least two classes (B, K).
+        classes: Class ids (B,).
+
+    Returns:
+        (B,).
+    """
+    own = classes[:, None]
+    others = logits.scatter(1, own, -torch.inf).logsumexp(dim=1)
+    return logits.gather(1, own)[:, 0] - others
+
+
 def evidence_in(map_: Tensor, regions: Tensor) -> Tensor:
     """The positive part of a signed map in regions, as a mean over the whole picture.
 

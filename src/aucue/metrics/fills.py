@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from torch import Tensor
+from torch import Tensor, where
 
 BLUR = 0.1  # of each side: coarser than brows, eyes and lips, finer than the face
 
@@ -35,6 +35,20 @@ def blur_fill(images: Tensor, sigma: float = BLUR) -> Tensor:
 
     deviations = [sigma * side for side in (images.shape[-1], images.shape[-2])]  # torchvision: width first
     return gaussian_blur(images, [2 * math.ceil(2 * s) + 1 for s in deviations], deviations)
+
+
+def flat_fill(images: Tensor, regions: Tensor) -> Tensor:
+    """Every pixel is the mean colour of a region of its image: nothing changes where that is blank.
+
+    Args:
+        images: (B, C, H, W), float.
+        regions: (B, 1, H, W) bool.
+
+    Returns:
+        (B, C, 1, 1); 0 for a region without a pixel.
+    """
+    pixels = regions.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
+    return where(regions, images, 0).sum(dim=(-2, -1), keepdim=True) / pixels
 
 
 FILLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({"mean": mean_fill, "blur": blur_fill})

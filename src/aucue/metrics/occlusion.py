@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from aucue.errors import InputError
 from aucue.metrics.deletion import Predict
 
 _DIRECTIONS = 128
+_SAME_COLOUR = 2  # levels of 255: what JPEG leaves of an area of one colour
 _LONGEST = 2.0  # long over short axis of a random ellipse
 
 
@@ -27,6 +29,18 @@ def region_of(cue: Tensor, threshold: float = 0.5) -> Tensor:
         (B, 1, H, W) bool.
     """
     return cue > threshold
+
+
+def regions_of(maps: Tensor) -> Tensor:
+    """Where each of several maps shows: above half of its own maximum.
+
+    Args:
+        maps: (B, R, H, W), not negative.
+
+    Returns:
+        (B, R, H, W) bool; nowhere true for a map that is zero everywhere, or NaN.
+    """
+    return maps > maps.amax(dim=(2, 3), keepdim=True) / 2
 
 
 def points_hull(points: Tensor, size: tuple[int, int]) -> Tensor:
@@ -49,6 +63,37 @@ def points_hull(points: Tensor, size: tuple[int, int]) -> Tensor:
         farthest = (points[..., 0] * x + points[..., 1] * y).amax(dim=1)
         inside &= columns[None, :] * x + rows[:, None] * y <= farthest[:, None, None] + 1e-4
     return inside[:, None]
+
+
+def face_region(landmarks: Tensor, every_unit: Tensor) -> Tensor:
+    """The pixels of a face: the hull of its landmarks, and wherever an action unit may show.
+
+    Args:
+        landmarks: (B, P, 2), as for `points_hull`.
+        every_unit: Map of all action units together (B, 1, H, W) in [0, 1].
+
+    Returns:
+        (B, 1, H, W) bool.
+    """
+    return points_hull(landmarks, (every_unit.shape[-2], every_unit.shape[-1])) | region_of(every_unit)
+
+
+def blank_pixels(images: Tensor) -> Tensor:
+    """The pixels of areas of one colour, such as paper or paint, where nothing can be seen.
+
+    An area counts from 5 x 5 pixels on, within which no channel varies by more than two levels, and with the
+    pixel around it, which resizing has mixed with what lies outside.
+
+    Args:
+        images: (B, C, H, W), uint8.
+
+    Returns:
+        (B, 1, H, W) bool.
+    """
+    values = images.float()
+    varies = max_pool2d(values, 5, 1, 2) + max_pool2d(-values, 5, 1, 2)
+    inner = (varies.amax(dim=1, keepdim=True) <= _SAME_COLOUR).float()
+    return max_pool2d(inner, 7, 1, 3) > 0
 
 
 def random_regions(

@@ -1,0 +1,102 @@
+"""What decides, in words: made from what was measured of one face, and of nothing else."""
+
+from collections.abc import Sequence
+
+from aucue import pages
+from aucue.explanation.hiding import LEAST, VISIBLE, HiddenRegion, IfHidden
+
+_NAMED = 3  # regions in a sentence
+_RARE = (
+    0.01  # probability of a runner-up below which it is passed over, unless something tips the answer to it
+)
+
+
+def percent(probability: float) -> str:
+    """A probability or share in words: 0.416 is "42 %"."""
+    return pages.percent(probability, digits=0)
+
+
+def what_decides(found: IfHidden) -> str:
+    """Which regions the answer rests on.
+
+    Args:
+        found: Of one face.
+
+    Returns:
+        Parts of a sentence: "without the brows (AU4) 29 %; hiding the chin hardly changes it".
+    """
+    dear = sorted((each for each in found.regions if each.matters), key=lambda each: -each.loss.points)
+    if dear:
+        parts = [", ".join(f"without {_named(each, found)} {_left(each, found)}" for each in dear[:_NAMED])]
+    else:
+        parts = [_nothing_decides(found)]
+    for each in (each for each in found.regions if each.opposes):
+        parts.append(f"hiding {_named(each, found)} raises it to {_left(each, found)}")
+    unclear = [
+        each for each in found.expected if each.loss.points >= LEAST and each.seen and not each.matters
+    ]
+    if dear and unclear:
+        parts.append(f"hiding {_any(unclear, found)} costs not clearly more than hiding as much elsewhere")
+    idle = [each for each in found.expected if abs(each.loss.points) < LEAST and each.seen]
+    if dear and idle:
+        parts.append(f"hiding {_any(idle, found)} hardly changes it")
+    if blank := [each for each in found.expected if each.visible < VISIBLE]:
+        parts.append(f"the picture is blank where one would see {_any(blank, found)}")
+    return "; ".join(parts)
+
+
+def rather_than_what(found: IfHidden) -> str:
+    """The runner-up, and what would tip the answer to it; empty where nothing is worth saying.
+
+    Args:
+        found: Of one face; it speaks of the answer, not of another class.
+    """
+    rival, chance = found.rival, found.rival_probability
+    region = found.tipping
+    if region and max(region.without, key=lambda name: region.without[name]) == rival:
+        return (
+            f"without {_named(region, found)} the answer would be {rival}, the runner-up: "
+            f"{percent(region.without[rival])} instead of {percent(chance)}"
+        )
+    if chance < _RARE:
+        return ""
+    if region:
+        return (
+            f"the runner-up is {rival}, {percent(chance)}; it comes nearest without {_named(region, found)}: "
+            f"{percent(region.without[rival])} against {percent(region.without[found.expression])}"
+        )
+    return f"the runner-up is {rival}, {percent(chance)}; hiding none of these regions clearly favours it"
+
+
+def _nothing_decides(found: IfHidden) -> str:
+    whose = (
+        "its action units" if found.units_of == found.expression else f"the action units of {found.units_of}"
+    )
+    most = max((each.loss.points for each in found.expected), default=0.0)
+    if most < LEAST:
+        said = f"no region of {whose} matters by itself"
+    else:
+        said = f"hiding a region of {whose} costs not clearly more than hiding as much elsewhere"
+    if len(found.expected) > 1 and found.together.points >= LEAST:
+        said += f"; with all of them hidden {percent(found.probability - found.together.points)}"
+    return said
+
+
+def _named(region: HiddenRegion, found: IfHidden) -> str:
+    """The region with its units, and whose they are where that is not plain."""
+    whose = ""
+    if region is found.other:
+        whose = f", which {found.units_of} does not include" if found.units_of == found.expression else ""
+    elif found.units_of != found.expression:
+        whose = f" of {found.units_of}"
+    return f"the {region.name} ({region.numbers}{whose})"
+
+
+def _left(region: HiddenRegion, found: IfHidden) -> str:
+    return percent(region.without[found.expression])
+
+
+def _any(regions: Sequence[HiddenRegion], found: IfHidden) -> str:
+    """Any of several: "the lips (AU25), the chin (AU17) or the brows (AU4)"."""
+    *names, last = (_named(each, found) for each in regions)
+    return f"{', '.join(names)} or {last}" if names else last

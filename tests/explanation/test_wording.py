@@ -1,0 +1,118 @@
+"""Sentences about what decides, from records made by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from aucue.explanation.hiding import FILLS, HiddenRegion, IfHidden, Loss
+from aucue.explanation.wording import rather_than_what, what_decides
+from aucue.facs import ACTION_UNITS
+
+BASE = 0.68
+NOTHING = Loss(0.0, 0.0, 0.0)
+
+
+def hidden(*units: int, cost: float, control: float = 0.0, rival: float = 0.2, **changes) -> HiddenRegion:
+    loss, other = Loss(cost, 4 * cost, 4 * cost), Loss(control, 4 * control, 4 * control)
+    without = {"anger": BASE - cost, "sadness": rival, "neutral": 1 - BASE + cost - rival}
+    region = HiddenRegion(
+        tuple(ACTION_UNITS[unit] for unit in units),
+        0.02,
+        1.0,
+        dict.fromkeys(FILLS, loss),
+        dict.fromkeys(FILLS, other),
+        without,
+        NOTHING,
+    )
+    return replace(region, **changes)
+
+
+def found(
+    *expected: HiddenRegion, other: HiddenRegion | None = None, together: float = 0.0, **changes
+) -> IfHidden:
+    record = IfHidden(
+        "anger", BASE, "sadness", 0.2, "anger", expected, other, Loss(together, 4 * together, 4 * together)
+    )
+    return replace(record, **changes)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (
+            found(hidden(4, cost=0.39), hidden(5, cost=0.27), hidden(26, cost=0.01), hidden(17, cost=0.0)),
+            "without the brows (AU4) 29 %, without the upper lids (AU5) 41 %; "
+            "hiding the mouth and chin (AU26) or the chin (AU17) hardly changes it",
+        ),
+        (  # others cost as much, or one fill says otherwise
+            found(hidden(4, cost=0.3), hidden(5, cost=0.1, control=0.1)),
+            "without the brows (AU4) 38 %; "
+            "hiding the upper lids (AU5) costs not clearly more than hiding as much elsewhere",
+        ),
+        (
+            found(hidden(4, cost=0.02), hidden(5, cost=-0.01), together=0.3),
+            "no region of its action units matters by itself; with all of them hidden 38 %",
+        ),
+        (
+            found(hidden(4, cost=0.1, control=0.2)),
+            "hiding a region of its action units costs not clearly more than hiding as much elsewhere",
+        ),
+        (
+            found(hidden(4, cost=0.05), other=hidden(9, cost=0.3)),
+            "without the sides of the nose (AU9, which anger does not include) 38 %, "
+            "without the brows (AU4) 63 %",
+        ),
+        (
+            found(hidden(4, cost=0.3), hidden(23, 24, 25, cost=-0.1)),
+            "without the brows (AU4) 38 %; hiding the lips (AU23, AU24, AU25) raises it to 78 %",
+        ),
+        (
+            found(hidden(4, cost=0.3, visible=0.2), hidden(5, cost=0.1)),
+            "without the upper lids (AU5) 58 %; the picture is blank where one would see the brows (AU4)",
+        ),
+        (
+            found(hidden(4, cost=0.3, controls={})),
+            "hiding a region of its action units costs not clearly more than hiding as much elsewhere",
+        ),
+    ],
+)
+def test_what_decides(record: IfHidden, said: str):
+    assert what_decides(record) == said
+
+
+def test_one_fill_alone_does_not_decide():
+    region = hidden(4, cost=0.3)
+    assert region.matters
+    assert not replace(region, losses=region.losses | {"flat": Loss(0.3, 0.0, 0.0)}).matters
+    assert not replace(region, controls=region.controls | {"blur": Loss(0.4, 1.6, 1.6)}).matters
+
+
+def test_neutral_names_whose_units_were_hidden():
+    neutral = found(hidden(4, cost=0.3), units_of="sadness", other=hidden(9, cost=0.2))
+    assert what_decides(neutral) == (
+        "without the brows (AU4 of sadness) 38 %, without the sides of the nose (AU9) 48 %"
+    )
+    idle = found(hidden(4, cost=0.0), units_of="sadness")
+    assert what_decides(idle) == "no region of the action units of sadness matters by itself"
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (
+            found(hidden(4, cost=0.39, rival=0.55), hidden(5, cost=0.1)),
+            "without the brows (AU4) the answer would be sadness, the runner-up: 55 % instead of 20 %",
+        ),
+        (
+            found(hidden(4, cost=0.2), hidden(5, cost=0.1)),
+            "the runner-up is sadness, 20 %; it comes nearest without the brows (AU4): 20 % against 48 %",
+        ),
+        (
+            found(hidden(4, cost=-0.1), hidden(5, cost=0.1, control=0.2)),
+            "the runner-up is sadness, 20 %; hiding none of these regions clearly favours it",
+        ),
+        (found(hidden(4, cost=0.0), rival_probability=0.004), ""),
+    ],
+)
+def test_rather_than_what(record: IfHidden, said: str):
+    assert rather_than_what(record) == said
