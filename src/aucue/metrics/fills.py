@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from torch import Tensor, where
+from torch import Tensor, arange, where
+from torch.nn.functional import conv2d, pad
 
 BLUR = 0.1  # of each side: coarser than brows, eyes and lips, finer than the face
 
@@ -31,10 +32,11 @@ def blur_fill(images: Tensor, sigma: float = BLUR) -> Tensor:
     Returns:
         (B, C, H, W).
     """
-    from torchvision.transforms.v2.functional import gaussian_blur  # takes as long to import as torch
-
-    deviations = [sigma * side for side in (images.shape[-1], images.shape[-2])]  # torchvision: width first
-    return gaussian_blur(images, [2 * math.ceil(2 * s) + 1 for s in deviations], deviations)
+    channels, height, width = images.shape[-3:]
+    down, across = (_bell(sigma * side, images).expand(channels, 1, -1) for side in (height, width))
+    padded = pad(images, [across.shape[-1] // 2] * 2 + [down.shape[-1] // 2] * 2, mode="reflect")
+    blurred = conv2d(padded, across[:, :, None, :], groups=channels)
+    return conv2d(blurred, down[:, :, :, None], groups=channels)
 
 
 def flat_fill(images: Tensor, regions: Tensor) -> Tensor:
@@ -53,3 +55,11 @@ def flat_fill(images: Tensor, regions: Tensor) -> Tensor:
 
 FILLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({"mean": mean_fill, "blur": blur_fill})
 """Fills by name."""
+
+
+def _bell(deviation: float, like: Tensor) -> Tensor:
+    """Weights of a Gaussian at whole pixels, to two standard deviations; they sum to 1."""
+    reach = math.ceil(2 * deviation)
+    at = arange(-reach, reach + 1, device=like.device, dtype=like.dtype)
+    weights = (-0.5 * (at / deviation).square()).exp()
+    return weights / weights.sum()
