@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.builders import information, untrained
 
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.data import open_prepared
 from aucue.errors import InputError
 from aucue.models import Model, load_model
@@ -99,3 +100,18 @@ def test_weights_of_a_backbone_are_no_model(tmp_path: Path) -> None:
     save_file(untrained().backbone.state_dict(), tmp_path / "plain.safetensors")
     assert starting_model(str(tmp_path / "plain.safetensors")) is None
     assert starting_model(None) is None
+
+
+def test_action_units_start_from_what_weighted_gap_saw(tmp_path: Path) -> None:
+    model = saved(tmp_path / "a.safetensors")
+    before, _ = load_model(model)
+    mine = built(model, before.classes, method="units", head=None)
+    head = mine.head
+    assert isinstance(head, ActionUnitHead)
+    beside = before.head.fc.weight - before.head.fc.weight.mean(0)  # pyright: ignore[reportAttributeAccessIssue]
+    happiness = before.classes.index("happiness")
+    twelve = head.units.index(12)  # of happiness alone
+    torch.testing.assert_close(head.conv.weight[twelve, :, 0, 0], beside[happiness])
+    others = built(model, ("pain", "happiness"), method="units", head=None)
+    assert isinstance(others.head, ActionUnitHead)
+    assert not torch.equal(others.head.conv.weight[others.head.units.index(12), :, 0, 0], beside[happiness])

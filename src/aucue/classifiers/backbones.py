@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from aucue.classifiers.locality import narrowed, widened
 from aucue.errors import InputError, said
 from aucue.guidance import to_nchw
 from aucue.guidance.tap import drops_patches
@@ -255,7 +256,7 @@ def load_weights(
     """Load weights into a backbone that was made with the same arguments.
 
     Args:
-        backbone: network to load into, in place.
+        backbone: network to load into, in place; kernels that were made 1 x 1 take the sum of larger ones.
         name: timm model name.
         input_size: side of the square input, in pixels; position embeddings are resampled to it.
         options: further arguments of the timm model.
@@ -267,14 +268,14 @@ def load_weights(
     """
     # timm's converters are reached only by building a model; with num_classes 0 in its record timm then loads
     # strictly, where it would otherwise pass over missing weights and leave them random.
-    own = _without_classifier(state, backbone, name)
+    own = widened(backbone, _without_classifier(state, backbone, name))
     overlay = {"state_dict": own, "num_classes": 0, "label_offset": 0}
     arguments = _arguments(name, input_size, options)
     try:
         twin = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
     except Exception as error:  # converters meet foreign keys with errors of any kind
         raise InputError(f"{origin}: these weights do not fit {name}: {said(error)}.") from error
-    backbone.load_state_dict(twin.state_dict())
+    backbone.load_state_dict(narrowed(backbone, twin.state_dict()))
 
 
 def _arguments(name: str, input_size: int, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from aucue.classifiers.backbones import (
     study,
 )
 from aucue.classifiers.heads import Head
+from aucue.classifiers.locality import narrow, receptive_field
 from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
 from aucue.classifiers.regularisers import ADL, adl_blocks
 from aucue.classifiers.transformers import CLASS_ATTENTION
@@ -80,6 +81,8 @@ class Classifier(nn.Module):
         mirror: in evaluation mode the features of every layer are the mean of those of the face and of those
             of its mirror image, mirrored back: steadier, exactly symmetric, and twice the time. Training is
             not touched.
+        local_from: a layer from which on all kernels are 1 x 1, so that no cell of the last maps sees further
+            than what this layer reads (`receptive_field`); None leaves them as they are.
 
     Attributes:
         config: dict of plain values with which `Classifier(**config)` builds the same network.
@@ -116,6 +119,7 @@ class Classifier(nn.Module):
         head_options: Mapping[str, Any] | None = None,
         grey: bool = False,
         mirror: bool = False,
+        local_from: str | None = None,
     ):
         super().__init__()
         self.method = method_named(method)
@@ -128,6 +132,8 @@ class Classifier(nn.Module):
         if final_stride is not None:
             _checked_side("final_stride", final_stride)
         self._anatomy = self._shape_backbone(backbone, final_stride, options)
+        if local_from is not None:
+            narrow(self.backbone, local_from, self.layers)
         for name, parameter in self.backbone.named_parameters():
             # parts of timm's own head that stay in the backbone: never reached by gradients, they would stop
             # distributed training
@@ -150,6 +156,7 @@ class Classifier(nn.Module):
             "head_options": own_options,
             "grey": grey,
             "mirror": mirror,
+            "local_from": local_from,
         }
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
@@ -213,6 +220,11 @@ class Classifier(nn.Module):
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """(C, h, w) of each feature layer."""
         return self._anatomy.shapes
+
+    @property
+    def receptive_field(self) -> tuple[int, int]:
+        """Height and width in pixels of what the middle cell of the last maps sees; takes a pass."""
+        return receptive_field(self, self.input_size)
 
     def forward(self, images: Tensor) -> ClassifierOutput:
         """Classify images and keep the features of every layer.

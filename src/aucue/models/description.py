@@ -197,6 +197,7 @@ _CONFIG = _entries(
         "head_options": _table,
         "grey": _switch,
         "mirror": _switch,
+        "local_from": _or_null(_name),
     },
     needed=("backbone", "classes", "head", "input_size"),
 )

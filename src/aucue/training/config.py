@@ -60,6 +60,8 @@ class ClassifierSettings:
             method's.
         head_options: further arguments of the head.
         grey: let the network see brightness only; for training pictures that are grey.
+        local_from: layer from which on all kernels are 1 x 1, so that a cell of the maps speaks of its own
+            part of the face alone; null leaves them. Faster, and less accurate.
     """
 
     method: MethodName = "cam"
@@ -72,6 +74,7 @@ class ClassifierSettings:
     head: str | None = None
     head_options: dict[str, Any] = field(default_factory=dict)
     grey: bool = False
+    local_from: str | None = None
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,7 @@ def build_classifier(
         head=settings.head,
         head_options=options,
         grey=settings.grey,
+        local_from=settings.local_from,
         **taken,
     )
     if start is not None and settings.weights is not None:

@@ -10,6 +10,7 @@ import torch
 from aucue.classifiers import Classifier
 from aucue.classifiers.heads import WeightedGAP
 from aucue.classifiers.methods import METHODS
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.data import PreparedSet
 from aucue.errors import InputError
 from aucue.models import Model, holds_model, is_address, is_box, model_file
@@ -73,7 +74,8 @@ def starting_model(weights: str | None) -> Model | None:
 def take_over(classifier: Classifier, model: Model, weights: str) -> None:
     """Give a new network the backbone of a model, and of its head what belongs to classes of both.
 
-    Heads other than weighted GAP are taken whole, where the classes are the same, or not at all.
+    Heads other than weighted GAP are taken whole, where the classes are the same, or not at all. Action units
+    start from what weighted GAP saw in the expressions that have them.
 
     Args:
         classifier: The network; it is changed.
@@ -92,6 +94,8 @@ def take_over(classifier: Classifier, model: Model, weights: str) -> None:
         with torch.no_grad():
             new.fc.weight[ours] = old.fc.weight[theirs].to(new.fc.weight.dtype)
             new.fc.bias[ours] = old.fc.bias[theirs].to(new.fc.bias.dtype)
+    elif isinstance(new, ActionUnitHead) and isinstance(old, WeightedGAP) and shared:
+        new.start_from(old.fc.weight)
     elif shared:
         new.load_state_dict(old.state_dict())
 
@@ -104,9 +108,10 @@ def shared_classes(head: str, classes: Sequence[str], model: Model) -> tuple[str
         classes: Its classes.
         model: The model.
     """
-    if head != model.network.config["head"]:
+    its = model.network.config["head"]
+    if head != its and (head, its) != ("units", "wgap"):
         return ()
-    if not isinstance(model.network.head, WeightedGAP):
+    if "units" in (head, its) or not isinstance(model.network.head, WeightedGAP):
         return tuple(classes) if tuple(classes) == model.classes else ()
     return tuple(name for name in classes if name in model.classes)
 
