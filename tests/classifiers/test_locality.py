@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,9 +47,7 @@ def test_a_receptive_field_by_hand() -> None:
             self.first, self.second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, (1, 5), 1, (0, 2))
 
         def forward(self, pictures: torch.Tensor):
-            output = nn.Module()
-            output.features = {"only": self.second(self.first(pictures))}  # pyright: ignore[reportAttributeAccessIssue]
-            return output
+            return SimpleNamespace(features={"only": self.second(self.first(pictures))})
 
     assert receptive_field(Two(), 48) == (3, 11)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.builders import information, untrained
 
+from aucue.classifiers import Classifier, WeightedGAP
 from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.data import open_prepared
 from aucue.errors import InputError
@@ -23,6 +24,11 @@ MakeSettings = Callable[..., TrainConfig]
 
 def saved(path: Path, **changes: object) -> Path:
     return Model(untrained(seed=1), information(**changes)).save(path)  # pyright: ignore[reportArgumentType]
+
+
+def linear(classifier: Classifier) -> torch.nn.Linear:
+    assert isinstance(classifier.head, WeightedGAP)
+    return classifier.head.fc
 
 
 def built(model: str | Path, classes: tuple[str, ...], **changes: object):
@@ -44,7 +50,7 @@ def test_classes_of_ones_own_keep_the_backbone_and_the_shared_rows_of_the_head(t
     mine = built(model, ("pain", "fear", "neutral"))
     for name, value in mine.backbone.state_dict().items():
         assert torch.equal(value, before.backbone.state_dict()[name])
-    old, new = before.head.fc, mine.head.fc  # pyright: ignore[reportAttributeAccessIssue]
+    old, new = linear(before), linear(mine)
     rows = [before.classes.index(name) for name in ("fear", "neutral")]
     assert torch.equal(new.weight[1:], old.weight[rows])
     assert torch.equal(new.bias[1:], old.bias[rows])
@@ -108,7 +114,7 @@ def test_action_units_start_from_what_weighted_gap_saw(tmp_path: Path) -> None:
     mine = built(model, before.classes, method="units", head=None)
     head = mine.head
     assert isinstance(head, ActionUnitHead)
-    beside = before.head.fc.weight - before.head.fc.weight.mean(0)  # pyright: ignore[reportAttributeAccessIssue]
+    beside = linear(before).weight - linear(before).weight.mean(0)
     happiness = before.classes.index("happiness")
     twelve = head.units.index(12)  # of happiness alone
     torch.testing.assert_close(head.conv.weight[twelve, :, 0, 0], beside[happiness])
