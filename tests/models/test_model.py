@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from aucue.cams import normalize_cam
+from aucue.classifiers import Classifier
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.errors import InputError
 from aucue.facs import EXPRESSIONS, Codebook
 from aucue.guidance import attention
-from aucue.models import Look, Model, files, name_of
+from aucue.models import Card, Look, Model, files, name_of
 
 from ..builders import SIDE, drawn_face, information, untrained
 
@@ -122,3 +124,28 @@ def test_a_card_s_codebook_is_complete_in_itself():
 )
 def test_names(path: str, name: str):
     assert name_of(Path(path)) == name
+
+
+def test_a_logit_is_the_sum_of_what_its_units_add() -> None:
+    network = Classifier("test_resnet", input_size=32, final_stride=8, method="units").eval()
+    model = Model(network, Card(network.classes, method="units"))
+    look = model.look(torch.rand(5, 3, 32, 32))
+    classes = torch.tensor([0, 1, 2, 3, 6])
+    added = look.unit_contributions(classes)
+    assert added is not None
+    head = network.head
+    assert isinstance(head, ActionUnitHead)
+    own = head.own[classes]
+    assert (added[own] > 0).all()
+    assert not added[~own].any()
+    logits = look.logits.gather(1, classes[:, None])[:, 0]
+    torch.testing.assert_close(added.sum(1) + head.bias[classes], logits)
+    assert look.unit_maps is not None
+    assert look.unit_maps.shape == (5, len(head.units), 4, 4)
+
+
+def test_other_heads_have_no_maps_of_units() -> None:
+    network = Classifier("test_resnet", input_size=32).eval()
+    look = Model(network, Card(network.classes)).look(torch.rand(2, 3, 32, 32))
+    assert look.unit_maps is None
+    assert look.unit_contributions(torch.tensor([0, 1])) is None

@@ -1,12 +1,14 @@
 """One look at faces: what a network says of them, and where it saw the evidence."""
 
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.cues import Cue
 from aucue.guidance import attention
 from aucue.metrics import attention_cosine, cam_cosine, log_odds_map
@@ -94,6 +96,31 @@ class Look:
         return log_odds_map(
             self.logit_maps, self.probabilities if probabilities is None else probabilities, classes
         )
+
+    @cached_property
+    def unit_maps(self) -> Tensor | None:
+        """What is seen of each action unit (B, U, h, w), not negative, in the order of `head.units`; None for
+        a head without maps of units.
+        """
+        head = self._network.head
+        if not isinstance(head, ActionUnitHead):
+            return None
+        with torch.inference_mode():
+            return head.unit_maps(self._output.features[self._network.final_layer]).float()
+
+    def unit_contributions(self, classes: Tensor) -> Tensor | None:
+        """What each action unit adds to the logit of one class per face (B, U), not negative.
+
+        Their sum is the logit but for the bias of the class: an identity, not an estimate. None for a head
+        without maps of units.
+
+        Args:
+            classes: Class ids (B,).
+        """
+        if self.unit_maps is None:
+            return None
+        head = cast(ActionUnitHead, self._network.head)
+        return (head.weight.detach()[classes] * self.unit_maps.mean(dim=(2, 3))).float()
 
     def agreement(self, cue: Cue, classes: Tensor) -> tuple[Tensor, Tensor]:
         """ATT-COS of the layer that is shown and CAM-COS of one class per face, (B,) each.

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from aucue.cues import AUCue
-from aucue.metrics import FILLS, region_of
+from aucue.metrics import FILLS, regions_of
 
 MOST = 6
 """Units that are hidden at once, at most."""
@@ -64,6 +64,5 @@ def _regions(landmarks: Tensor, size: tuple[int, int], cue: AUCue) -> Tensor:
     count = torch.randint(1, MOST + 1, (len(drawn), 1), device=drawn.device)
     first = (torch.arange(drawn.shape[1], device=drawn.device) < count).expand_as(order)
     chosen = drawn & torch.zeros_like(drawn).scatter(1, order, first)
-    stretched = maps / maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
-    region = (region_of(stretched) & chosen[:, :, None, None]).any(dim=1, keepdim=True)
+    region = (regions_of(maps) & chosen[:, :, None, None]).any(dim=1, keepdim=True)
     return interpolate(region.float(), size) > 0.5

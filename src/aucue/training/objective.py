@@ -171,9 +171,10 @@ class Objective:
         return ClassifierOutput(both.logits[: len(images)], features), (hidden, theirs)
 
     def _of_hidden(self, out: ClassifierOutput, hidden: Hidden, features: Tensor) -> Tensor:
+        """A cell of which half is hidden shows nothing: units are hardly larger than cells."""
         before = self.evidence(out.features[self.classifier.final_layer][hidden.rows])
-        cells = interpolate(hidden.region.float(), before.shape[-2:], mode="area")
-        left, changed = evidence_when_hidden(self.evidence(features), before, cells)
+        cells = 2 * interpolate(hidden.region.float(), before.shape[-2:], mode="area")
+        left, changed = evidence_when_hidden(self.evidence(features), before, cells.clamp(max=1))
         return left + _ELSEWHERE * changed
 
     def _of_units(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
