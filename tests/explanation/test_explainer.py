@@ -6,11 +6,12 @@ import pytest
 import torch
 
 import aucue
+from aucue.classifiers import Classifier
 from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation, load
 from aucue.faces import Detection, Face, FaceReader
 from aucue.facs import EXPRESSIONS
-from aucue.models import GuidanceRecord
+from aucue.models import Card, GuidanceRecord, Model
 
 
 @pytest.fixture
@@ -193,3 +194,17 @@ def test_from_a_file(model, tmp_path: Path, face: Face):
 def test_bad_device(model):
     with pytest.raises(InputError, match="Device 'abacus' cannot be used here"):
         Explainer(model(), device="abacus")
+
+
+def test_a_network_of_units_says_what_adds_up(face: Face):
+    network = Classifier("test_resnet", input_size=64, final_stride=8, method="units").eval()
+    model = Model(network, Card(network.classes, template="aucue", method="units"))
+    explainer = Explainer(model, if_hidden=False)
+    (happy,) = explainer(face, expression="happiness")
+    assert set(happy.contributions) == {6, 12, 25}
+    assert list(happy.contributions.values()) == sorted(happy.contributions.values(), reverse=True)
+    assert "What the network saw for happiness is AU" in happy.finding
+    assert set(happy.to_dict()["contributions"]) == {"AU6", "AU12", "AU25"}
+    (neutral,) = explainer(face, expression="neutral")
+    assert neutral.contributions == {}
+    assert "What the network saw" not in neutral.finding

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from aucue.explanation.hiding import FILLS, HiddenRegion, IfHidden, Loss
-from aucue.explanation.wording import rather_than_what, what_decides
+from aucue.explanation.wording import rather_than_what, what_adds_up, what_decides
 from aucue.facs import ACTION_UNITS
 
 BASE = 0.68
@@ -116,3 +116,8 @@ def test_neutral_names_whose_units_were_hidden():
 )
 def test_rather_than_what(record: IfHidden, said: str):
     assert rather_than_what(record) == said
+
+
+def test_what_an_answer_is_the_sum_of() -> None:
+    said = what_adds_up("happiness", {12: 1.08, 6: 0.62, 25: 0.3})
+    assert said == "what the network saw for happiness is AU12 54 %, AU6 31 %, AU25 15 %"

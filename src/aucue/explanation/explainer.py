@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.hiding import IfHidden, hide_regions
@@ -123,6 +124,7 @@ class Explainer:
         if self.if_hidden if if_hidden is None else if_hidden:
             hidden = hide_regions(model, images, points, look.logits, explained)
         log_odds = _log_odds_maps(look, explained.to(look.logits.device)).cpu()
+        added = _contributions(model, look, explained.to(look.logits.device))
         class_map_cosines, uniform = cam_cosine(chosen, cue), map_cosine(torch.ones_like(cue), cue)
 
         return [
@@ -140,11 +142,23 @@ class Explainer:
                 uniform_cosine=uniform[i].item() if valid[i] else None,
                 evidence=evidence[i],
                 log_odds_map=_array(log_odds[i, 0]),
+                contributions=added[i],
                 if_hidden=hidden[i],
                 face=faces[i],
             )
             for i in range(len(faces))
         ]
+
+
+def _contributions(model: Model, look: Look, classes: Tensor) -> list[dict[int, float]]:
+    """What each unit adds to the logit of one class per face, most first; nothing without maps of units."""
+    added, head = look.unit_contributions(classes), model.network.head
+    if added is None or not isinstance(head, ActionUnitHead):
+        return [{} for _ in classes]
+    rows = [dict(zip(head.units, row, strict=True)) for row in added.tolist()]
+    return [
+        dict(sorted(((n, v) for n, v in row.items() if v > 0), key=lambda pair: -pair[1])) for row in rows
+    ]
 
 
 def load(

@@ -13,7 +13,7 @@ from PIL import Image
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
-from aucue.explanation.wording import percent, rather_than_what, what_decides
+from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit
 from aucue.pictures import blank, normalize, overlay, panel, probability_bars, ratio_bars
@@ -55,6 +55,9 @@ class Explanation:
         log_odds_map: What each cell (h, w) adds to the expression against the other classes, in logits,
             signed: M_c - sum_k q_k M_k of the head's own maps M, with q how probable the others are among
             themselves; all zero for a method whose map knows no class.
+        contributions: What each action unit adds to the logit of the expression, by FACS number, most first.
+            With the bias of the expression they are the logit: an identity. Empty for a network without maps
+            of units.
         if_hidden: What the expression loses when regions are hidden: what decides. None where that was not
             measured, or the face has no landmarks.
         face: The aligned face.
@@ -73,6 +76,7 @@ class Explanation:
     uniform_cosine: float | None
     evidence: FaceEvidence
     log_odds_map: Map
+    contributions: Mapping[int, float]
     if_hidden: IfHidden | None
     face: Face
 
@@ -140,6 +144,8 @@ class Explanation:
                 said.append(rather_than_what(self.if_hidden))
         elif not self.face.has_landmarks:
             said.append("what decides cannot be measured without landmarks")
+        if self.contributions:
+            said.append(what_adds_up(self.expression, self.contributions))
         if self.unit_evidence:
             lies = where_it_lies(self.evidence, self.expression, not self.class_map().any())
             said.append(f"{lies}; where a map lies is not what decides")
@@ -245,6 +251,7 @@ class Explanation:
             "uniform_cosine": self.uniform_cosine,
             "why_no_cue": self.why_no_cue,
             **self.evidence.to_dict(),
+            "contributions": {f"AU{number}": round(value, 4) for number, value in self.contributions.items()},
             "if_hidden": self.if_hidden.to_dict() if self.if_hidden else None,
             "sentence": self.sentence,
             "face": {

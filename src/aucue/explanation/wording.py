@@ -1,6 +1,6 @@
 """What decides, in words: made from what was measured of one face, and of nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aucue import pages
 from aucue.explanation.hiding import LEAST, VISIBLE, HiddenRegion, IfHidden
@@ -43,6 +43,21 @@ def what_decides(found: IfHidden) -> str:
     if blank := [each for each in found.expected if each.visible < VISIBLE]:
         parts.append(f"the picture is blank where one would see {_any(blank, found)}")
     return "; ".join(parts)
+
+
+def what_adds_up(expression: str, contributions: Mapping[int, float]) -> str:
+    """The sum that an answer is, of a network with maps of action units.
+
+    Args:
+        expression: The answer.
+        contributions: What each of its units adds to the logit, by FACS number, most first; not all zero.
+
+    Returns:
+        Parts of a sentence: "what the network saw for happiness is AU12 54 %, AU6 31 %, AU25 15 %".
+    """
+    total = sum(contributions.values())
+    parts = [f"AU{number} {percent(value / total)}" for number, value in contributions.items()]
+    return f"what the network saw for {expression} is {', '.join(parts)}"
 
 
 def rather_than_what(found: IfHidden) -> str:
