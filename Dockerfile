@@ -8,13 +8,13 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-RUN PIP_EXTRA_INDEX_URL="$PIP_EXTRA_INDEX_URL" pip install '.[app,dlib,video]' && rm -rf /source
+RUN PIP_EXTRA_INDEX_URL="$PIP_EXTRA_INDEX_URL" pip install '.[app,video]' && rm -rf /source
 
 RUN useradd --create-home --uid 10001 aucue
 USER aucue
 WORKDIR /home/aucue
 
-# Nothing is fetched when it runs: the model in the box and dlib's landmark model (research use) are in the image.
+# Nothing is fetched when it runs: the model in the box and the networks that find faces are in the image.
 ENV HF_HUB_OFFLINE=1 PYTHONDONTWRITEBYTECODE=1
 
 EXPOSE 7860

@@ -41,7 +41,9 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("folder", "video"))
     parser.add_argument("--photos", type=Path, help="folder of photographs with a face each")
-    parser.add_argument("--landmarks", type=Path, help="table of their landmarks; by default dlib finds them")
+    parser.add_argument(
+        "--landmarks", type=Path, help="table of their landmarks; by default they are searched"
+    )
     parser.add_argument("--count", type=int, default=500, help="photographs taken from it")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the video")
     parser.add_argument("--fps", type=float, default=10.0, help="frames per second that are looked at")
@@ -111,11 +113,11 @@ def compare_with_single_faces(model: Path, landmarks: Path | None, photos: list[
     """In one process: batches as `explain_files` makes them, and one photograph after the other."""
     from aucue.explanation import ExplainSettings, explain_files
 
-    detector = PrecomputedDetector(landmarks) if landmarks else "dlib"
+    detector = PrecomputedDetector(landmarks) if landmarks else None
     explainer = Explainer(model, FaceReader(detector, 224))
     explainer(photos[0])
     start = time.process_time()
-    settings = ExplainSettings(detector=str(landmarks or "dlib"), workers=1)
+    settings = ExplainSettings(detector=str(landmarks) if landmarks else None, workers=1)
     report = explain_files(photos, model, out / "batched", settings)
     batched = (time.process_time() - start) / max(report.faces, 1)
     start, count = time.process_time(), 0

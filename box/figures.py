@@ -89,7 +89,7 @@ def measure(model: Path, name: str, out: Path) -> Measured:
     if not (folder / "evaluation.json").exists():
         out.mkdir(parents=True, exist_ok=True)
         folder_of_set, part = SETS[name]
-        prepare(undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, size=96)
+        prepare(undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, "dlib", size=96)
         evaluate(
             model, path, EvaluationSettings(split="test", workers=0, evidence=name == "ferplus"), out=folder
         )

@@ -242,7 +242,7 @@ def best(found: Mapping[float, Mapping[str, float]], name: str, capped: float) -
 def studio_faces(out: Path) -> Path:
     """The training part of `london`, its faces found by dlib, as a validation part; made once."""
     studio = out / "prepared-studio"
-    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, size=96)
+    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, "dlib", size=96)
     return studio
 
 

@@ -13,11 +13,10 @@ from aucue.cli import benchmark, evaluate, explain, export, prepare
 from aucue.cli.arguments import describe
 from aucue.cues import REGION_MODELS
 from aucue.data.description import WithoutLandmarks
-from aucue.data.preparation import DETECTORS
 from aucue.data.sources.source import SPLITS
 from aucue.evaluation.settings import EvaluationSettings
 from aucue.explanation.settings import ExplainSettings, MapFormat
-from aucue.faces import TEMPLATES
+from aucue.faces import DETECTORS, TEMPLATES
 from aucue.guidance import LOSSES
 from aucue.guidance.alignment import Loss
 from aucue.guidance.attention import AttentionKind, WholeKind

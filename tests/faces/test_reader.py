@@ -11,8 +11,8 @@ from aucue.errors import InputError
 from aucue.faces import (
     TEMPLATES,
     Detection,
-    DlibDetector,
     FaceReader,
+    Pose,
     PrecomputedDetector,
     eye_centres,
     read_image,
@@ -82,7 +82,26 @@ def test_faces_are_upright_in_the_template(template, size):
     assert face.has_landmarks
     np.testing.assert_allclose(face.landmarks, transform_points(face.matrix, points), atol=1e-3)
     np.testing.assert_allclose(face.photo_landmarks, points, atol=1e-3)
-    assert (face.how, face.score) == ("plain", 0.5)
+    assert (face.how, face.score, face.pose, face.doubt) == ("plain", 0.5, None, "")
+    assert math.isnan(face.presence)
+
+
+@pytest.mark.parametrize(
+    ("presence", "pose", "doubt"),
+    [
+        (1.0, Pose(80, 44, -39), ""),
+        (0.6, Pose(0, 0, 0), "may be no face (presence 0.60), not trusted"),
+        (1.0, Pose(0, -58.4, 0), "turned to profile (yaw -58 degrees), not trusted"),
+        (1.0, Pose(0, 0, 41), "seen from above (pitch 41 degrees), not trusted"),
+        (1.0, Pose(0, 0, -50), "seen from below (pitch -50 degrees), not trusted"),
+    ],
+)
+def test_what_a_detector_knows_of_a_face_travels_with_it(presence, pose, doubt):
+    def detector(image, key=None):
+        return [Detection((0, 0, 99, 99), 0.5, face_points(), "tile", presence, pose)]
+
+    (face,) = FaceReader(detector)(PHOTO)
+    assert (face.how, face.presence, face.pose, face.doubt) == ("tile", presence, pose, doubt)
 
 
 def test_crop_shows_what_the_landmarks_mark():
@@ -185,7 +204,7 @@ def test_faces_of_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"detector": "mtcnn"}, "Unknown detector 'mtcnn'; use 'dlib'"),
+        ({"detector": "mtcnn"}, "'mtcnn'; use mesh, mesh-full-frame, dlib, .*, none, or a table"),
         ({"detector": Found(), "template": "arcface"}, "Unknown template 'arcface'; known: aucue, fg2024"),
         ({"detector": Found(), "size": 0}, "at least 1 pixel, got 0"),
     ],
@@ -197,7 +216,6 @@ def test_wrong_arguments(arguments, message):
 
 @pytest.fixture
 def portraits(photographs):
-    pytest.importorskip("dlib")
     return sorted((photographs / "london" / "images").iterdir())[::60]
 
 
@@ -235,5 +253,5 @@ def test_default_template_shows_whole_faces(photographs):
 
 
 def test_full_frame_detector_in_a_reader(portraits):
-    (face,) = FaceReader(DlibDetector(full_frame=True))(portraits[0])
+    (face,) = FaceReader("mesh-full-frame")(portraits[0])
     assert face.how == "plain"

@@ -14,7 +14,7 @@ from PIL import Image
 from aucue.cams import READOUTS
 from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation
-from aucue.faces import DlibDetector, Face, FaceReader, LandmarkDetector
+from aucue.faces import Face, FaceReader, LandmarkDetector, open_detector
 from aucue.models import Model
 
 MAX_FACES = 20
@@ -125,13 +125,12 @@ class Service:
 
     Args:
         models: Model files, or models, by the name that people choose from.
-        detector: Finds faces; default dlib.
+        detector: Finds faces; default the mesh.
         device: Where the networks run.
         readout: Read-out to begin with; default each model's own.
 
     Raises:
         InputError: No model, or a model, the device or the read-out cannot be used.
-        MissingExtraError: The detector is dlib and it is not installed.
     """
 
     def __init__(
@@ -143,7 +142,7 @@ class Service:
     ) -> None:
         if not models:
             raise InputError("A page needs at least one model file.")
-        self._detector = detector or DlibDetector()
+        self._detector = open_detector(detector)
         if readout in READOUTS and readout not in OFFERED:
             raise InputError(
                 f"The read-out '{readout}' takes minutes per face, which is too slow for a page; choose "

@@ -26,7 +26,7 @@ def command(
     codebook: str = "facs",
     regions: str = "anatomical",
     out: Path = Path("cue.png"),
-    detector: str = "dlib",
+    detector: str | None = None,
     overwrite: bool = False,
 ) -> int:
     """Draw where the action units of an expression show on the faces of a photograph.
@@ -41,7 +41,8 @@ def command(
         codebook: Action units per expression: `facs`, `fg2024`, or a YAML file.
         regions: Where the action units show: `anatomical`, `fg2024`, or a YAML table.
         out: Picture to write.
-        detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
+        detector: `mesh` (the default), `dlib`, or a table of known landmarks (.csv or .parquet with file,
+            x0, y0, ..., x67, y67).
         overwrite: Replace an earlier picture.
     """
     from aucue.work.terminal import Terminal
@@ -80,13 +81,12 @@ def _cue(codebook: str, expression: str | None, regions: str) -> "AUCue":
     return AUCue(book, classes, regions)
 
 
-def _reader(detector: str, regions: str) -> "FaceReader":
-    from aucue.faces import FaceReader, PrecomputedDetector
+def _reader(detector: str | None, regions: str) -> "FaceReader":
+    from aucue.faces import FaceReader
 
-    table = Path(detector).suffix in (".csv", ".parquet")
     # The published regions have radii in pixels of the published crops.
     size, template = (224, "fg2024") if regions == "fg2024" else (448, "aucue")
-    return FaceReader(PrecomputedDetector(detector) if table else detector, size, template)
+    return FaceReader(detector, size, template)
 
 
 def _expressions(cue: "AUCue", face: "Face") -> "list[_Drawing]":

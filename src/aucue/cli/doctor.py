@@ -24,7 +24,7 @@ LIBRARIES = (
 PURPOSES = {
     "train": "prepared sets, training, evaluation",
     "report": "figures of benchmarks",
-    "dlib": "faces and landmarks in photographs",
+    "dlib": "another face detector, for comparison",
     "app": "web page",
     "video": "films",
     "export": "other runtimes",

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from aucue.data import PrepareReport
-    from aucue.faces import LandmarkDetector
 
 FINDINGS_SHOWN = 10
 FEW_TRAINED, FEW_MEASURED = 20, 10  # faces of a class
@@ -81,7 +80,7 @@ def _prepare(
     source: Source,
     *,
     out: Path,
-    detector: str = "dlib",
+    detector: str | None = None,
     without_landmarks: WithoutLandmarks = "keep",
     size: int = 224,
     template: str = "aucue",
@@ -97,9 +96,9 @@ def _prepare(
     Args:
         source: The samples.
         out: Folder of the prepared set.
-        detector: Finds landmarks where none are given: dlib; dlib-full-frame, which takes the whole picture
-            as the face where it finds none (for collections of face crops); none; or a table of known
-            landmarks (.csv or .parquet).
+        detector: Finds landmarks where none are given: mesh (the default); mesh-full-frame, which takes the
+            whole picture as the face where it finds none (for collections of face crops); dlib and
+            dlib-full-frame, for comparison; none; or a table of known landmarks (.csv or .parquet).
         without_landmarks: Keep photographs without landmarks as they are, or drop them.
         size: Side of the stored crops in pixels.
         template: Where the face lies in the crop: aucue, or the tight fg2024.
@@ -115,7 +114,7 @@ def _prepare(
     report = prepare(
         source,
         out,
-        detector=_detector(detector),
+        detector=detector,
         size=size,
         template=template,
         without_landmarks=without_landmarks,
@@ -131,12 +130,6 @@ def _prepare(
     if complete:
         terminal.say("It was complete already; --overwrite prepares it anew.")
     return 0 if report.ok else 1
-
-
-def _detector(detector: str) -> "str | LandmarkDetector":
-    from aucue.faces import PrecomputedDetector
-
-    return PrecomputedDetector(detector) if Path(detector).suffix in (".csv", ".parquet") else detector
 
 
 def _table(report: "PrepareReport", name: str) -> "Table":

@@ -12,12 +12,12 @@ from aucue.errors import InputError
 from aucue.faces import (
     NUM_LANDMARKS,
     Detection,
-    DlibDetector,
     Face,
     FaceReader,
     LandmarkDetector,
     Template,
     check_landmarks,
+    no_detector,
     overlap,
     transform_points,
 )
@@ -39,7 +39,7 @@ class FaceCropper:
     or else the centre square of the picture. A picture that is an aligned crop already is only resized.
 
     Args:
-        detector: "dlib", "dlib-full-frame", or a detector object; made when it is first needed.
+        detector: A name in `aucue.faces.DETECTORS`, or a detector; made when it is first needed.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
     """
@@ -122,19 +122,12 @@ class FaceCropper:
 
     @cached_property
     def _reader(self) -> FaceReader:
-        # Made when it is first needed: a source with landmarks of its own does not need dlib installed.
-        full_frame = self.detector == "dlib-full-frame"
-        detector = DlibDetector(full_frame=True) if full_frame else self.detector
-        return FaceReader(detector, self.size, self.template)
+        # Made when it is first needed: a source with landmarks of its own does not need it installed.
+        return FaceReader(self.detector, self.size, self.template)
 
     @cached_property
     def _aligner(self) -> FaceReader:
         return FaceReader(no_detector, self.size, self.template)
-
-
-def no_detector(image: np.ndarray, key: str | None = None) -> list[Detection]:
-    """A landmark detector that finds nothing."""
-    return []
 
 
 def _choose(faces: list[Face], box: _Box | None) -> Face | None:

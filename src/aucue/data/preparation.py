@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-from aucue.data.crops import NO_FACE, no_detector
+from aucue.data.crops import NO_FACE
 from aucue.data.description import (
     DESCRIPTION_FILE,
     FINDINGS_FILE,
@@ -34,13 +34,21 @@ from aucue.data.sources.repeats import Repeats
 from aucue.data.sources.source import SPLITS, Source
 from aucue.data.store import write_dataset
 from aucue.errors import InputError, OutputExistsError, said
-from aucue.faces import FaceReader, LandmarkDetector, Template
+from aucue.faces import (
+    DEFAULT_DETECTOR,
+    FaceReader,
+    LandmarkDetector,
+    Template,
+    check_detector,
+    is_table,
+    no_detector,
+    open_detector,
+)
 from aucue.work.engines import Engine, EngineName, open_engine
 from aucue.work.files import LOCK_FILE, appearing, cell, claimed, printable, read_json, write_json
 from aucue.work.progress import progress_bar
 from aucue.work.tables import check_among
 
-DETECTORS = ("dlib", "dlib-full-frame", "none")
 _MANIFEST = "manifest.json"
 _INDEX = "dataset_dict.json"
 _ALIGNED_NOTE = (
@@ -89,7 +97,7 @@ class PrepareReport:
 def prepare(
     source: Source,
     out: str | os.PathLike[str],
-    detector: str | LandmarkDetector = "dlib",
+    detector: str | LandmarkDetector | None = None,
     *,
     size: int = 224,
     template: str | Template = "aucue",
@@ -108,9 +116,9 @@ def prepare(
     Args:
         source: The samples. Their own landmarks are used where they have any.
         out: Folder of the prepared set.
-        detector: Finds the landmarks of samples that have none: "dlib", "none", or a `LandmarkDetector`. For
-            collections of face crops, "dlib-full-frame" takes the whole picture as the face where none is
-            found.
+        detector: Finds the landmarks of samples that have none: a name in `aucue.faces.DETECTORS`, or a
+            `LandmarkDetector`; default the mesh. For collections of face crops, "mesh-full-frame" takes the
+            whole picture as the face where none is found.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
         without_landmarks: "keep" samples without landmarks as their widened box, or as the centre square of
@@ -146,12 +154,14 @@ def prepare(
 
 
 def _job(
-    source: Source, detector: str | LandmarkDetector, size: int, template: str | Template, keep: bool
+    source: Source, detector: str | LandmarkDetector | None, size: int, template: str | Template, keep: bool
 ) -> Job:
-    if isinstance(detector, str) and detector not in DETECTORS:
-        raise InputError(f"Unknown detector '{detector}'; use {', '.join(DETECTORS)} or a LandmarkDetector.")
+    finds = DEFAULT_DETECTOR if detector is None else detector
+    check_detector(finds)
+    if finds == "none" or (isinstance(finds, str) and is_table(finds)):
+        finds = open_detector(finds)
     reader = FaceReader(no_detector, size, template)  # checks size and template
-    return Job(source, no_detector if detector == "none" else detector, reader.size, reader.template, keep)
+    return Job(source, finds, reader.size, reader.template, keep)
 
 
 def _settings(job: Job) -> dict[str, Any]:

@@ -59,8 +59,8 @@ class Job:
 
     Attributes:
         source: The samples.
-        detector: "dlib", "dlib-full-frame", or a detector object; asked only for samples without landmarks of
-            their own.
+        detector: A name in `aucue.faces.DETECTORS`, or a detector; asked only for samples without landmarks
+            of their own.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop.
         keep: Whether samples without landmarks stay in the set: as their widened box, or as the centre square

@@ -20,7 +20,15 @@ from aucue.explanation.log import ExplanationLog, Log, VideoLog
 from aucue.explanation.settings import ExplainSettings
 from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import ExplainedVideo, explain_video
-from aucue.faces import Face, FaceReader, LandmarkDetector, PrecomputedDetector
+from aucue.faces import (
+    DEFAULT_DETECTOR,
+    Face,
+    FaceReader,
+    LandmarkDetector,
+    PrecomputedDetector,
+    is_table,
+    open_detector,
+)
 from aucue.models import model_file
 from aucue.work.engines import Engine, open_engine
 from aucue.work.files import claimed, sweep
@@ -114,7 +122,9 @@ def explain_files(
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out} is a file; choose a folder for the explanations.")
     settings = settings or ExplainSettings()
-    finds = detector or _detector(settings.detector)
+    finds = detector or settings.detector or DEFAULT_DETECTOR
+    if isinstance(finds, str) and is_table(finds):
+        finds = open_detector(finds)
     _check_videos(found.videos, finds)
     running = open_engine(settings.engine, settings.workers)
     explainer = Explainer(
@@ -232,17 +242,13 @@ class _Job:
         self.tell(done)
 
 
-def _detector(name: str) -> str | LandmarkDetector:
-    """A detector by name, or a table of landmarks."""
-    return PrecomputedDetector(name) if Path(name).suffix in (".csv", ".parquet") else name
-
-
 def _check_videos(videos: Sequence[Path], detector: str | LandmarkDetector) -> None:
     if videos:
         load_av()
         if isinstance(detector, PrecomputedDetector):
             raise InputError(
-                f"A table of landmarks knows photographs, not the frames of {videos[0]}; use dlib for videos."
+                f"A table of landmarks knows photographs, not the frames of {videos[0]}; leave --detector "
+                "out for videos."
             )
 
 

@@ -28,7 +28,7 @@ class Explainer:
 
     Args:
         model: Model file, `hf:OWNER/NAME`, or a model; by default the model in the box.
-        reader: Finds and aligns faces; default dlib with the template of the model.
+        reader: Finds and aligns faces; default the mesh detector with the template of the model.
         device: Where the network runs, as torch names it.
         readout: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as.
@@ -171,7 +171,7 @@ def load(
 
     Args:
         path: Model file that `aucue train` wrote; by default the model in the box.
-        reader: Finds and aligns faces; default dlib with the template of the model.
+        reader: Finds and aligns faces; default the mesh detector with the template of the model.
         device: Where the network runs.
         readout: Read-out of the class maps; by default the model's own.
 

@@ -14,7 +14,7 @@ from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
-from aucue.faces import Face
+from aucue.faces import Face, Pose
 from aucue.facs import NEUTRAL, ActionUnit
 from aucue.pictures import blank, normalize, overlay, panel, probability_bars, ratio_bars
 from aucue.work.files import appearing, write_json
@@ -22,8 +22,11 @@ from aucue.work.files import appearing, write_json
 Map = NDArray[np.float32]
 
 FOUND = {
-    "plain": "found by the detector",
-    "padded": "found by the detector after widening the border",
+    "plain": "found in the whole picture",
+    "tile": "found in a part of the picture",
+    "padded": "found after widening the border",
+    "turned": "found after turning the picture",
+    "given box": "in a box that was given",
     "full-frame": "not found: the whole picture was taken as the face",
     "precomputed": "landmarks were given",
 }
@@ -160,6 +163,8 @@ class Explanation:
             )
         if self.face.how == "full-frame":
             said.append("No face was found, so the whole picture was taken as one")
+        if self.face.doubt:
+            said.append(f"This face {'is ' if self.face.doubt[0] in 'ts' else ''}{self.face.doubt}")
         return ". ".join(said) + "."
 
     @property
@@ -195,7 +200,7 @@ class Explanation:
             agreement = f"\nagreement {self.attention_cosines[self.layer]:.2f}"
             class_agreement = f"\nagreement {self.class_map_cosine:.2f}"
         tiles = {
-            "Face": (crop, FOUND.get(self.face.how, self.face.how)),
+            "Face": (crop, self.face.doubt or FOUND.get(self.face.how, self.face.how)),
             "Attention": (
                 overlay(crop, normalize(self.attention[self.layer]), opacity),
                 f"activity of {self.layer}{agreement}",
@@ -258,6 +263,9 @@ class Explanation:
                 "box": [float(value) for value in face.box],
                 "score": float(face.score) if math.isfinite(face.score) else None,
                 "how": face.how,
+                "presence": float(face.presence) if math.isfinite(face.presence) else None,
+                "pose": None if face.pose is None else _pose(face.pose),
+                "doubt": face.doubt,
                 "has_landmarks": face.has_landmarks,
                 "landmarks": np.round(face.photo_landmarks.astype(float), 2).tolist()
                 if face.has_landmarks
@@ -292,3 +300,8 @@ class Explanation:
             self.picture().save(unfinished)
         write_json(paths[1], self.to_dict())
         return paths
+
+
+def _pose(pose: Pose) -> dict[str, float]:
+    """Degrees, to a tenth."""
+    return {name: round(angle, 1) for name, angle in pose._asdict().items()}

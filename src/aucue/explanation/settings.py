@@ -14,7 +14,8 @@ class ExplainSettings:
     """How photographs and videos are explained.
 
     Attributes:
-        detector: `dlib`, or a table of known landmarks (.csv or .parquet with file, x0, y0, ..., x67, y67).
+        detector: `mesh` (the default), `dlib` for comparison, or a table of known landmarks (.csv or
+            .parquet with file, x0, y0, ..., x67, y67).
         readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
             smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
             (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
@@ -33,7 +34,7 @@ class ExplainSettings:
         InputError: A number is out of range.
     """
 
-    detector: str = "dlib"
+    detector: str | None = None
     readout: str | None = None
     if_hidden: bool = True
     maps: MapFormat = "none"

@@ -10,6 +10,14 @@ from aucue.faces.alignment import (
     warp,
 )
 from aucue.faces.detection import Detection, LandmarkDetector, overlap
+from aucue.faces.detectors import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    check_detector,
+    is_table,
+    no_detector,
+    open_detector,
+)
 from aucue.faces.dlib_detector import DlibDetector
 from aucue.faces.landmarks import (
     BROWS,
@@ -35,6 +43,7 @@ from aucue.faces.landmarks import (
     eye_centres,
     inter_ocular_distance,
 )
+from aucue.faces.mesh_detector import MeshDetector
 from aucue.faces.photographs import (
     PHOTO_SUFFIXES,
     UNREADABLE_SUFFIXES,
@@ -43,6 +52,7 @@ from aucue.faces.photographs import (
     read_image,
     read_reduced,
 )
+from aucue.faces.pose import Pose
 from aucue.faces.precomputed import PrecomputedDetector
 from aucue.faces.reader import Face, FaceReader
 
@@ -50,8 +60,16 @@ __all__ = [
     "Face",
     "FaceReader",
     "Detection",
+    "Pose",
     "LandmarkDetector",
     "overlap",
+    "DEFAULT_DETECTOR",
+    "DETECTORS",
+    "check_detector",
+    "is_table",
+    "no_detector",
+    "open_detector",
+    "MeshDetector",
     "DlibDetector",
     "PrecomputedDetector",
     "Photograph",

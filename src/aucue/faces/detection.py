@@ -1,9 +1,12 @@
 """What every landmark detector does: a picture in, detections out."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from aucue.faces.pose import Pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,14 +17,21 @@ class Detection:
         box: (left, top, right, bottom) in pixels of the picture; may reach beyond it.
         score: The detector's own confidence, larger is surer, not a probability; NaN if there is none.
         landmarks: (68, 2) float32, iBUG-68, pixels of the picture.
-        how: "plain" (found as it is), "padded" (found after the picture was given a border), "full-frame"
-            (not found: the whole picture was taken as the box) or "precomputed" (read from a table).
+        how: "plain" (found as it is), "tile" (found in a part of the picture), "padded" (found after the
+            picture was given a border), "turned" (found after it was turned by a quarter or a half), "given
+            box" (the box was drawn by somebody), "full-frame" (not found: the whole picture was taken as the
+            box) or "precomputed" (read from a table).
+        presence: Whether there is a face where the landmarks lie, in [0, 1]; NaN where the detector cannot
+            tell.
+        pose: How the head is turned; None where it is not known.
     """
 
     box: tuple[float, float, float, float]
     score: float
     landmarks: np.ndarray
     how: str
+    presence: float = math.nan
+    pose: Pose | None = None
 
     @property
     def area(self) -> float:

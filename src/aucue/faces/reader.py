@@ -1,6 +1,7 @@
 """Photograph -> Faces: read, detect, align."""
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,14 @@ import numpy as np
 from aucue.errors import InputError, printable
 from aucue.faces.alignment import TEMPLATES, Template, invert, rescaled, transform_points, warp
 from aucue.faces.detection import Detection, LandmarkDetector
-from aucue.faces.dlib_detector import DlibDetector
+from aucue.faces.detectors import open_detector
 from aucue.faces.landmarks import NUM_LANDMARKS, inter_ocular_distance
 from aucue.faces.photographs import Photograph, read_image, read_reduced
+from aucue.faces.pose import Pose
 
 logger = logging.getLogger(__name__)
+
+_PRESENT = 0.9  # less presence than this is doubtful
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +30,10 @@ class Face:
         landmarks: (68, 2) float32 in pixels of the crop; see `has_landmarks`.
         box: (left, top, right, bottom) in pixels of the upright photograph.
         score: The detector's confidence, NaN if it gives none (see `Detection`).
-        how: How it was found: "plain", "padded", "full-frame" or "precomputed".
+        how: How it was found, see `Detection`.
         matrix: (2, 3) float64, photograph pixels -> crop pixels.
+        presence: Whether there is a face where the landmarks lie, in [0, 1]; NaN where that is not known.
+        pose: How the head is turned in the photograph; None where that is not known.
     """
 
     crop: np.ndarray
@@ -36,6 +42,17 @@ class Face:
     score: float
     how: str
     matrix: np.ndarray
+    presence: float = math.nan
+    pose: Pose | None = None
+
+    @property
+    def doubt(self) -> str:
+        """Why landmarks and all that rests on them are not to be trusted; empty where nothing speaks
+        against.
+        """
+        if self.presence < _PRESENT:
+            return f"may be no face (presence {self.presence:.2f}), not trusted"
+        return "" if self.pose is None else self.pose.doubt
 
     @property
     def size(self) -> int:
@@ -64,21 +81,24 @@ class FaceReader:
     Can be pickled into worker processes; a detector is loaded where it is first used.
 
     Args:
-        detector: "dlib", or any `LandmarkDetector`.
+        detector: A name in `DETECTORS`, a table of landmarks, or any `LandmarkDetector`; default the mesh.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop: a name in `TEMPLATES`, or a `Template`.
 
     Raises:
         InputError: Unknown detector or template, or a size that is not positive.
-        MissingExtraError: The dlib extra is not installed.
+        MissingExtraError: The detector is dlib, and it is not installed.
     """
 
     def __init__(
-        self, detector: str | LandmarkDetector = "dlib", size: int = 224, template: str | Template = "aucue"
+        self,
+        detector: str | LandmarkDetector | None = None,
+        size: int = 224,
+        template: str | Template = "aucue",
     ) -> None:
         if size < 1:
             raise InputError(f"The size of a face crop must be at least 1 pixel, got {size}.")
-        self.detector = _detector(detector)
+        self.detector = open_detector(detector)
         self.size = size
         self.template = _template(template)
 
@@ -147,17 +167,8 @@ class FaceReader:
         matrix = self.template.matrix(detection.landmarks, self.size)
         landmarks = transform_points(matrix, detection.landmarks).astype(np.float32)
         crop = warp(image, matrix, self.size)
-        return Face(crop, landmarks, detection.box, detection.score, detection.how, matrix)
-
-
-def _detector(detector: str | LandmarkDetector) -> LandmarkDetector:
-    if not isinstance(detector, str):
-        return detector
-    if detector != "dlib":
-        raise InputError(
-            f"Unknown detector '{detector}'; use 'dlib', or a PrecomputedDetector for a table of landmarks."
-        )
-    return DlibDetector()
+        seen = detection.presence, detection.pose
+        return Face(crop, landmarks, detection.box, detection.score, detection.how, matrix, *seen)
 
 
 def _template(template: str | Template) -> Template:

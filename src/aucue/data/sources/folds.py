@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from aucue.data.crops import FaceCropper, no_detector
+from aucue.data.crops import FaceCropper
 from aucue.data.sources.expected import Finding
 from aucue.data.sources.labels import check_classes, find_class
 from aucue.data.sources.listings import find_files, list_findings
 from aucue.data.sources.source import SPLITS, Sample
 from aucue.errors import InputError, said
-from aucue.faces import NUM_LANDMARKS, TEMPLATES, read_image, similarity, warp
+from aucue.faces import NUM_LANDMARKS, TEMPLATES, no_detector, read_image, similarity, warp
 from aucue.facs import EXPRESSIONS
 from aucue.work.tables import read_mapping
 

@@ -1,0 +1,1 @@
+"""The networks that find faces: converted from MediaPipe's published files."""
