@@ -25,6 +25,7 @@ _ROOMS = (
     "aucue.metrics",
     "aucue.explanation.batch",
     "aucue.app",
+    "timm.models.naflexvit",
     "torchvision.transforms.v2",
     "aucue.training.objective",
     "aucue.evaluation.run",
@@ -34,17 +35,40 @@ _ROOMS = (
 )
 
 
+# What is in memory after each of them, then what becomes of the names for which something stood.
+_CODE = """
+import importlib, json, sys
+loaded = {}
+for room in ROOMS:
+    importlib.import_module(room)
+    loaded[room] = [*sys.modules]
+    if room == "timm.models.naflexvit":
+        kept = sys.modules[room].NaFlexRopeIterator
+        loaded["kept from the compiler"] = [str(kept.__next__._torchdynamo_disable)]
+
+import torch, torchmetrics
+from torchvision.ops.roi_align import is_compile_supported
+loaded["the compiler asked"] = [str(is_compile_supported("cpu")), torch.compiler.disable.__module__]
+
+matrix = torchmetrics.ConfusionMatrix(task="multiclass", num_classes=2)
+matrix.update(torch.tensor([0, 1]), torch.tensor([1, 1]))
+figure, axes = matrix.plot()
+from matplotlib import pyplot
+left = torchmetrics.utilities.plot.trim_axs(pyplot.subplots(2, 2)[1], 2)
+loaded["drawn"] = [type(figure).__name__, type(axes).__name__, f"{len(left)} of 4"]
+import scipy.signal
+scipy.signal.lfilter
+loaded["scipy asked"] = [*sys.modules]
+print(json.dumps(loaded))
+"""
+
+
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, set[str]]:
-    """What is in memory once a room, and those before it, are imported."""
-    code = (
-        "import importlib, json, sys\nloaded = {}\n"
-        f"for room in {_ROOMS}:\n    importlib.import_module(room)\n    loaded[room] = [*sys.modules]\n"
-        "print(json.dumps(loaded))"
-    )
-    result = _python(code)
+    """What one process found in memory after each step."""
+    result = _python(f"ROOMS = {_ROOMS}{_CODE}")
     assert result.returncode == 0, result.stderr
-    return {room: set(modules) for room, modules in json.loads(result.stdout).items()}
+    return {step: set(found) for step, found in json.loads(result.stdout).items()}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +82,7 @@ def loaded() -> dict[str, set[str]]:
         ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio", "torch._dynamo"}),
         ("aucue.training.objective", {"torchmetrics", "lightning"}),
         ("aucue.evaluation.report", {"torchmetrics", "lightning", "matplotlib"}),
+        ("aucue.training.fitting", {"matplotlib", "scipy.signal"}),
         ("aucue.benchmark", {"aucue.benchmark.figure"}),
     ],
 )
@@ -81,16 +106,17 @@ def test_imports_are_left_alone_where_the_builds_fit(torchvision: str, left_alon
     assert result.stdout.strip() == str(left_alone), result.stderr
 
 
-def test_what_timm_keeps_from_the_compiler_stays_kept():
-    code = (
-        "import aucue, sys\nfrom aucue.classifiers import Classifier\n"
-        "from timm.models.naflexvit import NaFlexRopeIterator as kept\nimport torch\n"
-        "before = 'torch._dynamo' in sys.modules\n"
-        "from torchvision.ops.roi_align import is_compile_supported\n"
-        "print(before, kept.__next__._torchdynamo_disable, is_compile_supported('cpu'), "
-        "torch.compiler.disable.__module__)"
-    )
-    assert _python(code).stdout.split() == ["False", "True", "True", "torch.compiler"]
+def test_what_timm_keeps_from_the_compiler_stays_kept(loaded: dict[str, set[str]]):
+    assert not loaded["timm.models.naflexvit"] & {"torch._dynamo", "sympy"}
+    assert loaded["kept from the compiler"] == {"True"}
+    assert loaded["the compiler asked"] == {"True", "torch.compiler"}
+
+
+def test_what_stands_for_matplotlib_draws(loaded: dict[str, set[str]]):
+    assert "torchmetrics" in loaded["aucue.benchmark"]
+    assert not loaded["aucue.benchmark"] & {"matplotlib.pyplot", "scipy.signal"}
+    assert loaded["drawn"] == {"Figure", "Axes", "2 of 4"}
+    assert "scipy.signal._signaltools" in loaded["scipy asked"]
 
 
 # A package that fails as the CUDA build of torchvision does beside a CPU build of torch.
@@ -107,10 +133,17 @@ loaded = True
 def test_missing_operators_are_declared(tmp_path: Path):
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(_FAKE)
-    without = _python("import torchvision", tmp_path)
-    assert "torchvision::nms does not exist" in without.stderr
-    result = _python("import aucue, torchvision; print(torchvision.loaded)", tmp_path)
-    assert result.stdout.strip() == "True", result.stderr
+    code = """
+import sys
+try:
+    import torchvision
+except RuntimeError as error:
+    print(error)
+import aucue, torchvision
+print(torchvision.loaded)
+"""
+    result = _python(code, tmp_path)
+    assert result.stdout.splitlines() == ["operator torchvision::nms does not exist", "True"], result.stderr
 
 
 def test_other_errors_of_torchvision_are_not_hidden(tmp_path: Path):

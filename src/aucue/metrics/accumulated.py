@@ -8,6 +8,10 @@ from typing import get_args
 
 import torch
 from torch import Tensor
+
+from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+
+# isort: split
 from torchmetrics import Metric
 
 from aucue.facs import NEUTRAL

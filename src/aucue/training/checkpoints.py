@@ -4,6 +4,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+
+# isort: split
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint

@@ -11,6 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+
+# isort: split
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException

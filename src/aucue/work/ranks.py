@@ -148,6 +148,9 @@ def _wrong_number(processes: int, devices: int, num_nodes: int) -> InputError:
 
 def _fabric(accelerator: str, devices: int, num_nodes: int) -> Any:
     """Lightning's knowledge of launchers and devices."""
+    from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+
+    # isort: split
     from lightning.fabric import Fabric
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
