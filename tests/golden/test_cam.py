@@ -1,14 +1,12 @@
 """ResNet-50 of the published code, rebuilt from torchvision: logits, attention of each layer, class maps."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import aucue  # noqa: F401  (before torchvision)
 from aucue.cams import READOUTS, ClassMap, PooledLinear, normalize_cam
@@ -18,41 +16,29 @@ PUBLISHED = {"cam": "CAM", "gradcam": "GradCam", "gradcam++-fg2024": "GradCAMpp"
 LAYERS = ["relu", "layer1", "layer2", "layer3", "layer4"]
 
 
-def load_recipe(goldens: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recipe", goldens / "recipe.py")
-    assert spec is not None
-    assert spec.loader is not None
-    recipe = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recipe)
-    return recipe
-
-
-def resnet50(goldens: Path, large: bool) -> nn.Module:
+def resnet50(encoder: Mapping[str, Tensor], weight: Callable[..., np.ndarray], large: bool) -> nn.Module:
     """The network with seven classes; `large`: stride 1 in layer3 and layer4."""
     from torchvision.models import resnet50
 
-    recipe = load_recipe(goldens)
     network = resnet50(num_classes=7)
     if large:
         for layer in (network.layer3, network.layer4):
             block: nn.Module = layer[0]
             block.conv2.stride = block.downsample[0].stride = (1, 1)  # type: ignore[union-attr, index]
-    state = {name.replace("fc.", "WGAP.fc."): tensor for name, tensor in network.state_dict().items()}
-    with torch.no_grad():
-        recipe.fill(state)
-    statistics = {
-        name: torch.from_numpy(array) for name, array in np.load(goldens / "resnet50_bn.npz").items()
+    head = {
+        f"fc.{name}": torch.from_numpy(weight(f"WGAP.fc.{name}", tuple(tensor.shape)))
+        for name, tensor in network.fc.state_dict().items()
     }
-    network.load_state_dict(statistics, strict=False)
+    network.load_state_dict({**encoder, **head})
     return network.eval()
 
 
 @pytest.mark.parametrize("maps", ["small", "large"])
-def test_resnet50(maps, goldens):
+def test_resnet50(maps, goldens, encoder, weight):
     expected = {
         name: torch.from_numpy(a) for name, a in np.load(goldens / f"resnet50_wgap_{maps}.npz").items()
     }
-    network = resnet50(goldens, large=maps == "large")
+    network = resnet50(encoder, weight, large=maps == "large")
     x = torch.from_numpy(np.load(goldens / "inputs.npz")["x"]).float()
     tap = FeatureTap(network, LAYERS)
     with torch.inference_mode():
@@ -69,9 +55,9 @@ def test_resnet50(maps, goldens):
         torch.testing.assert_close(cams[:, expected["classes"]], expected[key], atol=1e-4, rtol=0)
 
 
-def test_closed_forms_on_the_published_network(goldens):
+def test_closed_forms_on_the_published_network(goldens, encoder, weight):
     """In single precision, against gradients in double precision."""
-    network = resnet50(goldens, large=False)
+    network = resnet50(encoder, weight, large=False)
     x = torch.from_numpy(np.load(goldens / "inputs.npz")["x"]).float()
     linear: Any = network.fc
     exact = PooledLinear(linear.weight.double(), linear.bias.double())
@@ -85,12 +71,12 @@ def test_closed_forms_on_the_published_network(goldens):
                 torch.testing.assert_close(closed.double(), by_gradients, atol=1e-6, rtol=0)
 
 
-def test_class_maps_of_the_whole_network(goldens):
+def test_class_maps_of_the_whole_network(goldens, encoder, weight):
     """By gradients down to the layer, one class after the other."""
     published = {
         name: torch.from_numpy(a) for name, a in np.load(goldens / "resnet50_wgap_small.npz").items()
     }
-    network = resnet50(goldens, large=False)
+    network = resnet50(encoder, weight, large=False)
     x = torch.from_numpy(np.load(goldens / "inputs.npz")["x"]).float()
     maps, logits = ClassMap(network, "layer4", "layercam").read(x, None)
     torch.testing.assert_close(logits, published["logits"], atol=1e-5, rtol=1e-5)

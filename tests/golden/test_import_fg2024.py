@@ -1,7 +1,7 @@
 """Checkpoints in the published layout -> `import-fg2024` -> model file -> logits of the published code."""
 
-import runpy
 from ast import literal_eval
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,15 @@ def listed(path: Path) -> dict[str, tuple[int, ...]]:
 class Published:
     """Writes checkpoints and configurations as the published code does, with the recipe's weights."""
 
-    def __init__(self, goldens: Path, folder: Path):
+    def __init__(
+        self,
+        goldens: Path,
+        folder: Path,
+        weight: Callable[..., np.ndarray],
+        encoder: Mapping[str, Tensor],
+    ):
         self.goldens, self.folder = goldens, folder
-        self.weight = runpy.run_path(str(goldens / "recipe.py"))["weight"]
+        self.weight, self.plain = weight, encoder
 
     def tensor(self, name: str, shape: tuple[int, ...], statistics: Any) -> Tensor:
         if name.endswith("num_batches_tracked"):
@@ -51,15 +57,11 @@ class Published:
     def encoder(self, keys: str) -> dict[str, Tensor]:
         """The ResNet-50; that of ADL has the weights of the plain one, under shifted names."""
         plain = listed(self.goldens / "keys_resnet50_cam.txt")
-        statistics = np.load(self.goldens / "resnet50_bn.npz")
-        listing = listed(self.goldens / f"keys_resnet50_{keys}.txt")
-        names = [name for name in listing if name.startswith("encoder.")]
-        tensors = [
-            self.tensor(name.removeprefix("encoder."), shape, statistics)
-            for name, shape in plain.items()
-            if name.startswith("encoder.")
-        ]
-        return dict(zip((name.removeprefix("encoder.") for name in names), tensors, strict=True))
+        names, theirs = (
+            [name.removeprefix("encoder.") for name in keys_of if name.startswith("encoder.")]
+            for keys_of in (plain, listed(self.goldens / f"keys_resnet50_{keys}.txt"))
+        )
+        return dict(zip(theirs, (self.plain[name] for name in names), strict=True))
 
     def head(self, pooling: str) -> dict[str, Tensor]:
         if pooling == "WGAP":
@@ -103,8 +105,10 @@ class Published:
 
 
 @pytest.fixture
-def published(goldens: Path, tmp_path: Path) -> Published:
-    return Published(goldens, tmp_path)
+def published(
+    goldens: Path, tmp_path: Path, weight: Callable[..., np.ndarray], encoder: Mapping[str, Tensor]
+) -> Published:
+    return Published(goldens, tmp_path, weight, encoder)
 
 
 def test_cam_with_large_maps(published: Published) -> None:

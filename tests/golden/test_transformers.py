@@ -1,6 +1,6 @@
 """TS-CAM and APViT, with regenerable weights, against arrays computed by the published code."""
 
-import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,7 @@ def arrays(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in np.load(path).items()}
 
 
-def test_ts_cam(goldens: Path) -> None:
-    weight = runpy.run_path(str(goldens / "recipe.py"))["weight"]
+def test_ts_cam(goldens: Path, weight: Callable[..., np.ndarray]) -> None:
     classifier = Classifier(method="ts-cam", **PLAIN).eval()
     for name, tensor in classifier.backbone.state_dict().items():
         tensor.copy_(torch.from_numpy(weight(name, tensor.shape)))
@@ -59,8 +58,7 @@ def test_ts_cam(goldens: Path) -> None:
     torch.testing.assert_close(full[:, 0], published["cam_norm_224"], atol=1e-4, rtol=0)
 
 
-def published_apvit(goldens: Path) -> Classifier:
-    weight = runpy.run_path(str(goldens / "recipe.py"))["weight"]
+def published_apvit(goldens: Path, weight: Callable[..., np.ndarray]) -> Classifier:
     classifier = Classifier(method="apvit", input_size=112, **PLAIN).eval()
     statistics = arrays(goldens / "apvit_bn.npz")
     lines = (line.split(" ", 1)[0] for line in (goldens / "keys_apvit.txt").read_text().splitlines())
@@ -77,8 +75,8 @@ def published_apvit(goldens: Path) -> Classifier:
     return classifier
 
 
-def test_apvit(goldens: Path) -> None:
-    classifier = published_apvit(goldens)
+def test_apvit(goldens: Path, weight: Callable[..., np.ndarray]) -> None:
+    classifier = published_apvit(goldens, weight)
     published = arrays(goldens / "apvit.npz")
 
     with torch.inference_mode():

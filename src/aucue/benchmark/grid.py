@@ -98,7 +98,7 @@ class Cell:
 
     def config(self, out: str | os.PathLike[str]) -> TrainConfig:
         """The training's settings, in its folder below the benchmark's folder `out`."""
-        return _config({**self.settings, "seed": self.seed, "out": str(self.folder(out))})
+        return _config(self.settings, self.seed, str(self.folder(out)))
 
     def folder(self, out: str | os.PathLike[str]) -> Path:
         """Where the training and its evaluations lie."""
@@ -263,7 +263,7 @@ def _cell(row: Row, seed: int, assessment: Assessment) -> Cell:
     method = method_named(settings.get("classifier.method", ClassifierSettings.method))
     trained = next(other for other in METHODS.values() if other.shares_network_with(method))
     settings["classifier.method"] = trained.name
-    config = _config({**settings, "out": "", "seed": seed})
+    config = _config(settings, seed)
     # of letters that make a name of a file in every system; the digest tells the others apart
     backbone = re.sub(r"[^\w.+-]", "_", config.classifier.backbone or trained.default_backbone)[:80]
     digest = hashlib.sha256(json.dumps(_changed(config), sort_keys=True).encode()).hexdigest()[:8]
@@ -281,16 +281,16 @@ def _changed(config: TrainConfig) -> dict[str, Any]:
     return changed
 
 
-def _config(settings: Mapping[str, Any]) -> TrainConfig:
+def _config(settings: Mapping[str, Any], seed: int = TrainConfig.seed, out: str = "") -> TrainConfig:
     """Settings by dotted name as a `TrainConfig`, with the types it asks for (4 -> 4.0)."""
-    return deepcopy(_parsed(json.dumps(settings)))
+    return replace(deepcopy(_parsed(json.dumps(settings))), seed=seed, out=out)
 
 
 @cache
 def _parsed(settings: str) -> TrainConfig:
     """What `_config` gives, by settings as JSON: parsing takes a while, and a grid asks again and again."""
     parser = _parser()
-    nested: dict[str, Any] = {}
+    nested: dict[str, Any] = {"out": ""}
     for name, value in json.loads(settings).items():
         *groups, last = name.split(".")
         target = nested
@@ -310,7 +310,7 @@ def _parser() -> jsonargparse.ArgumentParser:
 
 @cache
 def _default() -> dict[str, Any]:
-    return _config({"out": "", "data.path": ""}).to_dict()
+    return _config({"data.path": ""}).to_dict()
 
 
 def _check_row(row: Row, where: str) -> None:

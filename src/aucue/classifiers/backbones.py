@@ -192,6 +192,13 @@ def sketched() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Networks built herein have whatever weights the memory holds: those of a file are to replace them."""
+    with _Unfilled():
+        yield
+
+
 class _Uncompiled(TorchDispatchMode):
     """A mode under which nothing is compiled, so that torch need not load its compiler to exempt it."""
 

@@ -1,9 +1,14 @@
 """`aucue demo`: what guidance does, on faces drawn for the purpose, in a few minutes on two cores."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aucue.evaluation import Evaluation
     from aucue.training import TrainConfig
 
 SETS = {
@@ -30,28 +35,74 @@ def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = F
     """
     import time
 
-    from aucue.evaluation import compare, evaluate, write_comparison
+    from aucue.evaluation import compare, write_comparison
     from aucue.evaluation.report.tables import for_terminal
-    from aucue.training import fit
     from aucue.work.terminal import Terminal
 
     started, terminal = time.perf_counter(), Terminal()
-    evaluations = {}
+    cells = []
     for name, description in SETS.items():
         terminal.say("", f"{name}: {description}")
         data = _draw(out / name / "faces", name == "shortcut", seed, overwrite)
-        for arm, weight in ARMS.items():
-            folder = out / name / arm
-            model = fit(_settings(folder, data, weight, seed), overwrite=overwrite)
-            title, written = f"{name}, {arm}", folder / "evaluation"
-            evaluations[title] = evaluate(
-                model, data, name=title, data_name=name, out=written, overwrite=True
-            )
+        cells += [_settings(out / name / arm, data, weight, seed) for arm, weight in ARMS.items()]
+    evaluations = _run(cells, overwrite)
     report = write_comparison(evaluations, out / "report.html", title="What guidance does", overwrite=True)
     for comparison in compare(evaluations):
         terminal.print(for_terminal(comparison.without(["macro F1"])))
     terminal.say("", f"Done in {time.perf_counter() - started:.0f} s. Look at {report}")
     return 0
+
+
+def _run(cells: "list[TrainConfig]", overwrite: bool) -> "dict[str, Evaluation]":
+    """Train and evaluate, a core for each: two cores for one such small training would wait for each other
+    most of the time, and sum in another order than one does.
+    """
+    from aucue.work.engines import LocalEngine
+
+    work = partial(_train_and_evaluate, overwrite=overwrite)
+    with _shown_epochs(cells):
+        return dict(LocalEngine().run(work, cells, most=len(cells)))
+
+
+def _train_and_evaluate(config: "TrainConfig", overwrite: bool) -> "tuple[str, Evaluation]":
+    """A network's name, and what it does on the test faces."""
+    from aucue.evaluation import evaluate
+    from aucue.training import fit
+
+    folder, data = Path(config.out), Path(config.data.path)
+    model = fit(config, overwrite=overwrite, progress=False)
+    data_name = folder.parent.name
+    names = {"name": f"{data_name}, {folder.name}", "data_name": data_name}
+    found = evaluate(model, data, out=folder / "evaluation", overwrite=True, progress=False, **names)
+    return names["name"], found
+
+
+@contextmanager
+def _shown_epochs(cells: "list[TrainConfig]") -> Iterator[None]:
+    """A progress bar over the epochs of trainings in other processes, which their logs tell."""
+    from aucue.work.progress import progress_bar
+
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(1):
+            bar.update(task, completed=sum(_epochs_done(Path(cell.out)) for cell in cells))
+
+    with progress_bar(True, transient=True) as bar:
+        task = bar.add_task("training, epochs", total=sum(cell.epochs for cell in cells))
+        watcher = Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def _epochs_done(folder: Path) -> int:
+    logs = folder.glob("logs/start_*/metrics.csv")
+    rows = [row for log in logs for row in log.read_text(encoding="utf-8").splitlines()[1:]]
+    return max((int(row.partition(",")[0]) + 1 for row in rows), default=0)
 
 
 def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:
@@ -65,7 +116,7 @@ def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:
 
 
 def _settings(folder: Path, data: Path, weight: float, seed: int) -> "TrainConfig":
-    """A network that learns the rendered expressions within a minute; its maps are 16 x 16."""
+    """A network that learns the rendered expressions within a minute or two; its maps are 16 x 16."""
     from aucue.training import (
         ClassifierSettings,
         DataSettings,
@@ -76,7 +127,7 @@ def _settings(folder: Path, data: Path, weight: float, seed: int) -> "TrainConfi
 
     return TrainConfig(
         out=str(folder),
-        data=DataSettings(path=str(data), batch_size=16, augment="geometric"),
+        data=DataSettings(path=str(data), batch_size=16, augment="geometric", workers=0),
         classifier=ClassifierSettings(
             backbone="resnet10t", input_size=64, final_stride=4, options={"channels": [16, 24, 32, 48]}
         ),

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aucue.classifiers.backbones import sketched
+from aucue.classifiers.backbones import sketched, unfilled
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.methods import METHODS
 from aucue.classifiers.transformers.ir50 import own_name
@@ -124,7 +124,8 @@ def import_checkpoint(
     with sketched():  # a configuration may ask for a network of any size
         sketch = _build(settings, classes, published)
     names = _fitting(sketch, published, settings, f"{model} does not fit {config}")
-    classifier = _build(settings, classes, published)
+    with unfilled():
+        classifier = _build(settings, classes, published)
     classifier.load_state_dict({ours: published[name] for ours, name in names.items()})
     return classifier.eval(), _info(classifier, settings, model)
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from aucue.classifiers.backbones import bounded_modules, sketched
+from aucue.classifiers.backbones import bounded_modules, sketched, unfilled
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.weights import is_safetensors
 from aucue.errors import InputError, OutputExistsError, said
@@ -178,7 +178,7 @@ def _check_header(path: Path) -> None:
 
 
 def _built(path: Path, config: Mapping[str, Any], header: _Header) -> Classifier:
-    """The network that a file describes, with random weights; built only if the file's tensors fit it.
+    """The network that a file describes, still without its weights; built only if the file's tensors fit it.
 
     It is built without memory first: a small file may name a network of any size.
     """
@@ -192,7 +192,8 @@ def _built(path: Path, config: Mapping[str, Any], header: _Header) -> Classifier
     computed = dict(sketch.named_buffers()).keys() - sketch.state_dict().keys()
     if sum(sketch.get_buffer(name).nbytes for name in computed) > _MAX_TABLES:
         raise InputError(f"{path}: its network computes tables of more than {_MAX_TABLES >> 20} MiB.")
-    return _network(path, config)
+    with unfilled():
+        return _network(path, config)
 
 
 def _network(path: Path, config: Mapping[str, Any]) -> Classifier:
