@@ -20,6 +20,7 @@ from typing import Any, cast
 import torch
 
 from aucue.classifiers import METHODS
+from aucue.cli.demo import ARMS, FACES, NETWORK, SIDE
 from aucue.data import SyntheticSource, prepare
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.training import (
@@ -31,10 +32,7 @@ from aucue.training import (
     fit,
 )
 
-SIDE = 64
-ARMS = {"unguided": 0.0, "guided": 4.0}  # lambda
 SHARED = ("cam", "gradcam", "gradcam++", "layercam")  # read-outs of the network trained as "cam"
-CONVOLUTIONAL = {"backbone": "resnet10t", "final_stride": 4, "options": {"channels": [16, 24, 32, 48]}}
 TRANSFORMERS: Mapping[str, Mapping[str, Any]] = {
     "ts-cam": {
         "backbone": "ts_cam_deit_tiny_patch16_224",
@@ -58,7 +56,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, one thread each")
     arguments = parser.parse_args()
     faces = arguments.out / "faces"
-    prepare(SyntheticSource(1400, 210, 420, seed=arguments.seed, size=96), faces, size=72)
+    prepare(SyntheticSource(*FACES, seed=arguments.seed, size=96), faces, size=72)
     networks = [name for name in METHODS if name not in SHARED[1:]]
     cells = [(name, arm) for name in networks for arm in ARMS]
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -77,9 +75,7 @@ def train_and_evaluate(
     config = TrainConfig(
         out=str(folder),
         data=DataSettings(str(faces), augment="geometric", batch_size=16, workers=0),
-        classifier=ClassifierSettings(
-            cast(Any, name), input_size=SIDE, **TRANSFORMERS.get(name, CONVOLUTIONAL)
-        ),
+        classifier=ClassifierSettings(cast(Any, name), input_size=SIDE, **TRANSFORMERS.get(name, NETWORK)),
         guidance=GuidanceSettings(weight=ARMS[arm]),
         optimizer=OptimizerSettings(lr=3e-3 if name not in TRANSFORMERS else 1e-3),
         epochs=epochs,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,24 @@ def information(classes: Sequence[str] = EXPRESSIONS, **changes: Any) -> Card:
         "guidance": GuidanceRecord(weight=0.0, layers=["layer3"]),
     }
     return Card(classes=tuple(classes), **(settings | changes))
+
+
+def small_settings(data: Path, **changes: Any) -> dict[str, Any]:
+    """Settings of a grid's trainings that take a second, by dotted name.
+
+    Args:
+        data: Prepared set, such as the fixture `rendered`.
+        changes: Others, with `__` for the dot.
+    """
+    settings = {
+        "data.path": str(data),
+        "data.batch_size": 16,
+        "data.workers": 0,
+        "classifier.backbone": "test_resnet",
+        "classifier.input_size": 48,
+        "epochs": 1,
+    }
+    return settings | {name.replace("__", "."): value for name, value in changes.items()}
 
 
 @cache

@@ -68,6 +68,16 @@ def photographs() -> Path:
     return _folder("AUCUE_DATA", ROOT.parent / "shared" / "data")
 
 
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared set of a few rendered faces per expression, which nobody changes."""
+    from aucue.data import SyntheticSource, prepare
+
+    out = tmp_path_factory.mktemp("rendered") / "set"
+    prepare(SyntheticSource(train=42, val=14, test=21, seed=3, size=64), out, size=48, workers=1)
+    return out
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _compile_anew() -> Iterator[None]:
     """Forget what the tests of a file have compiled: torch refuses to compile one function too often."""

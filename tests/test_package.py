@@ -2,6 +2,7 @@
 
 import json
 import operator
+import os
 import re
 import subprocess
 import sys
@@ -13,9 +14,8 @@ import aucue
 
 
 def _python(code: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=False
-    )
+    command, offline = [sys.executable, "-c", code], os.environ | {"HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=offline, check=False)
 
 
 # Rooms in the order of what they need, as one process imports them one after the other.
@@ -47,6 +47,12 @@ for room in ROOMS:
         loaded["kept from the compiler"] = [str(kept.__next__._torchdynamo_disable)]
 
 import torch, torchmetrics
+from timm.models import _hub, load_state_dict_from_hf
+try:
+    load_state_dict_from_hf("nobody/nothing")
+except Exception as error:
+    loaded["the hub asked"] = [type(error).__name__, _hub.EntryNotFoundError.__module__]
+
 from torchvision.ops.roi_align import is_compile_supported
 loaded["the compiler asked"] = [str(is_compile_supported("cpu")), torch.compiler.disable.__module__]
 
@@ -78,7 +84,7 @@ def loaded() -> dict[str, set[str]]:
         ("aucue.cli.main", {"torch", "matplotlib", "rich"}),
         ("aucue.metrics", {"torchmetrics", "timm", "torchvision"}),
         ("aucue.explanation.batch", {"torchmetrics", "lightning", "datasets", "matplotlib", "pandas"}),
-        ("aucue.explanation.batch", {"torch._dynamo", "sympy"}),
+        ("aucue.explanation.batch", {"torch._dynamo", "sympy", "huggingface_hub"}),
         ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio", "torch._dynamo"}),
         ("aucue.training.objective", {"torchmetrics", "lightning"}),
         ("aucue.evaluation.report", {"torchmetrics", "lightning", "matplotlib"}),
@@ -110,6 +116,10 @@ def test_what_timm_keeps_from_the_compiler_stays_kept(loaded: dict[str, set[str]
     assert not loaded["timm.models.naflexvit"] & {"torch._dynamo", "sympy"}
     assert loaded["kept from the compiler"] == {"True"}
     assert loaded["the compiler asked"] == {"True", "torch.compiler"}
+
+
+def test_timm_gets_the_client_of_the_hub_as_soon_as_it_asks(loaded: dict[str, set[str]]):
+    assert loaded["the hub asked"] == {"LocalEntryNotFoundError", "huggingface_hub.errors"}
 
 
 def test_what_stands_for_matplotlib_draws(loaded: dict[str, set[str]]):

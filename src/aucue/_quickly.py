@@ -2,17 +2,18 @@
 
 timm, and torchvision that it needs, each name torch's compiler while they are imported: torchvision for an
 operator on boxes of objects that is compiled when it is first used, timm for functions that are never to be
-compiled. torchmetrics imports all of matplotlib and scipy.signal: for the types of what its measures can
-draw, and for a name that a package on speech misses in scipy. Each of them takes longer than all the rest.
-Here something stands in for them, which asks the package itself as soon as somebody needs more of it. Where
-the package is imported already, nothing is done.
+compiled. timm also imports the client of a model hub, for weights that are downloaded. torchmetrics imports
+all of matplotlib and scipy.signal: for the types of what its measures can draw, and for a name that a package
+on speech misses in scipy. Most of these take longer than all the rest. Here something stands in for them,
+which asks the package itself as soon as somebody needs more of it. Where the package is imported already,
+nothing is done.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from importlib import import_module
+from importlib import import_module, reload
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,7 @@ _COMPILER = "torch._dynamo"
 
 def __getattr__(name: str) -> ModuleType:
     if name == "timm":
-        with _without_compiler():
+        with _without_compiler(), _without(_HUB):
             return import_module(name)
     if name == "torchmetrics":
         with _without_compiler(), _without(_SPEECH), _without(_FIGURES):
@@ -64,6 +65,16 @@ def _is_compile_supported(device_type: str) -> bool:
     return import_module("torch._dynamo.utils").is_compile_supported(device_type)
 
 
+def _of_the_hub(name: str) -> Callable[..., Any]:
+    """A function of the hub's client: called by timm, which then gets the client itself, with its errors."""
+
+    def called(*args: Any, **named: Any) -> Any:
+        reload(sys.modules["timm.models._hub"])  # in place: whoever imported from it sees the client too
+        return getattr(import_module("huggingface_hub"), name)(*args, **named)
+
+    return called
+
+
 @contextmanager
 def _style(*styles: Any) -> Iterator[None]:
     """Draw in a style of matplotlib's, which is imported when somebody draws."""
@@ -80,8 +91,15 @@ class _Axes(metaclass=_IsAxes):
     """Stands for matplotlib's class."""
 
 
-# Of the compiler what torchvision names, of the others what torchmetrics does.
+# Of the compiler what torchvision names, of the hub what timm does, of the others what torchmetrics does.
 _COMPILING = (_NotYet("torch._dynamo.utils", is_compile_supported=_is_compile_supported),)
+_HUB = (
+    _NotYet(
+        "huggingface_hub",
+        **{name: _of_the_hub(name) for name in ("HfApi", "hf_hub_download", "model_info")},
+    ),
+    _NotYet("huggingface_hub.utils", EntryNotFoundError=OSError, RepositoryNotFoundError=OSError),
+)
 _SPEECH = (_NotYet("scipy.signal", hamming=None),)
 _AXES = _NotYet("matplotlib.axes", Axes=_Axes)
 _PYPLOT = _NotYet("matplotlib.pyplot", Figure=object, style=SimpleNamespace(context=_style))

@@ -5,15 +5,7 @@ from typing import Any
 
 import pytest
 
-from aucue.data import SyntheticSource, prepare
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared set of a few rendered faces per expression."""
-    out = tmp_path_factory.mktemp("rendered") / "set"
-    prepare(SyntheticSource(train=42, val=14, test=21, seed=3, size=64), out, size=48, workers=1)
-    return out
+from ..builders import small_settings
 
 
 @pytest.fixture
@@ -26,14 +18,7 @@ def small_table(data: Path) -> dict[str, Any]:
     """The content of `table` for a prepared set."""
     return {
         "name": "small",
-        "settings": {
-            "data.path": str(data),
-            "data.batch_size": 16,
-            "data.workers": 0,
-            "classifier.backbone": "test_resnet",
-            "classifier.input_size": 48,
-            "epochs": 2,
-        },
+        "settings": small_settings(data, epochs=2),
         "axes": {
             "method": {"CAM": {}, "LayerCAM": {"classifier.method": "layercam"}},
             "guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}},

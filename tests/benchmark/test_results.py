@@ -16,22 +16,17 @@ from aucue.errors import InputError
 from aucue.evaluation import Evaluation
 from aucue.evaluation.report.tables import latex, markdown
 
+from ..builders import small_settings
+
 
 @pytest.fixture(scope="session")
 def finished(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Grid, Path]:
     """A grid of two rows and two seeds, run."""
-    settings = {
-        "data.path": str(rendered),
-        "data.workers": 0,
-        "classifier.backbone": "test_resnet",
-        "classifier.input_size": 48,
-        "epochs": 1,
-    }
     table: dict[str, Any] = {
         "name": "small",
         "title": "Small_grid",
         "seeds": [0, 1],
-        "settings": settings,
+        "settings": small_settings(rendered),
         "axes": {"guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}}},
         "baseline": {"guidance": "unguided"},
         "published": [{"guidance": "guided", "CL": 0.8895}],

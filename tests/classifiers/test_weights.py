@@ -179,7 +179,7 @@ def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
             answered.wait()  # as a name server that swallows questions
 
     monkeypatch.setattr(weights, "_PATIENCE", 0.05)
-    monkeypatch.setattr(weights, "get_session", Silent)
+    monkeypatch.setattr("huggingface_hub.utils.get_session", Silent)
     try:
         assert not weights.is_reachable("https://silent.example")
     finally:

@@ -5,27 +5,15 @@ import yaml
 
 from aucue.benchmark import Grid
 from aucue.cli.main import main
-from aucue.data import SyntheticSource, prepare
 
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("faces") / "set"
-    prepare(SyntheticSource(train=28, val=14, test=14, seed=3, size=64), out, size=32, workers=1)
-    return out
+from ..builders import small_settings
 
 
 @pytest.fixture
-def grid(prepared: Path, tmp_path: Path) -> Path:
+def grid(rendered: Path, tmp_path: Path) -> Path:
     table = {
         "title": "Two cells",
-        "settings": {
-            "data.path": str(prepared),
-            "data.workers": 0,
-            "classifier.backbone": "test_resnet",
-            "classifier.input_size": 32,
-            "epochs": 1,
-        },
+        "settings": small_settings(rendered),
         "axes": {"guidance": {"unguided": {"guidance.weight": 0}, "guided": {"guidance.weight": 4}}},
         "baseline": {"guidance": "unguided"},
     }
@@ -93,10 +81,10 @@ def test_seeds_of_the_command_line(grid: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_an_experiment_of_the_paper_as_a_file_to_edit(
-    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "table3.yaml"
-    arguments = ["benchmark", "table3", "--data", f"raf-db={prepared}", "--out", str(tmp_path / "out")]
+    arguments = ["benchmark", "table3", "--data", f"raf-db={rendered}", "--out", str(tmp_path / "out")]
     assert main([*arguments, "--write-grid", str(file)]) == 0
     assert f"aucue benchmark {file}" in capsys.readouterr().out
     assert yaml.safe_load(file.read_text())["name"].startswith("table3")
@@ -105,12 +93,12 @@ def test_an_experiment_of_the_paper_as_a_file_to_edit(
 
 
 def test_backbones_and_codebooks_are_further_axes(
-    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("name: own\nextends: facs\nexpressions: {anger: [4, 7]}\n")
     file = tmp_path / "grid.yaml"
-    arguments = ["benchmark", "table3", "--data", f"mine={prepared}", "--out", str(tmp_path / "out")]
+    arguments = ["benchmark", "table3", "--data", f"mine={rendered}", "--out", str(tmp_path / "out")]
     arguments += ["--protocol", "fg2024", "--backbones", "test_resnet", "resnet18.tv_in1k"]
     assert main([*arguments, "--codebooks", "fg2024", str(own), "--write-grid", str(file)]) == 0
     grid = Grid.load(file)

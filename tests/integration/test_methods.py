@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from aucue.classifiers import METHODS
-from aucue.data import PreparedSet, SyntheticSource, open_prepared, prepare
+from aucue.data import PreparedSet, open_prepared
 from aucue.evaluation import EvaluationSettings, evaluate
 from aucue.explanation import Explainer
 from aucue.faces import Face
@@ -37,12 +37,9 @@ TINY: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
-    """A few rendered faces of each expression."""
-    out = tmp_path_factory.mktemp("methods") / "faces"
-    prepare(SyntheticSource(train=28, val=7, test=14, seed=4, size=64), out, size=SIDE, workers=1)
-    return open_prepared(out)
+@pytest.fixture
+def faces(rendered: Path) -> PreparedSet:
+    return open_prepared(rendered)
 
 
 def face_of(faces: PreparedSet, number: int) -> Face:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from aucue.data import SyntheticSource, prepare
 from aucue.training import (
     ClassifierSettings,
     DataSettings,
@@ -13,14 +12,6 @@ from aucue.training import (
     OptimizerSettings,
     TrainConfig,
 )
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared set of a few rendered faces per expression."""
-    out = tmp_path_factory.mktemp("rendered") / "set"
-    prepare(SyntheticSource(train=42, val=14, test=14, seed=3, size=64), out, size=48, workers=1)
-    return out
 
 
 def small_training(faces: Path, out: Path) -> TrainConfig:

@@ -5,12 +5,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import huggingface_hub
 import safetensors.torch
 import timm
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
-from huggingface_hub.utils import get_session
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -90,7 +87,9 @@ def pretrained_state(name: str) -> dict[str, Tensor]:
     source = cfg.hf_hub_id or cfg.url
     if (cached := _cached(cfg)) is not None:
         return read_state(cached)
-    address = huggingface_hub.constants.ENDPOINT if cfg.hf_hub_id else cfg.url
+    from huggingface_hub import constants
+
+    address = constants.ENDPOINT if cfg.hf_hub_id else cfg.url
     if not is_reachable(address):
         raise WeightsError(
             f"Pretrained weights of {name} are not cached and {address} cannot be reached; {_ways_out()}."
@@ -115,21 +114,23 @@ def _cached(cfg: Any) -> Path | None:
     if not cfg.hf_hub_id:
         file = Path(torch.hub.get_dir()) / "checkpoints" / cfg.url.rsplit("/", 1)[-1]
         return file if file.is_file() else None
+    from huggingface_hub import errors, hf_hub_download
+
     repository, _, revision = cfg.hf_hub_id.partition("@")
     for filename in (cfg.hf_hub_filename,) if cfg.hf_hub_filename else _HUB_FILES:
         try:
             return Path(
-                huggingface_hub.hf_hub_download(
-                    repository, filename, revision=revision or None, local_files_only=True
-                )
+                hf_hub_download(repository, filename, revision=revision or None, local_files_only=True)
             )
-        except LocalEntryNotFoundError:
+        except errors.LocalEntryNotFoundError:
             continue
     return None
 
 
 def is_reachable(address: str) -> bool:
     """Whether a server answers at all, asked once through the hub's own client (which knows proxies)."""
+    from huggingface_hub.utils import get_session
+
     answers: list[object] = []
 
     def ask() -> None:

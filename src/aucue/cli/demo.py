@@ -1,11 +1,11 @@
 """`aucue demo`: what guidance does, on faces drawn for the purpose, in a few minutes on two cores."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aucue.evaluation import Evaluation
@@ -18,6 +18,12 @@ SETS = {
 ARMS = {"unguided": 0.0, "guided": 4.0}  # name -> lambda
 FACES = (1400, 210, 420)  # train, val, test
 EPOCHS = 12
+SIDE = 64
+NETWORK: Mapping[str, Any] = {  # with maps of 16 x 16 cells
+    "backbone": "resnet10t",
+    "final_stride": 4,
+    "options": {"channels": [16, 24, 32, 48]},
+}
 
 
 def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = False) -> int:
@@ -116,7 +122,7 @@ def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:
 
 
 def _settings(folder: Path, data: Path, weight: float, seed: int) -> "TrainConfig":
-    """A network that learns the rendered expressions within a minute or two; its maps are 16 x 16."""
+    """A network that learns the rendered expressions within a minute or two."""
     from aucue.training import (
         ClassifierSettings,
         DataSettings,
@@ -128,9 +134,7 @@ def _settings(folder: Path, data: Path, weight: float, seed: int) -> "TrainConfi
     return TrainConfig(
         out=str(folder),
         data=DataSettings(path=str(data), batch_size=16, augment="geometric", workers=0),
-        classifier=ClassifierSettings(
-            backbone="resnet10t", input_size=64, final_stride=4, options={"channels": [16, 24, 32, 48]}
-        ),
+        classifier=ClassifierSettings(input_size=SIDE, **NETWORK),
         guidance=GuidanceSettings(weight=weight),
         optimizer=OptimizerSettings(lr=3e-3),
         epochs=EPOCHS,

@@ -1,11 +1,11 @@
-"""Model files on a model hub: `hf:OWNER/NAME` wherever a model file can be named."""
+"""Model files on a model hub: `hf:OWNER/NAME` wherever a model file can be named.
+
+The hub's client is imported when an address is: a file on this machine does not wait for it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import huggingface_hub
-from huggingface_hub import errors as hub
 
 from aucue.classifiers.weights import is_reachable
 from aucue.errors import HubError, InputError, said
@@ -29,6 +29,8 @@ def local_file(model: str | Path) -> Path:
     """
     if not is_address(model):
         return Path(model)
+    import huggingface_hub
+
     repository, _, revision = Path(model).as_posix().removeprefix(SCHEME).partition("@")
     with hub_errors(repository):
         reachable = is_reachable(huggingface_hub.constants.ENDPOINT)
@@ -50,17 +52,21 @@ def hub_errors(repository: str) -> Iterator[None]:
         InputError: that is no name of a repository.
         HubError: anything else.
     """
+    from huggingface_hub.errors import HFValidationError
+
     try:
         yield
-    except hub.HFValidationError as error:
+    except HFValidationError as error:
         raise InputError(f"'{repository}' is no repository of a model hub; write OWNER/NAME.") from error
     except Exception as error:  # the hub's client passes on errors of its own and of what lies below it
         raise HubError(_sentence(repository, error)) from error
 
 
 def _sentence(repository: str, error: Exception) -> str:
-    hub_address = huggingface_hub.constants.ENDPOINT
-    switched_off = huggingface_hub.constants.HF_HUB_OFFLINE
+    from huggingface_hub import constants
+    from huggingface_hub import errors as hub
+
+    hub_address, switched_off = constants.ENDPOINT, constants.HF_HUB_OFFLINE
     away = "the hub is switched off (HF_HUB_OFFLINE)" if switched_off else f"{hub_address} cannot be reached"
     if isinstance(error, hub.LocalEntryNotFoundError):
         return f"{repository}: no copy is on this machine, and {away}."
