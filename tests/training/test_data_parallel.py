@@ -22,6 +22,8 @@ from aucue.training import (
     fit,
 )
 
+from ..forking import fork_ranks
+
 TRAIN, VAL = 41, 13  # last batch: 5 of 12 faces, 3 for one process and 2 for the other
 
 
@@ -62,7 +64,9 @@ def runs(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     """Folders of a training in one process, and of the same in two."""
     folder = tmp_path_factory.mktemp("runs")
     fit(settings(faces, folder / "one", devices=1, batch_size=12), progress=False)
-    fit(settings(faces, folder / "two", devices=2, batch_size=6), progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        fork_ranks(patch)
+        fit(settings(faces, folder / "two", devices=2, batch_size=6), progress=False)
     return {"one": folder / "one", "two": folder / "two"}
 
 

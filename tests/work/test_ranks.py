@@ -15,6 +15,8 @@ from aucue.errors import AucueError, InputError
 from aucue.work import available_cores
 from aucue.work.ranks import ALONE, Rank, is_first_rank, on_ranks
 
+from ..forking import fork_ranks
+
 
 def find_fault() -> None:
     raise InputError("the folder is taken")
@@ -80,7 +82,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.delenv("OMP_NUM_THREADS", raising=False)
         # So that processes find this file, whichever way pytest was called.
         patch.syspath_prepend(Path(__file__).parents[2])
-        found = {work.__name__: outcome(work) for work in (talk, complain, die)}
+        found = {"talk": outcome(talk)}
+        fork_ranks(patch)
+        found |= {work.__name__: outcome(work) for work in (complain, die)}
     return found | {"alive": multiprocessing.active_children(), "printed": printed.read_text()}
 
 

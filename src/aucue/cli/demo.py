@@ -76,11 +76,12 @@ def _train_and_evaluate(config: "TrainConfig", overwrite: bool) -> "tuple[str, E
     from aucue.training import fit
 
     folder, data = Path(config.out), Path(config.data.path)
-    model = fit(config, overwrite=overwrite, progress=False)
     data_name = folder.parent.name
-    names = {"name": f"{data_name}, {folder.name}", "data_name": data_name}
-    found = evaluate(model, data, out=folder / "evaluation", overwrite=True, progress=False, **names)
-    return names["name"], found
+    name = f"{data_name}, {folder.name}"
+    model = fit(config, overwrite=overwrite, progress=False)
+    written = folder / "evaluation"
+    found = evaluate(model, data, name=name, data_name=data_name, out=written, overwrite=True, progress=False)
+    return name, found
 
 
 @contextmanager
