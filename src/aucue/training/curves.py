@@ -3,6 +3,9 @@
 import math
 from typing import Any
 
+from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+
+# isort: split
 import lightning as L
 
 

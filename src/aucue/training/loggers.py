@@ -5,6 +5,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+
+# isort: split
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from aucue.errors import InputError, MissingExtraError
