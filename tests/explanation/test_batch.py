@@ -4,6 +4,7 @@ import os
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from aucue.explanation.index import write_index
 from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog
 from aucue.explanation.table import write_table
-from aucue.faces import FaceReader, PrecomputedDetector
+from aucue.faces import Detection, FaceReader, Pose, PrecomputedDetector
 from aucue.models import files
 from aucue.work.engines import LocalEngine
 from aucue.work.files import LOCK_FILE, claimed
@@ -123,6 +124,41 @@ def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp
         assert float(row["probability"]) == pytest.approx(explanation.probability, abs=1e-4)
         assert float(row[row["expression"]]) == float(row["probability"])
         assert row["found"] == "precomputed"
+        assert (row["presence"], row["yaw"], row["doubt"]) == ("", "", "")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "No face found in 1 photograph<" in page
+    assert f"<li>{photos[4].name}</li>" in page.split("not-found")[1]
+
+
+def test_pose_presence_and_doubt_of_a_face_are_told_everywhere(
+    explain: Explain, photos: list[Path], tmp_path: Path
+):
+    """A head in profile: in JSON, CSV and the page; lines of before, which say nothing of it, are read."""
+    table = PrecomputedDetector(tmp_path / "landmarks.csv")
+
+    def detector(image: Any, key: str | None = None) -> list[Detection]:
+        return [replace(face, presence=0.98, pose=Pose(3.14, -61.2, 5.0)) for face in table(image, "0.png")]
+
+    out, file = tmp_path / "posed", tmp_path / "model.safetensors"
+    explain_files(photos[:1], file, out, ALONE, detector=detector)
+    (line,) = records(out)
+    doubt = "turned to profile (yaw -61 degrees), not trusted"
+    assert line["face"]["pose"] == {"roll": 3.1, "yaw": -61.2, "pitch": 5.0}
+    assert (line["face"]["presence"], line["face"]["doubt"]) == (0.98, doubt)
+    assert f"This face is {doubt}." in line["sentence"]
+    with (out / "explanations.csv").open(newline="") as rows:
+        (row,) = csv.DictReader(rows)
+    assert [row[name] for name in ("presence", "roll", "yaw", "pitch", "doubt")] == [
+        *("0.98", "3.1", "-61.2", "5.0"),
+        doubt,
+    ]
+    page = (out / "index.html").read_text()
+    assert doubt.capitalize() in page
+    assert "not-found" not in page
+    for name in ("presence", "pose", "doubt"):
+        del line["face"][name]
+    (out / "explanations.jsonl").write_text(json.dumps(line) + "\n")
+    assert explain_files(photos[:1], file, out, ALONE, detector=detector).earlier == 1
 
 
 def test_an_interrupted_run_is_continued(explain: Explain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -23,11 +23,12 @@ def write_index(
         videos: What is known of each video, as `VideoLog` keeps it.
     """
     counts: Counter[str] = Counter()
-    photos = set()
+    photos, faceless = set(), 0
     for record in records():
         photos.add(record["photo"])
         if record["faces"]:
             counts[record["expression"]] += 1
+        faceless += not record["faces"]
     page = (
         environment("explanation")
         .get_template("index.html.j2")
@@ -36,6 +37,8 @@ def write_index(
             counts=counts.most_common(),
             total=counts.total(),
             photos=len(photos),
+            faceless=faceless,
+            without=(printable(Path(record["photo"]).name) for record in records() if not record["faces"]),
             videos=videos,
             caveat=CAVEAT,
         )
@@ -54,6 +57,7 @@ def _faces(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
                 "expression": record["expression"],
                 "probability": record["probabilities"][record["expression"]],
                 "ratio": together["class_map"]["ratio"] if together else None,
+                "doubt": printable(record["face"].get("doubt", "")),
                 "sentence": printable(record["sentence"].removesuffix(CAVEAT).strip()),
                 "picture": record["picture"],
                 "thumbnail": record["thumbnail"],

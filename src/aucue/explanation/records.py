@@ -15,6 +15,8 @@ VIDEO_FILES = ("annotated", "lines", "table", "poster")
 
 Record = dict[str, Any]
 
+_LEVEL = {"roll": 0.0, "yaw": 0.0, "pitch": 0.0}
+
 
 def read_records(path: Path, files: Callable[[Record], list[Any]]) -> Iterator[tuple[Record, bytes]]:
     """Each line, parsed and as it is; without a last one that is unfinished.
@@ -95,8 +97,12 @@ def _check_face(record: Record) -> None:
     for unit in record["unit_evidence"]:
         _numbers(unit, "number")
         _numbers(unit["class_map"], "share")
-    _texts(record["face"], "how")
-    box = record["face"]["box"]
+    face = record["face"]
+    _texts(face, "how")
+    _need(isinstance(face.get("doubt", ""), str))  # lines of before have none
+    _numbers(face, *(name for name in ("presence",) if face.get(name) is not None))
+    _numbers(face.get("pose") or _LEVEL, *_LEVEL)
+    box = face["box"]
     _need(isinstance(box, list) and len(box) == 4)
     _numbers(dict(enumerate(box)), *range(4))
 

@@ -13,6 +13,11 @@ _HEAD = ("photo", "face", "faces", "expression", "probability")
 _BOX = ("left", "top", "right", "bottom")
 _MEASURES = (
     "found",
+    "presence",
+    "roll",
+    "yaw",
+    "pitch",
+    "doubt",
     "attention_cosine",
     "class_map_cosine",
     "uniform_cosine",
@@ -46,6 +51,9 @@ def _row(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
     row += [
         *face["box"],
         face["how"],
+        face.get("presence"),
+        *((face.get("pose") or {}).get(angle) for angle in ("roll", "yaw", "pitch")),
+        face.get("doubt"),
         record["attention_cosines"].get(record["layer"]),
         record["class_map_cosine"],
         record["uniform_cosine"],

@@ -19,6 +19,7 @@ from aucue.faces.detectors import (
     open_detector,
 )
 from aucue.faces.dlib_detector import DlibDetector
+from aucue.faces.given_boxes import GivenBoxes
 from aucue.faces.landmarks import (
     BROWS,
     CHIN,
@@ -70,6 +71,7 @@ __all__ = [
     "no_detector",
     "open_detector",
     "MeshDetector",
+    "GivenBoxes",
     "DlibDetector",
     "PrecomputedDetector",
     "Photograph",

@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from aucue.errors import InputError, printable
 from aucue.faces.alignment import TEMPLATES, Template, invert, rescaled, transform_points, warp
 from aucue.faces.detection import Detection, LandmarkDetector
 from aucue.faces.detectors import open_detector
+from aucue.faces.given_boxes import Boxes, GivenBoxes
 from aucue.faces.landmarks import NUM_LANDMARKS, inter_ocular_distance
 from aucue.faces.photographs import Photograph, read_image, read_reduced
 from aucue.faces.pose import Pose
@@ -84,9 +85,10 @@ class FaceReader:
         detector: A name in `DETECTORS`, a table of landmarks, or any `LandmarkDetector`; default the mesh.
         size: Side of the crops in pixels.
         template: Where the face lies in the crop: a name in `TEMPLATES`, or a `Template`.
+        boxes: Where faces lie that the detector does not find, drawn by hand: see `GivenBoxes`.
 
     Raises:
-        InputError: Unknown detector or template, or a size that is not positive.
+        InputError: Unknown detector or template, a size that is not positive, or a box that is none.
         MissingExtraError: The detector is dlib, and it is not installed.
     """
 
@@ -95,10 +97,13 @@ class FaceReader:
         detector: str | LandmarkDetector | None = None,
         size: int = 224,
         template: str | Template = "aucue",
+        *,
+        boxes: Mapping[str, Boxes] | Boxes | None = None,
     ) -> None:
         if size < 1:
             raise InputError(f"The size of a face crop must be at least 1 pixel, got {size}.")
-        self.detector = open_detector(detector)
+        finds = open_detector(detector)
+        self.detector = finds if boxes is None else GivenBoxes(boxes, finds)
         self.size = size
         self.template = _template(template)
 
