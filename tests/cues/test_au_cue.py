@@ -74,6 +74,10 @@ def test_invalid_faces(face, regions):
     assert valid.all(1).tolist() == 5 * [True] + 5 * [False]
     assert (maps[~valid] == 0).all()
     assert draw.generic(landmarks, FRAME, (28, 28)).valid.tolist() == 5 * [True] + 5 * [False]
+    two, their_valid = draw.single(landmarks, FRAME, (28, 28), units=[12, 4])
+    rows = [draw.action_units.index(unit) for unit in (12, 4)]
+    assert torch.equal(two, maps[:, rows])
+    assert torch.equal(their_valid, valid[:, rows])
 
 
 @pytest.mark.parametrize("regions", MODELS)

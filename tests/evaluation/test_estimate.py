@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, spearmanr
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from aucue.evaluation.estimate import estimates, ratio, recognition
+from aucue.evaluation.estimate import estimates, ratio, recognition, unit_estimate
+from aucue.metrics import resampled_auroc, resampled_rank_correlation
 
 CLASSES = ("neutral", "happiness", "fear")
 
@@ -72,3 +73,41 @@ def test_a_ratio_to_nothing_has_no_interval(below: list[float], value: float | N
     its = ratio(found["o", "up"], found["o", "down"], columns, labels)
     assert its.interval is None
     assert its.value == (None if value is None else pytest.approx(value))
+
+
+def test_units_by_hand():
+    """Two units of happiness, one of fear, of which too few faces lack the other one; neutral has none."""
+    nan = np.nan
+    labels = np.array([1] * 6 + [2] * 6 + [0])
+    evidence = np.array([[5.0, 1]] * 3 + [[1, 1]] * 3 + [[3, nan]] * 2 + [[0, 1]] * 4 + [[nan, nan]])
+    known = np.array([[1.0, 1]] * 3 + [[0, 0]] * 3 + [[1, 1], [0, 0]] * 3 + [[1, 1]])
+    found = unit_estimate(resampled_auroc, evidence, known, labels, {"happiness": 1, "fear": 2})
+    assert found is not None
+    assert found.interval is not None
+    # Happiness: one unit always known, one never told apart; fear: a face of either kind has 3, two have 0.
+    fear = (1 * 2 + 0.5 * 1 + 2 * 0.5 * 2) / 9
+    assert found.per_expression == pytest.approx({"happiness": (1 + 0.5) / 2, "fear": fear})
+    assert found.value == pytest.approx((0.75 + fear) / 2)
+    assert found.micro == pytest.approx((1 + 0.5 + fear) / 3)
+    assert found.faces == {"happiness": 6, "fear": 6}
+    assert found.interval[0] < found.value < found.interval[1]
+    nothing = np.full_like(known, nan)
+    assert unit_estimate(resampled_auroc, evidence, nothing, labels, {"happiness": 1, "fear": 2}) is None
+
+
+def test_interval_over_units_equals_scipy():
+    random = np.random.default_rng(1)
+    known, noise = random.normal(size=(2, 80))
+    evidence, labels = known + noise, np.ones(80, int)
+    columns = (evidence[:, None], known[:, None])
+    found = unit_estimate(resampled_rank_correlation, *columns, labels, {"happiness": 1})
+
+    def figure(one: np.ndarray, other: np.ndarray) -> float:
+        return float(spearmanr(one, other)[0])
+
+    resampled = bootstrap(
+        (evidence, known), figure, paired=True, vectorized=False, n_resamples=500, method="percentile", rng=2
+    )
+    assert found is not None
+    assert found.value == pytest.approx(figure(evidence, known))
+    assert found.interval == pytest.approx(tuple(resampled.confidence_interval), abs=0.03)

@@ -151,7 +151,11 @@ class AUCue:
         return self._draw(landmarks, shapes, size, grid)
 
     def single(
-        self, landmarks: Tensor, size: tuple[int, int], grid: tuple[int, int] | None = None
+        self,
+        landmarks: Tensor,
+        size: tuple[int, int],
+        grid: tuple[int, int] | None = None,
+        units: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw every action unit by itself.
 
@@ -159,13 +163,15 @@ class AUCue:
             landmarks: (B, 68, 2) as above.
             size: (H, W) of the frame in pixels.
             grid: (h, w) of the maps, default `size`.
+            units: Which ones, n of them; default `action_units`.
 
         Returns:
-            Maps (B, n, h, w) in [0, 1] in the order of `action_units`, not stretched to the full range, and
-            (B, n) bool whether each is valid.
+            Maps (B, n, h, w) in [0, 1] in the order of `units`, not stretched to the full range, and (B, n)
+            bool whether each is valid.
         """
         size, grid = check_frame(landmarks, size, grid)
-        table = _padded([self.regions.shapes([unit]) for unit in self.action_units]).to(landmarks.device)
+        rows = [self.regions.shapes([unit]) for unit in units or self.action_units]
+        table = _padded(rows).to(landmarks.device)
         faces, count = len(landmarks), len(table)
         maps, drawn = self.regions.draw(
             landmarks.repeat_interleave(count, 0), table.repeat(faces, 1), size, grid

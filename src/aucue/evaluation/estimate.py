@@ -1,7 +1,7 @@
 """From values per face to figures with intervals: means per expression, bootstrap, score intervals."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aucue.metrics import (
     REPLICATES,
+    Resampled,
     auroc,
     auroc_wins,
     classification_report,
@@ -20,6 +21,8 @@ from aucue.metrics import (
     resampled_means,
     resamples,
 )
+
+_Cell = tuple[str, int]  # an expression, and the column of one of its units
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,73 @@ def _auroc_interval(scores: Tensor, right: Tensor) -> tuple[float, float]:
         with np.errstate(invalid="ignore"):  # 0 / 0 = NaN: a resample of right answers alone
             drawn.append(((ups @ wins) * downs).sum(axis=1) / (ups.sum(axis=1) * downs.sum(axis=1)))
     return percentile_interval(np.concatenate(drawn))
+
+
+def unit_estimate(
+    figure: Resampled, evidence: NDArray, known: NDArray, labels: NDArray, classes: Mapping[str, int]
+) -> Estimate | None:
+    """How well the evidence of action units follows what is known of them, within each expression.
+
+    Args:
+        figure: Of one unit among faces of one expression.
+        evidence: Per face and unit (N, U), NaN takes no part.
+        known: What it is held against (N, U), NaN takes no part.
+        labels: Class ids (N,).
+        classes: Id of each expression.
+
+    Returns:
+        Mean over expressions of the mean over their units (micro: mean over all of these); None where there
+        are too few faces for any.
+    """
+    everything = {
+        (name, unit): np.flatnonzero((labels == label) & ~np.isnan(evidence[:, unit] + known[:, unit]))
+        for name, label in classes.items()
+        for unit in range(known.shape[1])
+    }
+
+    def figures(weights: NDArray, cells: Mapping[_Cell, NDArray]) -> dict[_Cell, NDArray]:
+        return {
+            cell: figure(evidence[rows, cell[1]], known[rows, cell[1]], weights[:, rows])
+            for cell, rows in cells.items()
+        }
+
+    observed = figures(np.ones((1, len(labels))), everything)
+    cells = {cell: rows for cell, rows in everything.items() if not np.isnan(observed[cell]).any()}
+    if not cells:
+        return None
+    kept = {cell: observed[cell] for cell in cells}
+    resampled = [
+        _mean_known(_by_expression(figures(weights, cells)).values())
+        for weights in resamples(len(labels), REPLICATES, seed=0)
+    ]
+    means = {name: float(values[0]) for name, values in _by_expression(kept).items()}
+    faces = {
+        name: np.concatenate([rows for (of, _), rows in cells.items() if of == name] or [np.zeros(0, int)])
+        for name in classes
+    }
+    return Estimate(
+        value=float(np.mean(list(means.values()))),
+        interval=percentile_interval(np.concatenate(resampled)),
+        micro=float(np.mean(list(kept.values()))),
+        per_expression={name: means.get(name) for name in classes},
+        faces={name: len(np.unique(rows)) for name, rows in faces.items()},
+    )
+
+
+def _by_expression(figures: Mapping[_Cell, NDArray]) -> dict[str, NDArray]:
+    """Mean over the units of each expression (R,)."""
+    found: dict[str, list[NDArray]] = {}
+    for (name, _), values in figures.items():
+        found.setdefault(name, []).append(values)
+    return {name: _mean_known(values) for name, values in found.items()}
+
+
+def _mean_known(values: Iterable[NDArray]) -> NDArray:
+    """Mean of figures (R,); what a resample does not hold, NaN, takes no part."""
+    stacked = np.stack(list(values))
+    known = ~np.isnan(stacked)
+    with np.errstate(invalid="ignore"):  # 0 / 0 = NaN: nothing is left
+        return np.where(known, stacked, 0).sum(axis=0) / known.sum(axis=0)
 
 
 def recognition(labels: Tensor, predictions: Tensor, classes: Sequence[str]) -> dict[str, Estimate]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aucue.classifiers import Classifier
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.cues import AUCue, Cue
 from aucue.metrics import (
     CHANGES,
@@ -221,6 +222,55 @@ class MeasuredFaces:
     def unit_evidence(self) -> Tensor:
         """Evidence of each unit of the expression named, against the other expressions (B, U)."""
         return evidence_in(self.signed_map(self.look, "log_odds"), self.units.regions)
+
+    @cached_property
+    def shown_unit_evidence(self) -> Mapping[str, Tensor]:
+        """Evidence of each unit of the expression shown, by variant (B, n), in the order of
+        `AUCue.action_units`; NaN for units of other expressions.
+        """
+        maps = self._maps_of_shown()
+        found = {name: self._unknown_units() for name in maps}
+        of_class = self._units_of_classes()[self.labels]
+        for k, unit in enumerate(self.judge.draw.action_units):
+            rows = of_class[:, k].nonzero()[:, 0]
+            if not len(rows):
+                continue
+            single, drawn = self.judge.draw.single(self.landmarks[rows], self.size, units=[unit])
+            region = regions_of(single)
+            for name, map_ in maps.items():
+                evidence = evidence_in(map_[rows], region)[:, 0]
+                found[name][rows, k] = torch.where(drawn[:, 0], evidence, torch.nan)
+        own = self._mean_of_own(of_class)
+        return found if own is None else {"own_map": own, **found}
+
+    def _maps_of_shown(self) -> Mapping[str, Tensor]:
+        """What may speak for the units of the expression shown (B, 1, h, w): maps, then controls."""
+        look = self.look
+        return {
+            "class_map": look.logit_maps[torch.arange(len(self.labels)), self.labels][:, None],
+            "log_odds": look.log_odds_map(self.labels),
+            "cue": self.cue.map,
+            "mean_face": self.controls["mean_face"][0],
+            "even_map": self.controls["chance"][0],
+        }
+
+    def _mean_of_own(self, of_class: Tensor) -> Tensor | None:
+        """What the head sees of each unit of the expression shown, anywhere (B, n); None where it has no maps
+        of units.
+        """
+        head, maps = self.model.network.head, self.look.unit_maps
+        if not isinstance(head, ActionUnitHead) or maps is None:
+            return None
+        found, units = self._unknown_units(), self.judge.draw.action_units
+        for unit, seen in zip(head.units, maps.mean(dim=(2, 3)).unbind(dim=1), strict=True):
+            if unit in units:
+                found[:, units.index(unit)] = seen
+        return torch.where(of_class & self.cue.valid[:, None], found, torch.nan)
+
+    def _unknown_units(self) -> Tensor:
+        """NaN for every face and unit (B, n)."""
+        shape = len(self.labels), len(self.judge.draw.action_units)
+        return torch.full(shape, torch.nan, device=self.labels.device)
 
     @cached_property
     def painted(self) -> Look:

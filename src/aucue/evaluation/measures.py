@@ -2,24 +2,29 @@
 
 A figure is a measure under a variant: the class map or the attention, a layer, a control. Both are
 identifiers and stay apart: `("specificity", "class_map")`. To add a measure, write what it computes of one
-face in `aucue.metrics` and a row here; tables, pages, files and grids follow.
+face in `aucue.metrics` and a row here; tables, pages, files and grids follow. A measure that compares the
+evidence of action units between faces says what it is held against (`ByUnit`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from aucue.data import FaceDataset
 from aucue.evaluation.faces import MeasuredFaces, Some
+from aucue.evaluation.known import active_units, seen_by_landmarks
 from aucue.metrics import (
     CHANGES,
     CONTROLS,
     FILLS,
     STEPS,
+    Resampled,
     area_under_curve,
     attention_at,
     cam_at,
@@ -37,6 +42,8 @@ from aucue.metrics import (
     probability_losses,
     rank_correlation,
     region_evidence,
+    resampled_auroc,
+    resampled_rank_correlation,
     specificity_margin,
     unit_rank_correlation,
 )
@@ -49,6 +56,20 @@ Values = Mapping[str, Tensor | Some]
 
 
 @dataclass(frozen=True)
+class ByUnit:
+    """What the evidence of each action unit is held against, among faces of one expression.
+
+    Attributes:
+        known: What a set knows of the units of its faces (N, n), given their FACS numbers; NaN for nothing.
+        figure: How well evidence follows it: one figure per expression and unit, of which the measure is the
+            mean over the units of each expression, then over expressions.
+    """
+
+    known: Callable[[FaceDataset, Sequence[int]], NDArray]
+    figure: Resampled
+
+
+@dataclass(frozen=True)
 class Measure:
     """One measure.
 
@@ -58,6 +79,8 @@ class Measure:
         words: What it means.
         of: What it is for a batch of faces, by variant; None for accuracies, which are counted, and for what
             compares faces with each other.
+        by_unit: Of a measure of action units, what their evidence is held against; None for others. A set
+            that knows nothing of that has no such figure.
         head: For columns; the title if empty.
         better: Which direction is good.
         against: The same as a sentence, with what to compare it with.
@@ -75,6 +98,7 @@ class Measure:
     title: str
     words: str
     of: Callable[[MeasuredFaces], Values] | None = None
+    by_unit: ByUnit | None = None
     head: str = ""
     better: Literal["higher", "lower", "near 0"] = "higher"
     against: str = ""
@@ -90,7 +114,7 @@ class Measure:
     @property
     def is_counted(self) -> bool:
         """Whether it is an accuracy."""
-        return self.of is None and not self.costly
+        return self.of is None and self.by_unit is None and not self.costly
 
     @property
     def column(self) -> str:
@@ -255,6 +279,16 @@ def _randomised(of: Callable[[Tensor, Tensor], Tensor], faces: MeasuredFaces) ->
     return {name: of(faces.named_class_map, map_) for name, map_ in faces.randomised_maps.items()}
 
 
+_TEMPLATES = ("cue", "mean_face", "even_map")
+_OF_UNITS = (
+    "Evidence is the positive part of the class map or of the log-odds map inside the unit's region, or the "
+    "mean of the unit's own map where the network has one. Mean over the units of each expression, then over "
+    "expressions."
+)
+_FREE = (
+    "{chance} is chance. What the action-unit map of the face itself reaches (cue), the mean one, or an even "
+    "map, comes from where the landmarks put the regions and is free."
+)
 _CONTROLS = ("chance", "centre", "mean_face", "wrong_expression")
 _FILLED = {
     "mean": "Hidden pixels have the picture's mean colour.",
@@ -415,6 +449,31 @@ MEASURES: Mapping[str, Measure] = {
             percent=True,
             reference="chance",
             controls=_CONTROLS,
+        ),
+        Measure(
+            key="units.auc",
+            title="Evidence knows which units are active",
+            head="unit AUC",
+            words="How often, of two faces with one expression, the one that really shows an action unit has "
+            f"more evidence of it than the one that lacks it. {_OF_UNITS}",
+            by_unit=ByUnit(active_units, resampled_auroc),
+            against=f"Higher is better; {_FREE.format(chance='.5')}",
+            headline="log_odds",
+            reference="cue",
+            controls=_TEMPLATES,
+        ),
+        Measure(
+            key="units.landmarks",
+            title="Evidence follows what landmarks show of units",
+            head="unit rank",
+            words="Rank correlation, over faces with one expression, of the evidence of an action unit and "
+            "of how far the landmarks show it: brows raised or lowered, eyes open, lips parted, corners of "
+            f"the mouth up, down or apart, in distances between the eyes. {_OF_UNITS}",
+            by_unit=ByUnit(seen_by_landmarks, resampled_rank_correlation),
+            against=f"Higher is better; {_FREE.format(chance='0')}",
+            headline="log_odds",
+            reference="cue",
+            controls=_TEMPLATES,
         ),
         *(_curve(key, fill) for key, fill in product(("deletion", "insertion"), FILLS)),
         *map(_occlusion, FILLS),

@@ -31,6 +31,8 @@ class Seen:
     Attributes:
         rows: Columns (n, ...): "index" (row in the split), "label", "probability" (n, K), "valid" (has a
             cue), "finite" (answers and maps are numbers).
+        units: By variant the evidence of each action unit (n, U), NaN for those that a face is not expected
+            to show.
         values: One value per face (n,) and figure, NaN where the face takes no part.
         examples: Faces for the report, by their rows in the split.
         sums: What the average maps are made of, by name.
@@ -38,6 +40,7 @@ class Seen:
 
     rows: dict[str, list[Tensor]] = field(default_factory=dict)
     values: dict[Figure, list[Tensor]] = field(default_factory=dict)
+    units: dict[str, list[Tensor]] = field(default_factory=dict)
     examples: dict[int, Example] = field(default_factory=dict)
     sums: dict[str, MapSums] = field(default_factory=dict)
 
@@ -54,6 +57,11 @@ class Seen:
         """Add what the average maps of further faces are made of."""
         for name, its in sums.items():
             self.sums[name] = self.sums[name] + its if name in self.sums else its
+
+    def keep_units(self, evidence: Mapping[str, Tensor]) -> None:
+        """Keep the evidence of every action unit of further faces, by variant (B, U)."""
+        for variant, values in evidence.items():
+            self.units.setdefault(variant, []).append(values.cpu())
 
     def column(self, name: str) -> Tensor:
         """A column over all faces (n, ...)."""
@@ -76,6 +84,10 @@ class Seen:
             {
                 name: together(p for part in parts for p in part.values.get(name, []))
                 for name in parts[0].values
+            },
+            {
+                name: together(p for part in parts for p in part.units.get(name, []))
+                for name in parts[0].units
             },
             {index: part.examples[index] for part in parts for index in part.examples},
         )
@@ -145,6 +157,7 @@ class Observer:
         self._measure(faces, self.seen, costly=False)
         maps = {FACE: faces.images, CUE: faces.cue.map, **faces.look.attention, CLASS_MAP: faces.class_map}
         self.seen.add(sums_of(maps, label, faces.cue.valid, len(self.model.classes)))
+        self.seen.keep_units(faces.shown_unit_evidence)
         for row, index in enumerate(faces.index):
             if index in self.examples:
                 self.seen.examples[index] = _example(faces, row)

@@ -107,7 +107,7 @@ def evaluate(
         seen, closer = on_ranks(partial(_observe, observer, chosen, settings, name, bar), *machines)
         if closer is not None:
             compare_with_other_faces(closer)
-        evaluation = summarise(seen, model, draw, dataset.column("key"), closer, chosen)
+        evaluation = summarise(seen, model, draw, dataset, closer, chosen)
         evaluation = replace(
             evaluation,
             model=_describe_model(name, model),

@@ -11,8 +11,16 @@ import torch
 from torch import Tensor
 
 from aucue.cues import AUCue, region_content
+from aucue.data import FaceDataset
 from aucue.evaluation.averages import averages_of
-from aucue.evaluation.estimate import Estimate, auroc_estimate, estimates, ratio, recognition
+from aucue.evaluation.estimate import (
+    Estimate,
+    auroc_estimate,
+    estimates,
+    ratio,
+    recognition,
+    unit_estimate,
+)
 from aucue.evaluation.measures import MEASURES, Figure, column_of
 from aucue.evaluation.observing import Seen, expressions
 from aucue.evaluation.results import Classification, Evaluation
@@ -24,7 +32,7 @@ def summarise(
     seen: Seen,
     model: Model,
     draw: AUCue,
-    keys: Sequence[str],
+    dataset: FaceDataset,
     closer: Seen | None = None,
     chosen: np.ndarray | None = None,
 ) -> Evaluation:
@@ -34,11 +42,11 @@ def summarise(
         seen: All faces of the split, in its order.
         model: What was looked through.
         draw: What drew the AU maps.
-        keys: Names of the faces.
+        dataset: The faces: their names, and what is known of their action units.
         closer: What a closer look at some of the faces found.
         chosen: The rows of these faces.
     """
-    labels, valid = seen.column("label"), seen.column("valid")
+    labels, valid, keys = seen.column("label"), seen.column("valid"), dataset.column("key")
     predictions = seen.column("probability").argmax(dim=1)
     with_cue = expressions(draw)
     has_action_units = torch.tensor([label in with_cue for label in model.classes])[labels]
@@ -47,6 +55,7 @@ def summarise(
         (key, ""): its for key, its in recognition(labels, predictions, model.classes).items()
     }
     found |= estimates(columns, labels, model.classes, with_cue)
+    found |= _of_units(seen, draw, dataset)
     notes: tuple[str, ...] = ()
     if closer is not None and chosen is not None:
         closely, their_labels = closer.figures(), closer.column("label")
@@ -87,6 +96,23 @@ def summarise(
         averages=averages_of(seen.sums, model.classes, (model.input_size, model.input_size)),
         examples=[replace(seen.examples[i], key=keys[i]) for i in sorted(seen.examples)],
     )
+
+
+def _of_units(seen: Seen, draw: AUCue, dataset: FaceDataset) -> dict[Figure, Estimate]:
+    """How well the evidence of action units follows what the set knows of them, where it does."""
+    labels, names = seen.column("label"), expressions(draw)
+    classes = {name: draw.classes.index(name) for name in names}
+    evidence = {variant: torch.cat(pieces).double().numpy() for variant, pieces in seen.units.items()}
+    found = {}
+    for key, measure in MEASURES.items():
+        if measure.by_unit is None:
+            continue
+        known = measure.by_unit.known(dataset, draw.action_units)
+        for variant, values in evidence.items():
+            its = unit_estimate(measure.by_unit.figure, values, known, labels.numpy(), classes)
+            if its is not None:
+                found[key, variant] = its
+    return found
 
 
 def _ratios(

@@ -18,6 +18,7 @@ from aucue.faces.detectors import (
     no_detector,
     open_detector,
 )
+from aucue.faces.distances import unit_distances
 from aucue.faces.dlib_detector import DlibDetector
 from aucue.faces.given_boxes import GivenBoxes
 from aucue.faces.landmarks import (
@@ -109,4 +110,5 @@ __all__ = [
     "check_landmarks",
     "eye_centres",
     "inter_ocular_distance",
+    "unit_distances",
 ]

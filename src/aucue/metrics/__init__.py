@@ -54,6 +54,7 @@ from aucue.metrics.randomisation import Stage, randomised, rank_correlation, sta
 from aucue.metrics.regions import RegionEvidence, region_evidence
 from aucue.metrics.specificity import is_specific, specificity_margin
 from aucue.metrics.stability import CHANGES, Change
+from aucue.metrics.within import FEWEST, Resampled, resampled_auroc, resampled_rank_correlation
 
 if TYPE_CHECKING:
     from aucue.metrics.accumulated import ATTCOS, CAMCOS, ClassificationReport, ExpressionMean
@@ -64,6 +65,7 @@ __all__ = [
     "CHANGES",
     "CONTROLS",
     "FILLS",
+    "FEWEST",
     "STEPS",
     "Change",
     "ClassificationReport",
@@ -72,6 +74,7 @@ __all__ = [
     "Predict",
     "REPLICATES",
     "RegionEvidence",
+    "Resampled",
     "Stage",
     "area_under_curve",
     "attention_at",
@@ -114,7 +117,9 @@ __all__ = [
     "region_evidence",
     "region_of",
     "regions_of",
+    "resampled_auroc",
     "resampled_means",
+    "resampled_rank_correlation",
     "resamples",
     "specificity_margin",
     "stages",
