@@ -74,7 +74,7 @@ def measure_training(folder: Path, faces: Path) -> dict[str, Any]:
             data=DataSettings(path=str(faces), batch_size=BATCH // devices, workers=0),
             classifier=ClassifierSettings(backbone="test_convnext", input_size=SIDE),
             optimizer=OptimizerSettings(name="sgd", lr=0.02),
-            trainer=TrainerSettings(accelerator="cpu", devices=devices),
+            trainer=TrainerSettings(device=f"{devices}xcpu"),
             epochs=epochs,
         )
         fit(config, progress=False)
@@ -104,7 +104,7 @@ def measure_evaluating(folder: Path, faces: Path) -> dict[str, Any]:
         found[devices] = evaluate(
             model,
             faces,
-            EvaluationSettings(split=split, batch_size=32, workers=0, device="cpu", devices=devices),
+            EvaluationSettings(split=split, batch_size=32, workers=0, device=f"{devices}xcpu"),
             progress=False,
         )
         return len(found[devices].faces)

@@ -9,7 +9,6 @@ from aucue.evaluation import EvaluationSettings
     [
         ({"evidence_faces": 0}, "at least one face per expression, not 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"devices": 0}, "devices must be at least 1, got 0"),
         ({"num_nodes": -1}, "num_nodes must be at least 1, got -1"),
         ({"examples": -1}, "examples must be 0 or more, got -1"),
     ],

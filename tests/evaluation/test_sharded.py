@@ -50,9 +50,9 @@ def sharded(models: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     evaluate(models["guided"], prepared, settings, out=folder / "one", progress=False)
     command = ["evaluate", str(models["guided"]), "--data", str(folder / "set"), "--out", str(folder / "two")]
     command += [
-        "--devices",
-        "2",
         *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+        "--device",
+        "2xcpu",
     ]
     printed = tmp_path_factory.mktemp("printed")
     logs = DefaultLogsSpecs(log_dir=str(tmp_path_factory.mktemp("logs")))

@@ -42,7 +42,7 @@ ALONE = ExplainSettings(workers=1)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Photographs with one face each, but two in the third and none in the last; chunks of two."""
     monkeypatch.setattr(batch, "_CHUNK", 2)
-    monkeypatch.setattr(batch, "_BATCH", 2)
+    monkeypatch.setattr(batch, "BATCH", 2)
     monkeypatch.setattr(Explanation, "picture", partialmethod(Explanation.picture, tile_size=48))
     source = SyntheticSource(train=5, val=0, test=0, size=80)
     paths, rows = [], []

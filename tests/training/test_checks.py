@@ -74,7 +74,6 @@ def test_every_number_has_a_range() -> None:
         ("classifier.input_size", 20_000, "classifier.input_size: a whole number from 1 to 1,024 is needed"),
         ("classifier.options", [], "classifier.options: a mapping is needed, not []."),
         ("classifier.grey", 1, "classifier.grey: true or false is needed, not 1."),
-        ("trainer.devices", 0, "trainer.devices: a whole number from 1 to 1,000,000 is needed, not 0."),
     ],
 )
 def test_a_setting_that_no_training_can_have(name: str, value: Any, told: str) -> None:
@@ -94,7 +93,7 @@ def test_what_is_allowed_passes(value: float | None) -> None:
     ("name", "value", "told"),
     [
         ("seed", -1, "seed: "),
-        ("trainer.accelerator", "quantum", "trainer: .*quantum"),
+        ("trainer.device", "quantum", "trainer: .*quantum"),
         ("classifier.backbone", "resnet19", "resnet19"),
         ("classifier.head", "gapp", "'gapp' is no head"),
         ("guidance.layers", ["layer9"], "'layer9' is no layer"),

@@ -53,7 +53,7 @@ def settings(faces: Path, out: Path, devices: int, batch_size: int) -> TrainConf
         classifier=ClassifierSettings(backbone="test_convnext", input_size=48),
         guidance=GuidanceSettings(weight=4.0, layers=["stages.2", "stages.3"]),
         optimizer=OptimizerSettings(name="sgd", lr=0.02),
-        trainer=TrainerSettings(accelerator="cpu", devices=devices),
+        trainer=TrainerSettings(device=f"{devices}xcpu"),
         epochs=3,
         seed=5,
     )

@@ -194,7 +194,7 @@ def test_killed_training_resumes_to_the_same_weights(settings: MakeSettings, gui
 
 
 def test_mixed_precision_trains_finite_float32_weights(settings: MakeSettings) -> None:
-    config = settings(trainer=TrainerSettings(accelerator="cpu", precision="bf16-mixed"), epochs=1)
+    config = settings(trainer=TrainerSettings(device="cpu", precision="bf16-mixed"), epochs=1)
     weights = load_file(fit(config, progress=False))
     floating = [tensor for tensor in weights.values() if tensor.is_floating_point()]
     assert floating

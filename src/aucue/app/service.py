@@ -126,7 +126,7 @@ class Service:
     Args:
         models: Model files, or models, by the name that people choose from.
         detector: Finds faces; default the mesh.
-        device: Where the networks run.
+        device: Where the networks run; "auto" takes a CUDA GPU if there is one.
         readout: Read-out to begin with; default each model's own.
 
     Raises:
@@ -137,7 +137,7 @@ class Service:
         self,
         models: Mapping[str, Path | Model],
         detector: LandmarkDetector | None = None,
-        device: str = "cpu",
+        device: str = "auto",
         readout: str | None = None,
     ) -> None:
         if not models:

@@ -9,7 +9,7 @@ def command(
     host: str = "127.0.0.1",
     port: int = 7860,
     readout: str | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     max_megabytes: int = 20,
     rate: int = 120,
     open: bool = False,
@@ -29,7 +29,7 @@ def command(
         readout: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024,
             layercam, xgradcam or smoothgradcam++ (scorecam, ss-cam and is-cam are too slow for a page); by
             default that of the method the model was trained as.
-        device: Where the networks run: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
+        device: Where the networks run: auto (a CUDA GPU if there is one), cpu, cuda, cuda:1 or mps.
         max_megabytes: Largest photograph.
         rate: Photographs and choices that are answered per client and minute.
         open: Open the page in a browser.

@@ -35,7 +35,7 @@ from aucue.evaluation.settings import EvaluationSettings
 from aucue.evaluation.summary import summarise
 from aucue.models import Card, Model
 from aucue.work import Rank, joined_rank, on_ranks
-from aucue.work.devices import open_device
+from aucue.work.devices import open_device, read_devices
 from aucue.work.files import claimed, printable
 from aucue.work.progress import tracked
 
@@ -90,7 +90,7 @@ def evaluate(
     with ExitStack() as claim:
         if out is not None:
             rank.first(partial(claim.enter_context, claimed(Path(out))))
-        model = Model.load(model, settings.readout)
+        model = Model.load(model, settings.readout, "auto" if isinstance(model, Model) else "cpu")
         name = printable(name or model.name)
         prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
         dataset = prepared.dataset(settings.split, transform=eval_transform(model.input_size))
@@ -133,7 +133,7 @@ def _observe(
     Returns:
         What all processes saw, in the order of the split, and what all found on a closer look.
     """
-    observer = make_observer(open_device(settings.device))
+    observer = make_observer(open_device(read_devices(settings.device).one))
     dataset, bar = observer.split.dataset, bar if rank.is_first else None
     load = partial(make_loader, workers=settings.workers, rank=rank)
     loader = load(dataset, settings.batch_size)
@@ -192,11 +192,11 @@ def _label_ids(of_the_set: Sequence[str], of_the_model: Sequence[str]) -> Tensor
 
 def _machines(settings: EvaluationSettings) -> tuple[str, int, int]:
     """Lightning's name for the devices, how many there are on each machine, and how many machines."""
-    device, count = settings.device, settings.devices * settings.num_nodes
-    if count > 1 and ":" in device:
-        raise InputError(f"Device '{device}' is a single one, not {count}; leave out its number.")
-    kind = open_device(device).type
-    return "gpu" if kind == "cuda" else kind, settings.devices, settings.num_nodes
+    devices = read_devices(settings.device)
+    if settings.num_nodes > 1 and ":" in devices.one:
+        raise InputError(f"Device '{devices.one}' is a single one; leave out its number.")
+    open_device(devices.one)
+    return devices.accelerator, devices.count, settings.num_nodes
 
 
 def _describe_model(name: str, model: Model) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class EvaluationSettings:
         examples: Faces per class kept for the report: the first of the split, not chosen.
         batch_size: Faces per step; the figures do not depend on it.
         workers: Processes that read pictures; by default what suits this machine.
-        device: "auto" takes a CUDA GPU if there is one; or "cpu", "cuda", ...
-        devices: Number of such devices per machine; the figures do not depend on it.
+        device: Where the network runs: auto (a CUDA GPU if there is one), cpu, cuda, cuda:1, mps, or several
+            of them: 4xcuda, on each machine; the figures do not depend on it.
         num_nodes: Machines; torchrun or srun starts the processes, see docs/scale.md.
 
     Raises:
@@ -50,7 +50,6 @@ class EvaluationSettings:
     batch_size: int = 64
     workers: int | None = None
     device: str = "auto"
-    devices: int = 1
     num_nodes: int = 1
 
     def __post_init__(self) -> None:
@@ -59,7 +58,7 @@ class EvaluationSettings:
                 f"Evidence needs at least one face per expression, not {self.evidence_faces}; "
                 "choose another number with --evidence-faces."
             )
-        for name in ("batch_size", "devices", "num_nodes"):
+        for name in ("batch_size", "num_nodes"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.examples < 0:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from aucue.explanation.explainer import Explainer, load
     from aucue.explanation.explanation import Explanation
     from aucue.explanation.hiding import HiddenRegion, IfHidden, Loss
+    from aucue.explanation.results import Explanations, to_dataframe
     from aucue.explanation.settings import ExplainSettings
     from aucue.explanation.tracking import Smoother, Tracker
     from aucue.explanation.units import FaceEvidence, MapShare, RegionShares, UnitEvidence
@@ -30,6 +31,10 @@ _HOME = {
         "IfHidden",
         "Loss",
     ),
+    "results": (
+        "Explanations",
+        "to_dataframe",
+    ),
     "settings": ("ExplainSettings",),
     "tracking": (
         "Smoother",
@@ -47,7 +52,9 @@ _HOME = {
 __all__ = [
     "Explainer",
     "Explanation",
+    "Explanations",
     "load",
+    "to_dataframe",
     "explain_files",
     "ExplainSettings",
     "ExplainReport",

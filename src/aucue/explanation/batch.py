@@ -4,19 +4,20 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aucue.errors import InputError, OutputExistsError
-from aucue.explanation.explainer import Explainer
+from aucue.explanation.explainer import BATCH, Explainer
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.files import THUMBNAILS, output_stem
 from aucue.explanation.film import load_av
 from aucue.explanation.index import INDEX_FILE, write_index
 from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog, Log, VideoLog
+from aucue.explanation.results import to_dataframe
 from aucue.explanation.settings import ExplainSettings
 from aucue.explanation.table import TABLE_FILE, write_table
 from aucue.explanation.video import ExplainedVideo, explain_video
@@ -34,11 +35,11 @@ from aucue.work.engines import Engine, open_engine
 from aucue.work.files import claimed, sweep
 from aucue.work.progress import progress_bar
 
+if TYPE_CHECKING:
+    import pandas
+
 _CHUNK = 16
 """Photographs whose faces are searched in one go, and explained together."""
-
-_BATCH = 32
-"""Faces in one pass through the network."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class ExplainReport:
         unread: Why files could not be read, a sentence each.
         videos: Videos explained now.
         cut_short: Videos, explained now or earlier, whose file lacks its end, a sentence each.
+        records: A dict of plain values for each face of the photographs, those explained earlier too, as
+            `explanations.jsonl` has them; one for a photograph without a face, with `"faces": 0`.
     """
 
     faces: int
@@ -75,6 +78,15 @@ class ExplainReport:
     unread: tuple[str, ...]
     videos: tuple[ExplainedVideo, ...] = ()
     cut_short: tuple[str, ...] = ()
+    records: tuple[Mapping[str, Any], ...] = field(default=(), repr=False, compare=False)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """A row per face of the photographs, with the columns of `explanations.csv`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return to_dataframe(self.records)
 
     @property
     def ok(self) -> bool:
@@ -168,7 +180,9 @@ def explain_files(
     missing = {record["video"]: record.get("missing") for record in films.records()}
     cut_short = tuple(f"{video} {missing[str(video)]}" for video in found.videos if missing.get(str(video)))
     unread = (*found.empty, *job.unread)
-    return ExplainReport(faces, tuple(faceless), earlier, unread, tuple(job.explained), cut_short)
+    asked = {str(photo) for photo in found.photos}
+    records = tuple(record for record in log.records() if record["photo"] in asked)
+    return ExplainReport(faces, tuple(faceless), earlier, unread, tuple(job.explained), cut_short, records)
 
 
 class _Job:
@@ -307,7 +321,7 @@ def _explain(
 ) -> Iterator[tuple[Explanation, ...] | InputError]:
     """The faces of photographs, in batches -> the explanations of each photograph, or why it has none."""
     faces = [face for each in found if not isinstance(each, InputError) for face in each]
-    batches = (faces[start : start + _BATCH] for start in range(0, len(faces), _BATCH))
+    batches = (faces[start : start + BATCH] for start in range(0, len(faces), BATCH))
     explanations = chain.from_iterable(map(explainer.faces, batches))
     for each in found:
         yield each if isinstance(each, InputError) else tuple(islice(explanations, len(each)))

@@ -1,7 +1,10 @@
 """A model file and a face reader, put together: photograph in, explanations out."""
 
+import os
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
@@ -12,11 +15,15 @@ from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.hiding import IfHidden, hide_regions
+from aucue.explanation.results import Explanations
 from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
 from aucue.models import Look, Model
+
+BATCH = 32
+"""Faces in one pass through the network."""
 
 
 class Explainer:
@@ -29,7 +36,7 @@ class Explainer:
     Args:
         model: Model file, `hf:OWNER/NAME`, or a model; by default the model in the box.
         reader: Finds and aligns faces; default the mesh detector with the template of the model.
-        device: Where the network runs, as torch names it.
+        device: Where the network runs, as torch names it; "auto" takes a CUDA GPU if there is one.
         readout: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as.
         if_hidden: Also measure what decides, by hiding regions: some forty more passes per face.
@@ -42,7 +49,7 @@ class Explainer:
         self,
         model: str | Path | Model | None = None,
         reader: FaceReader | None = None,
-        device: str | torch.device = "cpu",
+        device: str | torch.device = "auto",
         readout: str | None = None,
         *,
         if_hidden: bool = True,
@@ -59,23 +66,52 @@ class Explainer:
             self._reader = FaceReader(size=self.model.reading_size, template=self.model.template)
         return self._reader
 
+    @overload
     def __call__(
         self, photo: Photograph | Face, key: str | None = None, expression: str | None = None
-    ) -> list[Explanation]:
-        """Explain every face of a photograph, or one face.
+    ) -> Explanations: ...
+
+    @overload
+    def __call__(
+        self, photo: list[Photograph], key: None = None, expression: str | None = None
+    ) -> list[Explanations]: ...
+
+    def __call__(
+        self,
+        photo: Photograph | Face | list[Photograph],
+        key: str | None = None,
+        expression: str | None = None,
+    ) -> Explanations | list[Explanations]:
+        """Explain every face of a photograph, of each photograph of a list, or one face.
 
         Args:
-            photo: Anything a `FaceReader` takes, or an aligned face.
+            photo: Anything a `FaceReader` takes, an aligned face, or a list of photographs: their faces pass
+                through the network together.
             key: Name of the photograph for detectors that look it up.
             expression: What is explained: why a face shows it, whatever the answer; default the answer.
 
         Returns:
-            One explanation per face, largest face first; empty where no face is found.
+            One explanation per face, largest face first; empty where no face is found. For a list, that of
+            each of its photographs.
 
         Raises:
-            InputError: The photograph cannot be read, or the model has no such class.
+            InputError: A photograph cannot be read, or the model has no such class.
         """
-        return self.faces([photo] if isinstance(photo, Face) else self.reader(photo, key), expression)
+        if isinstance(photo, Face):
+            return Explanations(self.faces([photo], expression))
+        photos = photo if isinstance(photo, list) else [photo]
+        found = [self.reader(each, key) for each in photos]
+        faces = [face for each in found for face in each]
+        parts = (faces[start : start + BATCH] for start in range(0, len(faces), BATCH))
+        explained = chain.from_iterable(self.faces(part, expression) for part in parts)
+        results = [
+            Explanations(islice(explained, len(its)), _name(each))
+            for each, its in zip(photos, found, strict=True)
+        ]
+        return results if isinstance(photo, list) else results[0]
+
+    def __repr__(self) -> str:
+        return f"<Explainer of {self.model!r}>"
 
     @torch.inference_mode()
     def faces(
@@ -164,7 +200,7 @@ def _contributions(model: Model, look: Look, classes: Tensor) -> list[dict[int, 
 def load(
     path: str | Path | None = None,
     reader: FaceReader | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     readout: str | None = None,
 ) -> Explainer:
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
@@ -172,7 +208,7 @@ def load(
     Args:
         path: Model file that `aucue train` wrote; by default the model in the box.
         reader: Finds and aligns faces; default the mesh detector with the template of the model.
-        device: Where the network runs.
+        device: Where the network runs; "auto" takes a CUDA GPU if there is one.
         readout: Read-out of the class maps; by default the model's own.
 
     Returns:
@@ -182,6 +218,10 @@ def load(
         InputError: The file is no model file of aucue.
     """
     return Explainer(path, reader, device, readout)
+
+
+def _name(photo: Photograph) -> str:
+    return os.fspath(photo) if isinstance(photo, str | os.PathLike) else ""
 
 
 def _resized(face: Face, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aucue import pictures
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
@@ -82,6 +84,19 @@ class Explanation:
     contributions: Mapping[int, float]
     if_hidden: IfHidden | None
     face: Face
+
+    def __repr__(self) -> str:
+        about = (
+            "" if self.class_map_cosine is None else f", class map {self.class_map_cosine:.2f} as expected"
+        )
+        size = self.face.size
+        return f"<Explanation: {self.expression} {self.probability:.1%}{about}, crop {size} x {size}>"
+
+    def _repr_html_(self) -> str:
+        """Picture and sentence, for notebooks."""
+        uri = pictures.to_data_uri(self.picture(tile_size=224), "jpeg")
+        said = escape(self.sentence)
+        return f'<img src="{uri}" alt="{said}" style="max-width:100%"><p>{said}</p>'
 
     @property
     def answer(self) -> str:

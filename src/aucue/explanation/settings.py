@@ -24,7 +24,7 @@ class ExplainSettings:
         maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
         fps: Frames per second of a video that are looked at; the annotated video has as many.
         smooth: Seconds over which the probabilities of each person in a video are averaged; 0 for none.
-        device: Where the network runs: cpu, cuda, cuda:1, mps, or auto (a CUDA GPU if there is one).
+        device: Where the network runs: auto (a CUDA GPU if there is one), cpu, cuda, cuda:1 or mps.
         engine: Where faces of photographs are searched: in processes of this machine (local), or on a Ray
             cluster (ray), the one in RAY_ADDRESS or one of this machine. The result is the same.
         workers: Processes; by default one per core, fewer for few photographs. A script that uses more than
@@ -40,7 +40,7 @@ class ExplainSettings:
     maps: MapFormat = "none"
     fps: float = 10.0
     smooth: float = 0.0
-    device: str = "cpu"
+    device: str = "auto"
     engine: EngineName = "local"
     workers: int | None = None
 

@@ -38,11 +38,17 @@ def write_table(path: Path, records: Iterable[Mapping[str, Any]], classes: Seque
     """
     with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(map(_written, (*_HEAD, *classes, *_BOX, *_MEASURES)))
-        writer.writerows(_row(record, classes) for record in records if record["faces"])
+        writer.writerow(map(_written, columns_of(classes)))
+        writer.writerows(map(_written, row_of(record, classes)) for record in records if record["faces"])
 
 
-def _row(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
+def columns_of(classes: Sequence[str]) -> list[str]:
+    """Names of the columns."""
+    return [*_HEAD, *classes, *_BOX, *_MEASURES]
+
+
+def row_of(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
+    """The row of a face: a value for each of `columns_of`."""
     probabilities, face, together = record["probabilities"], record["face"], record["together"]
     head = (record["photo"], record["number"], record["faces"], record["expression"])
     row = [*head, probabilities[record["expression"]], *(probabilities.get(name) for name in classes)]
@@ -62,7 +68,7 @@ def _row(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
         f"AU{most['number']}" if most else None,
         record["picture"],
     ]
-    return [_written(value) for value in row]
+    return row
 
 
 def _written(value: object) -> object:

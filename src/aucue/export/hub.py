@@ -46,7 +46,7 @@ def write_repository(
         InputError: the model cannot be read.
         OutputExistsError: the folder holds another model, or a card without a model.
     """
-    model = Model.load(model)
+    model = Model.load(model, device="auto" if isinstance(model, Model) else "cpu")
     model = Model(model.network, without_folders(model.card), model.name)
     file, card = Path(folder) / MODEL_FILE, Path(folder) / CARD_FILE
     same = file.is_file() and _holds(file, model)

@@ -71,7 +71,7 @@ def export_onnx(
         raise InputError(f"{out}: an ONNX file must end in .onnx.")
     refuse_existing(out, overwrite)
     _require_extra()
-    opened = Model.load(model, readout)
+    opened = Model.load(model, readout, "auto" if isinstance(model, Model) else "cpu")
     graph = CropClassifier(opened)
     content = _translate(graph, _metadata(opened))
     differences = _differences(content, graph)

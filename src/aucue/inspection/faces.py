@@ -228,7 +228,7 @@ def _warnings(prepared: PreparedSet, faces: Sequence[InspectedFace]) -> Iterator
 
 def _of_model(prepared: PreparedSet, model: str | os.PathLike[str] | Model) -> str:
     """Whether a model's card says that it was trained on this set."""
-    loaded = Model.load(model)
+    loaded = Model.load(model, device="cpu")
     name, before = loaded.name, loaded.card.provenance.get("trained_on") or {}
     source = (before.get("settings") or {}).get("source")
     if source is not None and source == prepared.description["settings"].get("source"):

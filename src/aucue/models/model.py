@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +48,7 @@ class Model:
         card: Card,
         name: str = "model",
         readout: str | None = None,
-        device: str | torch.device = "cpu",
+        device: str | torch.device = "auto",
     ) -> None:
         self.device = open_device(device)
         self.network = network.to(self.device).eval()
@@ -61,24 +62,50 @@ class Model:
         cls,
         source: "str | os.PathLike[str] | Model | None" = None,
         readout: str | None = None,
-        device: str | torch.device | None = None,
+        device: str | torch.device = "auto",
     ) -> "Model":
         """Open a model.
 
         Args:
             source: Model file, `hf:OWNER/NAME`, a model in memory, or `box` or None for the model in the box.
             readout: Read-out of the class maps; None takes the model's own.
-            device: Where the network runs; None leaves a model where it is, and takes the CPU for a file.
+            device: Where the network runs; "auto" takes a CUDA GPU if there is one, and leaves a model in
+                memory where it is.
 
         Raises:
             InputError: It is no model file of aucue, or as for the constructor.
             HubError: The hub does not give it.
         """
         if isinstance(source, Model):
-            how, where = readout or source.readout, device or source.device
+            how, where = readout or source.readout, source.device if device == "auto" else device
             return cls(source.network, source.card, source.name, how, where)
         given = boxed_model() if source is None or is_box(os.fspath(source)) else Path(source)
-        return cls(*load_model(given), name_of(given), readout, device or "cpu")
+        return cls(*load_model(given), name_of(given), readout, device)
+
+    def __repr__(self) -> str:
+        network, side = self.network.config["backbone"], self.input_size
+        return (
+            f"<Model {self.name}: {network}, {len(self.classes)} classes, {side} x {side}, {self.readout}, "
+            f"{self.card.how_guided}, on {self.device}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What it is, as a table, for notebooks."""
+        config = self.network.config
+        millions = sum(parameter.numel() for parameter in self.network.parameters()) / 1e6
+        trained_on = self.card.provenance.get("trained_on") or {}
+        rows = {
+            "network": f"{config['backbone']}, {millions:.1f} million parameters, on {self.device}",
+            "classes": ", ".join(self.classes),
+            "input": f"{self.input_size} x {self.input_size}, {'brightness' if config['grey'] else 'colour'}",
+            "class maps": self.readout,
+            "guidance": self.card.how_guided,
+            "trained on": trained_on.get("name", "not stated"),
+        }
+        lines = (
+            f"<tr><th>{name}</th><td>{escape(printable(str(text)))}</td></tr>" for name, text in rows.items()
+        )
+        return f"<p><b>{escape(self.name)}</b></p><table>{''.join(lines)}</table>"
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write it into one file; see `aucue.models.save_model`."""

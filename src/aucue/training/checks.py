@@ -58,7 +58,6 @@ RANGES = {
     "optimizer.warmup_epochs": _WEIGHT,
     "optimizer.step_epochs": _COUNT,
     "optimizer.step_factor": _Range(0, 1, above=True),
-    "trainer.devices": _COUNT,
     "trainer.num_nodes": _COUNT,
     "epochs": _COUNT,
     "balance": _WEIGHT,

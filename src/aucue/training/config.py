@@ -135,16 +135,15 @@ class TrainerSettings:
     """Hardware and precision, handed to Lightning.
 
     Attributes:
-        accelerator: `auto`, `cpu`, `gpu`, ...
-        devices: devices per node.
+        device: where it runs: `auto` (a CUDA GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`, or several
+            of them: `4xcuda`, on each machine.
         num_nodes: machines.
         precision: `32-true`, `bf16-mixed` or `16-mixed`.
         logger: where figures are logged while it runs: `csv`, `tensorboard`, `wandb`, `mlflow`, with commas
             between, or `none`. wandb and mlflow have to be installed; what they send where is theirs.
     """
 
-    accelerator: str = "auto"
-    devices: int = 1
+    device: str = "auto"
     num_nodes: int = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     logger: str = "csv,tensorboard"

@@ -50,6 +50,7 @@ from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
 from aucue.training.start import check_template, started_from, starting_model, take_over
 from aucue.work import Rank, on_ranks
+from aucue.work.devices import read_devices
 
 _HINTS = (
     "does not have many workers",
@@ -91,7 +92,8 @@ def fit(
     settings = config.trainer
     logger_names(settings.logger)
     work = partial(_fit, config, overwrite, progress, module)
-    return on_ranks(work, _accelerator(settings.accelerator), settings.devices, settings.num_nodes)
+    devices = read_devices(settings.device)
+    return on_ranks(work, devices.accelerator, devices.count, settings.num_nodes)
 
 
 def _fit(
@@ -279,9 +281,10 @@ def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> L.Tr
 def _lightning_trainer(
     config: TrainConfig, logs: Path, start: str, checkpoint: KeepBest, progress: bool, rank: Rank
 ) -> L.Trainer:
+    devices = read_devices(config.trainer.device)
     return L.Trainer(
-        accelerator=_accelerator(config.trainer.accelerator),
-        devices=config.trainer.devices,
+        accelerator=devices.accelerator,
+        devices=devices.for_lightning,
         num_nodes=config.trainer.num_nodes,
         # Buffers travel before validation, not with every batch: ranks may have unequal numbers of those.
         strategy=DDPStrategy(broadcast_buffers=False) if rank.count > 1 else "auto",
@@ -300,11 +303,6 @@ def _lightning_trainer(
 
 def _curves(trainer: L.Trainer) -> Curves:
     return next(callback for callback in trainer.callbacks if isinstance(callback, Curves))  # pyright: ignore
-
-
-def _accelerator(wanted: str) -> str:
-    """`auto` without Apple's GPU, which lacks the double precision of the metrics."""
-    return "cpu" if wanted == "auto" and not torch.cuda.is_available() else wanted
 
 
 def _info(

@@ -111,10 +111,18 @@ def _plain(config: TrainConfig) -> Any:
 
 
 def _of_training(settings: Any) -> Any:
-    """Settings without those that change nothing of a training: where it is logged."""
+    """Settings without those that change nothing of a training: where it is logged.
+
+    Those of before 0.2 name an accelerator and the number of devices.
+    """
     if not isinstance(settings, dict) or not isinstance(settings.get("trainer"), dict):
         return settings
-    return {**settings, "trainer": {k: v for k, v in settings["trainer"].items() if k != "logger"}}
+    trainer = {name: value for name, value in settings["trainer"].items() if name != "logger"}
+    if "accelerator" in trainer:
+        kind = {"gpu": "cuda"}.get(trainer.pop("accelerator"), "auto")
+        count = trainer.pop("devices", 1)
+        trainer["device"] = kind if count == 1 else f"{count}x{kind}"
+    return {**settings, "trainer": trainer}
 
 
 def _as_yaml(settings: Any) -> Any:

@@ -29,7 +29,7 @@ def model_settings(model: str | Path) -> dict[str, Any]:
         InputError: It is no model.
         HubError: The hub does not give it.
     """
-    config = Model.load(model).network.config
+    config = Model.load(model, device="cpu").network.config
     names = {entry.name: _OWN_NAMES.get(entry.name, entry.name) for entry in fields(ClassifierSettings)}
     known = {f"classifier.{name}": config[own] for name, own in names.items() if own in config}
     options = {name: value for name, value in config["head_options"].items() if name != "units"}
@@ -68,7 +68,7 @@ def starting_model(weights: str | None) -> Model | None:
     if weights is None:
         return None
     named = is_box(weights) or is_address(weights)
-    return Model.load(weights) if named or holds_model(Path(weights)) else None
+    return Model.load(weights, device="cpu") if named or holds_model(Path(weights)) else None
 
 
 def take_over(classifier: Classifier, model: Model, weights: str) -> None:
