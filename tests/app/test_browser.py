@@ -103,6 +103,7 @@ def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_pa
 
     with page.expect_download() as numbers:
         page.get_by_role("button", name="Save JSON").click()
+    assert re.fullmatch(r"photo(_face\d)?\.json", numbers.value.suggested_filename)
     numbers.value.save_as(tmp_path / "numbers.json")
     said = json.loads((tmp_path / "numbers.json").read_text())
     assert [(each["model"], each["readout"]) for each in said] == [
@@ -112,6 +113,7 @@ def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_pa
     assert said[0]["probabilities"] == pytest.approx(explanations[1].probabilities)
     with page.expect_download() as picture:
         page.get_by_role("button", name="Save picture").click()
+    assert re.fullmatch(r"photo(_face\d)?\.png", picture.value.suggested_filename)
     picture.value.save_as(tmp_path / "picture.png")
     assert np.asarray(Image.open(tmp_path / "picture.png")).std() > 20
     assert running.files() == []

@@ -33,6 +33,7 @@ def test_demo_compares_four_models_and_resumes(
     assert "report.html" in printed.replace("\n", "")
     page = (out / "report.html").read_text()
     assert all(name in page for name in names)
+    assert page.index("On rendered faces, the guided network is right in") < page.index("<table")
     for name in names:
         figures = json.loads((out / name.replace(", ", "/") / "evaluation" / "evaluation.json").read_text())
         assert figures["data"]["faces"] == 14

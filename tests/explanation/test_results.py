@@ -12,6 +12,7 @@ from aucue.errors import MissingExtraError
 from aucue.explanation import Explainer, ExplainSettings, Explanations, explain_files, to_dataframe
 from aucue.faces import FaceReader
 from aucue.models import Model
+from aucue.pictures import in_percent
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ def test_they_are_short_in_print_and_show_themselves_in_notebooks(
 ) -> None:
     explanations = explain(photos[0])
     first = explanations[0]
-    assert repr(first).startswith(f"<Explanation: happiness {first.probability:.1%}, class map ")
+    assert repr(first).startswith(f"<Explanation: happiness {in_percent(first.probability)}, class map ")
     assert len(repr(first)) < 100
-    assert repr(explanations) == f"<Explanations of {photos[0]}: happiness {first.probability:.0%}>"
+    assert repr(explanations) == f"<Explanations of {photos[0]}: happiness {in_percent(first.probability)}>"
     assert explanations._repr_html_().count("data:image/jpeg;base64,") == 1
     assert first.sentence.split(";")[0] in explanations._repr_html_()
     assert repr(Explanations()) == "<Explanations of a photograph: no face found>"

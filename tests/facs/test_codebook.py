@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from aucue.errors import InputError
-from aucue.facs import ACTION_UNITS, BUNDLED_CODEBOOKS, EXPRESSIONS, Codebook
+from aucue.facs import ACTION_UNITS, BUNDLED_CODEBOOKS, EXPRESSIONS, Codebook, listed
 
 
 def write(folder, text, name="book.yaml"):
@@ -207,3 +207,11 @@ def test_content_of_a_file_reads_no_other_file(tmp_path):
         Codebook.from_content([], "model")
     with pytest.raises(InputError, match="model, codebook, expression happiness: unknown action unit 28"):
         Codebook.from_content(book(expressions={"happiness": [28]}), "model")
+
+
+def test_units_that_exclude_each_other_are_listed_as_alternatives() -> None:
+    units = [ACTION_UNITS[number] for number in Codebook.load("facs")["anger"]]
+    assert listed(units).endswith(
+        "AU17 Chin Raiser, either AU23 Lip Tightener, AU24 Lip Pressor or AU25 Lips Part, AU26 Jaw Drop"
+    )
+    assert listed([ACTION_UNITS[12], ACTION_UNITS[25]]) == "AU12 Lip Corner Puller, AU25 Lips Part"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aucue import pictures
+from aucue.pictures import in_percent
 from aucue.pictures import text as text_in_pictures
 
 
@@ -38,3 +39,20 @@ def test_text_is_wrapped_shortened_and_drawable():
     assert all(face.getlength(line) <= 90 for line in lines)
     assert face.getlength(pictures.shorten("a very long title indeed", face, 100)) <= 100
     assert pictures.drawable("a\x1b[31m\tb\n") == "a?[31m b\n"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.416, "42 %"),
+        (0.996, "99.6 %"),
+        (0.9996, ">99.9 %"),
+        (1.0, "100 %"),
+        (0.004, "0.4 %"),
+        (0.0001, "<0.1 %"),
+        (0.0, "0 %"),
+    ],
+)
+def test_a_share_that_is_not_whole_never_reads_as_all_or_nothing(share: float, said: str) -> None:
+    assert in_percent(share) == said
+    assert in_percent(0.99949, 1) == "99.9 %"

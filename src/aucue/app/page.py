@@ -17,6 +17,7 @@ from aucue.app.memory import Uploads
 from aucue.app.service import OFFERED, FaceView, Service, Session, Sessions
 from aucue.app.uploads import MAX_BYTES, read_upload
 from aucue.errors import InputError
+from aucue.explanation.files import output_stem
 from aucue.pages import ACCENT, PALETTE
 from aucue.pages.palette import Colour
 from aucue.pictures import to_data_uri
@@ -207,6 +208,7 @@ class _Desk:
             results = self._results(session, model, other, readout)
         except InputError as error:
             return _nothing(views.message(str(error)))
+        session.name = _name_of(file)
         self._sessions.put(browser, session)
         return _inline(views.marked(session)), results, gr.Column(visible=True)
 
@@ -240,7 +242,7 @@ class _Desk:
             other,
             readout,
             request,
-            lambda shown: ("aucue.png", to_data_uri(views.picture(shown, _share(opacity)))),
+            lambda shown: (".png", to_data_uri(views.picture(shown, _share(opacity)))),
         )
 
     def numbers(self, model: str, other: str, readout: str, request: gr.Request) -> str:
@@ -248,7 +250,7 @@ class _Desk:
 
         def file(shown: list[FaceView]) -> tuple[str, str]:
             text = base64.b64encode(views.face_json(shown).encode()).decode()
-            return "aucue.json", f"data:application/json;base64,{text}"
+            return ".json", f"data:application/json;base64,{text}"
 
         return self._saved(model, other, readout, request, file)
 
@@ -284,10 +286,11 @@ class _Desk:
         if session is None:
             raise gr.Error(GONE, print_exception=False)
         try:
-            name, uri = file(self._views(session, model, other, readout))
+            ending, uri = file(self._views(session, model, other, readout))
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        return json.dumps({"name": name, "uri": uri})
+        which = f"_face{session.face + 1}" if len(session.boxes) > 1 else ""
+        return json.dumps({"name": f"{session.name}{which}{ending}", "uri": uri})
 
     def _results(self, session: Session, model: str, other: str, readout: str) -> str:
         return views.results(session, self._views(session, model, other, readout))
@@ -302,6 +305,12 @@ class _Desk:
 def _nothing(results: str) -> tuple[None, str, gr.Column]:
     """The outputs of an event after which there is no photograph."""
     return None, results, gr.Column(visible=False)
+
+
+def _name_of(file: dict[str, Any]) -> str:
+    """What files of an uploaded photograph are called: as it is itself, without its ending."""
+    given = file.get("orig_name")
+    return output_stem(Path(given)) if isinstance(given, str) and Path(given).stem else "aucue"
 
 
 def _inline(picture: Image.Image) -> dict[str, Any]:

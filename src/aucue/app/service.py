@@ -78,6 +78,7 @@ class Session:
         expression: Class whose map is looked at; None is the one that the model predicts.
         answers: What was said already of all faces, by model, read-out, and whether regions were hidden.
         seen: What was said already of one face and class, measured: by model, read-out, face and class.
+        name: What files of it are called.
     """
 
     preview: Image.Image
@@ -88,6 +89,7 @@ class Session:
     expression: str | None = None
     answers: dict[tuple[str, str, bool], Answer] = field(default_factory=dict)
     seen: dict[tuple[str, str, int, str], Explanation] = field(default_factory=dict)
+    name: str = "aucue"
 
     @property
     def boxes(self) -> np.ndarray:

@@ -52,7 +52,9 @@ def command(*, out: Path = Path("runs/demo"), seed: int = 0, overwrite: bool = F
         data = _draw(out / name / "faces", name == "shortcut", seed, overwrite)
         cells += [_settings(out / name / arm, data, weight, seed) for arm, weight in ARMS.items()]
     evaluations = _run(cells, overwrite)
-    report = write_comparison(evaluations, out / "report.html", title="What guidance does", overwrite=True)
+    report = write_comparison(
+        evaluations, out / "report.html", "What guidance does", [_result(evaluations)], overwrite=True
+    )
     for comparison in compare(evaluations):
         terminal.print(for_terminal(comparison.without(["macro F1"])))
     terminal.say("", f"Done in {time.perf_counter() - started:.0f} s. Look at {report}")
@@ -110,6 +112,24 @@ def _epochs_done(folder: Path) -> int:
     logs = folder.glob("logs/start_*/metrics.csv")
     rows = [row for log in logs for row in log.read_text(encoding="utf-8").splitlines()[1:]]
     return max((int(row.partition(",")[0]) + 1 for row in rows), default=0)
+
+
+def _result(evaluations: "Mapping[str, Evaluation]") -> str:
+    """What came out, in a sentence for each set."""
+    from aucue.pages import percent
+
+    said = []
+    for name, description in SETS.items():
+        right, looks = (
+            {arm: evaluations[f"{name}, {arm}"].estimate(measure).value or 0.0 for arm in ARMS}
+            for measure in ("accuracy", "cam_cos")
+        )
+        said.append(
+            f"On {description}, the guided network is right in {percent(right['guided'])} of the test faces "
+            f"and the unguided one in {percent(right['unguided'])}; their class maps agree with the action units "
+            f"by {looks['guided']:.2f} and {looks['unguided']:.2f}."
+        )
+    return " ".join(said)
 
 
 def _draw(folder: Path, shortcut: bool, seed: int, overwrite: bool) -> Path:

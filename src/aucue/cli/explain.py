@@ -139,6 +139,8 @@ def _tell_face(terminal: "Terminal", which: str, explanation: "Explanation", pic
 
     from aucue.errors import printable
     from aucue.explanation.explanation import FOUND
+    from aucue.facs import listed
+    from aucue.pictures import in_percent
 
     title = Text.assemble((explanation.expression, "bold"), "  ", (printable(which), "dim"))
     terminal.print(title, soft_wrap=True)
@@ -146,10 +148,10 @@ def _tell_face(terminal: "Terminal", which: str, explanation: "Explanation", pic
     for name, probability in explanation.probabilities.items():
         style = "bold magenta" if name == explanation.expression else "dim"
         bar = "━" * round(30 * probability)
-        terminal.print(f"  {name:<{width}} {bar:<30} {100 * probability:3.0f} %", style=style)
+        terminal.print(f"  {name:<{width}} {bar:<30} {in_percent(probability):>7}", style=style)
     lines = [explanation.finding]
     if explanation.cue is not None:
-        lines.append(f"Expected: {', '.join(map(str, explanation.action_units))}.")
+        lines.append(f"Expected: {listed(explanation.action_units)}.")
     lines.append(f"Face {FOUND.get(explanation.face.how, explanation.face.how)}.")
     terminal.print(Padding("\n".join(lines), (0, 0, 0, 2)))
     terminal.say(f"  Picture: {picture}", "")

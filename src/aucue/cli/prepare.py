@@ -126,7 +126,7 @@ def _prepare(
     terminal.print(_table(report, source.name))
     if report.labels:
         terminal.print(_class_table(report))
-    terminal.say(*_sentences(report))
+    terminal.say(*_sentences(report, complete))
     if complete:
         terminal.say("It was complete already; --overwrite prepares it anew.")
     return 0 if report.ok else 1
@@ -185,11 +185,13 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count or 'no'} {name}" for name, count in counts.items())
 
 
-def _sentences(report: "PrepareReport") -> list[str]:
+def _sentences(report: "PrepareReport", complete: bool) -> list[str]:
     from aucue.data.description import FINDINGS_FILE, PROBLEMS_FILE
+    from aucue.data.preparation import DLIB_NOTE
 
     listed = f"; see {report.path / PROBLEMS_FILE}"
-    sentences = [f"Note: {note}." for note in report.notes]
+    # the detector has told its licence itself, when it was made
+    sentences = [f"Note: {note}." for note in report.notes if complete or note != DLIB_NOTE]
     sentences += _few(report)
     if without := sum(report.problems[split].get("no face", 0) for split in report.problems):
         sentences.append(f"Warning: no face was found in {without} of {_pictures(report)}{listed}.")

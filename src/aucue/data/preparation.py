@@ -54,7 +54,7 @@ _INDEX = "dataset_dict.json"
 _ALIGNED_NOTE = (
     "the pictures came aligned and were only resized: they follow the set's own frame, no template"
 )
-_DLIB_NOTE = "landmarks by dlib's 68-point model, trained on iBUG 300-W: research use, not commercial use"
+DLIB_NOTE = "landmarks by dlib's 68-point model, trained on iBUG 300-W: research use, not commercial use"
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
 
 
 def _notes(aligned: bool, dlib: bool) -> list[str]:
-    notes = {_ALIGNED_NOTE: aligned, _DLIB_NOTE: dlib}
+    notes = {_ALIGNED_NOTE: aligned, DLIB_NOTE: dlib}
     return [note for note, holds in notes.items() if holds]
 
 

@@ -17,8 +17,8 @@ from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
 from aucue.faces import Face, Pose
-from aucue.facs import NEUTRAL, ActionUnit
-from aucue.pictures import blank, normalize, overlay, panel, probability_bars, ratio_bars
+from aucue.facs import NEUTRAL, ActionUnit, listed
+from aucue.pictures import blank, in_percent, normalize, overlay, panel, probability_bars, ratio_bars
 from aucue.work.files import appearing, write_json
 
 Map = NDArray[np.float32]
@@ -90,7 +90,7 @@ class Explanation:
             "" if self.class_map_cosine is None else f", class map {self.class_map_cosine:.2f} as expected"
         )
         size = self.face.size
-        return f"<Explanation: {self.expression} {self.probability:.1%}{about}, crop {size} x {size}>"
+        return f"<Explanation: {self.expression} {in_percent(self.probability)}{about}, crop {size} x {size}>"
 
     def _repr_html_(self) -> str:
         """Picture and sentence, for notebooks."""
@@ -224,7 +224,7 @@ class Explanation:
                 overlay(crop, self.class_map(), opacity),
                 f"evidence for {self.expression}{class_agreement}",
             ),
-            "Expected": (expected, ", ".join(map(str, self.action_units)) if self.cue is not None else ""),
+            "Expected": (expected, listed(self.action_units) if self.cue is not None else ""),
             "Action units": (
                 units,
                 "Share of the class map in each region, and times chance (the line); grey: attention",

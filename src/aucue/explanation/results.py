@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aucue.errors import MissingExtraError, printable
 from aucue.explanation.explanation import Explanation
 from aucue.explanation.table import columns_of, row_of
+from aucue.pictures import in_percent
 
 if TYPE_CHECKING:
     import pandas
@@ -28,7 +29,7 @@ class Explanations(list[Explanation]):
         self.photo = photo
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{each.expression} {each.probability:.0%}" for each in self)
+        said = ", ".join(f"{each.expression} {in_percent(each.probability)}" for each in self)
         return f"<Explanations of {self.photo or 'a photograph'}: {said or 'no face found'}>"
 
     def _repr_html_(self) -> str:

@@ -1,6 +1,6 @@
 """Action units and the basic expressions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -44,3 +44,20 @@ ACTION_UNITS: Mapping[int, ActionUnit] = MappingProxyType(
     }
 )
 """The standard action units by FACS number."""
+
+ALTERNATIVES = ((23, 24), (25, 26, 27))
+"""Units of which a face shows those of one group or of another: lips that are pressed are not parted."""
+
+
+def listed(units: Sequence[ActionUnit]) -> str:
+    """Action units in words; those that exclude each other as alternatives.
+
+    >>> listed([ACTION_UNITS[4], ACTION_UNITS[23], ACTION_UNITS[25]])
+    'AU4 Brow Lowerer, either AU23 Lip Tightener or AU25 Lips Part'
+    """
+    sides = [[unit for unit in units if unit.number in group] for group in ALTERNATIVES]
+    if not all(sides):
+        return ", ".join(map(str, units))
+    alternatives = "either " + " or ".join(", ".join(map(str, side)) for side in sides)
+    always = [str(unit) for unit in units if not any(unit in side for side in sides)]
+    return ", ".join([*always, alternatives])

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from aucue.errors import printable
 from aucue.pages.palette import PALETTE, gradient
+from aucue.pictures import in_percent
 from aucue.work.files import appearing
 
 _MARKDOWN = str.maketrans({"<": "&lt;", "|": "\\|", "[": "\\[", "`": "'"})
@@ -58,8 +59,8 @@ def _environment(room: str, **options: Any) -> Environment:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share in words: 0.416 is "41.6 %", none is a dash."""
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    """A share in words: 0.416 is "41.6 %", none is a dash; see `in_percent`."""
+    return "–" if value is None else in_percent(value, digits)
 
 
 def cosine(value: float | None) -> str:

@@ -11,7 +11,7 @@ from aucue.pictures.bars import probability_bars, ratio_bars
 from aucue.pictures.heat import colormap, normalize, overlay, upsample
 from aucue.pictures.images import Picture, to_array, to_data_uri
 from aucue.pictures.marks import draw_boxes, draw_landmarks
-from aucue.pictures.text import drawable, font, shorten, wrap
+from aucue.pictures.text import drawable, font, in_percent, shorten, wrap
 from aucue.pictures.themes import THEMES, Color, Theme, theme_of
 from aucue.pictures.tiles import blank, panel
 
@@ -37,4 +37,5 @@ __all__ = [
     "drawable",
     "wrap",
     "shorten",
+    "in_percent",
 ]

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from aucue.errors import InputError
 from aucue.pictures.images import check_rows
-from aucue.pictures.text import drawable, font, shorten
+from aucue.pictures.text import drawable, font, in_percent, shorten
 from aucue.pictures.themes import theme_of
 
 
@@ -51,7 +51,7 @@ def probability_bars(
         y = (i + 0.5) * row
         ink, fill = (colors.text, colors.accent) if name == highlight else (colors.faint, colors.bar)
         draw.text((0, y), drawable(name), ink, face, "lm")
-        draw.text((width, y), f"{100 * probability:.0f} %", ink, face, "rm")
+        draw.text((width, y), in_percent(probability), ink, face, "rm")
         if right > left:
             radius = thickness / 5
             track = (left, y - thickness / 2, right, y + thickness / 2)

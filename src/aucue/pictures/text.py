@@ -73,3 +73,17 @@ def shorten(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
     while text and face.getlength(text + "...") > width:
         text = text[:-1]
     return text.rstrip() + "..."
+
+
+def in_percent(share: float, digits: int = 0) -> str:
+    """A share in words: 0.416 is "42 %". One that is not whole never reads as all or nothing.
+
+    Args:
+        share: In [0, 1].
+        digits: After the point, where that suffices: 0.996 is "99.6 %", 0.99999 is ">99.9 %".
+    """
+    for places in (digits, max(digits, 1)):
+        text = f"{100 * share:.{places}f}"
+        if not 0 < share < 1 or float(text) not in (0.0, 100.0):
+            return f"{text} %"
+    return "<0.1 %" if share < 0.5 else ">99.9 %"
