@@ -69,6 +69,19 @@ def test_explain_in_python(run, tmp_path: Path) -> None:
     assert (tmp_path / "face1.json").is_file()
 
 
+def test_judge_any_network(run) -> None:
+    printed = run("07_judge_any_network.py", "--pictures", 12)
+    row = r"^([\w ,]+?) +(-?[\d.]+) +(-?[\d.]+)$"
+    stripes, tag = (
+        {name: float(values[side]) for name, *values in re.findall(row, printed, re.MULTILINE)}
+        for side in (0, 1)
+    )
+    assert stripes["points at the mask"] > 0.8
+    assert stripes["lost, mask hidden"] > stripes["lost, as much hidden anywhere"] + 0.2
+    assert tag["lost, mask hidden"] < stripes["lost, mask hidden"] - 0.1  # it also reads the tag
+    assert tag["energy in the mask"] < stripes["energy in the mask"]
+
+
 def test_your_own_photographs(run, tmp_path: Path) -> None:
     printed = run("06_your_own_photographs.py", "--out", tmp_path, "--epochs", 1)
     assert "faces: {'train': 35, 'val': 7, 'test': 14}" in printed

@@ -16,6 +16,7 @@ from aucue.cams.gradients import (
     xgradcam,
 )
 from aucue.cams.readouts import READOUTS, GradientReadOut
+from aucue.cams.rollout import attention_rollout
 
 __all__ = [
     "READOUTS",
@@ -25,6 +26,7 @@ __all__ = [
     "Rerun",
     "ClassMap",
     "ClassMaps",
+    "attention_rollout",
     "class_activation_map",
     "gradcam",
     "gradcam_plus_plus",

@@ -126,8 +126,8 @@ def _result(evaluations: "Mapping[str, Evaluation]") -> str:
         )
         said.append(
             f"On {description}, the guided network is right in {percent(right['guided'])} of the test faces "
-            f"and the unguided one in {percent(right['unguided'])}; their class maps agree with the action units "
-            f"by {looks['guided']:.2f} and {looks['unguided']:.2f}."
+            f"and the unguided one in {percent(right['unguided'])}; their class maps agree with the action "
+            f"units by {looks['guided']:.2f} and {looks['unguided']:.2f}."
         )
     return " ".join(said)
 

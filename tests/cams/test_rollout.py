@@ -1,0 +1,77 @@
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from aucue.cams import attention_rollout
+from aucue.errors import InputError
+
+
+def captured(model: nn.Module, images: Tensor) -> list[Tensor]:
+    """The attention weights that timm's own blocks use (B, N, N), heads averaged."""
+    weights = []
+    for block in model.blocks:  # pyright: ignore[reportGeneralTypeIssues, reportArgumentType]
+        block.attn.fused_attn = False
+        block.attn.attn_drop.register_forward_hook(
+            lambda module, args, output: weights.append(output.mean(1))
+        )
+    model(images)
+    return weights
+
+
+def test_it_is_the_product_of_what_the_blocks_attend_to() -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit", img_size=48, num_classes=3).eval()
+    images = torch.rand(2, 3, 48, 48)
+    found = attention_rollout(model, images)
+    expected = torch.eye(10).expand(2, 10, 10)
+    for weights in captured(model, images):
+        expected = (weights + torch.eye(10)) / 2 @ expected
+    assert found.shape == (2, 1, 3, 3)
+    assert torch.allclose(found.flatten(1), expected[:, 0, 1:], atol=1e-6)
+    assert (found.flatten(1).sum(1) < 1).all()  # the rest is the class token itself
+    assert not model._forward_pre_hooks
+
+
+def test_without_a_class_token_all_rows_count() -> None:
+    torch.manual_seed(0)
+    model = timm.create_model(
+        "test_vit", img_size=48, class_token=False, global_pool="avg", num_classes=3
+    ).eval()
+    found = attention_rollout(model, torch.rand(2, 3, 48, 48))
+    assert torch.allclose(found.flatten(1).sum(1), torch.ones(2), atol=1e-5)
+
+
+class Blocks(nn.Module):
+    """A patch embedding, a class token and one block of torch's own attention."""
+
+    def __init__(self, batch_first: bool = True) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 8, 8)
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=batch_first)
+        self.batch_first = batch_first
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.token.expand(len(tokens), -1, -1), tokens], 1)
+        tokens = tokens if self.batch_first else tokens.transpose(0, 1)
+        mixed, self.weights = self.attention(tokens, tokens, tokens)
+        return mixed.sum((-1, -2))
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_torch_s_own_attention(batch_first: bool) -> None:
+    torch.manual_seed(0)
+    model = Blocks(batch_first).eval()
+    found = attention_rollout(model, torch.rand(2, 3, 16, 24), prefix_tokens=1)
+    assert found.shape == (2, 1, 2, 3)
+    assert torch.allclose(found.flatten(1), model.weights[:, 0, 1:] / 2, atol=1e-6)
+
+
+def test_networks_without_such_blocks_are_refused() -> None:
+    with pytest.raises(InputError, match="needs blocks of attention"):
+        attention_rollout(nn.Conv2d(3, 2, 1), torch.rand(1, 3, 8, 8))
+    windows = timm.create_model("swin_tiny_patch4_window7_224", depths=(1, 1), embed_dim=16, num_heads=(1, 2))
+    with pytest.raises(InputError, match=r"see all tokens; this network has windows"):
+        attention_rollout(windows.eval(), torch.rand(1, 3, 224, 224))
