@@ -14,6 +14,7 @@ def test_points_lie_where_they_should() -> None:
     assert second == "44.0,12.0"
     assert "b &lt; c <b>1</b>" in html
     svg = ElementTree.fromstring(html[: html.index("<div")])
+    assert (svg.attrib["data-from"], svg.attrib["data-to"]) == ("1", "3")
     assert svg.attrib["aria-label"] == "Two: a 1 at the end, b < c 1 at the end"
 
 

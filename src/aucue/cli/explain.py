@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aucue.explanation.settings import ExplainSettings
+from aucue.explanation.settings import ExplainSettings, FacesShown
 
 if TYPE_CHECKING:
     from aucue.explanation import ExplainedPhoto, ExplainedVideo, ExplainReport, Explanation
@@ -20,6 +20,8 @@ def command(
     model: Path | None = None,
     out: Path = Path("explanations"),
     settings: ExplainSettings = ExplainSettings(),  # noqa: B008 (frozen)
+    report: Path | None = None,
+    faces: FacesShown = "shown",
     overwrite: bool = False,
 ) -> int:
     """Say which expression faces show, how sure the model is, and where it looked.
@@ -36,7 +38,10 @@ def command(
         model: Model file (.safetensors) that `aucue train` wrote; by default the model in the box.
         out: Folder for pictures and numbers; other files in it are left alone.
         settings: How.
-        overwrite: Explain anew what --out holds already.
+        report: Also write a page to be printed or sent (.html): the faces of the photographs, answers,
+            evidence, and what it does not mean.
+        faces: In that page: shown, blurred, or as outlines, where people are not to be recognised.
+        overwrite: Explain anew what --out holds already, and replace the report.
     """
     from aucue.explanation.inputs import find_inputs, why_nothing_can_be_read
     from aucue.models import require_file
@@ -50,11 +55,14 @@ def command(
         _tell_unread(terminal, reasons)
         return 1
 
-    from aucue.explanation import explain_files
+    from aucue.explanation import explain_files, write_printed
+    from aucue.explanation.printed import check_report
 
+    if report is not None:
+        check_report(report, overwrite)
     few = len(found.photos) + len(found.videos) <= _TOLD
     waiting: list[ExplainedPhoto | ExplainedVideo] = []  # until the progress bar has left the screen
-    report = explain_files(
+    done = explain_files(
         inputs,
         model,
         out,
@@ -63,10 +71,13 @@ def command(
         progress=bool(found.videos) or not few,
         tell=_teller(terminal, out, waiting if found.videos else None) if few else None,
     )
-    for done in waiting:
-        _tell(terminal, done, out)
-    _sum_up(terminal, report, out)
-    return 0 if report.ok else 1
+    for each in waiting:
+        _tell(terminal, each, out)
+    _sum_up(terminal, done, out)
+    if report is not None:
+        page = write_printed(report, out, done.records, done.unread, faces, overwrite)
+        terminal.say(f"Report to print or send: {page}")
+    return 0 if done.ok else 1
 
 
 def _sum_up(terminal: "Terminal", report: "ExplainReport", out: Path) -> None:

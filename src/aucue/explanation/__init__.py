@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from aucue.explanation.explainer import Explainer, load
     from aucue.explanation.explanation import Explanation
     from aucue.explanation.hiding import HiddenRegion, IfHidden, Loss
+    from aucue.explanation.printed import write_printed
     from aucue.explanation.results import Explanations, to_dataframe
     from aucue.explanation.settings import ExplainSettings
     from aucue.explanation.tracking import Smoother, Tracker
@@ -31,6 +32,7 @@ _HOME = {
         "IfHidden",
         "Loss",
     ),
+    "printed": ("write_printed",),
     "results": (
         "Explanations",
         "to_dataframe",
@@ -56,6 +58,7 @@ __all__ = [
     "load",
     "to_dataframe",
     "explain_files",
+    "write_printed",
     "ExplainSettings",
     "ExplainReport",
     "ExplainedPhoto",

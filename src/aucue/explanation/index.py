@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aucue.explanation.curves import curves_of
 from aucue.explanation.explanation import CAVEAT
-from aucue.pages import environment
+from aucue.pages import PLOT, environment
 from aucue.work.files import appearing, printable
 
 INDEX_FILE = "index.html"
@@ -39,8 +40,9 @@ def write_index(
             photos=len(photos),
             faceless=faceless,
             without=(printable(Path(record["photo"]).name) for record in records() if not record["faces"]),
-            videos=videos,
+            videos=[{**video, "curves": curves_of(path.parent / video["table"])} for video in videos],
             caveat=CAVEAT,
+            chart=PLOT,
         )
     )
     with appearing(path) as unfinished:

@@ -8,6 +8,9 @@ from aucue.work.engines import EngineName
 
 MapFormat = Literal["none", "npz", "png"]
 
+FacesShown = Literal["shown", "blurred", "outlines"]
+"""How faces look in a report to be shared."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainSettings:

@@ -1,12 +1,13 @@
 """Values in, pages out: one environment of templates, one palette, one set of filters for all rooms."""
 
-from aucue.pages.charts import line_chart
+from aucue.pages.charts import PLOT, line_chart
 from aucue.pages.palette import ACCENT, PALETTE, gradient
 from aucue.pages.templating import cosine, environment, markdown_environment, percent, write_page
 
 __all__ = [
     "ACCENT",
     "PALETTE",
+    "PLOT",
     "cosine",
     "environment",
     "gradient",

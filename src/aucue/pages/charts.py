@@ -10,6 +10,9 @@ WIDTH, HEIGHT = 460, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 26
 _INKS = ("accent", "good", "soft", "bad", "control")
 
+PLOT = {"width": WIDTH, "left": _LEFT, "across": WIDTH - _LEFT - _RIGHT}
+"""Width of the drawing, where its curves begin and how wide they are; for scripts that read a click."""
+
 Point = tuple[float, float]
 
 
@@ -28,7 +31,7 @@ def line_chart(
         limits: Lowest and highest y; by default those of the curves.
 
     Returns:
-        HTML; nothing if there is no point.
+        HTML; nothing if there is no point. The drawing says between which x it lies (`data-from`, `data-to`).
     """
     curves = {name: [p for p in points if all(map(math.isfinite, p))] for name, points in series.items()}
     every = [point for points in curves.values() for point in points]
@@ -56,7 +59,8 @@ def line_chart(
         for ink, name in zip(_inks(len(curves)), curves, strict=True)
     )
     drawing = (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{told}" '
+        f'<svg class="chart" data-from="{across[0]:.6g}" data-to="{across[1]:.6g}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{told}" '
         f'style="width:100%;height:auto;font:11px system-ui,sans-serif">{"".join(parts)}</svg>'
     )
     return Markup(f'{drawing}<div class="legend">{names}</div>')
