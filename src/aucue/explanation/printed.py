@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from aucue.errors import InputError, OutputExistsError, printable
-from aucue.explanation.explanation import FOUND
+from aucue.explanation.explanation import CAVEAT, FOUND
+from aucue.explanation.records import LOG_FILE
 from aucue.explanation.settings import FacesShown
+from aucue.explanation.table import TABLE_FILE
 from aucue.faces import transform_points
 from aucue.pages import environment, write_page
 from aucue.pictures import to_data_uri
@@ -50,9 +52,7 @@ def write_printed(
     check_report(path, overwrite)
     records = list(records)
     shown = [record for record in records if record["faces"]]
-    tables = [
-        os.path.relpath(folder / name, path.parent) for name in ("explanations.csv", "explanations.jsonl")
-    ]
+    tables = [os.path.relpath(folder / name, path.parent) for name in (TABLE_FILE, LOG_FILE)]
     page = environment("explanation").get_template("printed.html.j2")
     return write_page(
         path,
@@ -92,7 +92,7 @@ def _face(record: Mapping[str, Any], folder: Path, faces: FacesShown) -> dict[st
         "number": record["number"] if record["faces"] > 1 else None,
         "expression": record["expression"],
         "probabilities": [(name, probabilities[name]) for name in ranked],
-        "sentence": printable(record["sentence"]),
+        "sentence": printable(record["sentence"].removesuffix(CAVEAT).strip()),
         "how": FOUND.get(how, how),
         "picture": _picture(record, folder, faces),
     }
