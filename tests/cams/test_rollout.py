@@ -73,5 +73,19 @@ def test_networks_without_such_blocks_are_refused() -> None:
     with pytest.raises(InputError, match="needs blocks of attention"):
         attention_rollout(nn.Conv2d(3, 2, 1), torch.rand(1, 3, 8, 8))
     windows = timm.create_model("swin_tiny_patch4_window7_224", depths=(1, 1), embed_dim=16, num_heads=(1, 2))
-    with pytest.raises(InputError, match=r"see all tokens; this network has windows"):
+    with pytest.raises(InputError, match="needs blocks of attention"):
         attention_rollout(windows.eval(), torch.rand(1, 3, 224, 224))
+
+
+class Windows(Blocks):
+    """Attention within halves of the tokens."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)  # (B, N, C)
+        halves = tokens.reshape(2 * len(tokens), -1, tokens.shape[-1])
+        return self.attention(halves, halves, halves)[0].sum((-1, -2))
+
+
+def test_blocks_that_see_windows_are_refused() -> None:
+    with pytest.raises(InputError, match=r"see all tokens; this network has windows\."):
+        attention_rollout(Windows().eval(), torch.rand(1, 3, 16, 16))

@@ -30,7 +30,7 @@ def test_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split() for line in text.splitlines() if "│ train" in line] == [
         ["│", "train", "│", "2", "│", "2", "│", "2", "│"]
     ]
-    assert "│ sadness   │    0 │     1 │" in text
+    assert "│ sadness   │     1 │    0 │" in text
     assert (
         "Warning: no neutral, 1 happiness, no surprise, no fear, no anger, no disgust, 1 sadness to train on"
         in text

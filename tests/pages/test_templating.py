@@ -60,7 +60,7 @@ def test_text_can_be_read(light: bool, theme: int):
 
 
 def test_words_and_gradient():
-    assert (percent(0.5), percent(0.996, 0), percent(None)) == ("50.0 %", "100 %", "–")
+    assert (percent(0.5), percent(0.996, 0), percent(None)) == ("50.0 %", "99.6 %", "–")
     assert gradient().count("rgb(") == 9
 
 
