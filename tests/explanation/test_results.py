@@ -17,7 +17,7 @@ from aucue.pictures import in_percent
 
 @pytest.fixture
 def explain(model, detector) -> Explainer:
-    return Explainer(model(predicts="happiness"), FaceReader(detector, size=64))
+    return Explainer(model(predicts="happiness"), FaceReader(detector, size=64), if_hidden=False)
 
 
 @pytest.fixture

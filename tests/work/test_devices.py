@@ -20,7 +20,7 @@ def test_one_word_says_where_and_how_many(
     name: str, one: str, count: int, accelerator: str, for_lightning: int | list[int]
 ) -> None:
     devices = read_devices(name)
-    assert devices == (one, count)
+    assert (devices.one, devices.count) == (one, count)
     assert (devices.accelerator, devices.for_lightning) == (accelerator, for_lightning)
 
 

@@ -1,7 +1,7 @@
 """Where a network runs: the one reading of `--device`."""
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 
@@ -28,7 +28,8 @@ def open_device(name: str | torch.device) -> torch.device:
     return device
 
 
-class Devices(NamedTuple):
+@dataclass(frozen=True)
+class Devices:
     """The devices of a machine that share a job.
 
     Attributes:

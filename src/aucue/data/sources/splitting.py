@@ -32,7 +32,7 @@ def split_of_each(labels: Sequence[str], groups: Sequence[Hashable | None], seed
     for name, share in SHARES.items():
         rows = np.flatnonzero(splits == "train")
         if len(rows):
-            members = group_members([groups[row] for row in rows])
+            members = group_members([groups[row] for row in rows.tolist()])
             splits[rows[draw(classes[rows], members, share / left, seed)]] = name
         left -= share
     return splits.tolist()
