@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
 from aucue.models import Look, Model
+
+_Photo = TypeVar("_Photo", bound=Photograph)
 
 BATCH = 32
 """Faces in one pass through the network."""
@@ -73,12 +75,12 @@ class Explainer:
 
     @overload
     def __call__(
-        self, photo: list[Photograph], key: None = None, expression: str | None = None
+        self, photo: list[_Photo], key: None = None, expression: str | None = None
     ) -> list[Explanations]: ...
 
     def __call__(
         self,
-        photo: Photograph | Face | list[Photograph],
+        photo: Photograph | Face | list[Any],
         key: str | None = None,
         expression: str | None = None,
     ) -> Explanations | list[Explanations]:
