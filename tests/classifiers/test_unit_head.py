@@ -71,7 +71,7 @@ def test_starts_from_a_linear_head(head: ActionUnitHead) -> None:
         [[3.0, -1], [0, -1], [1.5, -1]]
     )  # AU1: the last; AU6: the second; AU12: their mean
     torch.testing.assert_close(head.conv.weight[..., 0, 0], expected)
-    torch.testing.assert_close(head.weight, torch.tensor([[0.0, 0, 0], [0, 0.75, 0.75], [0.75, 0, 0.75]]))
+    torch.testing.assert_close(head.weight, torch.tensor([[0.0, 0, 0], [0, 1.5, 1.5], [1.5, 0, 1.5]]))
     assert head.bias.tolist() == [1, 0, 0]
     with pytest.raises(InputError, match="a linear head of 3 classes and 2 channels is needed"):
         head.start_from(torch.zeros(3, 5))

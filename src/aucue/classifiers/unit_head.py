@@ -12,7 +12,7 @@ from aucue.errors import InputError
 from aucue.facs import Codebook
 
 _START = -1.0  # bias of a unit before training: softplus gives .31, so that little is seen at first
-_SUM = 1.5  # weights of an expression's units together, where a head starts from another
+_SUM = 3.0  # weights of an expression's units together, where a head starts from another
 _NOTHING_SEEN = 1.0  # bias of an expression without units there
 
 
