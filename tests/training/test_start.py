@@ -111,13 +111,13 @@ def test_weights_of_a_backbone_are_no_model(tmp_path: Path) -> None:
 def test_action_units_start_from_what_weighted_gap_saw(tmp_path: Path) -> None:
     model = saved(tmp_path / "a.safetensors")
     before, _ = load_model(model)
-    mine = built(model, before.classes, method="units", head=None)
+    mine = built(model, before.classes, method="units")
     head = mine.head
     assert isinstance(head, ActionUnitHead)
     beside = linear(before).weight - linear(before).weight.mean(0)
     happiness = before.classes.index("happiness")
     twelve = head.units.index(12)  # of happiness alone
     torch.testing.assert_close(head.conv.weight[twelve, :, 0, 0], beside[happiness])
-    others = built(model, ("pain", "happiness"), method="units", head=None)
+    others = built(model, ("pain", "happiness"), method="units")
     assert isinstance(others.head, ActionUnitHead)
     assert not torch.equal(others.head.conv.weight[others.head.units.index(12), :, 0, 0], beside[happiness])

@@ -32,6 +32,8 @@ def model_settings(model: str | Path) -> dict[str, Any]:
     config = Model.load(model, device="cpu").network.config
     names = {entry.name: _OWN_NAMES.get(entry.name, entry.name) for entry in fields(ClassifierSettings)}
     known = {f"classifier.{name}": config[own] for name, own in names.items() if own in config}
+    if config["head"] == METHODS[config["method"]].head:  # so that another method may bring its own
+        known["classifier.head"] = None
     options = {name: value for name, value in config["head_options"].items() if name != "units"}
     return {
         **known,
