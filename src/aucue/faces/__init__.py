@@ -1,5 +1,8 @@
 """Photograph -> Face: detection, 68 landmarks (iBUG), alignment to a square crop."""
 
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
 from aucue.faces.alignment import (
     TEMPLATES,
     Template,
@@ -55,8 +58,10 @@ from aucue.faces.photographs import (
     read_reduced,
 )
 from aucue.faces.pose import Pose
-from aucue.faces.precomputed import PrecomputedDetector
 from aucue.faces.reader import Face, FaceReader
+
+if TYPE_CHECKING:
+    from aucue.faces.precomputed import PrecomputedDetector
 
 __all__ = [
     "Face",
@@ -112,3 +117,5 @@ __all__ = [
     "inter_ocular_distance",
     "unit_distances",
 ]
+
+__getattr__ = on_first_use(__name__, {"precomputed": ("PrecomputedDetector",)})  # pyarrow takes .2 s

@@ -12,7 +12,6 @@ from aucue.errors import InputError
 from aucue.faces.detection import Detection, LandmarkDetector
 from aucue.faces.dlib_detector import DlibDetector
 from aucue.faces.mesh_detector import MeshDetector
-from aucue.faces.precomputed import PrecomputedDetector
 
 DEFAULT_DETECTOR = "mesh"
 
@@ -66,7 +65,11 @@ def open_detector(detector: str | os.PathLike[str] | LandmarkDetector | None = N
         return detector
     name = os.fspath(detector)
     check_detector(name)
-    return PrecomputedDetector(name) if is_table(name) else DETECTORS[name]()
+    if not is_table(name):
+        return DETECTORS[name]()
+    from aucue.faces.precomputed import PrecomputedDetector  # reads tables with pyarrow, .2 s
+
+    return PrecomputedDetector(name)
 
 
 def is_table(name: str) -> bool:
