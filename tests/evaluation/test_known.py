@@ -14,6 +14,7 @@ from tests.evaluation.conftest import SIDE, NoiseSource, information
 from torch.nn.functional import interpolate
 
 from aucue.classifiers import Classifier
+from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, Sample, eval_transform, open_prepared, prepare
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
@@ -62,7 +63,8 @@ def evaluation(model: Model, knowing: PreparedSet) -> Evaluation:
 def naive(model: Model, knowing: PreparedSet) -> Mapping[str, Mapping[tuple[str, int], np.ndarray]]:
     """By variant, per expression and unit (faces, 3): evidence, whether it is active, what landmarks show."""
     dataset, draw = knowing.dataset("test", transform=eval_transform(SIDE)), AUCue("facs", EXPRESSIONS)
-    network, shown = model.network, seen_by_landmarks(dataset, draw.action_units)
+    network, head, shown = model.network, model.network.head, seen_by_landmarks(dataset, draw.action_units)
+    assert isinstance(head, ActionUnitHead)
     found: dict[str, dict[tuple[str, int], list]] = {
         "log_odds": {},
         "class_map": {},
@@ -75,14 +77,14 @@ def naive(model: Model, knowing: PreparedSet) -> Mapping[str, Mapping[tuple[str,
         with torch.no_grad():
             out = network(item["image"][None] / 255)
             features = out.features[network.final_layer]
-            maps, own = network.head.class_maps(features)[0], network.head.unit_maps(features)[0]
+            maps, own = head.class_maps(features)[0], head.unit_maps(features)[0]
         log_odds = maps[item["label"]] - (out.logits.softmax(1)[0][:, None, None] * maps).sum(0)
         cue = draw(landmarks, torch.tensor([item["label"]]), (SIDE, SIDE)).map[0, 0]
         single, _ = draw.single(landmarks, (SIDE, SIDE))
         for unit in draw.codebook[name]:
             column = draw.action_units.index(unit)
             region = single[0, column] > single[0, column].max() / 2
-            evidence = {"own_map": own[network.head.units.index(unit)].mean()}
+            evidence = {"own_map": own[head.units.index(unit)].mean()}
             for variant, map_ in (("log_odds", log_odds), ("class_map", maps[item["label"]]), ("cue", cue)):
                 full = interpolate(map_[None, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
                 evidence[variant] = (full.clamp(min=0) * region).mean()
@@ -118,7 +120,9 @@ def test_correlation_with_landmarks(variant: str, evaluation: Evaluation, naive:
     for (name, _), rows in naive[variant].items():
         if not np.isnan(rows[:, 2]).any():
             alike = np.ptp(rows[:, 0]) == 0  # no evidence on any face
-            by_name.setdefault(name, []).append(0 if alike else spearmanr(rows[:, 0], rows[:, 2])[0])
+            by_name.setdefault(name, []).append(
+                0.0 if alike else np.asarray(spearmanr(*rows[:, [0, 2]].T))[0]
+            )
     found = evaluation.estimate("units.landmarks", variant)
     means = {name: np.mean(values) for name, values in by_name.items()}
     assert found.per_expression == pytest.approx(means, abs=0.03)

@@ -40,7 +40,7 @@ def test_rank_correlation_by_hand():
 def test_rank_correlation_of_resamples_equals_scipy(random: np.random.Generator):
     one, other = random.integers(0, 6, (2, 40)).astype(float)
     weights = random.integers(0, 4, (5, 40))
-    expected = [spearmanr(np.repeat(one, row), np.repeat(other, row))[0] for row in weights]
+    expected = [np.asarray(spearmanr(np.repeat(one, row), np.repeat(other, row)))[0] for row in weights]
     np.testing.assert_allclose(resampled_rank_correlation(one, other, weights.astype(float)), expected)
 
 
