@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aucue.errors import InputError
 from aucue.explanation.settings import ExplainSettings, FacesShown
 
 if TYPE_CHECKING:
     from aucue.explanation import ExplainedPhoto, ExplainedVideo, ExplainReport, Explanation
+    from aucue.explanation.inputs import Inputs
     from aucue.work.terminal import Terminal
 
 _TOLD = 8
@@ -55,6 +57,13 @@ def command(
         _tell_unread(terminal, reasons)
         return 1
 
+    from aucue.explanation.graphs import is_graph
+
+    if model is not None and is_graph(model):
+        if report is not None:
+            raise InputError(f"{model} gives numbers alone; for --report name the model file it was made of.")
+        return _explain_with_graph(terminal, found, model, out, settings, overwrite)
+
     from aucue.explanation import explain_files, write_printed
     from aucue.explanation.printed import check_report
 
@@ -78,6 +87,46 @@ def command(
         page = write_printed(report, out, done.records, done.unread, faces, overwrite)
         terminal.say(f"Report to print or send: {page}")
     return 0 if done.ok else 1
+
+
+def _explain_with_graph(
+    terminal: "Terminal", found: "Inputs", model: Path, out: Path, settings: ExplainSettings, overwrite: bool
+) -> int:
+    """Name the expressions of photographs with an exported model, without torch; writes answers.jsonl."""
+    import json
+
+    from aucue.errors import OutputExistsError
+    from aucue.explanation import load
+    from aucue.faces import open_detector
+    from aucue.work.files import appearing
+
+    if found.videos or settings.maps != "none":
+        raise InputError(f"{model} gives numbers for photographs; for videos and maps name the model file.")
+    path = out / "answers.jsonl"
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; choose another folder, or overwrite it.")
+    explainer = load(model, device=settings.device, readout=settings.readout)
+    explainer.reader.detector = open_detector(settings.detector)
+    out.mkdir(parents=True, exist_ok=True)
+    unread = []
+    with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8") as lines:
+        for photo in found.photos:
+            try:
+                answers = explainer(photo)
+            except InputError as error:
+                unread.append(str(error))
+                continue
+            head = {"photo": str(photo), "faces": len(answers)}
+            records = [{**head, "number": i, **answer.to_dict()} for i, answer in enumerate(answers, start=1)]
+            for record in records or [{**head, "number": 0}]:
+                lines.write(json.dumps(record, allow_nan=False) + "\n")
+            said = [
+                f"{answer.expression} {100 * max(answer.probabilities.values()):.0f} %" for answer in answers
+            ]
+            terminal.say(f"{photo}: {', '.join(said) or 'no face found'}")
+    _tell_unread(terminal, (*found.empty, *unread))
+    terminal.say(f"The numbers are in {path}; pictures and measures need the model file and torch")
+    return 1 if unread or found.empty else 0
 
 
 def _sum_up(terminal: "Terminal", report: "ExplainReport", out: Path) -> None:

@@ -6,9 +6,11 @@ from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
     from aucue.explanation.batch import ExplainedPhoto, ExplainReport, explain_files
-    from aucue.explanation.explainer import Explainer, load
+    from aucue.explanation.explainer import Explainer
     from aucue.explanation.explanation import Explanation
+    from aucue.explanation.graphs import GraphAnswer, GraphExplainer
     from aucue.explanation.hiding import HiddenRegion, IfHidden, Loss
+    from aucue.explanation.loading import load
     from aucue.explanation.printed import write_printed
     from aucue.explanation.results import Explanations, to_dataframe
     from aucue.explanation.settings import ExplainSettings
@@ -22,10 +24,12 @@ _HOME = {
         "ExplainReport",
         "explain_files",
     ),
-    "explainer": (
-        "Explainer",
-        "load",
+    "explainer": ("Explainer",),
+    "graphs": (
+        "GraphAnswer",
+        "GraphExplainer",
     ),
+    "loading": ("load",),
     "explanation": ("Explanation",),
     "hiding": (
         "HiddenRegion",
@@ -54,6 +58,8 @@ _HOME = {
 __all__ = [
     "Explainer",
     "Explanation",
+    "GraphAnswer",
+    "GraphExplainer",
     "Explanations",
     "load",
     "to_dataframe",

@@ -199,29 +199,6 @@ def _contributions(model: Model, look: Look, classes: Tensor) -> list[dict[int, 
     ]
 
 
-def load(
-    path: str | Path | None = None,
-    reader: FaceReader | None = None,
-    device: str | torch.device = "auto",
-    readout: str | None = None,
-) -> Explainer:
-    """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
-
-    Args:
-        path: Model file that `aucue train` wrote; by default the model in the box.
-        reader: Finds and aligns faces; default the mesh detector with the template of the model.
-        device: Where the network runs; "auto" takes a CUDA GPU if there is one.
-        readout: Read-out of the class maps; by default the model's own.
-
-    Returns:
-        The explainer.
-
-    Raises:
-        InputError: The file is no model file of aucue.
-    """
-    return Explainer(path, reader, device, readout)
-
-
 def _name(photo: Photograph) -> str:
     return os.fspath(photo) if isinstance(photo, str | os.PathLike) else ""
 

@@ -1,6 +1,5 @@
 """What a classifier says about one face: numbers, maps, a sentence and a picture."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +15,7 @@ from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
-from aucue.faces import Face, Pose
+from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit, listed
 from aucue.pictures import blank, in_percent, normalize, overlay, panel, probability_bars, ratio_bars
 from aucue.work.files import appearing, write_json
@@ -274,20 +273,7 @@ class Explanation:
             "contributions": {f"AU{number}": round(value, 4) for number, value in self.contributions.items()},
             "if_hidden": self.if_hidden.to_dict() if self.if_hidden else None,
             "sentence": self.sentence,
-            "face": {
-                "box": [float(value) for value in face.box],
-                "score": float(face.score) if math.isfinite(face.score) else None,
-                "how": face.how,
-                "presence": float(face.presence) if math.isfinite(face.presence) else None,
-                "pose": None if face.pose is None else _pose(face.pose),
-                "doubt": face.doubt,
-                "has_landmarks": face.has_landmarks,
-                "landmarks": np.round(face.photo_landmarks.astype(float), 2).tolist()
-                if face.has_landmarks
-                else None,
-                "photo_to_crop": face.matrix.tolist(),
-                "crop_size": face.size,
-            },
+            "face": face.to_dict(),
         }
 
     def save(
@@ -315,8 +301,3 @@ class Explanation:
             self.picture().save(unfinished)
         write_json(paths[1], self.to_dict())
         return paths
-
-
-def _pose(pose: Pose) -> dict[str, float]:
-    """Degrees, to a tenth."""
-    return {name: round(angle, 1) for name, angle in pose._asdict().items()}

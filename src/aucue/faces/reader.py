@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,24 @@ class Face:
     def photo_landmarks(self) -> np.ndarray:
         """(68, 2) float32 in pixels of the upright photograph."""
         return transform_points(invert(self.matrix), self.landmarks).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, of the upright photograph; without the crop."""
+        known = self.has_landmarks
+        points = np.round(self.photo_landmarks.astype(float), 2).tolist() if known else None
+        pose = self.pose and {name: round(angle, 1) for name, angle in self.pose._asdict().items()}
+        return {
+            "box": [float(value) for value in self.box],
+            "score": float(self.score) if math.isfinite(self.score) else None,
+            "how": self.how,
+            "presence": float(self.presence) if math.isfinite(self.presence) else None,
+            "pose": pose,
+            "doubt": self.doubt,
+            "has_landmarks": known,
+            "landmarks": points,
+            "photo_to_crop": self.matrix.tolist(),
+            "crop_size": self.size,
+        }
 
     def in_photograph(self, factor: int) -> "Face":
         """The same face, found in a picture that is smaller than the photograph by a factor."""
