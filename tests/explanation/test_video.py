@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from aucue.explanation import ExplainSettings, explain_files, film
 from aucue.explanation.finder import FaceFinder
 from aucue.explanation.log import VideoLog
 from aucue.explanation.video import VideoFiles
-from aucue.faces import Detection
+from aucue.faces import Detection, Pose
 
 pytest.importorskip("av", reason="the extra aucue[video] is not installed")
 
@@ -156,7 +157,7 @@ def test_faces_are_looked_for_where_they_should_be(detector: Squares):
 
     def watched(image: np.ndarray, key: str | None = None) -> list[Detection]:
         sizes.append(image.shape[:2])
-        return detector(image)
+        return [replace(face, presence=0.75, pose=Pose(1, 2, 3)) for face in detector(image)]
 
     frame = np.full((540, 1200, 3), 128, np.uint8)
     frame[100:340, 200:440] = (255, 0, 0)  # 240 pixels wide: twice as large as it is looked at
@@ -168,6 +169,7 @@ def test_faces_are_looked_for_where_they_should_be(detector: Squares):
     assert max(sizes[1]) < 432
     for found in (whole, again):
         assert found.box == pytest.approx((200, 100, 440, 340), abs=4)
+        assert (found.presence, found.pose) == (0.75, (1, 2, 3))  # what the detector knows is kept
         assert found.landmarks == pytest.approx((detector.landmarks + 0.5) * 3 - 0.5 + (200, 100), abs=4)
     assert finder(np.full_like(frame, 128), 0.2, [whole.landmarks]) == []
     finder(frame, 0.25, [whole.landmarks])

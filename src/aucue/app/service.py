@@ -185,8 +185,8 @@ class Service:
         count = len(next(iter(faces.values())))
         if not count:
             raise InputError(
-                "No face was found in this photograph; choose one that shows a face from the front, upright "
-                "and not too small."
+                "No face was found in this photograph; choose one that shows a face that is neither in "
+                "profile nor too small."
             )
         preview = photo.copy()
         preview.thumbnail((_PREVIEW, _PREVIEW))

@@ -1,6 +1,7 @@
 """Faces of consecutive frames, looked for where they were."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +93,7 @@ class FaceFinder:
             box = np.reshape(face.box, (2, 2)) * factors + (left, top)
             points = (face.landmarks + 0.5) * factors - 0.5 + (left, top)
             x0, y0, x1, y1 = box.ravel().tolist()
-            found.append(Detection((x0, y0, x1, y1), face.score, points.astype(np.float32), face.how))
+            found.append(replace(face, box=(x0, y0, x1, y1), landmarks=points.astype(np.float32)))
         return found
 
 
