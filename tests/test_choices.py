@@ -19,7 +19,7 @@ from aucue.explanation.settings import ExplainSettings, MapFormat
 from aucue.faces import DETECTORS, TEMPLATES
 from aucue.guidance import LOSSES
 from aucue.guidance.alignment import Loss
-from aucue.guidance.attention import AttentionKind, WholeKind
+from aucue.guidance.attention import AttentionKind
 from aucue.models import GuidanceRecord, fg2024
 from aucue.training.config import ClassifierSettings, DataSettings, GuidanceSettings
 from aucue.training.module import BATCHED
@@ -40,7 +40,7 @@ def hint(owner: Any, name: str) -> tuple[Any, ...]:
         (GuidanceSettings, "loss", LOSSES),
         (GuidanceRecord, "loss", LOSSES),
         (GuidanceRecord, "attention", get_args(AttentionKind)),
-        (GuidanceSettings, "attention", get_args(WholeKind)),
+        (GuidanceSettings, "attention", get_args(AttentionKind)),
         (ExplainSettings, "maps", get_args(MapFormat)),
         (ExplainSettings, "engine", get_args(EngineName)),
         (prepare._prepare, "engine", get_args(EngineName)),

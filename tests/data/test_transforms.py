@@ -6,7 +6,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from aucue.data import FaceTransform, RandomMirror, eval_transform, train_transform
-from aucue.data.transforms import keypoints
+from aucue.data.transforms import NoiseErasing, keypoints
 from aucue.faces import MIRROR
 
 from .conftest import mean_face
@@ -145,3 +145,17 @@ def test_erasing_leaves_landmarks_alone() -> None:
     erased = [share for share in shares if share > 0]
     assert 70 < len(erased) < 130
     assert 0.015 < min(erased) < 0.1 < max(erased) < 0.35
+
+
+def test_noise_fills_what_is_erased():
+    """Normal noise with ImageNet's mean and deviation, cut off at 0 and 255."""
+    torch.manual_seed(0)
+    erasing = NoiseErasing(p=1.0, scale=(0.3, 0.3))
+    picture = torch.zeros(3, 200, 200, dtype=torch.uint8)
+    erased = erasing(picture)
+    assert erased.dtype == torch.uint8
+    noise = erased[:, erased.amax(0) > 0].float()
+    assert noise.shape[1] == pytest.approx(0.3 * 200 * 200, rel=0.02)
+    torch.testing.assert_close(noise.mean(1), torch.tensor([0.485, 0.456, 0.406]) * 255, rtol=0.02, atol=0)
+    assert train_transform(32, "noise").erasing.__class__ is NoiseErasing
+    assert train_transform(32).erasing.__class__ is not NoiseErasing

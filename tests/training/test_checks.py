@@ -31,7 +31,7 @@ def numbers(group: type, before: str = "") -> set[str]:
         hint = get_type_hints(group)[entry.name]
         if is_dataclass(hint):
             found |= numbers(hint, f"{entry.name}.")  # pyright: ignore[reportArgumentType]
-        elif hint in (int, float, int | None):
+        elif hint in (int, float, int | None, float | None):
             found.add(before + entry.name)
     return found
 

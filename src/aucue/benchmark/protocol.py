@@ -59,7 +59,7 @@ _SETTINGS: Mapping[str, Any] = {
     "epochs": 20,
     "select": "accuracy",
 }
-_GUIDANCE: Mapping[str, Mapping[str, Any]] = {
+_OF_PROTOCOL: Mapping[str, Mapping[str, Any]] = {
     "holdout": {
         "guidance.codebook": "facs",
         "guidance.regions": "anatomical",
@@ -69,6 +69,8 @@ _GUIDANCE: Mapping[str, Mapping[str, Any]] = {
         "guidance.codebook": "fg2024",
         "guidance.regions": "fg2024-224",  # of the published crops, whatever size the network sees
         "guidance.cue_size": "input",
+        "data.erase": "noise",
+        "optimizer.decay": "all",
     },
 }
 
@@ -140,7 +142,7 @@ def paper_grid(
         "notes": _notes(tuple(data), experiment, protocol),
         "protocol": protocol,
         "seeds": list(seeds),
-        "settings": {**_SETTINGS, **_GUIDANCE[protocol]},
+        "settings": {**_SETTINGS, **_OF_PROTOCOL[protocol]},
         "axes": {**around, **experiment.axes},
         "baseline": dict(experiment.baseline),
         "published": list(_published(around, experiment)),

@@ -6,7 +6,7 @@ belongs to the network.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -25,7 +25,7 @@ PARTNER = torch.from_numpy(MIRROR.copy())
 """Index of each landmark's mirror image (68,)."""
 
 
-def train_transform(size: int) -> "FaceTransform":
+def train_transform(size: int, erase: Literal["black", "noise"] = "black") -> "FaceTransform":
     """The published training transforms (FG 2024), scaled to the network's input size.
 
     Resize to 256/224 of the size; rotation U(-6, 6) degrees with p .5; crop of .8 to 1 of the area, resized
@@ -34,6 +34,7 @@ def train_transform(size: int) -> "FaceTransform":
 
     Args:
         size: Side of the result in pixels.
+        erase: What fills what is erased; `noise` is the published filling.
     """
     rotation = v2.RandomRotation([-6.0, 6.0], interpolation=v2.InterpolationMode.BICUBIC)
     steps = [
@@ -46,7 +47,8 @@ def train_transform(size: int) -> "FaceTransform":
         v2.RandomGrayscale(p=0.2),
         v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
     ]
-    return FaceTransform(steps, colour, erasing=v2.RandomErasing(p=0.5, scale=(0.02, 0.33)))
+    erasing = NoiseErasing if erase == "noise" else v2.RandomErasing
+    return FaceTransform(steps, colour, erasing=erasing(p=0.5, scale=(0.02, 0.33)))
 
 
 def source_size(size: int) -> int:
@@ -144,6 +146,25 @@ class RandomMirror(v2.RandomHorizontalFlip):
         width = inpt.canvas_size[1]
         mirrored = torch.stack([width - points[..., 0], points[..., 1]], dim=-1)
         return keypoints(mirrored, inpt.canvas_size)
+
+
+class NoiseErasing(v2.RandomErasing):
+    """Erases a rectangle of a uint8 picture and fills it with the published noise.
+
+    That is normal noise on pictures normalised with ImageNet's colours; beyond 0 and 255 it is cut off here.
+    """
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw a rectangle, as torchvision does, and its noise."""
+        params = super().make_params(flat_inputs)
+        if params["v"] is not None:
+            mean, deviation = (torch.tensor(its)[:, None, None] * 255 for its in _IMAGENET)
+            noise = torch.randn(3, params["h"], params["w"])
+            params["v"] = (mean + deviation * noise).round().clamp(0, 255).to(torch.uint8)
+        return params
+
+
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of red, green and blue
 
 
 def keypoints(points: Tensor, canvas_size: tuple[int, int]) -> tv_tensors.KeyPoints:

@@ -3,16 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aucue.errors import InputError
-from aucue.guidance.alignment import Loss
+from aucue.guidance.alignment import Grid, Loss
 from aucue.guidance.attention import AttentionKind
+
+CueKind = Literal["expression", "all", "landmarks", "wrong"]
 
 _TERMS = {
     "weight": "attention",
     "class_map": "class map",
     "contrast": "contrast of the class maps",
+    "gradients": "input gradients",
     "units": "maps of the action units",
     "outside": "evidence outside its region",
     "hidden": "evidence of what is hidden",
@@ -28,6 +31,8 @@ class GuidanceRecord:
         class_map: weight of the alignment of the class map of the label, beside that of the attention.
         contrast: weight of the contrast of that class map: it is to resemble the cue of the label more than
             those that the other expressions would have on the same face.
+        gradients: weight of the alignment of the input gradients: how much the logit of the label changes
+            with each pixel, summed over the colours, on the grid of the last layer.
         units: weight of the alignment of the map of each action unit of the label with that unit's region
             (method `units`).
         outside: weight of the share of evidence that every action unit has outside its region, whatever the
@@ -35,23 +40,40 @@ class GuidanceRecord:
         hidden: weight of what hiding may change: half of the faces are seen again with one to six units
             hidden, where no evidence may be left and beside which it has to stay.
         visible: the cue leaves out what the augmentation hides, so that no map is taught to glow on nothing.
+        cue: what attention, class map and gradients are aligned with: `expression` (the action units of the
+            label), `all` (those that the regions can draw), `landmarks` (a bump at each of them), or `wrong`
+            (the units of another expression, a control). `all` and `landmarks` guide neutral faces too.
         layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
             before.
         loss: alignment loss between attention and cue, and between class map and cue: `cosine` and others of
             the published code, or `energy`, `rrr` and `l1-mask` of the wider literature.
         attention: which channels make the attention map.
+        share: share of the channels, of the two `-share` kinds of attention.
+        softmax: bring attention and class map to a softmax over their pixels before they are compared.
+        barrier: t of an extended log-barrier on the cosine (Kervadec et al. 2019); null takes 1 - cosine.
+        grid: where they are compared: on the grid of the `attention`, or on that of the `cue`.
+        first_epoch: first epoch with guidance, from 1.
+        last_epoch: last epoch with guidance; null goes on to the end.
     """
 
     weight: float = 4.0
     class_map: float = 0.0
     contrast: float = 0.0
+    gradients: float = 0.0
     units: float = 0.0
     outside: float = 0.0
     hidden: float = 0.0
     visible: bool = False
+    cue: CueKind = "expression"
     layers: list[str] | None = None
     loss: Loss = "cosine"
     attention: AttentionKind = "mean"
+    share: float = 1.0
+    softmax: bool = False
+    barrier: float | None = None
+    grid: Grid = "attention"
+    first_epoch: int = 1
+    last_epoch: int | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "GuidanceRecord":
@@ -88,7 +110,8 @@ class GuidanceRecord:
             if weight := getattr(self, term):
                 where = f" of {', '.join(self.layers)}" if term == "weight" and self.layers else ""
                 terms.append(f"{name}{where} (weight {weight:g})")
-        return f"guided: {', '.join(terms)}" if terms else "not guided"
+        cue = "" if self.cue == "expression" else f"; cue {self.cue}"
+        return f"guided: {', '.join(terms)}{cue}" if terms else "not guided"
 
 
 @dataclass

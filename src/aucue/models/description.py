@@ -12,6 +12,7 @@ from aucue.errors import InputError, said
 from aucue.facs import Codebook
 from aucue.guidance.alignment import LOSSES
 from aucue.guidance.attention import AttentionKind
+from aucue.models.card import CueKind
 
 MAX_TEXT = 100_000
 MAX_DEPTH = 32
@@ -232,6 +233,7 @@ _INFO = _entries(
                     "loss": _among(LOSSES),
                     "attention": _among(get_args(AttentionKind)),
                     "share": _number(0, 1),
+                    "cue": _among(get_args(CueKind)),
                 },
                 others=_any,
             )

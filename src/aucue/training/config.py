@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aucue.classifiers.methods import METHODS
-from aucue.guidance.attention import WholeKind
 from aucue.models.card import GuidanceRecord
 
 CONFIGS = Path(__file__).with_name("configs")
@@ -31,6 +30,8 @@ class DataSettings:
             to hold on other cameras (these two on whole batches, which is faster), or `none`.
         batch_size: samples per optimisation step on each device.
         workers: loader processes; null chooses what fits this machine. The result does not depend on it.
+        erase: what fills the rectangles that `published` erases: `black`, or `noise` as published, normal
+            with the mean and the deviation of ImageNet's colours.
     """
 
     path: str
@@ -38,6 +39,7 @@ class DataSettings:
     augment: Literal["published", "strong", "geometric", "none"] = "published"
     batch_size: int = 64
     workers: int | None = None
+    erase: Literal["black", "noise"] = "black"
 
 
 @dataclass
@@ -90,7 +92,6 @@ class GuidanceSettings(GuidanceRecord):
             size and resizes it as published, which shifts it by up to one cell (see `resize_map`).
     """
 
-    attention: WholeKind = "mean"
     codebook: str = "facs"
     regions: str = "anatomical"
     cue_size: Literal["attention", "input"] = "attention"
@@ -112,7 +113,11 @@ class OptimizerSettings:
     Attributes:
         name: `adamw`, or `sgd` with Nesterov momentum.
         lr: highest learning rate.
-        weight_decay: decoupled for adamw, L2 for sgd; not applied to biases and normalisation scales.
+        weight_decay: decoupled for adamw, L2 for sgd.
+        decay: which parameters it holds for: `weights` spares biases and normalisation scales, `all` does
+            not, as published.
+        head_lr: learning rate of the head, as a multiple of `lr`.
+        clip_norm: largest norm of the gradient, which is shortened to it; null does not clip.
         momentum: of sgd.
         schedule: `cosine` falls to zero over all epochs after a linear warm-up; `step` multiplies as below.
         warmup_epochs: epochs of linear warm-up (cosine only).
@@ -123,6 +128,9 @@ class OptimizerSettings:
     name: Literal["adamw", "sgd"] = "adamw"
     lr: float = 2e-3
     weight_decay: float = 0.05
+    decay: Literal["weights", "all"] = "weights"
+    head_lr: float = 1.0
+    clip_norm: float | None = None
     momentum: float = 0.9
     schedule: Literal["cosine", "step"] = "cosine"
     warmup_epochs: float = 1.0
@@ -166,6 +174,9 @@ class TrainConfig:
             as published, which makes every test figure of that model an optimistic one.
         balance: how far the frequencies of the classes are compensated (tau of logit adjustment, Menon et
             al., ICLR 2021): 1 trains for classes of equal frequency, 0 for those of the training faces.
+        class_weights: weights of the classes in the cross-entropy: `none`, or `balanced`, the inverse of
+            their frequencies.
+        label_smoothing: share of the target that is spread evenly over all classes.
         seed: of initial weights, order and augmentation.
     """
 
@@ -179,6 +190,8 @@ class TrainConfig:
     select: Literal["accuracy", "balanced_accuracy", "last"] = "accuracy"
     select_on: Literal["holdout", "test"] = "holdout"
     balance: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = 0.0
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from aucue.facs import Codebook
 from aucue.models import Card, Model, save_model
 from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
-from aucue.training.config import ClassifierSettings, TrainConfig
+from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.curves import Curves
 from aucue.training.folder import MODEL_NAME, is_finished, take
 from aucue.training.loggers import logger_names, open_loggers
@@ -191,7 +191,7 @@ def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDatas
         if split not in prepared.splits:
             raise InputError(f"{config.data.path}: no '{split}' split, found {', '.join(prepared.splits)}.")
     size, seed = config.classifier.input_size, config.seed
-    training = prepared.dataset("train", transform=_training_transform(config.data.augment, size), seed=seed)
+    training = prepared.dataset("train", transform=_training_transform(config.data, size), seed=seed)
     selecting = "test" if config.select_on == "test" else "val"
     if selecting in prepared.splits:
         return training, prepared.dataset(selecting, transform=eval_transform(size))
@@ -200,11 +200,11 @@ def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDatas
     return training.subset(kept), plain.subset(held_out)
 
 
-def _training_transform(augment: str, size: int) -> FaceTransform | None:
+def _training_transform(settings: DataSettings, size: int) -> FaceTransform | None:
     """What happens to each training face before it joins a batch: nothing if batches are augmented whole."""
-    if augment in BATCHED:
+    if settings.augment in BATCHED:
         return None
-    return train_transform(size) if augment == "published" else eval_transform(size)
+    return train_transform(size, settings.erase) if settings.augment == "published" else eval_transform(size)
 
 
 def build_classifier(
@@ -291,6 +291,7 @@ def _lightning_trainer(
         use_distributed_sampler=False,
         precision=config.trainer.precision,
         max_epochs=config.epochs,
+        gradient_clip_val=config.optimizer.clip_norm,
         logger=open_loggers(config.trainer.logger, logs, start),
         callbacks=[checkpoint, Describe(config), Curves()],
         plugins=[WholeCheckpointIO()],

@@ -44,6 +44,7 @@ class GuidedModule(L.LightningModule):
         self.classifier.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.config = config
         self.objective = Objective(classifier, config.guidance)
+        self.objective.label_smoothing = config.label_smoothing
         self.classification = ClassificationReport(classifier.classes)
         self.att_cos = ATTCOS(classifier.classes)
         self.cam_cos = CAMCOS(classifier.classes)
@@ -54,19 +55,25 @@ class GuidedModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Read the frequencies of the classes, if they are to be compensated."""
-        if not self.config.balance:
+        weighted = self.config.class_weights == "balanced"
+        if not (self.config.balance or weighted):
             return
         dataset = self.trainer.train_dataloader.dataset  # pyright: ignore[reportOptionalMemberAccess]
         labels, soft = torch.from_numpy(dataset.labels), dataset.probabilities
         shares = self.objective.one_hot(labels if soft is None else torch.from_numpy(soft)).mean(0)
         frequency = shares.clamp(min=1 / len(labels))
-        self.objective.log_prior = self.config.balance * frequency.log().to(self.device)
+        if self.config.balance:
+            self.objective.log_prior = self.config.balance * frequency.log().to(self.device)
+        if weighted:
+            self.objective.class_weights = (1 / (len(frequency) * frequency)).to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """Seed by epoch, so that a run resumed after an epoch draws what an undisturbed one draws.
 
         Every rank draws numbers of its own.
         """
+        settings, epoch = self.config.guidance, self.current_epoch + 1
+        self.objective.guiding = settings.first_epoch <= epoch <= (settings.last_epoch or math.inf)
         torch.manual_seed(self.config.seed * 100_003 + self.current_epoch + self.global_rank * _RANK_STRIDE)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -157,12 +164,17 @@ class GuidedModule(L.LightningModule):
 
 
 def _optimizer(classifier: Classifier, settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """Optimiser over two groups: weight decay spares biases and normalisation scales."""
-    parameters = [p for p in classifier.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """Optimiser over groups: the head has a learning rate, some parameters no weight decay."""
+    groups = []
+    for part, lr in ((classifier.backbone, settings.lr), (classifier.head, settings.lr * settings.head_lr)):
+        parameters = [p for p in part.parameters() if p.requires_grad]
+        spared = [p for p in parameters if p.ndim <= 1 and settings.decay == "weights"]
+        decayed = [p for p in parameters if p.ndim > 1 or settings.decay == "all"]
+        groups += [
+            {"params": decayed, "lr": lr, "weight_decay": settings.weight_decay},
+            {"params": spared, "lr": lr, "weight_decay": 0.0},
+        ]
+    groups = [group for group in groups if group["params"]]
     if settings.name == "sgd":
         return torch.optim.SGD(
             groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn.functional import interpolate, one_hot
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, one_hot
 
 from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.classifiers.regularisers import cutmix
 from aucue.classifiers.unit_head import ActionUnitHead
-from aucue.cues import AUCue, Cue
+from aucue.cues import AUCue, Cue, LandmarkCue
 from aucue.errors import InputError
 from aucue.guidance import (
     READS_SIGNED,
@@ -23,6 +23,7 @@ from aucue.guidance import (
     outside_regions,
     region_alignment,
 )
+from aucue.models.card import CueKind
 from aucue.training.config import GuidanceSettings
 from aucue.training.hiding import Hidden, hide_units
 
@@ -81,6 +82,9 @@ class Objective:
     Attributes:
         layers: The aligned layers.
         cue: Draws the action-unit maps.
+        guiding: Whether the terms of guidance take part: not before `first_epoch` nor after `last_epoch`.
+        class_weights: (K,) weights of the classes in the cross-entropy, as in torch's; None weighs all alike.
+        label_smoothing: Share of the target that is spread evenly over all classes in the cross-entropy.
         log_prior: (K,) added to the logits in the cross-entropy alone, so that frequent classes get a head
             start that the network need not learn; None adds nothing.
 
@@ -92,13 +96,17 @@ class Objective:
         self.classifier, self.settings = classifier, settings
         self.layers = guided_layers(classifier, settings)
         self.cue = AUCue(settings.codebook, classifier.classes, settings.regions)
+        self.guiding = True
         self.log_prior: Tensor | None = None
+        self.class_weights: Tensor | None = None
+        self.label_smoothing = 0.0
         method = classifier.method.name
         if (settings.class_map or settings.contrast or settings.hidden) and method in WITHOUT_CLASS_MAP:
             raise InputError(
                 f"guidance: {method} {WITHOUT_CLASS_MAP[method]}; set class_map, contrast and hidden to 0."
             )
         self._units = _rows_of_units(classifier, self.cue, settings)
+        self._landmarks = LandmarkCue()
         self._expressions = [i for i, name in enumerate(classifier.classes) if self.cue.codebook[name]]
 
     def __call__(self, batch: Batch) -> Iterator[Term]:
@@ -109,8 +117,14 @@ class Objective:
             cue = self.draw(batch, self.layers[-1]) if self.settings.guided else None
             images, target, mixed = cutmix(images, self.one_hot(target), cue)
 
+        if settings.gradients and self.guiding:
+            images = (
+                images / 255 if images.dtype == torch.uint8 else images.detach().clone()
+            ).requires_grad_()
         out, hidden = self._seen(images, batch)
         yield Term("cross_entropy", 1.0, self._cross_entropy(out, target))
+        if not self.guiding:
+            return
         if settings.weight:
             aligned = [
                 self.misalignment(out.features[layer], mixed or self.draw(batch, layer))
@@ -119,6 +133,8 @@ class Objective:
             yield Term("alignment", settings.weight, torch.stack(aligned).mean())
         if settings.class_map or settings.contrast:
             yield from self._of_class_map(batch, out)
+        if settings.gradients:
+            yield Term("gradients", settings.gradients, self._of_gradients(batch, images, out))
         if settings.units or settings.outside:
             yield from self._of_units(batch, out)
         if hidden is not None:
@@ -126,8 +142,21 @@ class Objective:
 
     def misalignment(self, features: Tensor, cue: Cue) -> Tensor:
         """1 - cos(T, A), or another alignment loss, of one layer's features (B, C, h, w)."""
-        attended = attention(features, self.settings.attention)
-        return alignment(attended, cue.map, cue.valid, self.settings.loss, across_ranks=True)
+        attended = attention(features, self.settings.attention, self.settings.share)
+        return self._aligned(attended, cue)
+
+    def _aligned(self, map: Tensor, cue: Cue) -> Tensor:
+        settings = self.settings
+        return alignment(
+            map,
+            cue.map,
+            cue.valid,
+            settings.loss,
+            grid=settings.grid,
+            softmax=settings.softmax,
+            barrier=settings.barrier,
+            across_ranks=True,
+        )
 
     def draw(self, batch: Batch, layer: str, expression: Tensor | None = None) -> Cue:
         """Action-unit maps (B, 1, h, w) of a batch, drawn on its device, for a layer.
@@ -135,16 +164,43 @@ class Objective:
         Args:
             batch: The faces.
             layer: On whose grid they are drawn, unless the settings ask for the input's.
-            expression: (B,) ids to draw instead of the labels.
+            expression: (B,) ids whose action units are drawn, whatever the settings draw.
         """
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         grid = None if self.settings.cue_size == "input" else self.classifier.shapes[layer][1:]
-        labels = batch["label"] if expression is None else expression
-        cue = self.cue(batch["landmarks"], labels, size, grid)
+        kind = self.settings.cue if expression is None else "expression"
+        cue = self._cue_of(kind, batch, batch["label"] if expression is None else expression, size, grid)
         if not self.settings.visible or "hidden" not in batch:
             return cue
         seen = cue.map * self._visible(batch, cue.map)
         return Cue(seen, cue.valid & seen.flatten(1).any(1))
+
+    def _cue_of(
+        self,
+        kind: CueKind,
+        batch: Batch,
+        expression: Tensor,
+        size: tuple[int, int],
+        grid: tuple[int, int] | None,
+    ) -> Cue:
+        landmarks = batch["landmarks"]
+        if kind == "all":
+            return self.cue.generic(landmarks, size, grid)
+        if kind == "landmarks":  # bumps as wide as published, which is at 224 pixels, whatever the input
+            scale = 224 / size[1]
+            published = (landmarks + 0.5) * scale - 0.5
+            return self._landmarks(published, (round(size[0] * scale), 224), grid or size)
+        return self.cue(landmarks, self.other(expression) if kind == "wrong" else expression, size, grid)
+
+    def other(self, expression: Tensor) -> Tensor:
+        """For each expression (B,) another one that has action units, always the same: the next one.
+
+        One without action units stays what it is.
+        """
+        turned = [*self._expressions[1:], *self._expressions[:1]]
+        following = dict(zip(self._expressions, turned, strict=True))
+        table = [following.get(id, id) for id in range(len(self.classifier.classes))]
+        return torch.tensor(table, device=expression.device)[expression]
 
     def one_hot(self, target: Tensor) -> Tensor:
         """Labels (B,) as probabilities (B, K); soft labels stay what they are."""
@@ -162,7 +218,7 @@ class Objective:
 
     def _seen(self, images: Tensor, batch: Batch) -> tuple[ClassifierOutput, tuple[Hidden, Tensor] | None]:
         """What the network says of the faces and, in the same pass, of some with units hidden."""
-        if not self.settings.hidden:
+        if not self.settings.hidden or not self.guiding:
             return self.classifier(images), None
         hidden = hide_units(images, batch["landmarks"], self.cue)
         both = self.classifier(torch.cat([images, hidden.images]))
@@ -204,7 +260,19 @@ class Objective:
     def _cross_entropy(self, out: ClassifierOutput, target: Tensor) -> Tensor:
         if self.log_prior is not None:
             out = out._replace(logits=out.logits + self.log_prior)
+        target = self._target(target)
         return self.classifier.loss(out, target) * _share_of_ranks(len(target), out.logits.device)
+
+    def _target(self, target: Tensor) -> Tensor:
+        """What the cross-entropy aims at: smoothed and weighted, so that its mean is that of torch."""
+        if self.class_weights is None and not self.label_smoothing:
+            return target
+        target = self.one_hot(target)
+        classes = target.shape[1]
+        weights = target.new_ones(classes) if self.class_weights is None else self.class_weights
+        of_faces = (target * weights).sum(1).mean()  # torch divides by the weights of the labels
+        smooth = (1 - self.label_smoothing) * target + self.label_smoothing / classes
+        return smooth * weights / of_faces
 
     def _of_class_map(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
         settings, layer = self.settings, self.classifier.final_layer
@@ -213,12 +281,19 @@ class Objective:
         cue = self.draw(batch, layer)
         if settings.class_map:
             read = signed if settings.loss in READS_SIGNED else map_
-            value = alignment(read, cue.map, cue.valid, settings.loss, across_ranks=True)
-            yield Term("class_map", settings.class_map, value)
+            yield Term("class_map", settings.class_map, self._aligned(read, cue))
         if settings.contrast:
             cues, target = self._draw_all(batch, layer)
             value = contrast(map_, cues, target, cue.valid, across_ranks=True)
             yield Term("contrast", settings.contrast, value)
+
+    def _of_gradients(self, batch: Batch, images: Tensor, out: ClassifierOutput) -> Tensor:
+        """Alignment of |d logit / d pixel|, summed over colours, on the grid of the last layer."""
+        layer = self.classifier.final_layer
+        chosen = out.logits.gather(1, batch["label"][:, None]).sum()
+        (gradient,) = torch.autograd.grad(chosen, images, create_graph=True)
+        cells = adaptive_avg_pool2d(gradient.abs().sum(1, keepdim=True), self.classifier.shapes[layer][1:])
+        return self._aligned(cells, self.draw(batch, layer))
 
     def _draw_all(self, batch: Batch, layer: str) -> tuple[Tensor, Tensor]:
         """Maps (B, E, h, w) of all expressions that have one on each face, and which is the label's (B,).
