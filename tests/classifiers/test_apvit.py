@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from aucue.classifiers import Classifier
@@ -134,3 +135,31 @@ def test_impossible_head(options: dict[str, Any]) -> None:
 def test_impossible_backbone() -> None:
     with pytest.raises(InputError, match="do not belong together"):
         Classifier(method="apvit", input_size=32, backbone_options={"widths": [4, 4], "depths": [1, 2]})
+
+
+def test_the_transformer_starts_from_a_vision_transformer() -> None:
+    shape = {"img_size": 24, "patch_size": 4, "embed_dim": 12, "depth": 4, "num_heads": 2, "mlp_ratio": 3}
+    given: Any = VisionTransformer(**shape, qkv_bias=False, num_classes=5)
+    head = APViTHead(8, 3, grid=6, **HEAD)
+    before = {name: its.clone() for name, its in head.state_dict().items()}
+    head.with_transformer(given.state_dict(), "vit.pth")
+    state = given.state_dict()
+    torch.testing.assert_close(head.state_dict()["blocks.2.mlp.fc1.weight"], state["blocks.2.mlp.fc1.weight"])
+    torch.testing.assert_close(head.norm.weight, given.norm.weight)
+    torch.testing.assert_close(head.class_token, given.cls_token)
+    torch.testing.assert_close(head.class_position, given.pos_embed[:, :1])
+    torch.testing.assert_close(head.patch_positions, given.pos_embed[:, 1:])
+    for name in ("tokens.weight", "fc.weight", "fc.bias"):
+        assert torch.equal(head.state_dict()[name], before[name])
+    coarse = APViTHead(8, 3, grid=4, **HEAD).with_transformer(state, "vit.pth")
+    assert coarse.patch_positions.shape == (1, 16, 12)
+
+
+@pytest.mark.parametrize(
+    "change", [{"depth": 5}, {"embed_dim": 16}, {"qkv_bias": True}, {"class_token": False}]
+)
+def test_another_transformer_is_refused(change: dict[str, Any]) -> None:
+    shape = {"img_size": 24, "patch_size": 4, "embed_dim": 12, "depth": 4, "num_heads": 2, "mlp_ratio": 3}
+    given = VisionTransformer(**(shape | {"qkv_bias": False} | change))
+    with pytest.raises(InputError, match=r"vit\.pth: no vision transformer of 4 blocks with tokens of 12 ch"):
+        APViTHead(8, 3, grid=6, **HEAD).with_transformer(given.state_dict(), "vit.pth")

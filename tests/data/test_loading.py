@@ -42,6 +42,7 @@ def test_batch(dataset: FaceDataset) -> None:
     assert described == {
         "image": ((5, 3, 32, 32), torch.uint8),
         "landmarks": ((5, 68, 2), torch.float32),
+        "stored": ((5, 68, 2), torch.float32),
         "landmarks_valid": ((5,), torch.bool),
         "label": ((5,), torch.int64),
         "index": ((5,), torch.int64),

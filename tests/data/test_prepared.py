@@ -32,7 +32,7 @@ def same(a: FaceDataset, b: FaceDataset, places: range | None = None) -> bool:
 def test_stored_sample(prepared: PreparedSet) -> None:
     dataset = prepared.dataset("test")
     face = dataset[4]
-    assert set(face) == {"image", "landmarks", "landmarks_valid", "label", "index"}
+    assert set(face) == {"image", "landmarks", "stored", "landmarks_valid", "label", "index"}
     assert type(face["image"]) is Tensor
     assert (face["image"].dtype, face["image"].shape) == (torch.uint8, (3, 48, 48))
     assert (face["landmarks"].dtype, face["landmarks"].shape) == (torch.float32, (68, 2))

@@ -57,6 +57,31 @@ def test_model_file_tells_what_it_is(settings: MakeSettings) -> None:
     assert not classifier.training
 
 
+def test_selection_within_an_epoch(settings: MakeSettings) -> None:
+    """Three batches an epoch, the figure measured after each; `last` is of the end of an epoch."""
+    config = settings(epochs=2, select_times=3)
+    seen = []
+
+    class Counts(GuidedModule):
+        def on_validation_epoch_end(self) -> None:
+            super().on_validation_epoch_end()
+            accuracy = self.trainer.callback_metrics["val/accuracy"]
+            seen.append((self.global_step, float(accuracy)))
+
+    model = fit(config, progress=False, module=Counts)
+    steps = [step for step, _ in seen]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    chosen = torch.load(Path(config.out) / "checkpoints" / "best.ckpt", weights_only=True)
+    best = max(accuracy for _, accuracy in seen)
+    assert chosen["figures"]["accuracy"] == pytest.approx(best)
+    assert (chosen["global_step"], best) in [(step, pytest.approx(value)) for step, value in seen]
+    last = torch.load(Path(config.out) / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (last["epoch"], last["global_step"]) == (1, 6)
+    assert load_model(model)[1].metrics["held_out"]["accuracy"] == pytest.approx(best)
+    kept = sorted(path.name for path in (Path(config.out) / "checkpoints").iterdir())
+    assert kept == ["best.ckpt", "last.ckpt"]
+
+
 def test_the_curves_of_all_epochs_travel_with_the_model(guided: TrainConfig) -> None:
     curves = load_model(model_of(guided))[1].curves
     assert {"train/cross_entropy", "train/alignment", "val/accuracy", "val/att_cos"} <= curves.keys()

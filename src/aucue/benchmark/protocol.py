@@ -39,6 +39,7 @@ _CNN = METHODS["cam"]
 _BACKBONE = f"{_CNN.backbone}.tv_in1k"  # torchvision's first weights, which the published code starts from
 _LAMBDA = {"raf-db": 4.0, "affectnet": 9.0}
 _LAMBDA_ELSEWHERE = 4.0
+_SELECT_TIMES = {"affectnet": 23}  # valid_freq_mb .0437 of the published command
 
 _SETTINGS: Mapping[str, Any] = {
     "classifier.method": _CNN.name,
@@ -69,6 +70,7 @@ _OF_PROTOCOL: Mapping[str, Mapping[str, Any]] = {
         "guidance.codebook": "fg2024",
         "guidance.regions": "fg2024-224",  # of the published crops, whatever size the network sees
         "guidance.cue_size": "input",
+        "guidance.drawn": "stored",
         "data.erase": "noise",
         "optimizer.decay": "all",
     },
@@ -131,7 +133,7 @@ def paper_grid(
     if not data:
         raise InputError(f"{name}: no prepared set is given; add at least one, as in --data raf-db=DIR.")
     experiment = _experiment(name, protocol, any_backbone=bool(backbones))
-    around: dict[str, Axis] = {"set": {key: _set(key, path) for key, path in data.items()}}
+    around: dict[str, Axis] = {"set": {key: _set(key, path, protocol) for key, path in data.items()}}
     if backbones:
         around["backbone"] = {backbone: {"classifier.backbone": backbone} for backbone in backbones}
     if codebooks:
@@ -197,8 +199,11 @@ def _lambdas() -> _Experiment:
     return _Experiment(axes, {"guidance": "unguided"}, published)
 
 
-def _set(name: str, path: str | os.PathLike[str]) -> dict[str, Any]:
-    return {"data.path": str(path), "guidance.weight": _LAMBDA.get(name, _LAMBDA_ELSEWHERE)}
+def _set(name: str, path: str | os.PathLike[str], protocol: Protocol) -> dict[str, Any]:
+    settings = {"data.path": str(path), "guidance.weight": _LAMBDA.get(name, _LAMBDA_ELSEWHERE)}
+    if protocol == "fg2024" and name in _SELECT_TIMES:
+        settings["select_times"] = _SELECT_TIMES[name]
+    return settings
 
 
 def _method(row: Method, protocol: Protocol) -> dict[str, Any]:
@@ -253,8 +258,8 @@ def _notes(sets: Sequence[str], experiment: _Experiment, protocol: Protocol) -> 
         notes.append(f"Nothing was published on {', '.join(unknown)}; lambda there is {_LAMBDA_ELSEWHERE:g}.")
     if "APViT" in experiment.axes.get("method", {}):
         notes.append(
-            "APViT starts at random unless classifier.weights is set; the published one starts from weights "
-            "of face recognition and of a vision transformer."
+            "APViT starts at random unless classifier.weights and classifier.head_weights are set; the "
+            "published one starts from weights of face recognition and of a vision transformer."
         )
     return notes
 

@@ -27,11 +27,13 @@ class FaceSample(TypedDict):
 
     image: (3, S, S) uint8. landmarks: (68, 2) float32 in pixels of the image, NaN if unknown.
     landmarks_valid: whether they are known. label: class id. index: position in the data set.
+    stored: (68, 2) float32, the landmarks before any transform, as shares of the stored crop's sides.
     probabilities: (K,) float32 over the classes, only in sets that hold them.
     """
 
     image: Tensor
     landmarks: Tensor
+    stored: Tensor
     landmarks_valid: bool
     label: int
     index: int
@@ -272,10 +274,11 @@ class FaceDataset(Dataset[FaceSample]):
     def __getitem__(self, index: int) -> FaceSample:
         index = range(len(self))[index]  # negative indices, and an IndexError beyond the end
         row = int(self._rows[index])
-        image, landmarks = self._read(row)
+        image, landmarks, stored = self._read(row)
         sample: FaceSample = {
             "image": image.as_subclass(Tensor),
             "landmarks": landmarks.as_subclass(Tensor),
+            "stored": stored,
             "landmarks_valid": bool(self._columns.landmarks_valid[row]),
             "label": int(self._columns.labels[row]),
             "index": index,
@@ -284,14 +287,15 @@ class FaceDataset(Dataset[FaceSample]):
             sample["probabilities"] = torch.tensor(self._columns.probabilities[row])
         return sample
 
-    def _read(self, row: int) -> tuple[Tensor, Tensor]:
+    def _read(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
         picture = self._columns.image(row)
         landmarks = torch.tensor(self._columns.landmarks[row])
+        stored = (landmarks + 0.5) / torch.tensor([picture.width, picture.height])
         if self.transform is None:
-            return functional.pil_to_tensor(picture), landmarks
+            return functional.pil_to_tensor(picture), landmarks, stored
         points = keypoints(landmarks, (picture.height, picture.width))
         with _random_state(self.seed, self.epoch, row):
-            return self.transform(picture, points)
+            return *self.transform(picture, points), stored
 
 
 @contextmanager

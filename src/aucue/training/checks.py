@@ -57,6 +57,7 @@ RANGES = {
     "guidance.barrier": _Range(0, 1_000_000, above=True),
     "guidance.first_epoch": _COUNT,
     "guidance.last_epoch": _COUNT,
+    "select_times": _COUNT,
     "label_smoothing": _Range(0, 1, below=True),
     "optimizer.head_lr": _Range(0, 1_000_000, above=True),
     "optimizer.clip_norm": _Range(0, 1_000_000, above=True),

@@ -54,6 +54,8 @@ class ClassifierSettings:
         weights: start from this instead: a trained model (`box`, a model file or `hf:OWNER/NAME`), which
             gives the head, too, for the classes that it knows; or the weights of a backbone (.safetensors, or
             a .pth of plain tensors).
+        head_weights: start the transformer of apvit's head from this local file of a vision transformer of
+            timm, as published, beside the face network's of `weights`.
         input_size: side of the square input in pixels.
         final_stride: input pixels per cell of the last feature map; smaller gives finer maps and costs time.
             null keeps the backbone's own (mostly 32); so do methods with a network of their own.
@@ -70,6 +72,7 @@ class ClassifierSettings:
     backbone: str | None = None
     pretrained: bool = False
     weights: str | None = None
+    head_weights: str | None = None
     input_size: int = 112
     final_stride: int | None = 8
     options: dict[str, Any] = field(default_factory=dict)
@@ -90,11 +93,14 @@ class GuidanceSettings(GuidanceRecord):
             size. A table of one's own travels with the model file.
         cue_size: `attention` draws the cue on the very grid of the attention; `input` draws it at the input's
             size and resizes it as published, which shifts it by up to one cell (see `resize_map`).
+        drawn: `moved` draws the cue of landmarks that augmentation has moved with the picture; `stored` draws
+            it at the input's size of those that were stored and moves the map with the picture (published).
     """
 
     codebook: str = "facs"
     regions: str = "anatomical"
     cue_size: Literal["attention", "input"] = "attention"
+    drawn: Literal["moved", "stored"] = "moved"
 
     def record(self, layers: Sequence[str]) -> GuidanceRecord:
         """What a model's card keeps of it.
@@ -172,6 +178,7 @@ class TrainConfig:
         select: figure that chooses the epoch whose weights are kept; `last` keeps the last epoch.
         select_on: where that figure is measured: `holdout` (the `val` split, or a part of `train`), or `test`
             as published, which makes every test figure of that model an optimistic one.
+        select_times: how often in an epoch that figure is measured, evenly spread.
         balance: how far the frequencies of the classes are compensated (tau of logit adjustment, Menon et
             al., ICLR 2021): 1 trains for classes of equal frequency, 0 for those of the training faces.
         class_weights: weights of the classes in the cross-entropy: `none`, or `balanced`, the inverse of
@@ -189,6 +196,7 @@ class TrainConfig:
     epochs: int = 20
     select: Literal["accuracy", "balanced_accuracy", "last"] = "accuracy"
     select_on: Literal["holdout", "test"] = "holdout"
+    select_times: int = 1
     balance: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = 0.0

@@ -23,7 +23,9 @@ from torch.utils.data import DataLoader
 
 from aucue.classifiers import Classifier
 from aucue.classifiers.methods import method_named
+from aucue.classifiers.transformers import APViTHead
 from aucue.classifiers.unit_head import units_of_classes
+from aucue.classifiers.weights import read_state
 from aucue.cues import region_content
 from aucue.data import (
     FaceDataset,
@@ -39,7 +41,7 @@ from aucue.data import (
 from aucue.errors import InputError, said
 from aucue.facs import Codebook
 from aucue.models import Card, Model, save_model
-from aucue.training.checkpoints import BEST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
+from aucue.training.checkpoints import BEST, LAST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.curves import Curves
@@ -244,6 +246,12 @@ def build_classifier(
         take_over(classifier, start, settings.weights)
     elif settings.weights is not None or settings.pretrained:
         classifier.with_weights(settings.weights)
+    if settings.head_weights is not None:
+        if not isinstance(classifier.head, APViTHead):
+            raise InputError(
+                f"classifier.head_weights: {settings.method} has no transformer in its head; leave it out."
+            )
+        classifier.head.with_transformer(read_state(settings.head_weights), settings.head_weights)
     return classifier
 
 
@@ -260,26 +268,30 @@ def _loaders(
 
 
 def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> L.Trainer:
-    """Trainer with logs, one `last` checkpoint per epoch and the one that selection prefers."""
+    """Trainer with logs, one `last` checkpoint per epoch and the one that selection prefers.
+
+    Selection within an epoch takes a keeper of its own: `last` is of the end of an epoch in any case, from
+    where an interrupted training goes on exactly.
+    """
     logs = out / "logs"
     start = f"start_{len(list(logs.glob('start_*'))) + 1}"
-    checkpoint = KeepBest(
-        dirpath=out / "checkpoints",
-        filename="best",
-        monitor=None if config.select == "last" else f"val/{config.select}",
-        mode="max",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+    monitor = None if config.select == "last" else f"val/{config.select}"
+    within = config.select_times > 1 and monitor is not None
+    keep = partial(KeepBest, dirpath=out / "checkpoints", mode="max", enable_version_counter=False)
+    best = partial(keep, filename=Path(BEST).stem, monitor=monitor)
+    if within:
+        last = keep(filename=Path(LAST).stem, monitor=None, save_on_train_epoch_end=True)
+        keepers = [best(save_on_train_epoch_end=False), last]
+    else:
+        keepers = [best(save_last=True, save_on_train_epoch_end=True)]
     try:
-        return _lightning_trainer(config, logs, start, checkpoint, progress, rank)
+        return _lightning_trainer(config, logs, start, keepers, progress, rank)
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise InputError(f"trainer: {said(error)}.") from error
 
 
 def _lightning_trainer(
-    config: TrainConfig, logs: Path, start: str, checkpoint: KeepBest, progress: bool, rank: Rank
+    config: TrainConfig, logs: Path, start: str, keepers: list[KeepBest], progress: bool, rank: Rank
 ) -> L.Trainer:
     devices = read_devices(config.trainer.device)
     return L.Trainer(
@@ -292,8 +304,9 @@ def _lightning_trainer(
         precision=config.trainer.precision,
         max_epochs=config.epochs,
         gradient_clip_val=config.optimizer.clip_norm,
+        val_check_interval=1 / config.select_times if len(keepers) > 1 else 1.0,
         logger=open_loggers(config.trainer.logger, logs, start),
-        callbacks=[checkpoint, Describe(config), Curves()],
+        callbacks=[*keepers, Describe(config), Curves()],
         plugins=[WholeCheckpointIO()],
         enable_progress_bar=progress,
         enable_model_summary=False,

@@ -26,6 +26,7 @@ from aucue.guidance import (
 from aucue.models.card import CueKind
 from aucue.training.config import GuidanceSettings
 from aucue.training.hiding import Hidden, hide_units
+from aucue.training.moving import move_map
 
 Batch = Mapping[str, Tensor]
 """image (B, 3, S, S), label (B,) long, landmarks (B, 68, 2) in pixels of the image, NaN where unknown; and,
@@ -169,7 +170,11 @@ class Objective:
         size = (batch["image"].shape[-2], batch["image"].shape[-1])
         grid = None if self.settings.cue_size == "input" else self.classifier.shapes[layer][1:]
         kind = self.settings.cue if expression is None else "expression"
-        cue = self._cue_of(kind, batch, batch["label"] if expression is None else expression, size, grid)
+        expression = batch["label"] if expression is None else expression
+        if self.settings.drawn == "stored":
+            cue = self._moved_cue(kind, batch, expression, size)
+        else:
+            cue = self._cue_of(kind, batch["landmarks"], expression, size, grid)
         if not self.settings.visible or "hidden" not in batch:
             return cue
         seen = cue.map * self._visible(batch, cue.map)
@@ -178,12 +183,11 @@ class Objective:
     def _cue_of(
         self,
         kind: CueKind,
-        batch: Batch,
+        landmarks: Tensor,
         expression: Tensor,
         size: tuple[int, int],
         grid: tuple[int, int] | None,
     ) -> Cue:
-        landmarks = batch["landmarks"]
         if kind == "all":
             return self.cue.generic(landmarks, size, grid)
         if kind == "landmarks":  # bumps as wide as published, which is at 224 pixels, whatever the input
@@ -191,6 +195,17 @@ class Objective:
             published = (landmarks + 0.5) * scale - 0.5
             return self._landmarks(published, (round(size[0] * scale), 224), grid or size)
         return self.cue(landmarks, self.other(expression) if kind == "wrong" else expression, size, grid)
+
+    def _moved_cue(self, kind: CueKind, batch: Batch, expression: Tensor, size: tuple[int, int]) -> Cue:
+        """The cue of the stored landmarks, moved as the picture was."""
+        if "stored" not in batch:
+            raise InputError(
+                "guidance.drawn: 'stored' needs the landmarks before augmentation in each batch."
+            )
+        sides = torch.tensor([size[1], size[0]], device=batch["stored"].device)
+        cue = self._cue_of(kind, batch["stored"] * sides - 0.5, expression, size, None)
+        moved = move_map(cue.map, batch["stored"], (batch["landmarks"] + 0.5) / sides)
+        return Cue(moved, cue.valid & moved.flatten(1).any(1))
 
     def other(self, expression: Tensor) -> Tensor:
         """For each expression (B,) another one that has action units, always the same: the next one.

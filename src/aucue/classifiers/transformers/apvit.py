@@ -5,7 +5,7 @@ and some of its blocks drop the tokens that the class token cares least about. T
 (112 x 112 images, 256 x 14 x 14 features); everything after it is this head.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self, cast
 
 import torch
@@ -88,6 +88,41 @@ class APViTHead(Head):
             nn.init.trunc_normal_(parameter, std=0.02)
         nn.init.xavier_uniform_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
+
+    def with_transformer(self, state: Mapping[str, Tensor], origin: str) -> Self:
+        """Start class token, positions, blocks and last norm from a vision transformer of timm.
+
+        Args:
+            state: Its tensors by name; those of its patches and of its classifier are left out. Positions
+                are resampled to the grid of this head.
+            origin: Where they come from, for the error.
+
+        Returns:
+            The head itself.
+
+        Raises:
+            InputError: The transformer is another one.
+        """
+        own, found = self.state_dict(), {}
+        for name in [name for name in own if name.startswith(("blocks.", "norm."))]:
+            found[name] = state.get(name)
+        found["class_token"], positions = state.get("cls_token"), state.get("pos_embed")
+        if positions is not None and positions.ndim == 3 and positions.shape[1] > 1:
+            side = round((positions.shape[1] - 1) ** 0.5)
+            found["class_position"], patches = positions[:, :1], positions[:, 1:]
+            if side * side == patches.shape[1]:
+                grid = [self.grid, self.grid]
+                patches = resample_abs_pos_embed(patches, grid, [side, side], num_prefix_tokens=0)
+            found["patch_positions"] = patches
+        more = [name for name in state if name.startswith("blocks.") and name not in own]
+        wrong = [name for name, its in found.items() if its is None or its.shape != own[name].shape]
+        if wrong or more or positions is None:
+            raise InputError(
+                f"{origin}: no vision transformer of {len(self.blocks)} blocks with tokens of "
+                f"{self.fc.in_features} channels ('{[*wrong, *more, 'pos_embed'][0]}' does not fit)."
+            )
+        self.load_state_dict({**own, **found})
+        return self
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, K) of features (B, C, grid, grid)."""
