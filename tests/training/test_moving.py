@@ -72,7 +72,8 @@ def test_an_augmented_batch(rendered):
         for drawn in ("moved", "stored")
     }
     cosines = map_cosine(cues["moved"].map, cues["stored"].map)[cues["moved"].valid]
-    assert 0.9 < cosines.min() < cosines.max() < 1
+    assert 0.7 < cosines.min() < cosines.max() < 1  # on maps of 6 x 6
+    assert cosines.mean() > 0.95
     assert torch.equal(cues["moved"].valid, cues["stored"].valid)
     del batch["stored"]
     with pytest.raises(InputError, match=r"guidance\.drawn"):
