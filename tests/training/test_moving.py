@@ -1,6 +1,7 @@
 """Cues that follow the picture through its augmentation."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def test_an_augmented_batch(rendered):
         for name in ("image", "landmarks", "stored", "label")
     }
     classifier = Classifier("test_resnet", prepared.classes, input_size=48, final_stride=8)
-    regions = {"regions": "fg2024-224", "codebook": "fg2024", "cue_size": "input"}
+    regions: Any = {"regions": "fg2024-224", "codebook": "fg2024", "cue_size": "input"}
     cues = {
         drawn: Objective(classifier, GuidanceSettings(drawn=drawn, **regions)).draw(batch, "layer4")
         for drawn in ("moved", "stored")
