@@ -1,6 +1,7 @@
 """Rendered photographs, a detector that knows their faces, two tiny models, and one running server."""
 
 import io
+import math
 import tempfile
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from aucue.app import Service, Sessions
+from aucue.explanation import explanation
 from aucue.faces import Detection
 from aucue.models import Model
 
@@ -52,6 +54,14 @@ class TiledFaces:
 def tiny_model(seed: int, predicts: str) -> Model:
     """An untrained network with a bias towards one expression."""
     return Model(untrained(seed, predicts=predicts, bias=2), information())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def faint_maps_count() -> Iterator[None]:
+    """The maps of untrained networks are too faint to be called evidence."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explanation, "FAINT", -math.inf)
+        yield
 
 
 @pytest.fixture(scope="session")

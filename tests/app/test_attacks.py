@@ -213,6 +213,8 @@ def test_an_event_of_no_page_is_one_sentence(
         (1, [["guided"], {}, 5], {"index": [1, 2]}),
         (2, ["guided", "none", ""], {"face": "-1"}),
         (2, ["guided", "none", ""], {"expression": ["x"]}),
+        (2, ["guided", "none", ""], {"brush": "0.5,7"}),
+        (2, ["guided", "none", ""], {"brush": [0.5]}),
         (2, ["no such model", "none", ""], {"face": 0}),
         (7, ["guided", "none", "", "much"], None),
     ],

@@ -87,12 +87,12 @@ def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_pa
 
     before = class_map(page)
     page.get_by_role("button", name=re.compile("^fear")).click()
-    expect(page.get_by_text("what in this face speaks for fear")).to_be_visible()
+    expect(page.get_by_text("where the map for fear lies")).to_be_visible()
     assert class_map(page) != before
 
     page.get_by_role("button", name="Face 2", exact=True).click()
     expect(page.get_by_role("button", name="Face 2", exact=True)).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_text("what in this face speaks for happiness")).to_be_visible()
+    expect(page.get_by_text("where the map for happiness lies")).to_be_visible()
 
     page.get_by_label("Class map computed by").click()
     page.get_by_role("option", name="LayerCAM").click()
@@ -117,6 +117,26 @@ def test_from_a_photograph_to_a_file(page: Page, running: Running, photo, tmp_pa
     picture.value.save_as(tmp_path / "picture.png")
     assert np.asarray(Image.open(tmp_path / "picture.png")).std() > 20
     assert running.files() == []
+
+
+def test_a_brush_hides_what_it_covers(page: Page, photo):
+    choose(page, encoded(photo()))
+    pad = page.locator("[data-pad]")
+    expect(pad).to_be_visible()
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box is not None
+    before = page.locator("[data-pad] img").get_attribute("src")
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.4, steps=8)
+    page.mouse.up()
+    again = page.get_by_role("button", name="Show all again")
+    expect(again).to_be_visible()
+    assert page.locator("[data-pad] img").get_attribute("src") != before
+    again.click()
+    expect(again).to_have_count(0)
+    assert page.locator("[data-pad] img").get_attribute("src") == before
 
 
 def test_opacity_is_changed_at_once(page: Page, photo):

@@ -32,7 +32,7 @@ def test_explain(running: Running, photo):
     options = {"model": "unguided", "readout": "layercam", "maps": "true"}
     other = running.client.post("/api/explain", params=options, content=encoded(photo(), "JPEG"))
     assert (other.json()["model"], other.json()["readout"]) == ("unguided", "layercam")
-    assert set(other.json()["faces"][0]["maps"]) == {"attention", "class_maps", "expected"}
+    assert set(other.json()["faces"][0]["maps"]) == {"attention", "class_maps", "log_odds", "expected"}
 
 
 def test_a_form_is_as_good_as_a_body(running: Running, photo):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from aucue.app import Service, views
+from aucue.errors import InputError
 from aucue.explanation import Explainer
+from aucue.explanation import explanation as explanation_module
 from aucue.explanation.explanation import percent
 from aucue.facs import Codebook
 
@@ -58,7 +60,7 @@ def test_results_say_what_is_seen(service: Service, session):
 
 def test_every_picture_has_words_and_comes_along(service: Service, session):
     pictures = [attributes for tag, attributes in shown(service, session).tags if tag == "img"]
-    assert len(pictures) == 2 + 4 + 3  # thumbnails; faces under maps; maps
+    assert len(pictures) == 2 + 1 + 5 + 3  # thumbnails; the face to draw on; faces under maps; maps
     assert all(each["src"].startswith("data:image/") and each["alt"] is not None for each in pictures)  # pyright: ignore
 
 
@@ -74,7 +76,7 @@ def test_another_expression_changes_class_map_and_expectation(service: Service, 
     assert class_map != before[1]
     assert expected != before[2]
     assert page.having("data-expression")["fear"]["aria-pressed"] == "true"
-    assert "what in this face speaks for fear" in page.text
+    assert "where the map for fear lies" in page.text
     assert "Did it look where fear shows?" in page.text
     assert "(the answer is happiness," in page.text.replace("\u00a0", " ")
     session.look_at(expression="neutral")
@@ -189,3 +191,55 @@ def test_other_pages_ask_nothing_of_other_places():
         assert not page.having("href")
     assert "15 minutes" in Elements(pages[0]).text
     assert "AU12 Lip Corner Puller" in Elements(pages[1]).text
+
+
+def test_what_decides_as_bars(service: Service, session):
+    found = service.view(session, "guided").explanation.if_hidden
+    assert found is not None
+    page = shown(service, session)
+    text = " ".join(page.text.replace("\u00a0", " ").split())
+    for region in found.regions:
+        assert f"{region.name} {region.numbers} {percent(region.without['happiness'])} left" in text
+    rows = [attributes for _, attributes in page.tags if attributes.get("role") == "listitem"]
+    assert [row.get("class") == "decides" for row in rows] == [region.matters for region in found.regions]
+
+
+def test_a_brush_hides_and_the_bars_move(service: Service, session):
+    before = shown(service, session)
+    explanation = service.view(session, "guided").explanation
+    session.paint([(0.5, 0.5), (0.55, 0.5)])
+    view = service.view(session, "guided")
+    assert view.without is not None
+    covered = session.covered(64)
+    assert covered[32, 32]
+    assert covered.mean() == pytest.approx(np.pi * 0.06**2 + 0.05 * 0.12, rel=0.1)
+    assert view.without == Explainer(service.model("guided")).without(explanation.face, covered)
+    page = shown(service, session)
+    widths = [float(m) for m in re.findall(r"width: ([\d.]+)%", str(page.tags))]
+    assert widths == pytest.approx([100 * p for p in view.without.values()], abs=0.06)
+    assert "" in page.having("data-brush")
+    assert "" not in before.having("data-brush")
+    session.paint([])
+    assert service.view(session, "guided").without is None
+    assert shown(service, session).text == before.text
+    session.paint([(0.2, 0.2)])
+    session.look_at(face=1)
+    assert session.brush == ()
+
+
+def test_wrong_strokes_are_one_sentence(session):
+    with pytest.raises(InputError, match="leaves the face"):
+        session.paint([(0.5, 1.5)])
+    with pytest.raises(InputError, match="covered too much"):
+        session.paint([(0.5, 0.5)] * 5000)
+    assert session.brush == ()
+
+
+def test_a_class_map_without_evidence_is_not_stretched(
+    service: Service, session, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(explanation_module, "FAINT", np.inf)
+    page = shown(service, session)
+    assert "no evidence for happiness" in page.text
+    heats = [a for tag, a in page.tags if tag == "img" and a.get("class") == "heat"]
+    assert len(heats) == 2  # attention and what is expected

@@ -68,7 +68,7 @@ def explain(photos: list[Path], model, tmp_path: Path) -> Explain:
 
     def run(out: str, files: list[Path] = photos, **options: Any) -> ExplainReport:
         more = {name: options.pop(name) for name in ("overwrite", "tell") if name in options}
-        settings = ExplainSettings(**{"workers": 1, **options})
+        settings = ExplainSettings(**{"workers": 1, "if_hidden": False, **options})
         model_file = tmp_path / "model.safetensors"
         return explain_files(files, model_file, tmp_path / out, settings, detector=detector, **more)
 
@@ -89,7 +89,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp_path: Path):
     told = []
-    report = explain("out", tell=told.append)
+    report = explain("out", tell=told.append, if_hidden=True)
     assert report == ExplainReport(faces=5, faceless=(photos[4],), earlier=0, unread=())
     lines = records(tmp_path / "out")
     assert [(line["photo"], line["number"], line["faces"]) for line in lines] == [
@@ -125,6 +125,12 @@ def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp
         assert float(row[row["expression"]]) == float(row["probability"])
         assert row["found"] == "precomputed"
         assert (row["presence"], row["yaw"], row["doubt"]) == ("", "", "")
+        found = explanation.if_hidden
+        assert found is not None
+        assert row["runner_up"] == found.rival
+        assert row["dearest"] == (found.dearest.numbers.replace(",", "") if found.dearest else "")
+        if found.dearest:
+            assert float(row["dearest_loss"]) == pytest.approx(found.dearest.loss.points, abs=2e-4)
     page = (tmp_path / "out" / "index.html").read_text()
     assert "No face found in 1 photograph<" in page
     assert f"<li>{photos[4].name}</li>" in page.split("not-found")[1]
@@ -159,6 +165,17 @@ def test_pose_presence_and_doubt_of_a_face_are_told_everywhere(
         del line["face"][name]
     (out / "explanations.jsonl").write_text(json.dumps(line) + "\n")
     assert explain_files(photos[:1], file, out, ALONE, detector=detector).earlier == 1
+
+
+def test_what_decides_can_be_left_out(explain: Explain, photos: list[Path], tmp_path: Path):
+    explain("out", photos[:1])
+    (line,) = records(tmp_path / "out")
+    assert line["if_hidden"] is None
+    with (tmp_path / "out" / "explanations.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["dearest"], row["runner_up"]) == ("", "")
+    with pytest.raises(OutputExistsError, match="with another hiding"):
+        explain("out", photos[:1], if_hidden=True)
 
 
 def test_an_interrupted_run_is_continued(explain: Explain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

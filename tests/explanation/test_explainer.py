@@ -208,3 +208,15 @@ def test_a_network_of_units_says_what_adds_up(face: Face):
     (neutral,) = explainer(face, expression="neutral")
     assert neutral.contributions == {}
     assert "What the network saw" not in neutral.finding
+
+
+def test_any_region_hidden(model, face: Face):
+    explain = Explainer(model(predicts=None))
+    nothing = np.zeros((32, 32), bool)
+    whole = explain(face)[0].probabilities
+    assert explain.without(face, nothing) == pytest.approx(dict(whole), abs=1e-5)
+    half = nothing.copy()
+    half[16:] = True
+    assert explain.without(face, half) != pytest.approx(dict(whole), abs=1e-5)
+    with pytest.raises(InputError, match=r"bool of shape \(h, w\), got float64 of shape \(3,\)"):
+        explain.without(face, np.zeros(3))

@@ -149,7 +149,7 @@ def test_sentences(expected, whole, elsewhere, sentence: str):
 
 def test_an_empty_map_says_so():
     evidence = FaceEvidence((unit(12, 0.4, 3.0),), together(0.4, 3.0), None)
-    assert where_it_lies(evidence, "happiness", True).endswith("shows no evidence for happiness")
+    assert where_it_lies(evidence, "happiness", True).endswith("no evidence for happiness")
 
 
 def test_a_users_unit_has_a_place():

@@ -30,3 +30,23 @@ def test_bars_are_as_long_as_probabilities():
     assert lengths[1] / (lengths[1] + track[1]) == pytest.approx(0.75, abs=0.02)
     with pytest.raises(InputError, match=r"b: 1\.5"):
         pictures.probability_bars({"a": 0.1, "b": 1.5}, (10, 10))
+
+
+def test_losses_go_right_gains_left_and_controls_are_ticks():
+    theme = pictures.THEMES["light"]
+    losses, controls = np.array([0.4, -0.1, 0.05]), np.array([0.1, np.nan, 0.2])
+    marks = [True, False, False]
+    bars = np.asarray(
+        pictures.loss_bars(["a", "b", "c"], ["30 %"] * 3, losses, controls, (240, 500), marked=marks)
+    )
+    rows = [bars[int((i + 0.6) * 80)] for i in range(3)]
+    colors = (theme.accent, theme.bar, theme.bar)
+    lengths = [(row == color).all(-1).sum() for row, color in zip(rows, colors, strict=True)]
+    assert lengths == [pytest.approx(1000 * abs(loss), abs=8) for loss in losses]  # of 500
+    first = [np.flatnonzero((row == color).all(-1))[0] for row, color in zip(rows, colors, strict=True)]
+    assert first == [pytest.approx(x, abs=4) for x in (100, 0, 100)]
+    ticks = [np.flatnonzero((row == theme.text).all(-1)) for row in rows]
+    assert [len(tick) > 0 for tick in ticks] == [True, False, True]
+    assert (ticks[0].mean(), ticks[2].mean()) == (pytest.approx(200, abs=3), pytest.approx(300, abs=3))
+    with pytest.raises(InputError, match="3 names, 1 figures, 3 losses and 3 controls"):
+        pictures.loss_bars(["a", "b", "c"], ["30 %"], losses, controls, (240, 500), marked=marks)

@@ -97,3 +97,18 @@ def test_upsample_stays_in_range():
     assert large.min() >= 0
     assert large.max() <= 1
     assert np.allclose(large, large[::-1], atol=1e-5)
+
+
+def test_signed_maps_keep_their_scale():
+    values = np.array([[10.0, 0.0, -10.0, 40.0]]).repeat(4, axis=0)
+    image = np.full((4, 4, 3), 100, np.uint8)
+    drawn = pictures.overlay_signed(image, values, 20.0, opacity=1.0).astype(int)
+    red, blue = np.array([214, 40, 57]), np.array([29, 88, 205])
+    assert np.array_equal(drawn[0, 0], np.rint((100 + red) / 2))
+    assert np.array_equal(drawn[0, 1], [100, 100, 100])
+    assert np.array_equal(drawn[0, 2], np.rint((100 + blue) / 2))
+    assert np.array_equal(drawn[0, 3], red)
+    weak = pictures.overlay_signed(image, values / 1000, 20.0)
+    assert np.abs(weak.astype(int) - 100).max() <= 1
+    with pytest.raises(InputError, match="must be positive"):
+        pictures.overlay_signed(image, values, 0.0)

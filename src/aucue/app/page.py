@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,34 @@ _HEAD = """
 # What was chosen in the results (see views.results) becomes an event of the component.
 _CHOOSE = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-face], [data-expression]');
+  const button = event.target.closest('[data-face], [data-expression], [data-brush]');
   if (button && button.tagName === 'BUTTON') trigger('select', {...button.dataset});
-});"""
+});
+let stroke = null, pad = null;
+const paint = (event) => {
+  const box = pad.getBoundingClientRect();
+  const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
+  if (x < 0 || y < 0 || x > 1 || y > 1 || stroke.length >= 500) return;
+  stroke.push(x.toFixed(3) + ',' + y.toFixed(3));
+  const dot = document.createElement('i');
+  dot.style.left = 100 * x + '%';
+  dot.style.top = 100 * y + '%';
+  pad.appendChild(dot);
+};
+element.addEventListener('pointerdown', (event) => {
+  pad = event.target.closest('[data-pad]');
+  if (!pad) return;
+  event.preventDefault();
+  stroke = [];
+  pad.setPointerCapture(event.pointerId);
+  paint(event);
+});
+element.addEventListener('pointermove', (event) => { if (stroke) paint(event); });
+element.addEventListener('pointerup', () => {
+  if (stroke) trigger('select', {brush: stroke.join(' ')});
+  stroke = null;
+});
+element.addEventListener('pointercancel', () => { stroke = null; });"""
 _SET_OPACITY = "(value) => document.documentElement.style.setProperty('--aq-heat', value / 100)"
 _SAVE = """
 (text) => {
@@ -217,8 +243,18 @@ class _Desk:
         return self._look(model, other, readout, request, lambda session: (session.face, session.expression))
 
     def choose(self, model: str, other: str, readout: str, event: gr.EventData, request: gr.Request) -> Any:
-        """A face or an expression was chosen in the results."""
+        """A face or an expression was chosen in the results, or something was brushed over there."""
         chosen = event._data if isinstance(event._data, dict) else {}
+        if "brush" in chosen:
+            points = _points(chosen["brush"])
+            return self._look(
+                model,
+                other,
+                readout,
+                request,
+                lambda session: (None, None),
+                lambda session: session.paint(points),
+            )
         face, expression = chosen.get("face"), chosen.get("expression")
         if not (face is None or str(face).isdecimal()) or not (
             expression is None or expression in self._classes
@@ -261,6 +297,7 @@ class _Desk:
         readout: str,
         request: gr.Request,
         choice: Callable[[Session], tuple[int | None, str | None]],
+        change: Callable[[Session], None] = lambda session: None,
     ) -> Any:
         session = self._sessions.get(_browser(request))
         if session is None:
@@ -268,6 +305,7 @@ class _Desk:
         before = session.face
         try:
             session.look_at(*choice(session))
+            change(session)
             results = self._results(session, model, other, readout)
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from None
@@ -322,6 +360,18 @@ def _share(percent: object) -> float:
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
         raise InputError(UNKNOWN)
     return percent / 100
+
+
+def _points(text: object) -> list[tuple[float, float]]:
+    """Points of a stroke: "0.1,0.2 0.15,0.2"; none in an empty text.
+
+    Raises:
+        gr.Error: It is no such text.
+    """
+    if not isinstance(text, str) or not re.fullmatch(r"((0\.\d{3}|1\.000),(0\.\d{3}|1\.000)( |$))*", text):
+        raise gr.Error(UNKNOWN, print_exception=False)
+    pairs = (pair.split(",") for pair in text.split())
+    return [(float(x), float(y)) for x, y in pairs]
 
 
 def _browser(request: gr.Request) -> str:

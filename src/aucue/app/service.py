@@ -20,6 +20,12 @@ from aucue.models import Model
 MAX_FACES = 20
 """Faces of a photograph that are explained, the largest first."""
 
+BRUSH = 0.06
+"""Radius of the brush that hides, as a share of the crop's side."""
+
+MAX_POINTS = 4000
+"""Points that the brush may have covered."""
+
 _PREVIEW = 1024  # pixels of the longer side
 
 Form = tuple[int, str]
@@ -53,11 +59,13 @@ class FaceView:
         model: Its name.
         readout: Read-out of the class maps.
         explanation: Of the face, for that class.
+        without: Probability per class with what the brush covers hidden; None without a stroke.
     """
 
     model: str
     readout: str
     explanation: Explanation
+    without: Mapping[str, float] | None = None
 
     @property
     def readout_title(self) -> str:
@@ -76,6 +84,7 @@ class Session:
         left_out: Number of faces beyond the `MAX_FACES` largest.
         face: Index of the face that is looked at.
         expression: Class whose map is looked at; None is the one that the model predicts.
+        brush: Points of the face's crop that were brushed over, x and y in [0, 1].
         answers: What was said already of all faces, by model, read-out, and whether regions were hidden.
         seen: What was said already of one face and class, measured: by model, read-out, face and class.
         name: What files of it are called.
@@ -87,6 +96,7 @@ class Session:
     left_out: int = 0
     face: int = 0
     expression: str | None = None
+    brush: tuple[tuple[float, float], ...] = ()
     answers: dict[tuple[str, str, bool], Answer] = field(default_factory=dict)
     seen: dict[tuple[str, str, int, str], Explanation] = field(default_factory=dict)
     name: str = "aucue"
@@ -110,9 +120,29 @@ class Session:
         if face is not None and face != self.face:
             if not 0 <= face < len(self.boxes):
                 raise InputError(f"There is no face {face + 1}: the photograph has {len(self.boxes)}.")
-            self.face, self.expression = face, None
+            self.face, self.expression, self.brush = face, None, ()
         if expression is not None:
             self.expression = expression
+
+    def paint(self, points: Sequence[tuple[float, float]]) -> None:
+        """Brush over more points of the face that is looked at; none at all wipes the brush off.
+
+        Raises:
+            InputError: There are too many, or one lies outside the crop.
+        """
+        if not all(0 <= value <= 1 for point in points for value in point):
+            raise InputError("A brush stroke leaves the face; draw it inside.")
+        if len(self.brush) + len(points) > MAX_POINTS:
+            raise InputError("The brush has covered too much; begin again.")
+        self.brush = (*self.brush, *points) if points else ()
+
+    def covered(self, side: int) -> np.ndarray:
+        """What the brush covers (side, side) bool."""
+        at = (np.arange(side) + 0.5) / side
+        covered = np.zeros((side, side), bool)
+        for x, y in self.brush:
+            covered |= (at[None, :] - x) ** 2 + (at[:, None] - y) ** 2 <= BRUSH**2
+        return covered
 
     def face_at(self, x: float, y: float) -> int | None:
         """Index of the smallest face whose box holds a point of the preview; None where there is none."""
@@ -234,7 +264,12 @@ class Service:
             explainer = self._explainers[model, answer.readout]
             with self._network:
                 (session.seen[key],) = explainer.faces([explanation.face], key[3], if_hidden=True)
-        return FaceView(model, answer.readout, session.seen[key])
+        without = None
+        if session.brush:
+            covered = session.covered(self.model(model).input_size)
+            with self._network:
+                without = self._explainers[model, answer.readout].without(explanation.face, covered)
+        return FaceView(model, answer.readout, session.seen[key], without)
 
     def _form(self, model: str) -> Form:
         return self.model(model).reading_size, self.model(model).template

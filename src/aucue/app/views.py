@@ -7,12 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from aucue.app.service import Answer, FaceView, Session
-from aucue.explanation.explanation import CAVEAT, Explanation, Map, percent
+from aucue.app.service import BRUSH, Answer, FaceView, Session
+from aucue.explanation.explanation import CAVEAT, LOGITS, Explanation, Map, percent
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.facs import Codebook
 from aucue.pages import environment
-from aucue.pictures import colormap, draw_boxes, normalize, theme_of, to_data_uri, upsample
+from aucue.pictures import colormap, draw_boxes, normalize, overlay_signed, theme_of, to_data_uri, upsample
 
 _MAP_SIDE = 224  # pixels of the maps in the page
 _THUMBNAIL = 96
@@ -32,7 +32,8 @@ def results(session: Session, views: Sequence[FaceView]) -> str:
         "results.html.j2",
         faces=_faces(session),
         left_out=session.left_out,
-        cards=[_card(view) for view in views],
+        cards=[_card(view, session) for view in views],
+        brush=BRUSH,
         expression=first.explanation.expression,
         predicted=all(view.explanation.expression == view.explanation.answer for view in views),
         caveat=CAVEAT,
@@ -145,6 +146,7 @@ def _maps(explanation: Explanation) -> dict[str, Any]:
     return {
         "attention": rows(explanation.attention[explanation.layer]),
         "class_maps": {name: rows(map_) for name, map_ in explanation.class_maps.items()},
+        "log_odds": rows(explanation.log_odds_map),
         "expected": None if explanation.cue is None else rows(explanation.cue),
     }
 
@@ -161,7 +163,7 @@ def _faces(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _card(view: FaceView) -> dict[str, Any]:
+def _card(view: FaceView, session: Session) -> dict[str, Any]:
     """What the template shows of one model, in plain values."""
     explanation, expression = view.explanation, view.explanation.expression
     answer, measured = explanation.answer, explanation.cue is not None
@@ -180,13 +182,22 @@ def _card(view: FaceView) -> dict[str, Any]:
                 "share": probability,
                 "percent": percent(probability),
                 "shown": name == expression,
+                "before": explanation.probabilities[name],
             }
-            for name, probability in explanation.probabilities.items()
+            for name, probability in (view.without or explanation.probabilities).items()
         ],
         "face": to_data_uri(explanation.face.crop, "jpeg"),
         "attention": _heat(attention),
-        "class_map": _heat(explanation.class_map()),
-        "class_map_empty": not explanation.class_map().any(),
+        "class_map": _heat(explanation.drawn_class_map),
+        "class_map_empty": not explanation.has_evidence,
+        "signed": to_data_uri(
+            overlay_signed(explanation.face.crop, explanation.log_odds_map, LOGITS, 0.8), "jpeg"
+        ),
+        "logits": f"{LOGITS:.0f}",
+        "hidden": _hidden(explanation),
+        "why_not_measured": explanation.why_not_measured,
+        "brushed": to_data_uri(_brushed(explanation, session), "jpeg"),
+        "has_strokes": bool(session.brush),
         "expected": None if explanation.cue is None else _heat(explanation.cue),
         "why_nothing_expected": explanation.why_no_cue,
         "shown": expression,
@@ -195,6 +206,40 @@ def _card(view: FaceView) -> dict[str, Any]:
         "agreement": [f"{value:.2f}" for value in cosines] if measured else [],
         "even": f"{explanation.uniform_cosine:.2f}" if measured else "",
     }
+
+
+def _hidden(explanation: Explanation) -> list[dict[str, Any]]:
+    """Bars of what is lost when regions are hidden, in percent of a common scale."""
+    regions = explanation.if_hidden.regions if explanation.if_hidden else ()
+    controls = [region.control.points for region in regions if region.control]
+    ends = [0.0, 0.1, *controls, *(region.loss.points for region in regions)]
+    low, high = min(ends), max(ends)
+
+    def place(points: float) -> str:
+        return f"{100 * (points - low) / (high - low):.1f}"
+
+    return [
+        {
+            "region": region.name,
+            "units": region.numbers,
+            "left": percent(region.without[explanation.expression]),
+            "begin": place(min(0.0, region.loss.points)),
+            "end": place(max(0.0, region.loss.points)),
+            "control": place(region.control.points) if region.control else None,
+            "matters": region.matters,
+            "seen": region.seen,
+        }
+        for region in regions
+    ]
+
+
+def _brushed(explanation: Explanation, session: Session) -> np.ndarray:
+    """The face with what the brush covers in one colour."""
+    crop = explanation.face.crop.copy()
+    covered = session.covered(len(crop))
+    if covered.any():
+        crop[covered] = crop[covered].mean(axis=0).round().astype(np.uint8)
+    return crop
 
 
 def _unit(evidence: UnitEvidence) -> dict[str, Any]:

@@ -192,6 +192,22 @@ def _tell_video(terminal: "Terminal", done: "ExplainedVideo", out: Path) -> None
     terminal.say(f"  Video: {out / done.files.annotated}", "")
 
 
+def _hidden_lines(explanation: "Explanation") -> list[str]:
+    """A table of what is lost when regions are hidden, and elsewhere, in points of probability."""
+    found = explanation.if_hidden
+    if found is None:
+        return []
+    names = [f"{region.name} ({region.numbers})" for region in found.regions]
+    width = max(map(len, names))
+    lines = [f"  {'hidden':<{width}}   left  lost  as much elsewhere"]
+    for name, region in zip(names, found.regions, strict=True):
+        control = f"{100 * region.control.points:+.0f}" if region.control else "-"
+        left, lost = 100 * region.without[explanation.expression], 100 * region.loss.points
+        mark = "  decides" if region.matters else "" if region.seen else "  blank"
+        lines.append(f"  {name:<{width}}  {left:3.0f} % {lost:+5.0f}  {control:>5}{mark}")
+    return lines
+
+
 def _tell_face(terminal: "Terminal", which: str, explanation: "Explanation", picture: Path) -> None:
     """Print one face: what, how sure, how it was found, where the picture is."""
     from rich.padding import Padding
@@ -209,6 +225,8 @@ def _tell_face(terminal: "Terminal", which: str, explanation: "Explanation", pic
         style = "bold magenta" if name == explanation.expression else "dim"
         bar = "━" * round(30 * probability)
         terminal.print(f"  {name:<{width}} {bar:<30} {in_percent(probability):>7}", style=style)
+    for line in _hidden_lines(explanation):
+        terminal.print(line, style="dim")
     lines = [explanation.finding]
     if explanation.cue is not None:
         lines.append(f"Expected: {listed(explanation.action_units)}.")

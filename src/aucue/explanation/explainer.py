@@ -14,7 +14,7 @@ from torch import Tensor
 from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.errors import InputError
 from aucue.explanation.explanation import Explanation
-from aucue.explanation.hiding import IfHidden, hide_regions
+from aucue.explanation.hiding import IfHidden, answer_without, hide_regions
 from aucue.explanation.results import Explanations
 from aucue.explanation.units import measure_units
 from aucue.faces import Face, FaceReader
@@ -186,6 +186,31 @@ class Explainer:
             )
             for i in range(len(faces))
         ]
+
+    @torch.inference_mode()
+    def without(self, face: Face, region: np.ndarray) -> dict[str, float]:
+        """What the model says of a face with any region of it hidden.
+
+        Args:
+            face: An aligned face.
+            region: (h, w) bool, what is hidden, over the whole crop at any resolution.
+
+        Returns:
+            Probability per class, mean over the fills (`aucue.explanation.hiding.FILLS`).
+
+        Raises:
+            InputError: The region is no such array.
+        """
+        if region.ndim != 2 or region.dtype != bool or 0 in region.shape:
+            raise InputError(
+                f"A region must be bool of shape (h, w), got {region.dtype} of shape {region.shape}."
+            )
+        size = self.model.input_size
+        crop, _ = _resized(face, size)
+        hidden = np.asarray(Image.fromarray(region).resize((size, size), Image.Resampling.NEAREST))
+        image = torch.from_numpy(np.array(crop)).permute(2, 0, 1)
+        answer = answer_without(self.model, image, torch.from_numpy(np.array(hidden)))
+        return dict(zip(self.model.classes, answer.tolist(), strict=True))
 
 
 def _contributions(model: Model, look: Look, classes: Tensor) -> list[dict[int, float]]:

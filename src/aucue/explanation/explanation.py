@@ -17,7 +17,17 @@ from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit, listed
-from aucue.pictures import blank, in_percent, normalize, overlay, panel, probability_bars, ratio_bars
+from aucue.pictures import (
+    blank,
+    in_percent,
+    loss_bars,
+    normalize,
+    overlay,
+    overlay_signed,
+    panel,
+    probability_bars,
+    ratio_bars,
+)
 from aucue.work.files import appearing, write_json
 
 Map = NDArray[np.float32]
@@ -31,6 +41,13 @@ FOUND = {
     "full-frame": "not found: the whole picture was taken as the face",
     "precomputed": "landmarks were given",
 }
+
+LOGITS = 20.0
+"""Full colour of signed maps, for every face and model: what a cell adds, in logits, up or down. The mean of
+a map is what all cells add together."""
+
+FAINT = 1.0
+"""Logits below which no cell of a map is called evidence, however the map is stretched."""
 
 CAVEAT = (
     "Action units are those the expression should show, not detected ones; agreement tells where the model "
@@ -125,6 +142,29 @@ class Explanation:
         return self.class_maps[expression]
 
     @property
+    def has_evidence(self) -> bool:
+        """Whether the class map of the expression shows evidence: a cell that adds `FAINT` logits or more.
+
+        Of a method whose maps are not in logits, every map that is not the same everywhere does.
+        """
+        signed = self.log_odds_map
+        return bool(self.class_map().any()) and not (signed.any() and signed.max() < FAINT)
+
+    @property
+    def drawn_class_map(self) -> Map:
+        """The class map as it is drawn: without evidence zero, not stretched until it looks strong."""
+        return self.class_map() if self.has_evidence else np.zeros_like(self.class_map())
+
+    @property
+    def why_not_measured(self) -> str:
+        """Why it is not known what decides; empty where it is."""
+        if self.if_hidden is not None:
+            return ""
+        if not self.face.has_landmarks:
+            return "What decides cannot be measured without landmarks."
+        return "What decides was not measured."
+
+    @property
     def why_no_cue(self) -> str:
         """Why there is no expected map; empty where there is one."""
         if self.cue is not None:
@@ -160,12 +200,12 @@ class Explanation:
             if self.expression == self.answer:
                 said.append(rather_than_what(self.if_hidden))
         elif not self.face.has_landmarks:
-            said.append("what decides cannot be measured without landmarks")
+            said.append(self.why_not_measured.rstrip("."))
         if self.contributions:
             said.append(what_adds_up(self.expression, self.contributions))
         if self.unit_evidence:
-            lies = where_it_lies(self.evidence, self.expression, not self.class_map().any())
-            said.append(f"{lies}; where a map lies is not what decides")
+            lies = where_it_lies(self.evidence, self.expression, not self.has_evidence)
+            said.append(f"{lies}; where a map lies is not what decides" if self.has_evidence else lies)
         said = [part[0].upper() + part[1:] for part in said if part]
         if self.cue is None:
             said.append(self.why_no_cue.rstrip("."))
@@ -193,11 +233,12 @@ class Explanation:
         opacity: float = 0.5,
         heading: str | None = None,
     ) -> Image.Image:
-        """Face, attention, class map, expected map, evidence per action unit and probabilities on a grid.
+        """Face, attention, class map, the same in logits, expected map, shares per action unit, what decides
+        and probabilities on a grid.
 
         Args:
             theme: Colours.
-            tile_size: Side of each of the six tiles in pixels.
+            tile_size: Side of each of the eight tiles in pixels.
             opacity: Share of the maps' colours over the face, in [0, 1].
             heading: Default the expression with its probability.
 
@@ -220,24 +261,37 @@ class Explanation:
                 f"activity of {self.layer}{agreement}",
             ),
             "Class map": (
-                overlay(crop, self.class_map(), opacity),
-                f"evidence for {self.expression}{class_agreement}",
+                overlay(crop, self.drawn_class_map, opacity),
+                f"where the map for {self.expression} lies, stretched{class_agreement}"
+                if self.has_evidence
+                else f"without evidence for {self.expression}{class_agreement}",
+            ),
+            "In logits": (
+                overlay_signed(crop, self.log_odds_map, LOGITS, min(1.0, 1.6 * opacity)),
+                f"against the other classes, red for {self.expression}, blue against it; full colour is "
+                f"{LOGITS:.0f} logits a cell, here {_range(self.log_odds_map)}",
             ),
             "Expected": (expected, listed(self.action_units) if self.cue is not None else ""),
             "Action units": (
                 units,
                 "Share of the class map in each region, and times chance (the line); grey: attention",
             ),
+            "What decides": (
+                self._loss_bars(side, theme),
+                "Probability lost with a place hidden, and what is left; tick: with as much hidden elsewhere"
+                if self.if_hidden
+                else "",
+            ),
             "Probabilities": (
                 probability_bars(self.probabilities, side, self.expression, theme),
-                "Maps: dark is low, light is high, each on its own scale",
+                "Heat maps: dark is low, light is high, each on its own scale",
             ),
         }
         return panel(
             [tile for tile, _ in tiles.values()],
             list(tiles),
             [caption for _, caption in tiles.values()],
-            columns=3,
+            columns=4,
             tile_size=tile_size,
             heading=heading or f"{self.expression}, {percent(self.probability)}",
             footnote=self.sentence,
@@ -253,6 +307,25 @@ class Explanation:
             np.array([[unit.class_map.ratio, unit.attention.ratio] for unit in units]),
             size,
             theme,
+        )
+
+    def _loss_bars(self, size: tuple[int, int], theme: Literal["light", "dark"]) -> Image.Image:
+        """What the expression loses when regions are hidden, with their controls."""
+        found = self.if_hidden
+        if found is None:
+            return blank(size, self.why_not_measured, theme, font_size=size[0] * 0.055)
+        regions = found.regions
+        return loss_bars(
+            [f"{region.name} ({region.numbers})" for region in regions],
+            [
+                percent(region.without[self.expression]) if region.seen else "cannot be seen"
+                for region in regions
+            ],
+            np.array([region.loss.points for region in regions]),
+            np.array([region.control.points if region.control else np.nan for region in regions]),
+            size,
+            theme,
+            marked=[region.matters for region in regions],
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -301,3 +374,8 @@ class Explanation:
             self.picture().save(unfinished)
         write_json(paths[1], self.to_dict())
         return paths
+
+
+def _range(signed: Map) -> str:
+    """From what to what a signed map reaches: "-1.2 to +8.4"."""
+    return f"{signed.min():+.1f} to {signed.max():+.1f}"

@@ -113,7 +113,7 @@ def mark_of(explanation: Explanation, label: str, index: int) -> Mark:
     """
     face = explanation.face
     color = COLORS[index % len(COLORS)]
-    return Mark(face.box, face.matrix, face.size, explanation.class_map(), label, color)
+    return Mark(face.box, face.matrix, face.size, explanation.drawn_class_map, label, color)
 
 
 def write_overview(path: Path, photo: Path, explanations: Sequence[Explanation]) -> None:
@@ -144,7 +144,7 @@ def _shown(explanation: Explanation) -> dict[str, NDArray]:
 
 def _thumbnail(explanation: Explanation) -> Image.Image:
     face = Image.fromarray(explanation.face.crop).resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
-    both = np.concatenate([np.asarray(face), overlay(face, explanation.class_map())], axis=1)
+    both = np.concatenate([np.asarray(face), overlay(face, explanation.drawn_class_map)], axis=1)
     return Image.fromarray(both)
 
 

@@ -93,6 +93,8 @@ def _check_face(record: Record) -> None:
     _numbers(record, *(name for name in ("class_map_cosine", "uniform_cosine") if record[name] is not None))
     if record["together"] is not None:
         _numbers(record["together"]["class_map"], "share", "ratio")
+    if record.get("if_hidden") is not None:
+        _check_hidden(record["if_hidden"])
     _need(isinstance(record["unit_evidence"], list))
     for unit in record["unit_evidence"]:
         _numbers(unit, "number")
@@ -105,6 +107,21 @@ def _check_face(record: Record) -> None:
     box = face["box"]
     _need(isinstance(box, list) and len(box) == 4)
     _numbers(dict(enumerate(box)), *range(4))
+
+
+def _check_hidden(found: Any) -> None:
+    """What the table shows of hidden regions."""
+    _texts(found, "rival")
+    _need(isinstance(found["expected"], list))
+    for region in [*found["expected"], *([found["other"]] if found["other"] is not None else [])]:
+        _numbers(dict(enumerate(region["units"])), *range(len(region["units"])))
+        for loss in (region["loss"], region["control"]):
+            _need(loss is None or isinstance(loss, dict))
+        _numbers(region["loss"], "points")
+        if region["control"] is not None:
+            _numbers(region["control"], "points")
+    for units in (found["dearest"], found["tipping"]):
+        _need(units is None or (isinstance(units, list) and all(_is_count(unit) for unit in units)))
 
 
 def _texts(values: Mapping[str, Any], *names: str) -> None:

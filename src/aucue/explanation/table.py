@@ -24,6 +24,11 @@ _MEASURES = (
     "class_map_share",
     "class_map_ratio",
     "most_of_it_on",
+    "dearest",
+    "dearest_loss",
+    "dearest_control",
+    "runner_up",
+    "tips_to_runner_up",
     "picture",
 )
 
@@ -66,9 +71,24 @@ def row_of(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
         class_map.get("share"),
         class_map.get("ratio"),
         f"AU{most['number']}" if most else None,
+        *_hidden(record.get("if_hidden")),
         record["picture"],
     ]
     return row
+
+
+def _hidden(found: Mapping[str, Any] | None) -> list[Any]:
+    """The units whose hiding costs most and what that costs; the runner-up, and what tips to it."""
+    if not found:
+        return [None] * 5
+    regions = [*found["expected"], *([found["other"]] if found["other"] else [])]
+    dearest = next((region for region in regions if region["units"] == found["dearest"]), None)
+    costs = (dearest["loss"]["points"], dearest["control"]["points"]) if dearest else (None, None)
+    return [_units(found["dearest"]), *costs, found["rival"], _units(found["tipping"])]
+
+
+def _units(numbers: Sequence[int] | None) -> str | None:
+    return " ".join(f"AU{number}" for number in numbers) if numbers else None
 
 
 def _written(value: object) -> object:

@@ -155,13 +155,13 @@ def where_it_lies(evidence: FaceEvidence, expression: str, empty: bool) -> str:
     Args:
         evidence: Of one face; at least one expected unit.
         expression: The predicted one.
-        empty: Whether the class map is zero everywhere.
+        empty: Whether the class map shows no evidence.
 
     Returns:
         A part of a sentence: "the class map lies on the lip corners (AU12, 41 % of it, 3.1x chance) and ...".
     """
     if empty:
-        return f"the class map is the same everywhere and shows no evidence for {expression}"
+        return f"the class map shows no evidence for {expression}"
     regions = _regions(evidence.expected)
     lies = [unit for unit in regions if unit.class_map.ratio >= PREFERENCE]
     hardly = [unit for unit in regions if unit.class_map.ratio <= 1 / PREFERENCE]

@@ -30,8 +30,9 @@ def what_decides(found: IfHidden) -> str:
         parts = [", ".join(f"without {_named(each, found)} {_left(each, found)}" for each in dear[:_NAMED])]
     else:
         parts = [_nothing_decides(found)]
-    for each in (each for each in found.regions if each.opposes):
-        parts.append(f"hiding {_named(each, found)} raises it to {_left(each, found)}")
+    if against := [each for each in found.regions if each.opposes]:
+        first, *others = (f"{_named(each, found)} raises it to {_left(each, found)}" for each in against)
+        parts.append(", ".join([f"hiding {first}", *(each.replace("raises it ", "") for each in others)]))
     unclear = [
         each for each in found.expected if each.loss.points >= LEAST and each.seen and not each.matters
     ]
@@ -70,14 +71,14 @@ def rather_than_what(found: IfHidden) -> str:
     region = found.tipping
     if region and max(region.without, key=lambda name: region.without[name]) == rival:
         return (
-            f"without {_named(region, found)} the answer would be {rival}, the runner-up: "
+            f"without {_known(region)} the answer would be {rival}, the runner-up: "
             f"{percent(region.without[rival])} instead of {percent(chance)}"
         )
     if chance < _RARE:
         return ""
     if region:
         return (
-            f"the runner-up is {rival}, {percent(chance)}; it comes nearest without {_named(region, found)}: "
+            f"the runner-up is {rival}, {percent(chance)}; it comes nearest without {_known(region)}: "
             f"{percent(region.without[rival])} against {percent(region.without[found.expression])}"
         )
     return f"the runner-up is {rival}, {percent(chance)}; hiding none of these regions clearly favours it"
@@ -105,6 +106,11 @@ def _named(region: HiddenRegion, found: IfHidden) -> str:
     elif found.units_of != found.expression:
         whose = f" of {found.units_of}"
     return f"the {region.name} ({region.numbers}{whose})"
+
+
+def _known(region: HiddenRegion) -> str:
+    """The region with its units, which was named before."""
+    return f"the {region.name} ({region.numbers})"
 
 
 def _left(region: HiddenRegion, found: IfHidden) -> str:

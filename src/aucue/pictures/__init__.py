@@ -7,8 +7,8 @@ faces, so every other room may use it:
     picture.save("attention.png")
 """
 
-from aucue.pictures.bars import probability_bars, ratio_bars
-from aucue.pictures.heat import colormap, normalize, overlay, upsample
+from aucue.pictures.bars import loss_bars, probability_bars, ratio_bars
+from aucue.pictures.heat import colormap, normalize, overlay, overlay_signed, upsample
 from aucue.pictures.images import Picture, to_array, to_data_uri
 from aucue.pictures.marks import draw_boxes, draw_landmarks
 from aucue.pictures.text import drawable, font, in_percent, shorten, wrap
@@ -19,6 +19,7 @@ __all__ = [
     "panel",
     "blank",
     "overlay",
+    "overlay_signed",
     "colormap",
     "normalize",
     "upsample",
@@ -26,6 +27,7 @@ __all__ = [
     "draw_boxes",
     "probability_bars",
     "ratio_bars",
+    "loss_bars",
     "to_array",
     "to_data_uri",
     "Picture",

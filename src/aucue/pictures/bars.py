@@ -12,6 +12,8 @@ from aucue.pictures.images import check_rows
 from aucue.pictures.text import drawable, font, in_percent, shorten
 from aucue.pictures.themes import theme_of
 
+_LEAST_SCALE = 0.3  # of losses: bars of a few points do not fill the width
+
 
 def probability_bars(
     probabilities: Mapping[str, float],
@@ -60,6 +62,71 @@ def probability_bars(
             if filled - left >= 1:
                 bar = (left, track[1], filled, track[3])
                 draw.rounded_rectangle(bar, min(radius, (filled - left) / 2), fill)
+    return picture
+
+
+def loss_bars(
+    names: Sequence[str],
+    figures: Sequence[str],
+    losses: NDArray,
+    controls: NDArray,
+    size: tuple[int, int],
+    theme: Literal["light", "dark"] = "light",
+    *,
+    marked: Sequence[bool],
+) -> Image.Image:
+    """Bars of what is lost, each with a tick where its control lies; what is gained goes to the left.
+
+    Args:
+        names: One per bar.
+        figures: Text at the right of each name.
+        losses: (n,), in [-1, 1].
+        controls: (n,), in [-1, 1]; NaN has no tick.
+        size: Height and width of the picture.
+        theme: Colours.
+        marked: Which bars have the accent colour.
+
+    Returns:
+        Picture of the given size.
+
+    Raises:
+        InputError: There are no bars, or not as many names, figures and controls.
+    """
+    lost, control = np.asarray(losses, dtype=np.float64), np.asarray(controls, dtype=np.float64)
+    if not len(names) == len(figures) == len(lost) == len(control) or not len(names):
+        raise InputError(
+            f"{len(names)} names, {len(figures)} figures, {len(lost)} losses and {len(control)} controls: as "
+            "many are needed."
+        )
+    colors = theme_of(theme)
+    height, width = size
+    row = min(height / len(names), width / 6)
+    face = font(min(row * 0.36, width / 19))
+    ends = np.concatenate([lost, control[np.isfinite(control)], [0.0, _LEAST_SCALE]])
+    low, high = ends.min(), ends.max()
+
+    def place(value: float) -> float:
+        return (value - low) / (high - low) * (width - 1)
+
+    picture = Image.new("RGB", (width, height), colors.background)
+    draw = ImageDraw.Draw(picture)
+    for i, (value, other) in enumerate(zip(lost, control, strict=True)):
+        middle, top, bottom = (i + 0.27) * row, (i + 0.52) * row, (i + 0.82) * row
+        figure = drawable(figures[i])
+        draw.text((width, middle), figure, colors.text, face, "rm")
+        name = shorten(names[i], face, width - face.getlength(figure) - face.size)
+        draw.text((0, middle), name, colors.text, face, "lm")
+        draw.rectangle((0, top, width, bottom), colors.track)
+        left, right = sorted((place(0.0), place(value)))
+        if right - left >= 1:
+            draw.rectangle((left, top, right, bottom), colors.accent if marked[i] else colors.bar)
+        thin = max(1, round(width / 220))
+        draw.line((place(0.0), top, place(0.0), bottom), colors.faint, thin)
+        if np.isfinite(other):
+            at = place(other)
+            draw.line(
+                (at, top - row * 0.06, at, bottom + row * 0.06), colors.text, max(2, round(width / 150))
+            )
     return picture
 
 

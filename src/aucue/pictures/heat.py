@@ -10,6 +10,7 @@ from PIL import Image
 from aucue.errors import InputError
 from aucue.pictures.images import Picture, to_array
 
+_POSITIVE, _NEGATIVE = (214, 40, 57), (29, 88, 205)  # told apart by the colour-blind, too
 _COLORS = Path(__file__).with_name("heat.txt")
 
 
@@ -81,6 +82,34 @@ def overlay(image: Picture, heat: NDArray, opacity: float = 0.5) -> NDArray[np.u
         raise InputError(f"Opacity must lie in [0, 1], got {opacity}.")
     colors = colormap(upsample(_check_heat(heat), pixels.shape[:2]))
     return np.rint((1 - opacity) * pixels + opacity * colors).astype(np.uint8)
+
+
+def overlay_signed(
+    image: Picture, values: NDArray, largest: float, opacity: float = 0.5
+) -> NDArray[np.uint8]:
+    """Lay a signed map over an image: red where it is positive, blue where negative, nothing where it is 0.
+
+    The scale is the caller's, never the map's own: a weak map looks weak.
+
+    Args:
+        image: Picture (H, W, 3).
+        values: Map (h, w) of any resolution and range; it is enlarged smoothly to the image.
+        largest: Value, up or down, from which the colour is full.
+        opacity: Share of a full colour, in [0, 1].
+
+    Returns:
+        Picture (H, W, 3).
+
+    Raises:
+        InputError: A shape or a range is wrong.
+    """
+    pixels = to_array(image)
+    if not (largest > 0 and 0 <= opacity <= 1):
+        raise InputError(f"The largest value must be positive and opacity in [0, 1]: {largest}, {opacity}.")
+    strength = (upsample(values, pixels.shape[:2]) / largest).clip(-1, 1)[..., None]
+    share = opacity * np.abs(strength)
+    colors = np.where(strength > 0, _POSITIVE, _NEGATIVE)
+    return np.rint((1 - share) * pixels + share * colors).astype(np.uint8)
 
 
 @cache
