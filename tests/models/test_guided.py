@@ -63,5 +63,5 @@ def test_the_layer_shown_is_the_deepest_named(guidance: dict[str, Any] | None, l
 
 
 def test_entries_that_a_later_file_may_have_are_passed_over() -> None:
-    record = GuidanceRecord.from_dict({"weight": 1.0, "cue": "landmarks", "share": 0.5})
+    record = GuidanceRecord.from_dict({"weight": 1.0, "moon": "full", "tide": 0.5})
     assert record == GuidanceRecord(weight=1.0)
