@@ -59,9 +59,9 @@ def test_faults_are_found_and_come_first(folder: Path) -> None:
     inspection = inspect_set(folder)
     faces = {face.key: face for face in inspection.faces}
     label = faces["f00.png"].label
-    assert faces["small.png"].why == (f"in two splits: f00.png (train, {label})",)
+    assert faces["small.png"].why == (f"alike in two splits: f00.png (train, {label})",)
     assert faces["f00.png"].twin == f"small.png (test, {label})"
-    assert faces["other.png"].why[0].startswith("with two labels: f01.png")
+    assert faces["other.png"].why[0].startswith("alike with two labels: f01.png")
     assert faces["f05.png"].why == ("unusual landmarks",)
     assert faces["f06.png"].why[0] == "no face found"
     assert np.isnan(faces["f06.png"].distance)
@@ -71,7 +71,7 @@ def test_faults_are_found_and_come_first(folder: Path) -> None:
     assert set(first) == {"small.png", "f00.png", "other.png", "f01.png", "f05.png", "f06.png", "f07.png"}
     assert set(first[:2]) == {"small.png", "f00.png"}
     assert inspection.counts[label, "test"] == 1
-    assert any(warning.endswith("remove them from one): 2.") for warning in inspection.warnings)
+    assert any(warning.endswith("of which a test says nothing: 2.") for warning in inspection.warnings)
 
 
 def test_the_files(folder: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_files(folder: Path, tmp_path: Path) -> None:
 def test_faces_of_another_set_leak(folder: Path, tmp_path: Path) -> None:
     alone = inspect_set(folder, against=[folder])
     face = next(face for face in alone.faces if face.key == "f10.png")
-    assert face.why == (f"in another set: f10.png (train, {face.label}) of {folder}",)
+    assert face.why == (f"alike in another set: f10.png (train, {face.label}) of {folder}",)
 
 
 def test_a_model_says_whether_it_was_trained_on_the_set(folder: Path) -> None:

@@ -12,7 +12,7 @@ def command(
     faces: int = 300,
     overwrite: bool = False,
 ) -> int:
-    """Look at a prepared set: faces per class and split, sizes, landmarks, odd ones first, and duplicates.
+    """Look at a prepared set: faces per class and split, sizes, landmarks, odd ones first, and copies.
 
     Writes inspection.html, which shows the faces with their landmarks, faces.csv with a row per face, and
     inspection.json.

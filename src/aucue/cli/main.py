@@ -17,7 +17,7 @@ COMMANDS = {
     "demo": "draw faces, train with and without guidance, compare and explain: needs no photographs",
     "cue": "the map of action units that an expert would expect, drawn over photographs",
     "prepare": "a labelled collection of photographs -> a set of aligned faces with landmarks",
-    "inspect": "a prepared set -> a page of its faces, odd ones first, duplicates, counts",
+    "inspect": "a prepared set -> a page of its faces, odd ones first, copies, counts",
     "train": "a prepared set -> a classifier, guided or not",
     "evaluate": "accuracy and interpretability of a classifier on a prepared set, with controls",
     "benchmark": "a grid of settings and seeds -> tables, guided beside unguided, with confidence intervals",

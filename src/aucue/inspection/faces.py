@@ -24,10 +24,10 @@ DULL = 0.35
 
 
 _REASONS = {
-    "in two splits": "Faces in two splits, of which a test says nothing (remove them from one)",
-    "in another set": "Faces that are in another set that was named, too",
-    "with two labels": "Faces that are there again with another label (decide which one is right)",
-    "twice": "Faces that are there twice in one split",
+    "alike in two splits": "Faces as good as the same in two splits, of which a test says nothing",
+    "alike in another set": "Faces as good as the same in another set that was named",
+    "alike with two labels": "Faces as good as the same with two labels (look whether both are right)",
+    "alike": "Faces as good as the same in one split",
     "no face found": "Pictures without a face that was found, stored as their centre",
     "only a box is known": "Faces without landmarks, which are never guided",
     "unusual landmarks": "Faces with unusual landmarks (look whether they fit)",
@@ -50,7 +50,7 @@ class InspectedFace:
         contrast: Standard deviation of the brightness, 0 to 127.
         distance: Distance of the landmarks from the set's median face, relative to the usual distance; NaN
             without landmarks.
-        twin: The same photograph elsewhere: "KEY (SPLIT, LABEL)"; None if there is none.
+        twin: A face that is as good as the same: "KEY (SPLIT, LABEL)"; None if there is none.
         odd: How odd it is; 0 if nothing is.
         why: What is odd, in words.
     """
@@ -146,11 +146,11 @@ def _twins(
         for this, that in ((later, earlier), (earlier, later)):
             face, twin = faces[this], faces[that]
             weight, what = (
-                (300.0, "in two splits")
+                (300.0, "alike in two splits")
                 if face.split != twin.split
-                else (200.0, "with two labels")
+                else (200.0, "alike with two labels")
                 if face.label != twin.label
-                else (20.0, "twice")
+                else (20.0, "alike")
             )
             found[this] = max(found.get(this, (0.0, "", "")), (weight, _named(twin), what))
     for other in others:
@@ -158,7 +158,7 @@ def _twins(
         there = [face for split in splits for face in _measured(other, split, splits[split])]
         for this, that in find_twins(prints, _prints(splits.values())):
             where = f"{_named(there[that])} of {other.path}"
-            found[this] = max(found.get(this, (0.0, "", "")), (250.0, where, "in another set"))
+            found[this] = max(found.get(this, (0.0, "", "")), (250.0, where, "alike in another set"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Faces that are in a set twice, whatever file and size they came in."""
+"""Faces that are as good as the same, whatever file and size they came in."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -9,8 +9,12 @@ from PIL import Image
 SIDE = 24
 """Side of the small picture that two faces are compared by, in pixels."""
 
-ALIKE = 0.99
-"""Correlation of two small pictures from which on they are taken for the same photograph."""
+ALIKE = 0.992
+"""Correlation of two small pictures from which on they are as good as the same.
+
+Copies at six tenths of the size, of JPEG quality 50 and another brightness, correlate by .992 at least. So do
+two photographs of one person, taken alike, if the expressions hardly differ: people have to see which it is.
+"""
 
 BITS = 3
 """Of the 64 comparisons of neighbouring pixels, how many may differ: one of four quarters is then equal."""
@@ -46,7 +50,8 @@ def fingerprints(crops: Iterable[Image.Image]) -> Fingerprints:
 
 
 def find_twins(own: Fingerprints, others: Fingerprints | None = None) -> list[tuple[int, int]]:
-    """Pairs of faces that are the same photograph, also in another size, format or brightness.
+    """Pairs of faces that are as good as the same: copies, also in another size, format or brightness, and
+    photographs of one person that hardly differ.
 
     Two faces are compared if one quarter of their signs is equal, so that the time grows little faster than
     their number.
