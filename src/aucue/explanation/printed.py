@@ -15,7 +15,7 @@ from aucue.explanation.explanation import CAVEAT, FOUND
 from aucue.explanation.records import LOG_FILE
 from aucue.explanation.settings import FacesShown
 from aucue.explanation.table import TABLE_FILE
-from aucue.faces import transform_points
+from aucue.faces import read_image, transform_points
 from aucue.pages import environment, write_page
 from aucue.pictures import to_data_uri
 from aucue.work.files import inside
@@ -101,8 +101,7 @@ def _face(record: Mapping[str, Any], folder: Path, faces: FacesShown) -> dict[st
 def _picture(record: Mapping[str, Any], folder: Path, faces: FacesShown) -> str:
     """Face and class map side by side, as text."""
     thumbnail = inside(folder, record["thumbnail"], "explanations.jsonl")
-    with Image.open(thumbnail) as opened:
-        both = opened.convert("RGB").resize((2 * _SIDE, _SIDE), Image.Resampling.BICUBIC)
+    both = read_image(thumbnail).resize((2 * _SIDE, _SIDE), Image.Resampling.BICUBIC)
     return to_data_uri(_HIDDEN[faces](both, record), "jpeg", 85)
 
 
