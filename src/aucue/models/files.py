@@ -102,7 +102,9 @@ def load_model(path: str | Path) -> tuple[Classifier, Card]:
         with safe_open(path, "pt") as file:
             record = _record(path, (file.metadata() or {}).get(_KEY))
             classifier = _built(path, record["config"], _Header(file))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            # copied: as they lie in the file, their addresses depend on the length of its description, and
+            # sums over unaligned memory may have another last digit
+            state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
         raise InputError(f"{path}: damaged or cut short ({error}); copy or train it again.") from error
     _check_finite(state, str(path))
