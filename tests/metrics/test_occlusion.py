@@ -131,7 +131,7 @@ def test_blank_is_an_area_of_one_colour():
     expected = torch.zeros(24, 24, dtype=torch.bool)
     expected[3:13, 3:13] = True  # and the pixel around
     assert torch.equal(blank_pixels(images)[0, 0], expected)
-    images[:, 0, 5, 5] = 247  # one channel is enough to be seen: within 5 x 5 pixels of it nothing is blank
+    images[:, 0, 5, 5] = 247  # one channel is enough to be seen: within 3 x 3 pixels of it nothing is blank
     assert blank_pixels(images)[0, 0].sum() < expected.sum()
 
 

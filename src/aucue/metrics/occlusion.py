@@ -81,7 +81,7 @@ def face_region(landmarks: Tensor, every_unit: Tensor) -> Tensor:
 def blank_pixels(images: Tensor) -> Tensor:
     """The pixels of areas of one colour, such as paper or paint, where nothing can be seen.
 
-    An area counts from 5 x 5 pixels on, within which no channel varies by more than two levels, and with the
+    An area counts from 3 x 3 pixels on, within which no channel varies by more than two levels, and with the
     pixel around it, which resizing has mixed with what lies outside.
 
     Args:
@@ -91,9 +91,9 @@ def blank_pixels(images: Tensor) -> Tensor:
         (B, 1, H, W) bool.
     """
     values = images.float()
-    varies = max_pool2d(values, 5, 1, 2) + max_pool2d(-values, 5, 1, 2)
+    varies = max_pool2d(values, 3, 1, 1) + max_pool2d(-values, 3, 1, 1)
     inner = (varies.amax(dim=1, keepdim=True) <= _SAME_COLOUR).float()
-    return max_pool2d(inner, 7, 1, 3) > 0
+    return max_pool2d(inner, 5, 1, 2) > 0
 
 
 def random_regions(
