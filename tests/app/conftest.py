@@ -56,7 +56,7 @@ def tiny_model(seed: int, predicts: str) -> Model:
     return Model(untrained(seed, predicts=predicts, bias=2), information())
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def faint_maps_count() -> Iterator[None]:
     """The maps of untrained networks are too faint to be called evidence."""
     with pytest.MonkeyPatch.context() as patch:

@@ -135,7 +135,7 @@ def test_a_grid_file_says_for_itself_what_it_varies(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tabel1"], "neither a grid file (.yaml) nor one of evidence, ferplus, table1"),
+        (["tabel1"], "tabel1 is neither a grid file (.yaml) nor one of cues, evidence, ferplus, "),
         (["nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["table1", "--data", "raf-db"], "--data raf-db: expected NAME=DIR"),
         (["table1"], "--data"),
