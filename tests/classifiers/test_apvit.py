@@ -137,16 +137,19 @@ def test_impossible_backbone() -> None:
         Classifier(method="apvit", input_size=32, backbone_options={"widths": [4, 4], "depths": [1, 2]})
 
 
+VIT: dict[str, Any] = {
+    "img_size": 24,
+    "patch_size": 4,
+    "embed_dim": 12,
+    "depth": 4,
+    "num_heads": 2,
+    "mlp_ratio": 3,
+    "qkv_bias": False,
+}
+
+
 def test_the_transformer_starts_from_a_vision_transformer() -> None:
-    shape: dict[str, Any] = {
-        "img_size": 24,
-        "patch_size": 4,
-        "embed_dim": 12,
-        "depth": 4,
-        "num_heads": 2,
-        "mlp_ratio": 3,
-    }
-    given: Any = VisionTransformer(**shape, qkv_bias=False, num_classes=5)
+    given: Any = VisionTransformer(**VIT, num_classes=5)
     head = APViTHead(8, 3, grid=6, **HEAD)
     before = {name: its.clone() for name, its in head.state_dict().items()}
     head.with_transformer(given.state_dict(), "vit.pth")
@@ -164,15 +167,6 @@ def test_the_transformer_starts_from_a_vision_transformer() -> None:
 
 @pytest.mark.parametrize("change", [{"depth": 5}, {"embed_dim": 16}, {"qkv_bias": True}, {"depth": 3}])
 def test_another_transformer_is_refused(change: dict[str, Any]) -> None:
-    shape: dict[str, Any] = {
-        "img_size": 24,
-        "patch_size": 4,
-        "embed_dim": 12,
-        "depth": 4,
-        "num_heads": 2,
-        "mlp_ratio": 3,
-    }
-    settings: dict[str, Any] = shape | {"qkv_bias": False} | change
-    given = VisionTransformer(**settings)
+    given = VisionTransformer(**(VIT | change))
     with pytest.raises(InputError, match=r"vit\.pth: no vision transformer of 4 blocks with tokens of 12 ch"):
         APViTHead(8, 3, grid=6, **HEAD).with_transformer(given.state_dict(), "vit.pth")

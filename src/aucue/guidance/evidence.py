@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from aucue.errors import InputError
-from aucue.guidance.alignment import EPS, valid_mean
+from aucue.guidance.alignment import EPS, energy, valid_mean
 
 _LEAST = 1e-3  # evidence below which a share says nothing
 
@@ -51,8 +51,7 @@ def outside_regions(maps: Tensor, regions: Tensor, drawn: Tensor, *, across_rank
         InputError: The shapes do not fit.
     """
     maps, regions = _checked(maps, regions, drawn)
-    inside = (maps * (2 * regions).clamp(max=1)).sum(dim=1) / maps.sum(dim=1).clamp(min=EPS)
-    return valid_mean(1 - inside, drawn.flatten(), across_ranks)
+    return valid_mean(energy(maps, (2 * regions).clamp(max=1)), drawn.flatten(), across_ranks)
 
 
 def evidence_when_hidden(after: Tensor, before: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
