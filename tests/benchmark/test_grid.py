@@ -7,6 +7,7 @@ import pytest
 
 from aucue.benchmark import GRIDS, Grid
 from aucue.errors import InputError
+from aucue.training.recipe import RECIPES, changes_of_recipe
 
 FILES = sorted(GRIDS.glob("*.yaml"))
 
@@ -95,6 +96,37 @@ def test_published_values_go_to_their_row() -> None:
     assert not any(row.published for row in grid.rows[:-1])
 
 
+def test_all_rows_of_a_seed_go_on_from_one_start() -> None:
+    plain, grid = Grid.from_dict(table()), Grid.from_dict(table(start={"guidance.weight": 0, "epochs": 9}))
+    starts = [cell for cell in grid.cells if cell.start is None]
+    assert [(cell.seed, cell.readouts) for cell in starts] == [(0, ()), (3, ())]
+    assert [grid.cells.index(cell) for cell in starts] == [0, 5]  # before those that go on from them
+    config = starts[0].config("out")
+    assert (config.epochs, config.guidance.weight, config.optimizer.lr) == (9, 0.0, 0.01)
+    for start in starts:
+        of_seed = [cell for cell in grid.cells if cell.seed == start.seed and cell is not start]
+        assert all(cell.start == start for cell in of_seed)
+        model = str(start.folder("out") / "model.safetensors")
+        assert {cell.config("out").classifier.weights for cell in of_seed} == {model}
+    assert not {cell.name for cell in grid.cells} & {cell.name for cell in plain.cells}
+    longer = Grid.from_dict(
+        table(start={"guidance.weight": 0, "epochs": 10})
+    )  # other starts, other trainings
+    assert not {cell.name for cell in grid.cells} & {cell.name for cell in longer.cells}
+
+
+def test_arms_of_the_evidence_page_are_the_recipes() -> None:
+    grid = Grid.load(GRIDS / "evidence.yaml")
+    configs = {
+        row.place["recipe"]: cell.config("out")
+        for row, cell in zip(grid.rows, [c for c in grid.cells if c.seed == 0 and c.start], strict=True)
+    }
+    assert configs.keys() == set(RECIPES)
+    for name, config in configs.items():
+        assert changes_of_recipe(config, name).keys() == {"balance"}  # 1, in all arms alike
+        assert (config.balance, config.epochs) == (1.0, 4)
+
+
 def test_another_way_to_evaluate_has_folders_of_its_own(tmp_path: Path) -> None:
     plain, asked = Grid.from_dict(table()), Grid.from_dict(table(evidence=3, judge={"codebook": "facs"}))
     assert (asked.assessment.evidence, asked.assessment.codebook) == (3, "facs")
@@ -141,6 +173,16 @@ def test_shipped_grids_are_understood(file: Path) -> None:
         ({"notes": 5}, "notes must be a list"),
         ({"evidence": "much"}, "evidence must be true, false or a number of faces"),
         ({"evidence": -1}, "evidence must be true, false or a number of faces"),
+        ({"start": ["box"]}, "start must be a mapping"),
+        ({"start": {"epoch": 2}}, "start: unknown setting 'epoch'.*Did you mean 'epochs'"),
+        (
+            {"start": {"classifier.weights": "box", "readout": "cam"}},
+            "neither start nor rows can have readout",
+        ),
+        (
+            {"start": {}, "settings": {"data.path": "set", "classifier.weights": "box"}},
+            "neither start nor rows can have classifier.weights",
+        ),
         ({"judge": {"codebok": "facs"}}, "Did you mean 'codebook'"),
         ({"judge": {"codebook": "fax"}}, "fax"),
         ({"judge": {"regions": "anatomy"}}, "Did you mean 'anatomical'"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 from lightning.pytorch import Trainer
+from safetensors.torch import load_file
 
 from aucue.benchmark import Grid, collect, is_finished, run_cell, run_grid, write_tables
 from aucue.cli.main import main
@@ -124,6 +125,21 @@ def test_a_broken_cell_is_noted_and_the_others_go_on(jobs: int, runs: dict[int, 
     assert set(failures) == {broken.name}
     assert "'layer9' is no layer of test_resnet" in failures[broken.name]
     assert (broken.folder(out) / "failure.txt").read_text().strip() == failures[broken.name]
+
+
+def test_arms_begin_with_the_weights_of_their_start(table: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**table["settings"], "optimizer.lr": 1e-12, "epochs": 1}  # so that they stay where they begin
+    axes = {"arm": {"plain": {}}}
+    start = {"guidance.weight": 0, "optimizer.lr": 0.01}
+    grid = Grid.from_dict({"name": "on", "settings": settings, "start": start, "axes": axes, "seeds": [4]})
+    began, arm = grid.cells
+    assert not is_finished(began, tmp_path)
+    assert run_grid(grid, tmp_path, progress=False) == {}
+    assert is_finished(began, tmp_path)
+    assert is_finished(arm, tmp_path)
+    assert not list(began.folder(tmp_path).rglob("evaluation.json"))
+    first, then = (load_file(cell.folder(tmp_path) / "model.safetensors") for cell in (began, arm))
+    torch.testing.assert_close(then["head.fc.weight"], first["head.fc.weight"], rtol=0, atol=1e-8)
 
 
 def test_a_cell_that_another_process_runs_is_left_alone(table: dict[str, Any], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from aucue.errors import InputError, said
 from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
 from aucue.training import ClassifierSettings, TrainConfig
+from aucue.training.folder import MODEL_NAME
 from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
@@ -33,6 +34,7 @@ Protocol = Literal["holdout", "fg2024"]
 
 CELLS_FOLDER = "cells"
 READOUT = "readout"  # a setting of rows that is no setting of a training
+_WEIGHTS = "classifier.weights"
 _KEYS = (
     "name",
     "title",
@@ -40,6 +42,7 @@ _KEYS = (
     "protocol",
     "seeds",
     "settings",
+    "start",
     "axes",
     "more",
     "baseline",
@@ -88,6 +91,7 @@ class Cell:
         seed: Of the training.
         readouts: Read-outs of the class maps that the rows of the grid ask for.
         assessment: How it is evaluated.
+        start: The training from whose weights it goes on; None for one from the settings' own weights.
     """
 
     name: str
@@ -95,10 +99,14 @@ class Cell:
     seed: int
     readouts: tuple[str, ...]
     assessment: "Assessment"
+    start: "Cell | None" = None
 
     def config(self, out: str | os.PathLike[str]) -> TrainConfig:
         """The training's settings, in its folder below the benchmark's folder `out`."""
-        return _config(self.settings, self.seed, str(self.folder(out)))
+        settings = dict(self.settings)
+        if self.start is not None:
+            settings[_WEIGHTS] = str(self.start.folder(out) / MODEL_NAME)
+        return _config(settings, self.seed, str(self.folder(out)))
 
     def folder(self, out: str | os.PathLike[str]) -> Path:
         """Where the training and its evaluations lie."""
@@ -143,6 +151,7 @@ class Grid:
         seeds: Of the trainings.
         axes: Names on every axis, in order.
         rows: Lines of the tables.
+        start: Settings of a training per seed, from whose weights all rows of that seed go on; None for none.
         baseline: On one axis, the name that all others on it are compared with; empty compares nothing.
         figure: `x`, the setting a figure is drawn over, and `over`, the names on other axes that it shows.
         assessment: How every training is evaluated.
@@ -160,6 +169,7 @@ class Grid:
     figure: Mapping[str, Any] | None
     assessment: Assessment
     table: Mapping[str, Any] = field(repr=False)
+    start: Mapping[str, Any] | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -175,9 +185,10 @@ class Grid:
         """A grid from the content of a grid file.
 
         `settings` are common to all rows, `axes` map axis -> name -> settings; rows are the product of the
-        names, of which later axes win over earlier ones, and then those of `more`. `evidence: true`, or a
-        number of faces per expression, measures evidence too; `judge` names a `codebook` and `regions` that
-        judge all rows.
+        names, of which later axes win over earlier ones, and then those of `more`. `start` holds what a
+        training that all rows of a seed go on from has for settings beside or instead of the common ones.
+        `evidence: true`, or a number of faces per expression, measures evidence too; `judge` names a
+        `codebook` and `regions` that judge all rows.
 
         Args:
             table: What the file holds; only `name`, `axes` and `settings` are needed.
@@ -199,6 +210,7 @@ class Grid:
         names = {axis: tuple(dict.fromkeys(row.place[axis] for row in rows)) for axis in axes}
         published = _published(table.get("published", []), tuple(axes), where)
         rows = [Row(row.place, row.settings, published.get(tuple(row.place.values()), {})) for row in rows]
+        start = _start(table.get("start"), common, rows, where)
         for row in rows:
             _check_row(row, where)
         name = str(table.get("name") or Path(where).stem)
@@ -217,6 +229,7 @@ class Grid:
             figure=_figure(table.get("figure"), names, where),
             assessment=_assessment(table, where),
             table={"name": name, **table},
+            start=start,
         )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
@@ -232,10 +245,12 @@ class Grid:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every training of the grid, each once, all rows of one seed before the next seed."""
+        """Every training of the grid, each once, all of one seed before the next seed, its start first."""
         found: dict[str, Cell] = {}
         for seed, row in itertools.product(self.seeds, self.rows):
-            cell = _cell(row, seed, self.assessment)
+            cell = _cell(row, seed, self.assessment, self.start)
+            if cell.start is not None:
+                found.setdefault(cell.start.name, cell.start)
             known = found[cell.name].readouts if cell.name in found else ()
             readouts = tuple(dict.fromkeys((*known, *cell.readouts)))
             found[cell.name] = replace(cell, readouts=readouts)
@@ -243,7 +258,7 @@ class Grid:
 
     def evaluation(self, out: str | os.PathLike[str], row: Row, seed: int) -> Path:
         """Folder of the evaluation of a row and seed below the benchmark's folder `out`."""
-        return _cell(row, seed, self.assessment).evaluation(out, row.readout)
+        return _cell(row, seed, self.assessment, self.start).evaluation(out, row.readout)
 
     def baseline_of(self, row: Row) -> Row | None:
         """The row that differs from this one on the baseline's axis only; None for a baseline itself."""
@@ -257,9 +272,15 @@ class Grid:
         return tuple(axis for axis, names in self.axes.items() if len(names) == 1)
 
 
-def _cell(row: Row, seed: int, assessment: Assessment) -> Cell:
+def _cell(
+    row: Row, seed: int, assessment: Assessment, start_settings: Mapping[str, Any] | None = None
+) -> Cell:
     """The training behind a row, named by what it is made of."""
     settings = {name: value for name, value in row.settings.items() if name != READOUT}
+    start = None
+    if start_settings is not None:
+        start = replace(_cell(Row({}, start_settings), seed, Assessment()), readouts=())
+        settings[_WEIGHTS] = start.name  # the digest below depends on it; `Cell.config` knows its folder
     method = method_named(settings.get("classifier.method", ClassifierSettings.method))
     trained = next(other for other in METHODS.values() if other.shares_network_with(method))
     settings["classifier.method"] = trained.name
@@ -268,7 +289,7 @@ def _cell(row: Row, seed: int, assessment: Assessment) -> Cell:
     backbone = re.sub(r"[^\w.+-]", "_", config.classifier.backbone or trained.default_backbone)[:80]
     digest = hashlib.sha256(json.dumps(_changed(config), sort_keys=True).encode()).hexdigest()[:8]
     name = f"{trained.name}-{backbone}-lambda{config.guidance.weight:g}-{digest}-seed{seed}"
-    return Cell(name, settings, seed, (row.readout,), assessment)
+    return Cell(name, settings, seed, (row.readout,), assessment, start)
 
 
 def _changed(config: TrainConfig) -> dict[str, Any]:
@@ -350,6 +371,22 @@ def _product(axes: Mapping[str, Mapping[str, Mapping[str, Any]]], common: Mappin
         settings = {k: v for axis, name in place.items() for k, v in axes[axis][name].items()}
         rows.append(Row(place, {**common, **settings}))
     return rows
+
+
+def _start(
+    value: Any, common: Mapping[str, Any], rows: Iterable[Row], where: str
+) -> Mapping[str, Any] | None:
+    """Settings of the training that rows go on from."""
+    if value is None:
+        return None
+    here = f"{where}, start"
+    settings = {**common, **_mapping(value, here)}
+    _check_row(Row({"start": "start"}, settings), where)
+    if READOUT in settings or any(row.settings.get(_WEIGHTS) for row in rows):
+        raise InputError(
+            f"{here}: with it neither start nor rows can have {READOUT if READOUT in settings else _WEIGHTS}."
+        )
+    return settings
 
 
 def _more(

@@ -21,7 +21,7 @@ from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.run import evaluate
 from aucue.evaluation.settings import FACES, EvaluationSettings
 from aucue.training import fit
-from aucue.training.fitting import MODEL_NAME
+from aucue.training.folder import MODEL_NAME
 from aucue.work import available_cores
 from aucue.work.files import appearing, claimed, read_json, write_json
 from aucue.work.processes import starter_environment
@@ -40,6 +40,8 @@ _UNFINISHED = ".unfinished"
 
 def is_finished(cell: Cell, out: str | os.PathLike[str]) -> bool:
     """Whether a cell is trained and evaluated under all its read-outs."""
+    if not cell.readouts:
+        return (cell.folder(out) / MODEL_NAME).is_file()
     return all((cell.evaluation(out, readout) / EVALUATED_FILE).is_file() for readout in cell.readouts)
 
 
@@ -144,10 +146,15 @@ def run_grid(grid: Grid, out: str | os.PathLike[str], jobs: int = 1, progress: b
     """
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, got {jobs}.")
-    left = [cell for cell in grid.cells if not is_finished(cell, out)]
-    if jobs == 1 or len(left) < 2:
-        return _run_here(left, grid, out, progress)
-    return _run_side_by_side(left, grid, out, min(jobs, len(left)), progress)
+    failures = {}
+    starts = {cell.start.name for cell in grid.cells if cell.start is not None}
+    for awaited in (True, False):  # what others go on from, then these
+        left = [c for c in grid.cells if (c.name in starts) is awaited and not is_finished(c, out)]
+        if jobs == 1 or len(left) < 2:
+            failures |= _run_here(left, grid, out, progress)
+        else:
+            failures |= _run_side_by_side(left, grid, out, min(jobs, len(left)), progress)
+    return failures
 
 
 def _run_here(
