@@ -104,7 +104,7 @@ def test_all_rows_of_a_seed_go_on_from_one_start() -> None:
     config = starts[0].config("out")
     assert (config.epochs, config.guidance.weight, config.optimizer.lr) == (9, 0.0, 0.01)
     for start in starts:
-        of_seed = [cell for cell in grid.cells if cell.seed == start.seed and cell is not start]
+        of_seed = [cell for cell in grid.cells if cell.seed == start.seed and cell != start]
         assert all(cell.start == start for cell in of_seed)
         model = str(start.folder("out") / "model.safetensors")
         assert {cell.config("out").classifier.weights for cell in of_seed} == {model}
