@@ -42,7 +42,11 @@ def test_onnx_file_and_the_example(
         [sys.executable, EXAMPLE, folder / "model.onnx", *faces], capture_output=True, text=True, timeout=60
     )
     assert run.returncode == 0, run.stderr
-    assert re.fullmatch(r".*a\.png: [a-z]+ \d+%\n.*b\.png: [a-z]+ \d+%\n", run.stdout)
+    places = r"".join(
+        rf"  {place} hidden: [+-]\d+ points; as much elsewhere: [+-]\d+\n"
+        for place in ("brows", "eyes", "lip corners", "lips")
+    )
+    assert re.fullmatch(rf".*a\.png: [a-z]+ \d+%\n{places}.*b\.png: [a-z]+ \d+%\n{places}", run.stdout)
     assert Image.open(folder / "a.png.map.png").size == (16, 16)
     code = EXAMPLE.read_text()
     assert "import torch" not in code
