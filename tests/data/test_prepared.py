@@ -67,6 +67,17 @@ def test_transform_changes_image_and_landmarks(prepared: PreparedSet) -> None:
     assert type(enlarged[0]["landmarks"]) is Tensor
 
 
+def test_what_was_hidden_is_told_where_that_is_asked_for(prepared: PreparedSet) -> None:
+    plain = prepared.dataset("train", train_transform(48), 3)
+    telling = prepared.dataset("train", train_transform(48), 3, hidden=True).subset(range(15))
+    samples = [telling[i] for i in range(15)]
+    assert all("hidden" not in plain[i] for i in range(15))
+    assert all(torch.equal(plain[i]["image"], sample["image"]) for i, sample in enumerate(samples))
+    hidden = [sample.get("hidden") for sample in samples]
+    assert all(each is not None and each.shape == (1, 48, 48) for each in hidden)
+    assert 0 < sum(each is not None and bool(each.any()) for each in hidden) < 15
+
+
 def test_chance_depends_on_seed_epoch_and_sample_alone(prepared: PreparedSet) -> None:
     def dataset(seed: int = 0, epoch: int = 0) -> FaceDataset:
         result = prepared.dataset("train", train_transform(48), seed)

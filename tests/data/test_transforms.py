@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +147,26 @@ def test_erasing_leaves_landmarks_alone() -> None:
     erased = [share for share in shares if share > 0]
     assert 70 < len(erased) < 130
     assert 0.015 < min(erased) < 0.1 < max(erased) < 0.35
+
+
+@pytest.mark.parametrize("erase", ["black", "noise"])
+def test_what_was_hidden_is_told_and_nothing_else_changes(erase: Literal["black", "noise"]) -> None:
+    """On a white picture what is black was erased, or lies beyond the edge of what was rotated."""
+    transform, white = train_transform(64, erase), Image.new("RGB", (SIZE, SIZE), (255, 255, 255))
+    transform.colour = ()
+    some = []
+    for seed in range(24):
+        torch.manual_seed(seed)
+        image, landmarks = transform(white, points(30, 40))
+        torch.manual_seed(seed)
+        again, moved, hidden = transform.with_hidden(white, points(30, 40))
+        assert torch.equal(image, again)
+        assert torch.equal(landmarks, moved)
+        assert hidden.shape == (1, 64, 64)
+        dark = (image < 128).all(dim=0) if erase == "black" else (image < 255).any(dim=0)
+        assert (dark != hidden[0]).float().mean() < (0.01 if erase == "black" else 0.06)  # bicubic edges
+        some.append(bool(hidden.any()))
+    assert 6 < sum(some) < 22
 
 
 def test_noise_fills_what_is_erased():

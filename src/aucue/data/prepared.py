@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
 from aucue.data.description import REMEDY, describe, require_split
-from aucue.data.transforms import Transform, keypoints
+from aucue.data.transforms import FaceTransform, Transform, keypoints
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS, open_picture
 from aucue.work.files import inside, read_json
@@ -29,6 +29,7 @@ class FaceSample(TypedDict):
     landmarks_valid: whether they are known. label: class id. index: position in the data set.
     stored: (68, 2) float32, the landmarks before any transform, as shares of the stored crop's sides.
     probabilities: (K,) float32 over the classes, only in sets that hold them.
+    hidden: (1, S, S) bool, what the transform hid, only if that was asked for.
     """
 
     image: Tensor
@@ -38,6 +39,7 @@ class FaceSample(TypedDict):
     label: int
     index: int
     probabilities: NotRequired[Tensor]
+    hidden: NotRequired[Tensor]
 
 
 class PreparedSet:
@@ -83,13 +85,16 @@ class PreparedSet:
         names = ("name", "licence", "notes", "samples", "found", "problems", "findings", "settings", "aucue")
         return {name: self.description[name] for name in names if name in self.description}
 
-    def dataset(self, split: str, transform: Transform | None = None, seed: int = 0) -> "FaceDataset":
+    def dataset(
+        self, split: str, transform: Transform | None = None, seed: int = 0, hidden: bool = False
+    ) -> "FaceDataset":
         """The samples of one split.
 
         Args:
             split: "train", "val" or "test".
             transform: Changes image and landmarks; none gives the stored crops.
             seed: Of the transform's randomness.
+            hidden: Whether samples say what a `FaceTransform` hid.
 
         Raises:
             InputError: No such split, or its files are damaged.
@@ -97,7 +102,7 @@ class PreparedSet:
         require_split(self.path, self.description, split)
         columns = Columns(self.path / split)
         self._check(columns, split)
-        return FaceDataset(columns, transform, seed)
+        return FaceDataset(columns, transform, seed, hidden=hidden)
 
     def _check(self, columns: "Columns", split: str) -> None:
         """Raise if the description and a stored split contradict each other."""
@@ -207,6 +212,7 @@ class FaceDataset(Dataset[FaceSample]):
         transform: Changes image and landmarks, with torch's random numbers; none gives the stored crops.
         seed: Of the transform's randomness, not negative.
         rows: Rows of the split, in the order of this data set; all by default.
+        hidden: Whether samples say what a `FaceTransform` hid.
     """
 
     def __init__(
@@ -215,10 +221,12 @@ class FaceDataset(Dataset[FaceSample]):
         transform: Transform | None = None,
         seed: int = 0,
         rows: np.ndarray | None = None,
+        hidden: bool = False,
     ) -> None:
         self._columns = columns
         self.transform = transform
         self.seed = seed
+        self.hidden = hidden
         self._rows = np.arange(len(columns)) if rows is None else rows
         # Shared memory: loader processes that live through all epochs hold a copy of this object.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -264,9 +272,8 @@ class FaceDataset(Dataset[FaceSample]):
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "FaceDataset":
         """Some samples, by their positions in this data set; each keeps the randomness it has here."""
-        return FaceDataset(
-            self._columns, self.transform, self.seed, self._rows[np.asarray(rows, dtype=np.int64)]
-        )
+        chosen = self._rows[np.asarray(rows, dtype=np.int64)]
+        return FaceDataset(self._columns, self.transform, self.seed, chosen, self.hidden)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -274,7 +281,7 @@ class FaceDataset(Dataset[FaceSample]):
     def __getitem__(self, index: int) -> FaceSample:
         index = range(len(self))[index]  # negative indices, and an IndexError beyond the end
         row = int(self._rows[index])
-        image, landmarks, stored = self._read(row)
+        image, landmarks, stored, hidden = self._read(row)
         sample: FaceSample = {
             "image": image.as_subclass(Tensor),
             "landmarks": landmarks.as_subclass(Tensor),
@@ -285,17 +292,22 @@ class FaceDataset(Dataset[FaceSample]):
         }
         if self._columns.probabilities is not None:
             sample["probabilities"] = torch.tensor(self._columns.probabilities[row])
+        if hidden is not None:
+            sample["hidden"] = hidden
         return sample
 
-    def _read(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _read(self, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         picture = self._columns.image(row)
         landmarks = torch.tensor(self._columns.landmarks[row])
         stored = (landmarks + 0.5) / torch.tensor([picture.width, picture.height])
         if self.transform is None:
-            return functional.pil_to_tensor(picture), landmarks, stored
+            return functional.pil_to_tensor(picture), landmarks, stored, None
         points = keypoints(landmarks, (picture.height, picture.width))
         with _random_state(self.seed, self.epoch, row):
-            return *self.transform(picture, points), stored
+            if self.hidden and isinstance(self.transform, FaceTransform):
+                image, landmarks, hidden = self.transform.with_hidden(picture, points)
+                return image, landmarks, stored, hidden
+            return *self.transform(picture, points), stored, None
 
 
 @contextmanager

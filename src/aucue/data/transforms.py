@@ -82,7 +82,7 @@ class FaceTransform:
         self,
         steps: Sequence[torch.nn.Module],
         colour: Sequence[torch.nn.Module] = (),
-        erasing: torch.nn.Module | None = None,
+        erasing: v2.RandomErasing | None = None,
     ) -> None:
         self.steps = tuple(steps)
         self.colour = tuple(colour)  # not among the steps: torchvision takes its time to pass points by
@@ -102,31 +102,63 @@ class FaceTransform:
         """
         picture = image if isinstance(image, Image.Image) else functional.to_pil_image(image)
         points = _shifted(landmarks, 0.5, (picture.height, picture.width))
-        for step in self.steps:
-            picture, points = _apply(step, picture, points)
-        for change in self.colour:
-            picture = change(picture)
-        tensor = functional.to_image(picture)
-        if self.erasing is not None:
-            tensor = self.erasing(tensor)
+        picture, points = self._moved(picture, points)
+        tensor, _ = _erased(self.erasing, self._coloured(picture))
         return tensor, _shifted(points, -0.5, (tensor.shape[-2], tensor.shape[-1]))
 
+    def with_hidden(
+        self, image: Image.Image, landmarks: tv_tensors.KeyPoints
+    ) -> tuple[tv_tensors.Image, tv_tensors.KeyPoints, Tensor]:
+        """As a call, with the same draws, and what it hid.
 
-def _apply(step: Any, picture: Any, points: tv_tensors.KeyPoints) -> tuple[Any, tv_tensors.KeyPoints]:
-    """What `step(picture, points)` gives, with the same draws.
+        Returns:
+            Image and landmarks, and (1, size, size) bool: what was erased, or lay outside the picture.
+        """
+        points = _shifted(landmarks, 0.5, (image.height, image.width))
+        whole = Image.new("L", image.size, 255)
+        picture, points, shown = self._moved(image, points, whole)
+        tensor, erased = _erased(self.erasing, self._coloured(picture))
+        hidden = erased | (functional.pil_to_tensor(shown) < 128)
+        return tensor, _shifted(points, -0.5, (tensor.shape[-2], tensor.shape[-1])), hidden
+
+    def _moved(self, *things: Any) -> tuple[Any, ...]:
+        for step in self.steps:
+            things = _apply(step, *things)
+        return things
+
+    def _coloured(self, picture: Image.Image) -> tv_tensors.Image:
+        for change in self.colour:
+            picture = change(picture)
+        return functional.to_image(picture)
+
+
+def _apply(step: Any, *things: Any) -> tuple[Any, ...]:
+    """What `step(*things)` gives of pictures and points, with the same draws.
 
     For those of `train_transform` without torchvision's search for inputs, 3 % of a sample's time.
     """
     if not isinstance(step, _DIRECT):
-        return step(picture, points)
+        return step(*things)
     if isinstance(step, v2.RandomApply | v2.RandomHorizontalFlip) and torch.rand(1) >= step.p:
-        return picture, points
+        return things
     if isinstance(step, v2.RandomApply):
         for inner in step.transforms:
-            picture, points = _apply(inner, picture, points)
-        return picture, points
-    params = step.make_params([picture, points])
-    return step.transform(picture, params), step.transform(points, params)
+            things = _apply(inner, *things)
+        return things
+    params = step.make_params(list(things))
+    return tuple(step.transform(thing, params) for thing in things)
+
+
+def _erased(erasing: v2.RandomErasing | None, picture: tv_tensors.Image) -> tuple[tv_tensors.Image, Tensor]:
+    """What `erasing(picture)` gives, with the same draws, and what it erased (1, H, W) bool."""
+    erased = torch.zeros_like(picture[:1].as_subclass(Tensor), dtype=torch.bool)
+    if erasing is None or torch.rand(1) >= erasing.p:
+        return picture, erased
+    params = erasing.make_params([picture])
+    if params["v"] is not None:
+        top, left = params["i"], params["j"]
+        erased[:, top : top + params["h"], left : left + params["w"]] = True
+    return erasing.transform(picture, params), erased
 
 
 _DIRECT = (v2.Resize, v2.RandomApply, v2.RandomRotation, v2.RandomResizedCrop, v2.RandomHorizontalFlip)

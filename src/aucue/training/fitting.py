@@ -193,7 +193,8 @@ def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDatas
         if split not in prepared.splits:
             raise InputError(f"{config.data.path}: no '{split}' split, found {', '.join(prepared.splits)}.")
     size, seed = config.classifier.input_size, config.seed
-    training = prepared.dataset("train", transform=_training_transform(config.data, size), seed=seed)
+    transform = _training_transform(config.data, size)
+    training = prepared.dataset("train", transform, seed, hidden=config.guidance.visible)
     selecting = "test" if config.select_on == "test" else "val"
     if selecting in prepared.splits:
         return training, prepared.dataset(selecting, transform=eval_transform(size))
