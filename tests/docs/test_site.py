@@ -76,6 +76,14 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -
     assert not re.findall(r"@import", styles)
 
 
+def test_the_search_works_from_a_folder(site: Path, pages: dict[Path, Page]) -> None:
+    """A browser starts no worker from a folder and fetches no JSON, so the index is a script."""
+    index = (site / "search" / "search_index.js").read_text(encoding="utf-8")
+    assert index.startswith("var __index = {")
+    assert "first-steps.html" in index
+    assert all(any("iframe-worker.js" in load for load in page.loads) for page in pages.values())
+
+
 def test_loaded_files_and_links_exist(site: Path, pages: dict[Path, Page]) -> None:
     dead = []
     for path, page in pages.items():

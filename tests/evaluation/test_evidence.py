@@ -163,6 +163,13 @@ def test_units_of_one_face(evaluation: Evaluation, naive: Naive):
     assert row["evidence.auroc.cost"] == pytest.approx(cost, abs=1e-5)
     density = naive.maps[naive.named][everything].mean() / naive.maps[naive.named].mean()
     assert row["painted.density.before"] == pytest.approx(density.item(), abs=1e-4)
+    with torch.no_grad():
+        out = naive.classifier(painted[None])
+        maps = naive.classifier.class_maps(out.features[naive.classifier.final_layer])[0]
+    strongest = (maps[naive.named] - (out.logits.softmax(1)[0, :, None, None] * maps).sum(0)).max()
+    after = row["painted.density.after"] if strongest >= 1 else 1.0
+    assert row["painted.density.drawn"] == pytest.approx(after)
+    assert row["painted.density.drawn_above_twice"] == float(after > 2)
 
 
 def test_margin_says_whether_a_map_is_specific(evaluation: Evaluation):

@@ -15,6 +15,7 @@ from aucue.metrics import (
     evidence_in,
     evidence_left,
     first_is_dearest,
+    is_faint,
     log_odds_map,
     log_odds_of,
     unit_rank_correlation,
@@ -54,6 +55,11 @@ def test_evidence_is_the_positive_part_in_a_region():
     assert evidence_in(map_, regions).tolist() == [[0.25, 1.0]]
     finer = torch.ones(1, 1, 4, 4, dtype=torch.bool)
     assert evidence_in(torch.ones(1, 1, 2, 2), finer).tolist() == [[1.0]]
+
+
+def test_a_faint_map_has_no_cell_that_adds_a_logit():
+    maps = torch.tensor([[0.9, -3.0], [1.0, 0.0], [-2.0, -1.0], [0.0, 0.0]])[:, None, None]
+    assert is_faint(maps).tolist() == [True, False, True, False]  # the last one is not in logits
 
 
 def test_evidence_left_by_hand():

@@ -36,6 +36,7 @@ from aucue.metrics import (
     evidence_left,
     first_is_dearest,
     insertion_curve,
+    is_faint,
     is_specific,
     map_cosine,
     points_inside,
@@ -220,7 +221,9 @@ def _painted_density(faces: MeasuredFaces) -> Values:
         for name, map_ in (("before", faces.named_map), ("after", after))
     }
     exists = faces.units.any
-    found = {**density, "above_twice": density["after"] > 2}
+    faint = is_faint(faces.painted.log_odds_map(faces.named))
+    drawn = torch.where(faint, 1.0, density["after"])  # a map without evidence is even
+    found = {**density, "above_twice": density["after"] > 2, "drawn": drawn, "drawn_above_twice": drawn > 2}
     return {name: (values, exists) for name, values in found.items()}
 
 
@@ -505,7 +508,8 @@ MEASURES: Mapping[str, Measure] = {
             head="density",
             words="How many times denser the class map is in the regions of the expression named than on "
             "average, before and after they are all painted over; above twice: share of faces whose map is "
-            "then still more than twice as dense there.",
+            "then still more than twice as dense there. Drawn: the same after painting, where a map without "
+            "evidence (no cell adds 1 logit) counts as even, as it is drawn.",
             of=_painted_density,
             better="lower",
             against="After painting, lower is better; 1 is chance.",

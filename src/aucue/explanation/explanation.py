@@ -17,6 +17,7 @@ from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
 from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit, listed
+from aucue.metrics import FAINT
 from aucue.pictures import (
     blank,
     in_percent,
@@ -45,9 +46,6 @@ FOUND = {
 LOGITS = 20.0
 """Full colour of signed maps, for every face and model: what a cell adds, in logits, up or down. The mean of
 a map is what all cells add together."""
-
-FAINT = 1.0
-"""Logits below which no cell of a map is called evidence, however the map is stretched."""
 
 CAVEAT = (
     "Action units are those the expression should show, not detected ones; agreement tells where the model "

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from aucue.metrics.bootstrap import REPLICATES, percentile_interval, resampled_means, resamples
 from aucue.metrics.causal import (
+    FAINT,
     auroc,
     auroc_wins,
     cost_of_first,
     evidence_in,
     evidence_left,
     first_is_dearest,
+    is_faint,
     log_odds_map,
     log_odds_of,
     unit_rank_correlation,
@@ -64,6 +66,7 @@ __all__ = [
     "CAMCOS",
     "CHANGES",
     "CONTROLS",
+    "FAINT",
     "FILLS",
     "FEWEST",
     "STEPS",
@@ -101,6 +104,7 @@ __all__ = [
     "flat_fill",
     "grid_ceiling",
     "insertion_curve",
+    "is_faint",
     "is_specific",
     "log_odds_map",
     "log_odds_of",

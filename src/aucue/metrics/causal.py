@@ -9,6 +9,9 @@ from torch.nn.functional import interpolate
 
 from aucue.errors import InputError
 
+FAINT = 1.0
+"""Logits that a cell of a map has to add before the map is said, and drawn, to show evidence."""
+
 
 def log_odds_map(maps: Tensor, probabilities: Tensor, classes: Tensor) -> Tensor:
     """What each cell adds to a class against the others: M_c - sum_k p_k M_k.
@@ -50,6 +53,20 @@ def log_odds_of(logits: Tensor, classes: Tensor) -> Tensor:
     own = classes[:, None]
     others = logits.scatter(1, own, -torch.inf).logsumexp(dim=1)
     return logits.gather(1, own)[:, 0] - others
+
+
+def is_faint(map_: Tensor) -> Tensor:
+    """Which maps show no evidence, however they may be stretched: those no cell of which adds `FAINT` logits.
+
+    Args:
+        map_: From `log_odds_map` (B, 1, h, w). A map of zeros only is of a method whose maps are not in
+            logits, and is not judged.
+
+    Returns:
+        (B,) bool.
+    """
+    cells = map_.flatten(1)
+    return cells.any(dim=1) & (cells.amax(dim=1) < FAINT)
 
 
 def evidence_in(map_: Tensor, regions: Tensor) -> Tensor:
