@@ -28,6 +28,14 @@ def test_curves_and_moments_of_each_track(tmp_path: Path) -> None:
     assert re.findall(r"</i>(\w+)", second.chart) == ["neutral"]  # fear was never probable
 
 
+def test_moments_name_their_pictures_where_there_are_some(tmp_path: Path) -> None:
+    rows = [(0.0, 1, 0.9, 0.1), (2.0, 1, 0.2, 0.8)]
+    (tmp_path / "moments").mkdir()
+    (tmp_path / "moments" / "1_1.jpg").touch()  # fear, the second class
+    (track,) = curves_of(table(tmp_path / "a.csv", rows), tmp_path / "moments")
+    assert [moment.picture for moment in track.moments] == ["", "1_1.jpg"]
+
+
 def test_long_films_are_thinned_to_their_end_and_few_tracks_are_drawn(tmp_path: Path) -> None:
     rows = [(k / 10, 1, 0.5, 0.5) for k in range(1000)] + [(0.0, track, 1.0, 0.0) for track in range(2, 20)]
     curves = curves_of(table(tmp_path / "a.csv", rows), most=3)

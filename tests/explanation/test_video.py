@@ -2,11 +2,13 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import ExplainSettings, explain_files, film
@@ -103,7 +105,13 @@ def test_two_people_are_followed(video: Path, detector: Squares, model_file: Pat
     assert [frame.image.shape for frame in frames] == [(160, 320, 3)] * 20
     assert np.abs(np.diff([frame.time for frame in frames]) - 1 / FPS).max() < 0.01
     assert len(list((out / "two_maps").glob("*.npz"))) == 37
-    assert 'src="two.mp4"' in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert 'src="two.mp4"' in page
+    classes = list(lines[0]["probabilities"])
+    shown = {f"{row['track']}_{classes.index(row['expression'])}.jpg" for row in rows}
+    assert {path.name for path in (out / "two_moments").iterdir()} == shown
+    assert set(re.findall(r'src="two_moments/(\S+)"', page)) == shown
+    assert {Image.open(path).size for path in (out / "two_moments").iterdir()} == {(96, 96)}
 
 
 def test_finished_videos_are_kept_and_broken_ones_listed(
@@ -202,6 +210,8 @@ def test_a_film_cut_short_is_told_every_time(
         ("frames", -1),
         ("missing", 1),
         ("poster", None),
+        ("moments", "../x"),
+        ("moments", None),
     ],
 )
 def test_a_line_of_another_program_is_refused(tmp_path: Path, name: str, value: object):

@@ -2,13 +2,16 @@
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from aucue.pages import line_chart
+
+DIGITS = 5
+"""Digits after the point of the probabilities in a table."""
 
 _POINTS = 240  # of a curve: more than its pixels are of no use
 _CURVES, _LEAST = 5, 0.2  # expressions that are drawn: those that were most probable at some time
@@ -21,11 +24,13 @@ class Moment(NamedTuple):
         time: In seconds.
         expression: Which.
         probability: How probable.
+        picture: Name of the face's picture, see `moment_name`; empty if there is none.
     """
 
     time: float
     expression: str
     probability: float
+    picture: str = ""
 
 
 class TrackCurves(NamedTuple):
@@ -42,11 +47,22 @@ class TrackCurves(NamedTuple):
     moments: tuple[Moment, ...]
 
 
-def curves_of(table: Path, most: int = 12) -> list[TrackCurves]:
+def moment_name(track: int, expression: int) -> str:
+    """File name of the face at which a track's expression was most probable.
+
+    Args:
+        track: Its number.
+        expression: Number of the class; its name may be anything.
+    """
+    return f"{track}_{expression}.jpg"
+
+
+def curves_of(table: Path, moments: Path | None = None, most: int = 12) -> list[TrackCurves]:
     """The curves of a video's tracks.
 
     Args:
         table: Its CSV file; nothing comes of one that is not there or damaged.
+        moments: Folder of the faces' pictures.
         most: Tracks that are drawn, those with most faces.
     """
     try:
@@ -60,7 +76,8 @@ def curves_of(table: Path, most: int = 12) -> list[TrackCurves]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     largest = sorted(sorted(tracks, key=lambda track: -len(tracks[track]))[:most])
-    return [_curves(track, tracks[track], names) for track in largest]
+    pictures = {path.name for path in moments.glob("*.jpg")} if moments else set[str]()
+    return [_curves(track, tracks[track], names, pictures) for track in largest]
 
 
 def _classes(columns: Sequence[str]) -> list[str]:
@@ -68,7 +85,9 @@ def _classes(columns: Sequence[str]) -> list[str]:
     return list(columns[columns.index("expression") + 1 : columns.index("left")])
 
 
-def _curves(track: int, rows: Sequence[tuple[float, list[float]]], names: Sequence[str]) -> TrackCurves:
+def _curves(
+    track: int, rows: Sequence[tuple[float, list[float]]], names: Sequence[str], pictures: Collection[str]
+) -> TrackCurves:
     highest = {name: max(values[k] for _, values in rows) for k, name in enumerate(names)}
     drawn = sorted(names, key=lambda name: -highest[name])[:_CURVES]
     drawn = [name for name in drawn if highest[name] >= _LEAST] or drawn[:1]
@@ -78,7 +97,10 @@ def _curves(track: int, rows: Sequence[tuple[float, list[float]]], names: Sequen
         name: [(time, values[names.index(name)]) for time, values in kept] for name in drawn
     }
     chart = line_chart(series, f"Probabilities of track {track}", "seconds", (0.0, 1.0))
-    return TrackCurves(track, chart, tuple(_moments(rows, names)))
+    named = {name: moment_name(track, k) for k, name in enumerate(names)}
+    known = {name: file for name, file in named.items() if file in pictures}
+    moments = (each._replace(picture=known.get(each.expression, "")) for each in _moments(rows, names))
+    return TrackCurves(track, chart, tuple(moments))
 
 
 def _moments(rows: Sequence[tuple[float, list[float]]], names: Sequence[str]) -> list[Moment]:

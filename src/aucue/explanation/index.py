@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aucue.explanation.curves import curves_of
+from aucue.explanation.curves import TrackCurves, curves_of
 from aucue.explanation.explanation import CAVEAT
 from aucue.pages import PLOT, environment
 from aucue.work.files import appearing, printable
@@ -40,13 +40,18 @@ def write_index(
             photos=len(photos),
             faceless=faceless,
             without=(printable(Path(record["photo"]).name) for record in records() if not record["faces"]),
-            videos=[{**video, "curves": curves_of(path.parent / video["table"])} for video in videos],
+            videos=[{**video, "curves": _curves(path.parent, video)} for video in videos],
             caveat=CAVEAT,
             chart=PLOT,
         )
     )
     with appearing(path) as unfinished:
         page.dump(str(unfinished), encoding="utf-8")
+
+
+def _curves(folder: Path, video: Mapping[str, Any]) -> list[TrackCurves]:
+    moments = video.get("moments")  # videos of before have none
+    return curves_of(folder / video["table"], folder / moments if moments else None)
 
 
 def _faces(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

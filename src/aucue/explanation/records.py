@@ -82,6 +82,7 @@ def video_files(record: Record) -> list[Any]:
         _numbers(track, "track", "first", "last", "faces", "share")
     _need(isinstance(record.get("missing", ""), str))
     names = [record[name] for name in VIDEO_FILES]
+    names += [record["moments"]] if "moments" in record else []
     return names if record["maps"] in (None, "none", "npz", "png") else [*names, record["maps"]]
 
 

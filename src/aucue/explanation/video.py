@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aucue.explanation.annotate import annotate
+from aucue.explanation.curves import DIGITS, moment_name
 from aucue.explanation.explainer import Explainer
 from aucue.explanation.explanation import Explanation, percent
 from aucue.explanation.files import map_names, mark_of, save_picture, write_maps
@@ -30,6 +32,8 @@ from aucue.work.files import appearing, cell, sweep
 _BATCH = 8
 """Frames whose faces are explained together."""
 
+_FACE = 96  # side of the pictures of moments
+
 
 @dataclass(frozen=True)
 class VideoFiles:
@@ -40,6 +44,7 @@ class VideoFiles:
         lines: JSON, a line per face of a frame.
         table: The same numbers as CSV.
         poster: The frame with most faces, the first of those.
+        moments: Folder of the faces at which an expression was most probable, see `moment_name`.
         maps: Folder of the maps of the faces.
     """
 
@@ -47,13 +52,15 @@ class VideoFiles:
     lines: str
     table: str
     poster: str
+    moments: str
     maps: str | None
 
     @classmethod
     def of(cls, name: str, maps: MapFormat) -> "VideoFiles":
         """The names for a video, `name` being what they begin with."""
         folder = None if maps == "none" else f"{name}_maps"
-        return cls(f"{name}.mp4", f"{name}.jsonl", f"{name}.csv", f"{name}_poster.jpg", folder)
+        films = (f"{name}.mp4", f"{name}.jsonl", f"{name}.csv", f"{name}_poster.jpg")
+        return cls(*films, f"{name}_moments", folder)
 
 
 @dataclass
@@ -139,8 +146,9 @@ def explain_video(
     people: dict[int, Person] = {}
     frames, faces, seconds = 0, 0, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    if files.maps:
-        sweep(folder / files.maps)
+    for inner in (files.moments, files.maps):
+        if inner:
+            sweep(folder / inner)
     with (
         FilmReader(video, settings.fps) as film,
         _Outputs(folder, files, film.fps, explainer.model.classes) as out,
@@ -217,7 +225,7 @@ class Shown:
             frame.index,
             self.track,
             cell(self.expression),
-            *(round(value, 5) for value in self.smoothed.values()),
+            *(round(value, DIGITS) for value in self.smoothed.values()),
             *box,
             None if together is None else round(together.class_map.share, 5),
             None if together is None else round(together.class_map.ratio, 5),
@@ -245,6 +253,7 @@ class _Outputs:
         self._folder, self._files, self._fps, self._classes = folder, files, fps, classes
         self._stack = ExitStack()
         self._poster, self._most = np.zeros((9, 16, 3), np.uint8), -1
+        self._moments = _Moments(classes)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -259,6 +268,7 @@ class _Outputs:
         self._stack.__exit__(*error)
         if error[0] is None:
             save_picture(self._folder / self._files.poster, Image.fromarray(self._poster))
+            self._moments.write(self._folder / self._files.moments)
 
     def add(self, video: Path, frame: FollowedFrame, shown: Sequence[Shown], maps: MapFormat) -> None:
         """Write a frame and its faces."""
@@ -266,6 +276,7 @@ class _Outputs:
             record = face.record(video, frame, len(shown))
             self._lines.write(json.dumps(record, allow_nan=False) + "\n")
             self._table.writerow(face.row(frame))
+            self._moments.add(face)
             if self._files.maps:
                 stem = f"{self._files.maps}/{frame.index:06d}_track{face.track}"
                 write_maps(self._folder, map_names(stem, face.explanation, maps), face.explanation)
@@ -273,6 +284,36 @@ class _Outputs:
         self._film.write(image, frame.time)
         if len(shown) > self._most:
             self._poster, self._most = image, len(shown)
+
+
+class _Moments:
+    """Of every track the face at which each expression was most probable, of those that were ever the answer.
+
+    They are kept as JPEG: a long video has many tracks.
+
+    Args:
+        classes: Names of the model's classes.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self._classes = classes
+        self._found: dict[tuple[int, str], tuple[float, bytes]] = {}
+
+    def add(self, shown: Shown) -> None:
+        """Look at a face."""
+        key, probability = (shown.track, shown.expression), round(shown.smoothed[shown.expression], DIGITS)
+        if probability > self._found.get(key, (-1.0, b""))[0]:
+            buffer = BytesIO()
+            face = Image.fromarray(shown.explanation.face.crop)
+            face.resize((_FACE, _FACE), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=85)
+            self._found[key] = probability, buffer.getvalue()
+
+    def write(self, folder: Path) -> None:
+        """Write the pictures."""
+        folder.mkdir(exist_ok=True)
+        for (track, expression), (_, picture) in self._found.items():
+            with appearing(folder / moment_name(track, self._classes.index(expression))) as unfinished:
+                unfinished.write_bytes(picture)
 
 
 def _columns(classes: Sequence[str]) -> list[str]:
