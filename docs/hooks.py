@@ -57,6 +57,12 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     return re.sub(_NAME, linked, content, flags=re.DOTALL)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Name the theme's search for those who do not see it."""
+    search = 'data-md-component="search" role="dialog"'
+    return output.replace(search, f'{search} aria-label="Search"', 1)
+
+
 def repository_file(match: re.Match[str]) -> str:
     """The text of a link to a file beside docs/; a link that leads nowhere is left for MkDocs to report."""
     return match[1] if (DOCS / match[2]).exists() else match[0]
