@@ -1,8 +1,10 @@
 """Fixtures shared by all tests: where the published code's arrays and the real photographs are found."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,42 +22,46 @@ SLOW = (
     "guidance/test_distributed.py",
     "training/test_data_parallel.py",
     "work/test_ranks.py",
-    "golden/test_import_fg2024.py",
     "classifiers/test_classifier.py",
+    "examples/test_scripts.py",
+    "golden/test_import_fg2024.py",
     "export/test_onnx_file.py",
-    "benchmark/test_run.py",
-    "examples/test_notebook.py",
     "integration/test_methods.py",
-    "golden/test_resnet50.py",
-    "faces/test_dlib_detector.py",
+    "examples/test_notebook.py",
+    "cues/test_au_cue.py",
+    "benchmark/test_run.py",
     "training/test_fitting.py",
     "integration/test_benchmark_sets.py",
-    "app/test_browser.py",
     "explanation/test_batch.py",
-    "evaluation/test_evidence.py",
-    "cues/test_au_cue.py",
-    "training/test_folder.py",
-    "examples/test_scripts.py",
-    "docs/test_site.py",
-    "cli/test_demo.py",
-    "data/test_preparation.py",
-    "models/test_fg2024.py",
-    "models/test_files.py",
-    "test_package.py",
-    "classifiers/test_backbones.py",
-    "data/test_loading.py",
-    "benchmark/test_results.py",
-    "benchmark/test_protocol.py",
-    "cues/test_fg2024.py",
-    "work/test_engines.py",
-    "evaluation/test_command.py",
-    "export/test_graph.py",
-    "data/sources/test_csv_table.py",
+    "app/test_browser.py",
     "cli/test_extras.py",
-    "golden/test_transformers.py",
-    "golden/test_cam.py",
-    "benchmark/test_figure.py",
+    "work/test_engines.py",
+    "test_package.py",
+    "golden/test_resnet50.py",
+    "data/test_preparation.py",
+    "faces/test_dlib_detector.py",
+    "docs/test_site.py",
+    "models/test_files.py",
+    "export/test_graph.py",
+    "evaluation/test_command.py",
+    "benchmark/test_results.py",
+    "cli/test_demo.py",
+    "app/test_server.py",
+    "guidance/test_guide.py",
     "cli/test_explain.py",
+    "classifiers/test_backbones.py",
+    "app/test_views.py",
+    "evaluation/test_evidence.py",
+    "classifiers/test_regularisers.py",
+    "cli/test_train.py",
+    "benchmark/test_figure.py",
+    "models/test_fg2024.py",
+    "guidance/test_alignment.py",
+    "training/test_folder.py",
+    "benchmark/test_protocol.py",
+    "benchmark/test_grid.py",
+    "data/sources/test_csv_table.py",
+    "cli/test_export.py",
 )
 
 
@@ -63,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort files by the time that they take."""
     places = {ROOT / "tests" / name: place for place, name in enumerate(SLOW)}
     items.sort(key=lambda item: places.get(item.path, len(SLOW)))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look less often, and never at what is in memory now, which stays."""
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def _folder(variable: str, default: Path) -> Path:
@@ -92,6 +104,16 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rendered") / "set"
     prepare(SyntheticSource(train=42, val=14, test=21, seed=3, size=64), out, size=48, workers=1)
     return out
+
+
+@pytest.fixture(scope="session")
+def one_registry() -> Iterator[None]:
+    """ONNX exports of this process share torch's table of operators, which takes a second to fill."""
+    registration = pytest.importorskip("torch.onnx._internal.exporter._registration")
+    registry = registration.ONNXRegistry
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from aucue.cli.main import main
 from aucue.errors import AucueError, InputError
 from aucue.evaluation import Evaluation
 
+from ..forking import ForkedCommand
 from .conftest import small_table
 
 
@@ -40,7 +42,10 @@ def runs(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, 
     del table["axes"]["guidance"]["guided"]
     grids[2] = Grid.from_dict(table)
     outs = {jobs: folder / str(jobs) for jobs in grids}
-    return {j: Run(grids[j], out, run_grid(grids[j], out, jobs=j, progress=False)) for j, out in outs.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", ForkedCommand)
+        failures = {jobs: run_grid(grids[jobs], out, jobs, progress=False) for jobs, out in outs.items()}
+    return {jobs: Run(grids[jobs], out, failures[jobs]) for jobs, out in outs.items()}
 
 
 def results(grid: Grid, out: Path) -> dict[str, tuple[dict[str, Any], str]]:

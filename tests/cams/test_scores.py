@@ -148,8 +148,11 @@ def test_in_a_graph_the_weights_are_constants(name):
 def test_classifier(name, head):
     """Masks and noise lie on the normalised picture, as published; nothing is left on the network."""
     torch.manual_seed(0)
-    classifier = Classifier("test_resnet", ("a", "b", "c"), input_size=32, head=head).eval()
-    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    few_channels = {"widths": (8, 16), "depths": (1,)}
+    classifier = Classifier(
+        "ir50", ("a", "b", "c"), input_size=16, head=head, backbone_options=few_channels
+    ).eval()
+    images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     with torch.inference_mode():
         output = classifier(images)
         maps = classifier.class_map(output, None, name, images=images)

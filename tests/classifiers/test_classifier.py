@@ -38,7 +38,7 @@ LAYERS = {
         "blocks.5": (288, 2),
     },
     "ConvNeXt": {"stages.0": (24, 16), "stages.1": (32, 8), "stages.2": (48, 4), "stages.3": (64, 2)},
-    "ViT": {**{f"blocks.{i}": (64, 4) for i in range(6)}, "final": (64, 4)},  # after the last norm
+    "ViT": {**{f"blocks.{i}": (64, 4) for i in range(2)}, "final": (64, 4)},  # after the last norm
     "Swin": {
         "layers.0": (24, 16),
         "layers.1": (48, 8),

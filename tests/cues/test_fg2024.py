@@ -108,7 +108,8 @@ def many_faces(faces):
 
 @pytest.mark.parametrize("size", [(224, 224), (256, 256), (180, 240), (300, 400)])
 def test_published_steps_at_any_size(many_faces, size):
-    points = many_faces * torch.tensor([size[1] / 224, size[0] / 224])
+    faces = many_faces if size == (224, 224) else many_faces[::3]
+    points = faces * torch.tensor([size[1] / 224, size[0] / 224])
     draw = AUCue("fg2024", regions="fg2024")
     cells = PublishedRegions().cells(points, size)
     maps, valid = draw.single(points, size)

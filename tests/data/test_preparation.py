@@ -339,24 +339,6 @@ def test_kill_while_the_set_is_put_in_place(
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_script_without_guard_is_told_so(collection: Collection, tmp_path: Path) -> None:
-    """Its worker processes run the script again and die; that is explained, not only shown."""
-    collection(40)
-    script = _SCRIPT.replace('if __name__ == "__main__":', "if True:")
-    (tmp_path / "script.py").write_text(script)
-    arguments = [
-        sys.executable,
-        str(tmp_path / "script.py"),
-        str(tmp_path / "collection"),
-        str(tmp_path / "set"),
-    ]
-    outcome = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert outcome.returncode == 1
-    last = outcome.stderr.strip().splitlines()[-1]
-    assert last.startswith("aucue.errors.AucueError: A worker process died")
-    assert "what is finished is kept" in last
-
-
 def test_complete_set_is_left_alone(collection: Collection, tmp_path: Path) -> None:
     source = collection(6)
     first = prepare(source, tmp_path / "set", size=32, progress=False)

@@ -38,17 +38,26 @@ Explain = Callable[..., ExplainReport]
 ALONE = ExplainSettings(workers=1)
 
 
+@pytest.fixture(scope="module")
+def drawn_faces() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Five pictures (80, 80, 3) with their landmarks (68, 2)."""
+    source = SyntheticSource(train=5, val=0, test=0, size=80)
+    return [
+        (np.asarray(sample.image), np.asarray(sample.landmarks))
+        for sample in map(source.__getitem__, range(5))
+    ]
+
+
 @pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def photos(
+    drawn_faces: list[tuple[np.ndarray, np.ndarray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Path]:
     """Photographs with one face each, but two in the third and none in the last; chunks of two."""
     monkeypatch.setattr(batch, "_CHUNK", 2)
     monkeypatch.setattr(batch, "BATCH", 2)
     monkeypatch.setattr(Explanation, "picture", partialmethod(Explanation.picture, tile_size=48))
-    source = SyntheticSource(train=5, val=0, test=0, size=80)
     paths, rows = [], []
-    for number in range(5):
-        sample = source[number]
-        image, points = np.asarray(sample.image), np.asarray(sample.landmarks)
+    for number, (image, points) in enumerate(drawn_faces):
         shifts = {2: (0, 80), 4: ()}.get(number, (0,))
         path = tmp_path / "photos" / f"{number}.png"
         path.parent.mkdir(exist_ok=True)

@@ -21,7 +21,7 @@ pytest.importorskip("onnx", reason="the extra aucue[export] is not installed")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(one_registry: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file, the same exported, and a photograph of a drawn face."""
     folder = tmp_path_factory.mktemp("graph")
     classifier = tiny()

@@ -14,6 +14,7 @@ from aucue.export import CropClassifier, export_onnx, onnx_file
 from aucue.models import Card, Model, load_model, save_model
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra aucue[export] is not installed")
+pytestmark = pytest.mark.usefixtures("one_registry")
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"adl", "cutmix"}))  # after training, both are cam

@@ -83,14 +83,13 @@ def test_template_matrix_puts_anchors_where_it_says():
 
 def dots(points, sigma, size):
     """A dark picture with a bright Gaussian dot at each point."""
-    rows, columns = np.mgrid[0:size, 0:size]
-    squared = [(columns - x) ** 2 + (rows - y) ** 2 for x, y in points]
-    heat = np.exp(-np.array(squared) / (2 * sigma**2)).max(axis=0)
-    return np.repeat(np.rint(255 * heat)[..., None], 3, axis=-1).astype(np.uint8)
+    profiles = np.exp(-((np.arange(size) - points[..., None]) ** 2) / (2 * sigma**2)).astype(np.float32)
+    heat = np.max([np.outer(down, across) for across, down in profiles], axis=0)
+    return np.repeat(np.rint(255 * heat).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def centroid(crop, point, radius):
-    rows, columns = np.mgrid[0 : crop.shape[0], 0 : crop.shape[1]]
+    rows, columns = np.ogrid[0 : crop.shape[0], 0 : crop.shape[1]]
     near = (columns - point[0]) ** 2 + (rows - point[1]) ** 2 < radius**2
     weight = crop[..., 0] * near.astype(float)
     return np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()

@@ -9,20 +9,27 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from aucue.cams import normalize_cam
-from aucue.classifiers import Classifier
+from aucue.classifiers import HEADS, Classifier
+from aucue.classifiers.backbones import sketched
+from aucue.classifiers.transformers import CLASS_ATTENTION, APViTHead
 from aucue.cli.main import main
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.guidance import attention
 from aucue.models import Card, GuidanceRecord, load_model
+from aucue.models.fg2024 import _build, _fitting, _Settings
+
+from .test_resnet50 import PUBLISHED, theirs
 
 CNN_HEADS = {
-    "WILDCAT": ("WILDCAT", "WildCatCLHead"),
-    "PRM": ("PRM", "PRM"),
-    "ACoL": ("ACoL", "ACOL"),
-    "GAP": ("GAP", "GAP"),
-    "MaxPOL": ("MaxPOL", "MaxPool"),
-    "LogSumExp": ("LogSumExp", "LogSumExpPool"),
+    "WILDCAT": "WildCatCLHead",
+    "PRM": "PRM",
+    "ACoL": "ACOL",
+    "GAP": "GAP",
+    "MaxPOL": "MaxPool",
+    "LogSumExp": "LogSumExpPool",
 }
 CONVOLUTION = {"conv.weight": (7, 2048, 1, 1), "conv.bias": (7,)}  # of the heads without a list of keys
 
@@ -64,13 +71,15 @@ class Published:
         return dict(zip(theirs, (self.plain[name] for name in names), strict=True))
 
     def head(self, pooling: str) -> dict[str, Tensor]:
+        shapes = self.shapes_of_head(pooling).items()
+        return {name: self.tensor(f"{pooling}.{name}", shape, {}) for name, shape in shapes}
+
+    def shapes_of_head(self, pooling: str) -> dict[str, tuple[int, ...]]:
         if pooling == "WGAP":
-            shapes = {"fc.weight": (7, 2048), "fc.bias": (7,)}
-        elif (path := self.goldens / f"keys_head_{pooling}.txt").exists():
-            shapes = {name.removeprefix("classification_head."): s for name, s in listed(path).items()}
-        else:
-            shapes = CONVOLUTION
-        return {name: self.tensor(f"{pooling}.{name}", shape, {}) for name, shape in shapes.items()}
+            return {"fc.weight": (7, 2048), "fc.bias": (7,)}
+        if not (path := self.goldens / f"keys_head_{pooling}.txt").exists():
+            return CONVOLUTION
+        return {name.removeprefix("classification_head."): shape for name, shape in listed(path).items()}
 
     def flat(self, keys: str, statistics: Any) -> dict[str, Tensor]:
         shapes = listed(self.goldens / keys)
@@ -131,18 +140,48 @@ def test_cam_with_large_maps(published: Published) -> None:
     assert info.provenance["imported_from"]["checkpoint"] == "model.pt"
 
 
-@pytest.mark.parametrize("name", CNN_HEADS)
-def test_other_heads(published: Published, name: str) -> None:
-    method, pooling = CNN_HEADS[name]
+def test_another_head(published: Published) -> None:
+    pooling = CNN_HEADS["WILDCAT"]
     content = published.cnn("cam", pooling)
-    classifier, _ = published.imported(content, method=method, spatial_pooling=pooling, large_maps="false")
-    expected = published.arrays(f"resnet50_{name}_small")
+    classifier, _ = published.imported(content, method="WILDCAT", spatial_pooling=pooling, large_maps="false")
+    expected = published.arrays("resnet50_WILDCAT_small")
 
     with torch.inference_mode():
         output = classifier(published.images(classifier))
         maps = normalize_cam(classifier.class_map(output, expected["labels"]))[:, 0]
     torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(maps, expected["cam_norm"], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", CNN_HEADS)
+def test_every_head_is_that_of_the_other_goldens(published: Published, name: str) -> None:
+    """Settings, names and shapes, without weights; with them `test_resnet50.py` has the published logits."""
+    pooling = CNN_HEADS[name]
+    _, config = published.write({}, method=name, spatial_pooling=pooling, large_maps="false")
+    tensors = {f"encoder.{key}": tensor for key, tensor in published.plain.items()}
+    for key, shape in published.shapes_of_head(pooling).items():
+        tensors[f"classification_head.{key}"] = torch.empty(shape, device="meta")
+    settings = _Settings(config)
+    with sketched():
+        classifier = _build(settings, EXPRESSIONS, tensors)
+    names = _fitting(classifier, tensors, settings, "")
+    head, options, prefix = PUBLISHED[name]
+    assert classifier.config["head"] == head
+    assert same_head(head, options, classifier.config["head_options"])
+    ours = classifier.head.state_dict()
+    named = [names[f"head.{own}"].replace("classification_head", pooling) for own in ours]
+    assert named == [prefix + theirs(own) for own in ours]
+
+
+def same_head(name: str, options: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two sets of options make heads that compute the same: what is not given has a default."""
+    with torch.device("meta"):
+        first, second = (HEADS[name](2048, 7, **dict(given)) for given in (options, others))
+    plain = [
+        {key: value for key, value in vars(head).items() if not key.startswith("_")}
+        for head in (first, second)
+    ]
+    return plain[0] == plain[1]
 
 
 def test_adl_has_its_blocks_numbered_again(published: Published) -> None:
@@ -168,9 +207,20 @@ def test_ts_cam(published: Published) -> None:
 
     with torch.inference_mode():
         output = classifier(published.images(classifier))
-        maps = classifier.class_map(output, expected["labels"])[:, 0]
+        tokens = output.features["final"]
+        maps = classifier.class_map(output)
+        one = classifier.class_map(output, expected["labels"])
+        semantic = classifier.class_maps(tokens)
     torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(maps, expected["cam_raw"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(tokens, expected["patch_tokens"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(attention(tokens)[:, 0], expected["att_patch_mean"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output.features[CLASS_ATTENTION], expected["att_cls"], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(semantic, expected["sem_maps"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(one[:, 0], expected["cam_raw"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(maps[range(4), expected["labels"]], one[:, 0])
+    full = interpolate(normalize_cam(one), (224, 224), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(full[:, 0], expected["cam_norm_224"], atol=1e-4, rtol=0)
+    assert classifier.final_layer == "final"
     assert info.method == "ts-cam"
     assert info.guidance is not None
     assert info.guidance.layers == ["final"]
@@ -184,9 +234,18 @@ def test_apvit(published: Published) -> None:
 
     with torch.inference_mode():
         output = classifier(published.images(classifier, "inputs112"))
-        maps = normalize_cam(classifier.class_map(output))[:, 0]
+        features = output.features["stages.2"]
+        head = classifier.head
+        assert isinstance(head, APViTHead)
+        dense = head.embed(features)
+        maps = classifier.class_map(output)
     torch.testing.assert_close(output.logits, expected["logits"], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(maps, expected["attn_map_norm"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(features, expected["feat2d"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(attention(features)[:, 0], expected["att_feat2d"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(dense, expected["dense"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(maps, expected["attn_map"].expand(-1, 7, -1, -1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(normalize_cam(maps)[:, 3], expected["attn_map_norm"], atol=1e-4, rtol=0)
+    assert classifier.final_layer == "stages.2"
     assert (info.method, info.regions) == ("apvit", "fg2024-224")
     assert info.guidance is not None
     assert info.guidance.layers == ["stages.2"]

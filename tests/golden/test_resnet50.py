@@ -20,6 +20,7 @@ from aucue.guidance import FeatureTap, attention
 pytestmark = pytest.mark.filterwarnings("ignore:.*padding='same'.*")
 LAYERS = ("act1", "layer1", "layer2", "layer3", "layer4")  # the paper's layers 1-5
 STRIDES = {"small": None, "large": 8}
+IMAGES = {"small": 4, "large": 1}  # of four; each is seen by itself, and fine maps have 16 times the cells
 # golden file -> name of the head, its settings, prefix of its weights
 PUBLISHED = {
     "WGAP": ("wgap", {}, "WGAP."),
@@ -33,12 +34,17 @@ PUBLISHED = {
 Weight = Callable[..., np.ndarray]
 
 
-def arrays(file: Path) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in np.load(file).items()}
+def arrays(goldens: Path, name: str, maps: str) -> dict[str, Tensor]:
+    """Arrays of the published code, of the images that are looked at; `classes` and shapes are of all."""
+    found = {}
+    for key, array in np.load(goldens / f"resnet50_{name}_{maps}.npz").items():
+        of_images = len(array) == IMAGES["small"] and not key.endswith("shape") and key != "classes"
+        found[key] = torch.from_numpy(array[: IMAGES[maps]] if of_images else array)
+    return found
 
 
-def images(goldens: Path) -> Tensor:
-    return torch.from_numpy(np.load(goldens / "inputs.npz")["x"]).float()
+def images(goldens: Path, maps: str) -> Tensor:
+    return torch.from_numpy(np.load(goldens / "inputs.npz")["x"][: IMAGES[maps]]).float()
 
 
 def published_head(published: str, weight: Weight) -> Head:
@@ -47,9 +53,13 @@ def published_head(published: str, weight: Weight) -> Head:
     settings: dict[str, Any] = dict(options)
     head = HEADS[name](2048, 7, **settings).eval()
     for own, tensor in head.state_dict().items():
-        theirs = own.replace("branch_a", "classifier_A").replace("branch_b", "classifier_B")
-        tensor.copy_(torch.from_numpy(weight(prefix + theirs, tensor.shape)))
+        tensor.copy_(torch.from_numpy(weight(prefix + theirs(own), tensor.shape)))
     return head
+
+
+def theirs(own: str) -> str:
+    """The published name of a head's tensor."""
+    return own.replace("branch_a", "classifier_A").replace("branch_b", "classifier_B")
 
 
 def resnet50(encoder: Mapping[str, Tensor], maps: str, weight: Weight, method: str = "cam") -> Classifier:
@@ -77,7 +87,7 @@ def seen(goldens: Path, encoder: Mapping[str, Tensor], weight: Weight) -> dict[s
     with torch.inference_mode():
         for maps in STRIDES:
             classifier = resnet50(encoder, maps, weight)
-            logits, features = classifier(images(goldens))
+            logits, features = classifier(images(goldens, maps))
             found[maps] = Seen(logits, features, classifier.class_maps(features["layer4"]), classifier.layers)
     return found
 
@@ -108,13 +118,13 @@ def acol(weight: Weight) -> ACoL:
 
 @pytest.mark.parametrize("maps", STRIDES)
 def test_network_of_the_paper(goldens: Path, seen: dict[str, Seen], maps: str) -> None:
-    published = arrays(goldens / f"resnet50_wgap_{maps}.npz")
+    published = arrays(goldens, "wgap", maps)
     logits, features, class_maps, layers = seen[maps]
     assert layers == LAYERS
     cams = normalize_cam(class_maps)
     torch.testing.assert_close(logits, published["logits"], atol=1e-5, rtol=1e-5)
     for number, layer in enumerate(LAYERS, start=1):
-        assert tuple(features[layer].shape) == tuple(published[f"feat{number}_shape"].tolist())
+        assert tuple(features[layer].shape[1:]) == tuple(published[f"feat{number}_shape"].tolist()[1:])
         torch.testing.assert_close(
             attention(features[layer])[:, 0], published[f"feat{number}_att"], atol=1e-5, rtol=1e-5
         )
@@ -137,7 +147,7 @@ def test_parameters_are_named_as_published(goldens: Path) -> None:
 def test_heads(
     goldens: Path, seen: dict[str, Seen], acol: ACoL, weight: Weight, published: str, maps: str
 ) -> None:
-    expected = arrays(goldens / f"resnet50_{published}_{maps}.npz")
+    expected = arrays(goldens, published, maps)
     head = acol if published == "ACoL" else published_head(published, weight)
     labels, features = expected["labels"], seen[maps].features["layer4"]
 
@@ -155,7 +165,7 @@ def test_heads(
 def test_branch_b_of_acol_sees_what_the_label_leaves(
     goldens: Path, seen: dict[str, Seen], acol: ACoL, maps: str
 ) -> None:
-    expected = arrays(goldens / f"resnet50_ACoL_{maps}.npz")
+    expected = arrays(goldens, "ACoL", maps)
     features = seen[maps].features["layer4"]
     with torch.inference_mode():
         maps_a = acol.branch_a(features)
@@ -169,11 +179,11 @@ def test_branch_b_of_acol_sees_what_the_label_leaves(
 def test_adl_is_the_plain_network_at_evaluation(
     goldens: Path, encoder: Mapping[str, Tensor], weight: Weight, maps: str
 ) -> None:
-    expected = arrays(goldens / f"resnet50_ADL_{maps}.npz")
+    expected = arrays(goldens, "ADL", maps)
     classifier = resnet50(encoder, maps, weight, "adl")
     labels = expected["labels"]
     with torch.inference_mode(), FeatureTap(classifier.backbone, ["layer4.1"]) as tap:
-        out = classifier(images(goldens))
+        out = classifier(images(goldens, maps))
         one_block_early = tap.features["layer4.1"]
         own = normalize_cam(classifier.class_map(out, labels))
         published = normalize_cam(class_activation_map(one_block_early, classifier.head.fc.weight, labels))  # pyright: ignore
@@ -203,7 +213,7 @@ def test_methods_of_one_network(
     published: str,
     maps: str,
 ) -> None:
-    expected = arrays(goldens / f"resnet50_wgap_{maps}.npz")
+    expected = arrays(goldens, "wgap", maps)
     head, features = published_head("WGAP", weight), seen[maps].features["layer4"]
     drawn = READOUTS[readout or METHODS[method].readout](features, head)[:, expected["classes"]]
     torch.testing.assert_close(normalize_cam(drawn), expected[published], atol=1e-4, rtol=0)

@@ -156,16 +156,31 @@ def test_float32_under_autocast():
     torch.testing.assert_close(result, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_compiles_to_one_graph(loss):
+@pytest.fixture(scope="module")
+def compiled() -> dict[str, tuple[torch.Tensor, ...]]:
+    """Every loss and its gradient in one graph, made once for all of them; then the same without it."""
     attention, cue = torch.rand(3, 1, 5, 5, requires_grad=True), torch.rand(3, 1, 10, 10)
     valid = torch.tensor([True, False, True])
-    compiled = torch.compile(alignment, backend="aot_eager", fullgraph=True)
-    expected = alignment(attention, cue, valid, loss=loss)
-    result = compiled(attention, cue, valid, loss=loss)
+
+    def losses(*given: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {loss: alignment(*given, loss=loss) for loss in LOSSES}
+
+    def with_gradients(values: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        return {
+            loss: (value.detach(), torch.autograd.grad(value, attention, retain_graph=True)[0])
+            for loss, value in values.items()
+        }
+
+    graph = torch.compile(losses, backend="aot_eager", fullgraph=True)
+    found, expected = (with_gradients(each(attention, cue, valid)) for each in (graph, losses))
+    return {loss: (*found[loss], *expected[loss]) for loss in LOSSES}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_compiles_to_one_graph(loss, compiled):
+    result, gradient, expected, expected_gradient = compiled[loss]
     torch.testing.assert_close(result, expected)
-    gradients = [torch.autograd.grad(value, attention)[0] for value in (result, expected)]
-    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(gradient, expected_gradient)
 
 
 def triangle(n_in: int, n_out: int) -> np.ndarray:

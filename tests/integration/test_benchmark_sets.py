@@ -14,6 +14,7 @@ from aucue.cli.main import main
 from aucue.data import open_prepared
 from aucue.facs import EXPRESSIONS
 
+from ..builders import NARROW
 from ..data.layouts import Picture, write_affectnet_csv, write_raf_db
 
 SIDE = 48
@@ -60,6 +61,7 @@ def grid_file(path: Path, data: Path) -> Path:
             "data.path": str(data),
             "data.workers": 0,
             "classifier.backbone": "test_resnet",
+            "classifier.options": NARROW,
             "classifier.input_size": SIDE,
             "classifier.final_stride": 8,
             "epochs": 1,

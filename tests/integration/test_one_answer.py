@@ -24,6 +24,8 @@ from aucue.facs import EXPRESSIONS, Codebook
 from aucue.models import Model
 from aucue.training import ClassifierSettings, DataSettings, GuidanceSettings, TrainConfig, fit
 
+from ..builders import NARROW
+
 SIDE = 48
 LACKED = "contempt"
 CLASSES = (*EXPRESSIONS, LACKED)
@@ -79,7 +81,7 @@ def test_every_room_gives_one_answer(faces: Path, tmp_path: Path, case: str):
     config = TrainConfig(
         out=str(tmp_path / "run"),
         data=DataSettings(str(faces), batch_size=20, workers=0),
-        classifier=ClassifierSettings("cam", "test_resnet", input_size=SIDE, final_stride=8),
+        classifier=ClassifierSettings("cam", "test_resnet", options=NARROW, input_size=SIDE, final_stride=8),
         guidance=guidance,
         epochs=1,
     )

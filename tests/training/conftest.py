@@ -13,13 +13,15 @@ from aucue.training import (
     TrainConfig,
 )
 
+from ..builders import NARROW
+
 
 def small_training(faces: Path, out: Path) -> TrainConfig:
     """Settings of a guided training of three epochs, which takes a second."""
     return TrainConfig(
         out=str(out),
         data=DataSettings(path=str(faces), batch_size=16, workers=0),
-        classifier=ClassifierSettings(backbone="test_resnet", input_size=48, final_stride=8),
+        classifier=ClassifierSettings(backbone="test_resnet", options=NARROW, input_size=48, final_stride=8),
         guidance=GuidanceSettings(weight=4.0),
         optimizer=OptimizerSettings(lr=2e-3),
         epochs=3,
