@@ -59,10 +59,11 @@ docs: $(READY)
 	@$(BIN)/mkdocs build --strict --quiet --site-dir runs/site
 	@echo "Open runs/site/index.html"
 
-# Without local version labels and without torch's CUDA packages, which torch pins itself where it needs them.
+# Without local version labels, without torch's CUDA packages, which torch pins itself where it needs them, and
+# without the extra dlib: its landmark model is for research, and nothing but a comparison needs it.
 lock: $(READY)
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//' \
-		| grep -ivE '^(nvidia-|cuda-|triton)' > requirements.lock
+		| grep -ivE '^(nvidia-|cuda-|triton|dlib|face.recognition.models)' > requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .coverage

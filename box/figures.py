@@ -3,9 +3,10 @@
     python -m box.figures [--model FILE] --out runs/box-figures [--card]
 
 Prepares the test parts of FER+ and `london`, both parts of `london` together (the training part chose one
-bias of the model), and `sfhq` with dlib (no landmarks given), evaluates the model once on each, with evidence
-on FER+, and times prediction with attention and class map. None of this selects anything. The folder then
-holds figures.md and the evaluations; --card brings the tables to MODEL_CARD.md.
+bias of the model), and `sfhq` without given landmarks, evaluates the model once on each, with evidence on
+FER+, and times prediction with attention and class map. The same behind dlib, without evidence, shows what
+the detector does to the figures. None of this selects anything. The folder then holds figures.md and the
+evaluations; --card brings the tables to MODEL_CARD.md. Needs the extras `train` and `dlib`.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from aucue.cams import normalize_cam
 from aucue.data import open_prepared, prepare
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.evaluation.report.comparison import further_table
+from aucue.faces import DEFAULT_DETECTOR
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
 from aucue.models import boxed_model, load_model
@@ -40,6 +42,9 @@ SETS = {
 }
 """Folder of photographs and the part that is looked at (None: all), by name of a set."""
 
+DETECTORS = (DEFAULT_DETECTOR, "dlib")
+"""The one that the figures of the model are of, and what it is compared with."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -49,7 +54,7 @@ class Measured:
         evaluation: The figures.
         labels: What each face shows (N,).
         predictions: What the model called it (N,).
-        found: Whether dlib found it (N,); others were read as the widened box or the centre of the picture.
+        found: Whether the detector found it (N,); of others the centre of the picture was read.
     """
 
     evaluation: Evaluation
@@ -69,9 +74,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = arguments.model or boxed_model()
-    sets = {name: measure(model, name, arguments.out) for name in SETS}
+    behind = {d: {name: measure(model, name, arguments.out, d) for name in SETS} for d in DETECTORS}
+    sets = behind[DEFAULT_DETECTOR]
     texts = {
         "sets": sets_table(sets),
+        "detectors": detectors_table(behind),
         "expressions": expressions_table(sets),
         "evidence": evidence_table(sets["ferplus"].evaluation),
         "speed": speed_table(model),
@@ -83,16 +90,19 @@ def main() -> None:
         paste(CARD, blocks)
 
 
-def measure(model: Path, name: str, out: Path) -> Measured:
-    """Look at one set, its faces found by dlib; done once."""
+def measure(model: Path, name: str, out: Path, detector: str) -> Measured:
+    """Look at one set, its faces found by a detector; done once."""
+    out = out / detector
     folder, path = out / name, out / "sets" / name
     if not (folder / "evaluation.json").exists():
         out.mkdir(parents=True, exist_ok=True)
         folder_of_set, part = SETS[name]
-        prepare(undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, "dlib", size=96)
-        evaluate(
-            model, path, EvaluationSettings(split="test", workers=0, evidence=name == "ferplus"), out=folder
+        evidence = name == "ferplus" and detector == DEFAULT_DETECTOR
+        prepare(
+            undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, detector, size=96, workers=1
         )
+        settings = EvaluationSettings(split="test", workers=0, evidence=evidence)
+        evaluate(model, path, settings, out=folder)
     rows = list(csv.DictReader((folder / "per_image.csv").open(newline="")))
     return Measured(
         Evaluation.load(folder / "evaluation.json"),
@@ -106,17 +116,40 @@ def sets_table(sets: dict[str, Measured]) -> str:
     """Accuracy and mean recall of every set, on the faces that were found and on all."""
     rows = []
     for name, its in sets.items():
-        for which, kept in (("found by dlib", its.found), ("all", np.ones_like(its.found))):
+        for which, kept in (("found", its.found), ("all", np.ones_like(its.found))):
             rows.append([name, which, str(kept.sum()), *accuracies(its.labels[kept], its.predictions[kept])])
     return table(["set", "faces", "number", "accuracy", "mean recall"], rows)
 
 
+def detectors_table(behind: dict[str, dict[str, Measured]]) -> str:
+    """What each detector finds, and how right the model is on what it finds, on what all of them find, and
+    on all faces.
+    """
+    rows = []
+    for name in SETS:
+        by_all = np.all([sets[name].found for sets in behind.values()], axis=0)
+        for detector, sets in behind.items():
+            its = sets[name]
+            row = [name, detector, f"{its.found.sum()} of {len(its.found)} ({its.found.mean():.3f})"]
+            for kept in (its.found, by_all, np.ones_like(its.found)):
+                observed, _ = bootstrapped(its.labels[kept], its.predictions[kept])
+                row.append(" / ".join(f"{value:.3f}" for value in observed))
+            rows.append(row)
+    both = f"found by both ({', '.join(behind)})"
+    return table(["accuracy / mean recall", "detector", "found", "on those", both, "on all"], rows)
+
+
 def accuracies(labels: NDArray, predictions: NDArray) -> list[str]:
     """Accuracy and mean recall with 95 % bootstrap intervals over the faces."""
+    observed, drawn = bootstrapped(labels, predictions)
+    return [with_interval(observed[k], drawn[:, k]) for k in range(2)]
+
+
+def bootstrapped(labels: NDArray, predictions: NDArray) -> tuple[NDArray, NDArray]:
+    """Accuracy and mean recall (2,), and those of resampled faces (R, 2)."""
     right = (labels == predictions).astype(float)
     ids = np.unique(labels, return_inverse=True)[1]
-    observed, drawn = resampled_means(np.stack([right, right]), ids, np.array([False, True]))
-    return [with_interval(observed[k], drawn[:, k]) for k in range(2)]
+    return resampled_means(np.stack([right, right]), ids, np.array([False, True]))
 
 
 def expressions_table(sets: dict[str, Measured]) -> str:

@@ -139,6 +139,27 @@ def test_a_brush_hides_what_it_covers(page: Page, photo):
     assert page.locator("[data-pad] img").get_attribute("src") == before
 
 
+def test_ways_out_where_no_face_is_found(page: Page):
+    choose(page, encoded(Image.new("RGB", (320, 200), (90, 120, 90))))
+    alert, sheet = page.get_by_role("alert"), page.locator("[data-sheet]")
+    expect(alert).to_contain_text("No face was found in this photograph")
+    expect(page.locator("#photograph img")).to_be_visible()  # it stays in view
+    page.get_by_role("button", name="Turn left").click()
+    expect(sheet).to_have_attribute("style", re.compile("aspect-ratio: 200 / 320"))
+    box = sheet.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.2 * box["height"], steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("Face in a box that was given")).to_be_visible()
+    expect(page.get_by_role("note")).to_contain_text("Doubtful. May be no face")
+    page.get_by_text("Not the face you mean?").click()
+    page.get_by_role("button", name="Take the whole picture").click()
+    expect(page.get_by_text("Face not found: the whole picture was taken as the face")).to_be_visible()
+    expect(page.locator("#aq-saved")).to_be_hidden()
+
+
 def test_opacity_is_changed_at_once(page: Page, photo):
     choose(page, encoded(photo()))
     heat = page.locator("[data-map=class] img.heat")

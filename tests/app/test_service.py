@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aucue.app import FaceView, Service, Session, Sessions, names_of
-from aucue.app.service import MAX_FACES
+from aucue.app.service import MAX_FACES, WHOLE
 from aucue.errors import InputError
 from aucue.explanation import Explainer
-from aucue.faces import FaceReader
+from aucue.faces import Detection, FaceReader
 from aucue.facs import EXPRESSIONS
 from aucue.models import Model
 
@@ -63,6 +64,66 @@ def test_faces_are_searched_once_for_models_that_want_them_differently(detector,
 def test_photographs_without_a_face(service: Service, photo):
     with pytest.raises(InputError, match="No face was found"):
         service.open(photo().point(lambda value: 90))
+
+
+@pytest.fixture(scope="module")
+def canvas(drawn) -> Image.Image:
+    """A photograph of 2,400 x 2,080 pixels with a face in a corner of it."""
+    canvas = Image.new("RGB", (300, 260), (200, 200, 205))
+    canvas.paste(Image.fromarray(drawn[0]).resize((224, 224), Image.Resampling.BICUBIC), (40, 20))
+    return canvas.resize((2400, 2080), Image.Resampling.BICUBIC)
+
+
+def nobody(image: np.ndarray, key: str | None = None) -> list[Detection]:
+    return []
+
+
+def test_a_face_that_was_not_found_is_shown(models, canvas: Image.Image):
+    service = Service(models, nobody)
+    session = service.find(canvas)
+    assert len(session.boxes) == 0
+    box = (720, 400, 1760, 1760)
+    session.name = "odd"
+    session = service.shown(session, (720 / 2400, 400 / 2080, 1760 / 2400, 1760 / 2080))
+    face = service.view(session, "guided").explanation.face
+    (expected,) = FaceReader(boxes=[box])(canvas)
+    assert (face.how, session.name) == ("given box", "odd")
+    assert face.box == pytest.approx(box)
+    assert face.presence > 0.9
+    assert np.abs(face.photo_landmarks - expected.photo_landmarks).max() < 16  # of 1,040 pixels
+    assert np.allclose(session.boxes[0], np.array(box) * 1024 / 2400, atol=1)
+    whole = service.shown(session, WHOLE)  # instead of the one that was shown before
+    assert [each.how for faces in whole.faces.values() for each in faces] == ["full-frame"]
+    assert service.view(whole, "guided").explanation.face.how == "full-frame"
+
+
+def test_a_face_is_shown_beside_others(service: Service, photo):
+    session = service.find(photo(2))
+    session = service.shown(session, (0.0, 0.0, 0.5, 1.0))
+    assert [face.how for face in next(iter(session.faces.values()))] == ["plain", "plain", "given box"]
+    assert session.face == 2
+    assert service.view(session, "guided").explanation.face.how == "given box"
+    with pytest.raises(InputError, match="No face can be read there; draw a box around one"):
+        service.shown(session, (0.2, 0.2, 0.202, 0.202))
+
+
+def test_a_photograph_is_turned(models, canvas: Image.Image):
+    seen = []
+
+    def watch(image: np.ndarray, key: str | None = None) -> list[Detection]:
+        seen.append(image)
+        return []
+
+    service = Service(models, watch)
+    session = service.find(canvas)
+    left = service.turned(session, 1)
+    assert (session.preview.size, left.preview.size) == ((1024, 887), (887, 1024))
+    kept = session.kept
+    assert kept is not None
+    assert kept.factor == 2
+    assert np.array_equal(seen[1], np.rot90(np.asarray(kept.open())))
+    assert np.abs(np.asarray(kept.open(), int) - np.asarray(canvas.reduce(2), int)).mean() < 2
+    assert service.turned(left, 3).kept == kept
 
 
 def test_of_a_crowd_the_largest_faces(service: Service, photo):

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +11,7 @@ from aucue.errors import InputError
 from aucue.explanation import Explainer
 from aucue.explanation import explanation as explanation_module
 from aucue.explanation.explanation import percent
+from aucue.faces import Pose
 from aucue.facs import Codebook
 
 from .conftest import tiny_model
@@ -60,7 +62,8 @@ def test_results_say_what_is_seen(service: Service, session):
 
 def test_every_picture_has_words_and_comes_along(service: Service, session):
     pictures = [attributes for tag, attributes in shown(service, session).tags if tag == "img"]
-    assert len(pictures) == 2 + 1 + 5 + 3  # thumbnails; the face to draw on; faces under maps; maps
+    # thumbnails; the photograph and the face to draw on; faces under maps; maps
+    assert len(pictures) == 2 + 1 + 1 + 5 + 3
     assert all(each["src"].startswith("data:image/") and each["alt"] is not None for each in pictures)  # pyright: ignore
 
 
@@ -91,6 +94,27 @@ def test_faces_to_choose_from(service: Service, session, photo):
     assert [faces[i]["aria-pressed"] for i in ("0", "1")] == ["false", "true"]
     assert faces["1"]["aria-label"] == "Face 2"
     assert not shown(service, service.open(photo())).having("data-face")
+
+
+def test_doubt_and_how_a_face_was_found_are_shown(service: Service, session):
+    (form,) = session.faces
+    first, second = session.faces[form]
+    doubtful = replace(first, presence=0.4, pose=Pose(3.2, -50.4, 8))
+    page = shown(service, replace(session, faces={form: (doubtful, second)}))
+    text = " ".join(page.text.split())
+    assert "Doubtful. May be no face (presence 0.40), not trusted." in text
+    assert "Face found in the whole picture; roll 3°, yaw -50°, pitch 8°; presence 0.40." in text
+    faces = page.having("data-face")
+    assert [faces[i]["aria-label"] for i in ("0", "1")] == ["Face 1, doubtful", "Face 2"]
+    assert "Doubtful." not in shown(service, session).text
+
+
+def test_ways_out_where_no_face_is_found(service: Service, session, photo):
+    page = Elements(views.no_face(service.find(photo().point(lambda value: 90))))
+    assert "No face was found in this photograph" in page.text
+    assert set(page.having("data-way")) == {"whole", "left", "right"}
+    assert "data-sheet" in page.having("data-sheet")[""]
+    assert set(shown(service, session).having("data-way")) == {"whole", "left", "right"}
 
 
 def test_two_models_side_by_side(service: Service, session):

@@ -1,8 +1,10 @@
 import csv
+import html
 import json
 import os
 import random
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partialmethod
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aucue.cli.main import main
 from aucue.data import SyntheticSource
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation import (
@@ -94,6 +97,24 @@ def content(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and path.name != LOCK_FILE
     }
+
+
+def test_the_ways_out_of_the_page_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    photo = tmp_path / "it's <one>.png"
+    noise = np.random.default_rng(0).integers(0, 256, (160, 120, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(photo)
+    write_index(tmp_path / "index.html", lambda: [{"photo": str(photo), "faces": 0}], [])
+    page = (tmp_path / "index.html").read_text()
+    (command,) = re.findall(r"<code>aucue (explain .*?)</code>", page)
+    (snippet,) = re.findall(r"(?s)<pre>(.*?)</pre>", page)
+    monkeypatch.chdir(tmp_path)
+    assert main([*shlex.split(html.unescape(command)), "--no-if-hidden"]) == 0
+    assert records(tmp_path / "whole")[0]["face"]["how"] == "full-frame"
+    capsys.readouterr()
+    exec(html.unescape(snippet), {})
+    assert "This face may be no face (presence 0.0" in capsys.readouterr().out
 
 
 def test_a_line_and_a_picture_per_face(explain: Explain, photos: list[Path], tmp_path: Path):

@@ -100,6 +100,8 @@ def test_full_frame_always_answers():
     assert np.isnan(face.score)
     assert np.isfinite(face.landmarks).all()
     assert face.presence < 0.9
+    assert face.pose is not None
+    assert abs(face.pose.roll) < 45  # upright, as far as anybody knows
 
 
 def test_a_box_that_is_given_is_read_whichever_way_up(detector, drawn):

@@ -15,7 +15,7 @@ from PIL import Image
 from aucue.app import views
 from aucue.app.api import AT_ONCE, WAITING
 from aucue.app.memory import Uploads
-from aucue.app.service import OFFERED, FaceView, Service, Session, Sessions
+from aucue.app.service import OFFERED, WHOLE, FaceView, Service, Session, Sessions
 from aucue.app.uploads import MAX_BYTES, read_upload
 from aucue.errors import InputError
 from aucue.explanation.files import output_stem
@@ -40,10 +40,11 @@ _HEAD = """
 <h1>aucue</h1><p>Which expression does a face show, and where did the model see it?</p>
 </div>"""
 
-# What was chosen in the results (see views.results) becomes an event of the component.
+# What was chosen in the results (see views.results) becomes an event of the component: a button, a stroke of
+# the brush over a face, or a box drawn over the photograph.
 _CHOOSE = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-face], [data-expression], [data-brush]');
+  const button = event.target.closest('[data-face], [data-expression], [data-brush], [data-way]');
   if (button && button.tagName === 'BUTTON') trigger('select', {...button.dataset});
 });
 let stroke = null, pad = null;
@@ -70,7 +71,37 @@ element.addEventListener('pointerup', () => {
   if (stroke) trigger('select', {brush: stroke.join(' ')});
   stroke = null;
 });
-element.addEventListener('pointercancel', () => { stroke = null; });"""
+element.addEventListener('pointercancel', () => { stroke = null; });
+let corner = null, sheet = null;
+const within = (event) => {
+  const box = sheet.getBoundingClientRect();
+  const share = (value) => Math.min(1, Math.max(0, value));
+  return [share((event.clientX - box.left) / box.width), share((event.clientY - box.top) / box.height)];
+};
+const drawn = (event) => {
+  const [x, y] = within(event);
+  return [Math.min(x, corner[0]), Math.min(y, corner[1]), Math.max(x, corner[0]), Math.max(y, corner[1])];
+};
+element.addEventListener('pointerdown', (event) => {
+  sheet = event.target.closest('[data-sheet]');
+  if (!sheet) return;
+  event.preventDefault();
+  sheet.setPointerCapture(event.pointerId);
+  corner = within(event);
+});
+element.addEventListener('pointermove', (event) => {
+  if (!corner) return;
+  const [left, top, right, bottom] = drawn(event);
+  sheet.querySelector('i').style.inset =
+    [top, 1 - right, 1 - bottom, left].map((share) => 100 * share + '%').join(' ');
+});
+element.addEventListener('pointerup', (event) => {
+  if (!corner) return;
+  const [left, top, right, bottom] = drawn(event).map((share) => share.toFixed(3));
+  if (right - left > .02 && bottom - top > .02) trigger('select', {box: `${left},${top} ${right},${bottom}`});
+  corner = null;
+});
+element.addEventListener('pointercancel', () => { corner = null; });"""
 _SET_OPACITY = "(value) => document.documentElement.style.setProperty('--aq-heat', value / 100)"
 _SAVE = """
 (text) => {
@@ -230,21 +261,23 @@ class _Desk:
         try:
             if data is None:
                 raise InputError("This photograph did not arrive; choose it again.")
-            session = self._service.open(read_upload(data, self._max_bytes))
-            results = self._results(session, model, other, readout)
+            session = self._service.find(read_upload(data, self._max_bytes))
+            session.name = _name_of(file)
+            return self._begin(browser, session, model, other, readout)
         except InputError as error:
             return _nothing(views.message(str(error)))
-        session.name = _name_of(file)
-        self._sessions.put(browser, session)
-        return _inline(views.marked(session)), results, gr.Column(visible=True)
 
     def show(self, model: str, other: str, readout: str, request: gr.Request) -> Any:
         """Another model or read-out was chosen."""
         return self._look(model, other, readout, request, lambda session: (session.face, session.expression))
 
     def choose(self, model: str, other: str, readout: str, event: gr.EventData, request: gr.Request) -> Any:
-        """A face or an expression was chosen in the results, or something was brushed over there."""
+        """A face or an expression was chosen in the results, something was brushed over there, or a face that
+        was not found is shown.
+        """
         chosen = event._data if isinstance(event._data, dict) else {}
+        if "way" in chosen or "box" in chosen:
+            return self._look_anew(_way_of(chosen), model, other, readout, request)
         if "brush" in chosen:
             points = _points(chosen["brush"])
             return self._look(
@@ -290,6 +323,21 @@ class _Desk:
 
         return self._saved(model, other, readout, request, file)
 
+    def _look_anew(self, way: "_Way", model: str, other: str, readout: str, request: gr.Request) -> Any:
+        session = self._sessions.get(_browser(request))
+        if session is None:
+            return _nothing(views.message(GONE))
+        try:
+            return self._begin(_browser(request), way(self._service, session), model, other, readout)
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    def _begin(self, browser: str, session: Session, model: str, other: str, readout: str) -> Any:
+        """Everything anew: the photograph, what is said of it, and the options if there is a face."""
+        results = self._results(session, model, other, readout)
+        self._sessions.put(browser, session)
+        return _inline(views.marked(session)), results, gr.Column(visible=bool(len(session.boxes)))
+
     def _look(
         self,
         model: str,
@@ -331,6 +379,8 @@ class _Desk:
         return json.dumps({"name": f"{session.name}{which}{ending}", "uri": uri})
 
     def _results(self, session: Session, model: str, other: str, readout: str) -> str:
+        if not len(session.boxes):
+            return views.no_face(session)
         return views.results(session, self._views(session, model, other, readout))
 
     def _views(self, session: Session, model: str, other: str, readout: str) -> list[FaceView]:
@@ -360,6 +410,34 @@ def _share(percent: object) -> float:
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
         raise InputError(UNKNOWN)
     return percent / 100
+
+
+_Way = Callable[[Service, Session], Session]
+"""Another look at a photograph."""
+
+_WAYS: dict[str, _Way] = {
+    "whole": lambda service, session: service.shown(session, WHOLE),
+    "left": lambda service, session: service.turned(session, 1),
+    "right": lambda service, session: service.turned(session, 3),
+}
+
+
+def _way_of(chosen: dict[str, Any]) -> _Way:
+    """What somebody does about a face that was not found.
+
+    Raises:
+        gr.Error: It is none of the page's ways.
+    """
+    if "box" not in chosen:
+        way = chosen["way"]
+        if not isinstance(way, str) or way not in _WAYS:
+            raise gr.Error(UNKNOWN, print_exception=False)
+        return _WAYS[way]
+    corners = _points(chosen["box"])
+    if len(corners) != 2:
+        raise gr.Error(UNKNOWN, print_exception=False)
+    (left, top), (right, bottom) = corners
+    return lambda service, session: service.shown(session, (left, top, right, bottom))
 
 
 def _points(text: object) -> list[tuple[float, float]]:

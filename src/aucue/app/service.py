@@ -5,16 +5,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from aucue.app.kept import Kept
 from aucue.cams import READOUTS
 from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation
-from aucue.faces import Face, FaceReader, LandmarkDetector, open_detector
+from aucue.faces import Detection, Face, FaceReader, GivenBoxes, LandmarkDetector, open_detector
 from aucue.models import Model
 
 MAX_FACES = 20
@@ -26,7 +27,11 @@ BRUSH = 0.06
 MAX_POINTS = 4000
 """Points that the brush may have covered."""
 
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+"""The box that is the whole picture."""
+
 _PREVIEW = 1024  # pixels of the longer side
+_DRAWN = ("given box", "full-frame")  # how faces are found that somebody has shown
 
 Form = tuple[int, str]
 """How a model wants its faces: side of the crops, name of the template."""
@@ -75,12 +80,14 @@ class FaceView:
 
 @dataclass(eq=False)
 class Session:
-    """A photograph while somebody looks at it: a small copy and the crops of its faces, not the file.
+    """A photograph while somebody looks at it: small copies and the crops of its faces, not the file.
 
     Attributes:
         preview: The photograph, shrunk to 1024 pixels at most.
         scale: Preview pixels per pixel of the photograph.
-        faces: Aligned faces for each way that the models want them, largest first.
+        faces: Aligned faces for each way that the models want them, largest first, one that somebody has
+            shown last; there may be none.
+        kept: A copy in which faces can be looked for anew; None where nobody will.
         left_out: Number of faces beyond the `MAX_FACES` largest.
         face: Index of the face that is looked at.
         expression: Class whose map is looked at; None is the one that the model predicts.
@@ -93,6 +100,7 @@ class Session:
     preview: Image.Image
     scale: float
     faces: Mapping[Form, tuple[Face, ...]]
+    kept: Kept | None = None
     left_out: int = 0
     face: int = 0
     expression: str | None = None
@@ -208,20 +216,78 @@ class Service:
         Raises:
             InputError: There is no face.
         """
-        found = self._detector(np.asarray(photo))
-        faces = {}
-        for form in dict.fromkeys(map(self._form, self.models)):
-            faces[form] = tuple(FaceReader(lambda image, key=None: found, *form)(photo))
-        count = len(next(iter(faces.values())))
-        if not count:
+        session = self._session(photo, self._detector(np.asarray(photo)))
+        if not len(session.boxes):
             raise InputError(
                 "No face was found in this photograph; choose one that shows a face that is neither in "
                 "profile nor too small."
             )
+        return session
+
+    def find(self, photo: Image.Image) -> Session:
+        """The same for somebody who can show where a face is that was not found: there may be none.
+
+        Args:
+            photo: Upright and RGB, as `read_upload` gives it.
+        """
+        return replace(self._session(photo, self._detector(np.asarray(photo))), kept=Kept.of(photo))
+
+    def turned(self, session: Session, quarters: int) -> Session:
+        """Turn a photograph and find its faces anew.
+
+        Args:
+            session: The photograph, as `find` gave it.
+            quarters: Quarter turns, counter-clockwise.
+        """
+        assert session.kept is not None
+        kept = session.kept.turned(quarters)
+        photo = kept.open()
+        found = self._session(photo, self._detector(np.asarray(photo)), kept.factor)
+        return replace(found, kept=kept, name=session.name)
+
+    def shown(self, session: Session, box: tuple[float, float, float, float]) -> Session:
+        """Take what somebody says is a face, beside those that were found; it is looked at next.
+
+        Args:
+            session: The photograph, as `find` gave it.
+            box: Left, top, right and bottom of the face, as shares of the picture; `WHOLE` takes all of it.
+
+        Raises:
+            InputError: No face can be read there.
+        """
+        assert session.kept is not None
+        photo = session.kept.open()
+        pixels = tuple(share * side for share, side in zip(box, 2 * photo.size, strict=True))
+        (face,) = GivenBoxes([pixels])(np.asarray(photo))
+        added = self._faces(photo, [replace(face, how=_DRAWN[box == WHOLE])], session.kept.factor)
+        if not all(added.values()):
+            raise InputError(
+                "No face can be read there; draw a box around one, from the forehead to the chin."
+            )
+        found = {
+            form: tuple(face for face in faces if face.how not in _DRAWN)
+            for form, faces in session.faces.items()
+        }
+        faces = {form: (*found[form], *new) for form, new in added.items()}
+        last = len(next(iter(faces.values()))) - 1
+        return replace(session, faces=faces, face=last, expression=None, brush=(), answers={}, seen={})
+
+    def _session(self, photo: Image.Image, found: Sequence[Detection], factor: int = 1) -> Session:
+        faces = self._faces(photo, found, factor)
+        count = len(next(iter(faces.values())))
         preview = photo.copy()
         preview.thumbnail((_PREVIEW, _PREVIEW))
-        kept = {form: each[:MAX_FACES] for form, each in faces.items()}
-        return Session(preview, preview.width / photo.width, kept, max(0, count - MAX_FACES))
+        first = {form: each[:MAX_FACES] for form, each in faces.items()}
+        scale = preview.width / photo.width / factor
+        return Session(preview, scale, first, left_out=max(0, count - MAX_FACES))
+
+    def _faces(
+        self, photo: Image.Image, found: Sequence[Detection], factor: int
+    ) -> dict[Form, tuple[Face, ...]]:
+        """Detected faces as each model wants them; `factor` says how much larger the photograph itself is."""
+        forms, pixels = dict.fromkeys(map(self._form, self.models)), np.asarray(photo)
+        read = {form: FaceReader(self._detector, *form).align_all(pixels, found) for form in forms}
+        return {form: tuple(face.in_photograph(factor) for face in faces) for form, faces in read.items()}
 
     def read(
         self, session: Session, model: str, readout: str | None = None, *, if_hidden: bool = False

@@ -1,6 +1,7 @@
 """Explanations as HTML, pictures and JSON: pure functions, nothing is asked or kept."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -8,20 +9,23 @@ import numpy as np
 from PIL import Image
 
 from aucue.app.service import BRUSH, Answer, FaceView, Session
-from aucue.explanation.explanation import CAVEAT, LOGITS, Explanation, Map, percent
+from aucue.explanation.explanation import CAVEAT, FOUND, LOGITS, Explanation, Map, percent
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
+from aucue.faces import Face
 from aucue.facs import Codebook
 from aucue.pages import environment
 from aucue.pictures import colormap, draw_boxes, normalize, overlay_signed, theme_of, to_data_uri, upsample
 
 _MAP_SIDE = 224  # pixels of the maps in the page
 _THUMBNAIL = 96
+_SHEET = 640  # of the photograph to draw on
 
 
 def results(session: Session, views: Sequence[FaceView]) -> str:
     """What the models say about the face that is looked at, as HTML.
 
-    Its buttons carry `data-face` (an index) or `data-expression` (a class): what to look at next.
+    Its buttons carry `data-face` (an index) or `data-expression` (a class): what to look at next; or
+    `data-way`: how to look for a face that is not among those.
 
     Args:
         session: The photograph.
@@ -31,6 +35,7 @@ def results(session: Session, views: Sequence[FaceView]) -> str:
     return _render(
         "results.html.j2",
         faces=_faces(session),
+        sheet=_sheet(session),
         left_out=session.left_out,
         cards=[_card(view, session) for view in views],
         brush=BRUSH,
@@ -38,6 +43,15 @@ def results(session: Session, views: Sequence[FaceView]) -> str:
         predicted=all(view.explanation.expression == view.explanation.answer for view in views),
         caveat=CAVEAT,
     )
+
+
+def no_face(session: Session) -> str:
+    """What to do about a photograph in which no face was found, as HTML: see `results` for its buttons.
+
+    Args:
+        session: The photograph.
+    """
+    return _render("no_face.html.j2", sheet=_sheet(session))
 
 
 def message(sentence: str) -> str:
@@ -88,7 +102,8 @@ def marked(session: Session) -> Image.Image:
     boxes, picture = session.boxes, np.asarray(session.preview)
     several = len(boxes) > 1
     others = [i for i in range(len(boxes)) if i != session.face]
-    for chosen, color in ((others, (235, 235, 240)), ([session.face], (250, 190, 60))):
+    looked_at = [session.face] if len(boxes) else []
+    for chosen, color in ((others, (235, 235, 240)), (looked_at, (250, 190, 60))):
         labels = [str(i + 1) for i in chosen] if several else None
         picture = draw_boxes(picture, boxes[chosen], labels, color) if chosen else picture
     return Image.fromarray(picture)
@@ -158,9 +173,31 @@ def _faces(session: Session) -> list[dict[str, Any]]:
         return []
     thumbnails = [Image.fromarray(face.crop).resize((_THUMBNAIL, _THUMBNAIL)) for face in faces]
     return [
-        {"number": i + 1, "uri": to_data_uri(thumbnail, "jpeg"), "chosen": i == session.face}
-        for i, thumbnail in enumerate(thumbnails)
+        {
+            "number": i + 1,
+            "uri": to_data_uri(thumbnail, "jpeg"),
+            "chosen": i == session.face,
+            "doubt": face.doubt,
+        }
+        for i, (face, thumbnail) in enumerate(zip(faces, thumbnails, strict=True))
     ]
+
+
+def _sheet(session: Session) -> dict[str, Any]:
+    """The photograph to draw a box on."""
+    picture = session.preview.copy()
+    picture.thumbnail((_SHEET, _SHEET))
+    return {"uri": to_data_uri(picture, "jpeg"), "width": picture.width, "height": picture.height}
+
+
+def _found(face: Face) -> str:
+    """How a face was found, and how its head is turned, in a line."""
+    said = [f"Face {FOUND.get(face.how, face.how)}"]
+    if face.pose is not None:
+        said.append(", ".join(f"{name} {angle:.0f}°" for name, angle in face.pose._asdict().items()))
+    if math.isfinite(face.presence):
+        said.append(f"presence {face.presence:.2f}")
+    return "; ".join(said)
 
 
 def _card(view: FaceView, session: Session) -> dict[str, Any]:
@@ -175,6 +212,8 @@ def _card(view: FaceView, session: Session) -> dict[str, Any]:
         "predicted": answer,
         "percent": percent(explanation.probabilities[answer]),
         "unsure": explanation.probabilities[answer] < 0.5,
+        "doubt": explanation.face.doubt,
+        "found": _found(explanation.face),
         "finding": explanation.finding,
         "bars": [
             {

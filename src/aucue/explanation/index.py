@@ -1,5 +1,6 @@
 """The page that shows a folder of explanations: every face with its class map, to be filtered and sorted."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,12 +25,14 @@ def write_index(
         videos: What is known of each video, as `VideoLog` keeps it.
     """
     counts: Counter[str] = Counter()
-    photos, faceless = set(), 0
+    photos, faceless, first_without = set(), 0, ""
     for record in records():
         photos.add(record["photo"])
         if record["faces"]:
             counts[record["expression"]] += 1
         faceless += not record["faces"]
+        if not record["faces"]:
+            first_without = first_without or record["photo"]
     page = (
         environment("explanation")
         .get_template("index.html.j2")
@@ -40,6 +43,8 @@ def write_index(
             photos=len(photos),
             faceless=faceless,
             without=(printable(Path(record["photo"]).name) for record in records() if not record["faces"]),
+            first_without=printable(shlex.quote(first_without)),
+            first_without_in_python=printable(repr(first_without)),
             videos=[{**video, "curves": _curves(path.parent, video)} for video in videos],
             caveat=CAVEAT,
             chart=PLOT,

@@ -195,10 +195,14 @@ class MeshDetector:
         return where
 
     def _in_box(self, picture: Image.Image, box: NDArray[np.float64], how: str) -> Detection:
-        """One face in a box, whichever way up."""
+        """One face in a box, whichever way up; upright where the mesh sees none in any way."""
         where = [Surroundings.of(box, quarters * np.pi / 2) for quarters in range(4)]
         meshes = read_meshes(self._mesh, picture, where)
-        meshes = refined(self._mesh, picture, meshes.taken([int(meshes.presence.argmax())]))
+        surest = int(meshes.presence.argmax())
+        if meshes.presence[surest] > _ABSENT:
+            meshes = refined(self._mesh, picture, meshes.taken([surest]))
+        else:
+            meshes = meshes.taken([0])
         (face,) = _Found(meshes, np.array([np.nan]), (how,)).detections()
         return replace(face, box=(box[0].item(), box[1].item(), box[2].item(), box[3].item()))
 
