@@ -1,12 +1,13 @@
 """What the model in the box can do: three test sets, faces found by our own detector; speed on one core.
 
-    python -m box.figures [--model FILE] --out runs/box-figures [--card]
+    python -m box.figures [--model FILE] --out runs/box-figures [--tables sets detectors] [--card]
 
 Prepares the test parts of FER+ and `london`, both parts of `london` together (the training part chose one
 bias of the model), and `sfhq` without given landmarks, evaluates the model once on each, with evidence on
 FER+, and times prediction with attention and class map. The same behind dlib, without evidence, shows what
 the detector does to the figures. None of this selects anything. The folder then holds figures.md and the
-evaluations; --card brings the tables to MODEL_CARD.md. Needs the extras `train` and `dlib`.
+evaluations; --card brings the tables to MODEL_CARD.md. Needs the extras `train` and `dlib`. The table
+`evidence` takes most of the time: some four hundred passes for each of its faces.
 """
 
 import argparse
@@ -70,19 +71,12 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, help="model file; default the one in the box")
     parser.add_argument("--out", type=Path, default=Path("runs/box-figures"))
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--card", action="store_true", help="bring the tables to MODEL_CARD.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = arguments.model or boxed_model()
-    behind = {d: {name: measure(model, name, arguments.out, d) for name in SETS} for d in DETECTORS}
-    sets = behind[DEFAULT_DETECTOR]
-    texts = {
-        "sets": sets_table(sets),
-        "detectors": detectors_table(behind),
-        "expressions": expressions_table(sets),
-        "evidence": evidence_table(sets["ferplus"].evaluation),
-        "speed": speed_table(model),
-    }
+    texts = {name: TABLES[name](model, arguments.out) for name in arguments.tables}
     blocks = {name: block(name, text) for name, text in texts.items()}
     (arguments.out / "figures.md").write_text("\n\n".join(blocks.values()) + "\n", encoding="utf-8")
     print("\n\n".join(texts.values()))
@@ -90,14 +84,15 @@ def main() -> None:
         paste(CARD, blocks)
 
 
-def measure(model: Path, name: str, out: Path, detector: str) -> Measured:
+def measure(
+    model: Path, name: str, out: Path, detector: str = DEFAULT_DETECTOR, *, evidence: bool = False
+) -> Measured:
     """Look at one set, its faces found by a detector; done once."""
     out = out / detector
-    folder, path = out / name, out / "sets" / name
+    folder, path = out / (f"{name}-evidence" if evidence else name), out / "sets" / name
     if not (folder / "evaluation.json").exists():
         out.mkdir(parents=True, exist_ok=True)
         folder_of_set, part = SETS[name]
-        evidence = name == "ferplus" and detector == DEFAULT_DETECTOR
         prepare(
             undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, detector, size=96, workers=1
         )
@@ -112,31 +107,31 @@ def measure(model: Path, name: str, out: Path, detector: str) -> Measured:
     )
 
 
-def sets_table(sets: dict[str, Measured]) -> str:
+def sets_table(model: Path, out: Path) -> str:
     """Accuracy and mean recall of every set, on the faces that were found and on all."""
     rows = []
-    for name, its in sets.items():
+    for name in SETS:
+        its = measure(model, name, out)
         for which, kept in (("found", its.found), ("all", np.ones_like(its.found))):
             rows.append([name, which, str(kept.sum()), *accuracies(its.labels[kept], its.predictions[kept])])
     return table(["set", "faces", "number", "accuracy", "mean recall"], rows)
 
 
-def detectors_table(behind: dict[str, dict[str, Measured]]) -> str:
+def detectors_table(model: Path, out: Path) -> str:
     """What each detector finds, and how right the model is on what it finds, on what all of them find, and
     on all faces.
     """
     rows = []
     for name in SETS:
-        by_all = np.all([sets[name].found for sets in behind.values()], axis=0)
-        for detector, sets in behind.items():
-            its = sets[name]
+        behind = {detector: measure(model, name, out, detector) for detector in DETECTORS}
+        by_all = np.all([its.found for its in behind.values()], axis=0)
+        for detector, its in behind.items():
             row = [name, detector, f"{its.found.sum()} of {len(its.found)} ({its.found.mean():.3f})"]
             for kept in (its.found, by_all, np.ones_like(its.found)):
                 observed, _ = bootstrapped(its.labels[kept], its.predictions[kept])
                 row.append(" / ".join(f"{value:.3f}" for value in observed))
             rows.append(row)
-    both = f"found by both ({', '.join(behind)})"
-    return table(["accuracy / mean recall", "detector", "found", "on those", both, "on all"], rows)
+    return table(["accuracy / mean recall", "detector", "found", "on those", "found by both", "on all"], rows)
 
 
 def accuracies(labels: NDArray, predictions: NDArray) -> list[str]:
@@ -152,9 +147,9 @@ def bootstrapped(labels: NDArray, predictions: NDArray) -> tuple[NDArray, NDArra
     return resampled_means(np.stack([right, right]), ids, np.array([False, True]))
 
 
-def expressions_table(sets: dict[str, Measured]) -> str:
+def expressions_table(model: Path, out: Path) -> str:
     """Recall of every expression with a 95 % bootstrap interval, and the number of faces, by set."""
-    rows = []
+    rows, sets = [], {name: measure(model, name, out) for name in SETS}
     for label in sets["ferplus"].evaluation.classes:
         shown = [its.predictions[its.labels == label] == label for its in sets.values()]
         rows.append([label, *(f"{share(right)} of {len(right)}" if len(right) else "" for right in shown)])
@@ -168,8 +163,9 @@ def share(right: NDArray) -> str:
     return f"{observed[0]:.2f} ({low:.2f} to {high:.2f})"
 
 
-def evidence_table(evaluation: Evaluation) -> str:
+def evidence_table(model: Path, out: Path) -> str:
     """Cosines, specificity and the measures of evidence, with what to read them against."""
+    evaluation = measure(model, "ferplus", out, evidence=True).evaluation
     known = evaluation.estimates["control"].items()
     controls = " ".join(f"{name.replace('_', ' ')} {control.value:.2f}" for name, control in known)
     rows = [
@@ -185,7 +181,7 @@ def evidence_table(evaluation: Evaluation) -> str:
     return table(["FER+ test", "value", "to read it against"], rows)
 
 
-def speed_table(model: Path) -> str:
+def speed_table(model: Path, _out: Path) -> str:
     """Milliseconds per face of prediction, attention and class map on one core, median of 30 passes."""
     classifier, _ = load_model(model)
     classifier = classifier.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -213,6 +209,16 @@ def median_seconds(work: Callable[[], None], times: int = 30) -> float:
         work()
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
+
+
+TABLES: dict[str, Callable[[Path, Path], str]] = {
+    "sets": sets_table,
+    "detectors": detectors_table,
+    "expressions": expressions_table,
+    "evidence": evidence_table,
+    "speed": speed_table,
+}
+"""What makes each table of the model card, from the model file and the folder of what was measured."""
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ def test_a_brush_hides_what_it_covers(page: Page, photo):
 
 
 def test_ways_out_where_no_face_is_found(page: Page):
-    choose(page, encoded(Image.new("RGB", (320, 200), (90, 120, 90))))
+    choose(page, encoded(Image.new("RGB", (320, 200), (90, 90, 90))))
     alert, sheet = page.get_by_role("alert"), page.locator("[data-sheet]")
     expect(alert).to_contain_text("No face was found in this photograph")
     expect(page.locator("#photograph img")).to_be_visible()  # it stays in view

@@ -100,7 +100,8 @@ def test_doubt_and_how_a_face_was_found_are_shown(service: Service, session):
     (form,) = session.faces
     first, second = session.faces[form]
     doubtful = replace(first, presence=0.4, pose=Pose(3.2, -50.4, 8))
-    page = shown(service, replace(session, faces={form: (doubtful, second)}))
+    odd = replace(session, faces={form: (doubtful, second)}, answers={}, seen={})
+    page = shown(service, odd)
     text = " ".join(page.text.split())
     assert "Doubtful. May be no face (presence 0.40), not trusted." in text
     assert "Face found in the whole picture; roll 3°, yaw -50°, pitch 8°; presence 0.40." in text

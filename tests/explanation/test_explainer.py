@@ -174,7 +174,6 @@ def test_layer_shown_is_the_guided_one(model):
 
 
 def test_reader_follows_the_model(model):
-    pytest.importorskip("dlib")
     reader = Explainer(model(template="fg2024")).reader
     assert (reader.size, reader.template.name) == (224, "fg2024")  # larger than the network's 64, for the eye
 
