@@ -55,7 +55,7 @@ CHANGES: dict[str, Change | None] = {
 
 
 def drawn_box(points: np.ndarray) -> tuple[float, float, float, float]:
-    """A box around a template, a tenth wider on each side."""
+    """A box around a template, hair and neck included, a tenth wider on each side."""
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     x, y = 0.1 * (right - left), 0.1 * (bottom - top)
     return left - x, top - y, right + x, bottom + y

@@ -111,6 +111,9 @@ def test_a_box_that_is_given_is_read_whichever_way_up(detector, drawn):
     assert (face.how, face.box) == ("given box", (150, 130, 300, 310))
     assert error(face, len(image) - 1 - landmarks) < 0.2
     assert none.presence < 0.9 < face.presence
+    (face,) = detector.in_boxes(image, [(0, 0, image.shape[1], image.shape[0])])  # drawn very widely
+    assert face.box == (0, 0, image.shape[1], image.shape[0])
+    assert error(face, landmarks) < 0.2
 
 
 def test_copies_and_threads_find_the_same(detector, drawn):

@@ -195,9 +195,16 @@ class MeshDetector:
         return where
 
     def _in_box(self, picture: Image.Image, box: NDArray[np.float64], how: str) -> Detection:
-        """One face in a box, whichever way up; upright where the mesh sees none in any way."""
+        """One face in a box, whichever way up; upright where the mesh sees none in any way. A box may be drawn
+        widely, around the hair or the shoulders: the face is looked for in it.
+        """
         where = [Surroundings.of(box, quarters * np.pi / 2) for quarters in range(4)]
         meshes = read_meshes(self._mesh, picture, where)
+        closer = read_meshes(self._mesh, picture, self._found_upright(picture, meshes))
+        inside = ((closer.seen[:, :2] > box[:2]) & (closer.seen[:, :2] < box[2:])).all(axis=1)
+        better = inside & (closer.presence >= _PRESENT)
+        for mine, its in zip(meshes, closer, strict=True):
+            mine[better] = its[better]
         surest = int(meshes.presence.argmax())
         if meshes.presence[surest] > _ABSENT:
             meshes = refined(self._mesh, picture, meshes.taken([surest]))
