@@ -195,8 +195,8 @@ class MeshDetector:
         return where
 
     def _in_box(self, picture: Image.Image, box: NDArray[np.float64], how: str) -> Detection:
-        """One face in a box, whichever way up; upright where the mesh sees none in any way. A box may be drawn
-        widely, around the hair or the shoulders: the face is looked for in it.
+        """One face in a box, whichever way up; upright where the mesh sees none in any way. A box may be
+        drawn widely, around the hair or the shoulders: the face is looked for in it.
         """
         where = [Surroundings.of(box, quarters * np.pi / 2) for quarters in range(4)]
         meshes = read_meshes(self._mesh, picture, where)
