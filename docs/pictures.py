@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aucue.cams import normalize_cam
 from aucue.cues import AUCue
 from aucue.data import eval_transform, open_prepared
 from aucue.guidance import attention
@@ -17,14 +16,7 @@ from aucue.models import load_model
 from aucue.pictures import normalize, overlay, panel
 
 EXPRESSIONS = ("happiness", "surprise", "anger")
-TITLES = (
-    "face",
-    "where an expert looks",
-    "attention, unguided",
-    "attention, guided",
-    "class map, unguided",
-    "class map, guided",
-)
+TITLES = ("an expert looks here", "an unguided network here", "a guided network here")
 
 
 def main(demo: Path, out: Path) -> None:
@@ -46,13 +38,10 @@ def main(demo: Path, out: Path) -> None:
             outputs = [model(sample["image"][None]) for model in models]
             finals = [out.features[model.final_layer] for model, out in zip(models, outputs, strict=True)]
             maps += [normalize(attention(features)[0, 0].numpy()) for features in finals]
-            maps += [
-                normalize_cam(model.class_maps(features))[0, label].numpy()
-                for model, features in zip(models, finals, strict=True)
-            ]
         tiles += [face, *(overlay(face, heat, opacity=0.6) for heat in maps)]
-    titles = [*TITLES, *[""] * (len(tiles) - len(TITLES))]
-    panel(tiles, titles, columns=len(TITLES), tile_size=220).save(out)
+    # a row's expression stands above its face; the pictures are shown at half their size or less
+    titles = [title for name in EXPRESSIONS for title in (name, *TITLES)]
+    panel(tiles, titles, columns=1 + len(TITLES), tile_size=300).save(out)
 
 
 if __name__ == "__main__":
