@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
 from aucue.data.description import REMEDY, describe, require_split
+from aucue.data.shards import MASK
 from aucue.data.transforms import FaceTransform, Transform, keypoints
 from aucue.errors import InputError
 from aucue.faces import NUM_LANDMARKS, open_picture
@@ -30,6 +31,8 @@ class FaceSample(TypedDict):
     stored: (68, 2) float32, the landmarks before any transform, as shares of the stored crop's sides.
     probabilities: (K,) float32 over the classes, only in sets that hold them.
     hidden: (1, S, S) bool, what the transform hid, only if that was asked for.
+    mask: (1, C, C) float32 in [0, 1], what matters in the stored crop, before any transform, only in sets
+        that hold masks; 0 everywhere where a face has none.
     """
 
     image: Tensor
@@ -40,6 +43,7 @@ class FaceSample(TypedDict):
     index: int
     probabilities: NotRequired[Tensor]
     hidden: NotRequired[Tensor]
+    mask: NotRequired[Tensor]
 
 
 class PreparedSet:
@@ -170,6 +174,7 @@ class Columns:
         if "probabilities" in self._table.column_names:
             values = [chunk.flatten().to_numpy() for chunk in self._table["probabilities"].chunks]
             self.probabilities = np.concatenate(values).reshape(len(self.labels), -1)
+        self.masks: Any = self._table[MASK] if MASK in self._table.column_names else None
         self._images = [chunk.field("bytes") for chunk in self._table["image"].chunks]
         self._starts = np.cumsum([0, *map(len, self._images)])
 
@@ -180,7 +185,7 @@ class Columns:
         return len(self.labels)
 
     def __getitem__(self, name: str) -> list[Any]:
-        known = [column for column in self._table.column_names if column != "image"]
+        known = [column for column in self._table.column_names if column not in ("image", MASK)]
         if name not in known:
             raise InputError(f"{self.path}: no column '{name}'; it has {', '.join(known)}.")
         return self._table[name].to_pylist()
@@ -193,11 +198,28 @@ class Columns:
         """
         chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
         content = self._images[chunk][row - int(self._starts[chunk])].as_buffer()
+        return self._decoded(content, row, "crop")
+
+    def mask(self, row: int) -> Image.Image:
+        """Decode the mask of one row, as large as its crop, in grey; black where it has none.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        content, size = self.masks[row].as_py(), self.image(row).size
+        if content is None:
+            return Image.new("L", size)
+        mask = self._decoded(content, row, "mask")
+        if (mask.mode, mask.size) != ("L", size):
+            raise InputError(f"{self.path}, row {row}: the mask is none of its crop; {REMEDY}.")
+        return mask
+
+    def _decoded(self, content: Any, row: int, what: str) -> Image.Image:
         try:
             picture = open_picture(io.BytesIO(content))
             picture.load()
         except Exception as error:  # decoders stumble with nearly any exception
-            raise InputError(f"{self.path}, row {row}: the crop is damaged ({error}); {REMEDY}.") from error
+            raise InputError(f"{self.path}, row {row}: the {what} is damaged ({error}); {REMEDY}.") from error
         return picture
 
 
@@ -241,6 +263,11 @@ class FaceDataset(Dataset[FaceSample]):
         """Soft labels (N, K) float32; None in a set that holds none."""
         stored = self._columns.probabilities
         return None if stored is None else stored[self._rows]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the set holds masks of what matters in its faces."""
+        return self._columns.masks is not None
 
     @property
     def landmarks(self) -> np.ndarray:
@@ -294,6 +321,8 @@ class FaceDataset(Dataset[FaceSample]):
             sample["probabilities"] = torch.tensor(self._columns.probabilities[row])
         if hidden is not None:
             sample["hidden"] = hidden
+        if self._columns.masks is not None:
+            sample["mask"] = functional.pil_to_tensor(self._columns.mask(row)).float() / 255
         return sample
 
     def _read(self, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:

@@ -15,11 +15,12 @@ from PIL import Image
 from aucue.data.crops import FaceCropper
 from aucue.data.sources.source import SPLITS, Sample, Source
 from aucue.errors import InputError, MissingExtraError
-from aucue.faces import Face, LandmarkDetector, Template, read_image
+from aucue.faces import Face, LandmarkDetector, Template, read_image, warp
 from aucue.work.files import appearing
 
 JPEG_QUALITY = 95
 PROBABILITIES = "probabilities"
+MASK = "mask"
 _PROBLEMS = b"problems"
 _SCHEMA = pa.schema(
     {
@@ -85,9 +86,10 @@ class Job:
     @property
     def _schema(self) -> pa.Schema:
         """Columns of a shard."""
-        if not self._soft:
-            return _SCHEMA
-        return _SCHEMA.append(pa.field(PROBABILITIES, pa.list_(pa.float32(), len(self.source.classes))))
+        schema = _SCHEMA
+        if self._soft:
+            schema = schema.append(pa.field(PROBABILITIES, pa.list_(pa.float32(), len(self.source.classes))))
+        return schema.append(pa.field(MASK, pa.binary()))
 
     def shard(self, chunk: tuple[int, int]) -> bytes:
         """Prepare the samples from one index up to another: a Parquet file of rows, with their problems."""
@@ -110,7 +112,9 @@ class Job:
             return Problem(sample.key, sample.split, sample.label, kind, str(reason), kept)
 
         try:
-            face, trouble = self._cropper(sample, read_image(sample.image))
+            picture = read_image(sample.image)
+            face, trouble = self._cropper(sample, picture)
+            mask = None if sample.mask is None else _aligned_mask(sample.mask, picture.size, face)
         except MissingExtraError:
             raise
         except InputError as error:
@@ -118,7 +122,7 @@ class Job:
             return None, problem("missing file" if missing else "unreadable", error, False)
         except Exception as error:  # a detector or a codec may stumble in any way; one picture is not the set
             return None, problem("failed", f"{type(error).__name__}: {error}", False)
-        row = self._row(sample, face) if self.keep or face.has_landmarks else None
+        row = self._row(sample, face, mask) if self.keep or face.has_landmarks else None
         return row, problem(*trouble, row is not None) if trouble else None
 
     def _check(self, sample: Sample) -> None:
@@ -137,7 +141,7 @@ class Job:
                 f"{len(self.source.classes)} numbers from 0 that sum to 1."
             )
 
-    def _row(self, sample: Sample, face: Face) -> dict[str, Any]:
+    def _row(self, sample: Sample, face: Face, mask: bytes | None) -> dict[str, Any]:
         buffer = io.BytesIO()
         # Colour at full resolution: at 64 pixels a mouth is a dozen pixels wide.
         Image.fromarray(face.crop).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
@@ -156,8 +160,30 @@ class Job:
             "source": storable(str(attributes.pop("source", None) or self.source.name)),
             "attributes": json.dumps(attributes, default=str),
             "split": sample.split,
+            MASK: mask,
             **soft,
         }
+
+
+def _aligned_mask(path: Path, size: tuple[int, int], face: Face) -> bytes:
+    """What a mask shows in the crop of a face, as PNG in grey; nothing beyond its edge.
+
+    Raises:
+        InputError: It cannot be read, or is of another size than its picture.
+    """
+    mask = read_image(path).convert("L")
+    if mask.size != size:
+        raise InputError(
+            f"{path} has {mask.width} x {mask.height} pixels and its picture {size[0]} x {size[1]}; make the "
+            "mask as large as its picture."
+        )
+    matrix = face.matrix.copy()
+    matrix[:, 2] -= matrix[:, :2] @ (1.0, 1.0)  # of the mask within a black frame, whose edge is repeated
+    framed = np.pad(np.asarray(mask), 1)
+    crop = warp(np.repeat(framed[..., None], 3, axis=2), matrix, face.size)
+    buffer = io.BytesIO()
+    Image.fromarray(crop[..., 0]).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _distribution(values: np.ndarray | None, classes: int) -> bool:
@@ -184,6 +210,14 @@ def write_shard(path: Path, content: bytes) -> None:
 def read_rows(path: Path) -> pa.Table:
     """The prepared samples of a shard (the columns of a prepared set, and the split)."""
     return pq.read_table(path, memory_map=False).replace_schema_metadata(None)
+
+
+def has_masks(path: Path) -> bool:
+    """Whether a sample of a shard has a mask."""
+    if MASK not in pq.read_schema(path).names:
+        return False
+    column = pq.read_table(path, columns=[MASK], memory_map=False)[MASK]
+    return column.null_count < len(column)
 
 
 def read_outcome(path: Path) -> tuple[list[tuple[str, str, int]], list[Problem]]:

@@ -9,13 +9,14 @@ import datasets
 from datasets.arrow_writer import ArrowWriter
 from pyarrow import compute as pc
 
-from aucue.data.shards import PROBABILITIES, read_rows
+from aucue.data.shards import MASK, PROBABILITIES, has_masks, read_rows
 from aucue.data.sources.source import SPLITS
 from aucue.faces import NUM_LANDMARKS
 
 
-def features(classes: Sequence[str], soft: bool = False) -> datasets.Features:
-    """Columns of a prepared set; with `soft`, those of a set whose labels are probabilities, too."""
+def features(classes: Sequence[str], soft: bool = False, masked: bool = False) -> datasets.Features:
+    """Columns of a prepared set; `soft` if its labels are probabilities, too, `masked` if it has masks."""
+    masks = {MASK: datasets.Value("binary")}
     probabilities = {PROBABILITIES: datasets.List(datasets.Value("float32"), length=len(classes))}
     return datasets.Features(
         {
@@ -30,6 +31,7 @@ def features(classes: Sequence[str], soft: bool = False) -> datasets.Features:
             "box": datasets.List(datasets.Value("float32")),
             "source": datasets.Value("string"),
             "attributes": datasets.Value("string"),
+            **(masks if masked else {}),
             **(probabilities if soft else {}),
         }
     )
@@ -48,12 +50,15 @@ def write_dataset(shards: Sequence[Path], folder: Path, classes: Sequence[str]) 
     shutil.rmtree(parts, ignore_errors=True)
     parts.mkdir()
     writers: dict[str, ArrowWriter] = {}
+    masked = any(map(has_masks, shards))
     for shard in shards:
         table = read_rows(shard)
+        if not masked and MASK in table.column_names:
+            table = table.drop_columns(MASK)
         for split in table["split"].unique().to_pylist():
             if split not in writers:
                 path = parts / f"{split}.arrow"
-                columns = features(classes, PROBABILITIES in table.column_names)
+                columns = features(classes, PROBABILITIES in table.column_names, masked)
                 writers[split] = ArrowWriter(features=columns, path=str(path))
             rows = table.filter(pc.field("split") == split).drop_columns("split")
             writers[split].write_table(rows)

@@ -9,7 +9,7 @@ from aucue.errors import InputError
 from aucue.guidance.alignment import Grid, Loss
 from aucue.guidance.attention import AttentionKind
 
-CueKind = Literal["expression", "all", "landmarks", "wrong"]
+CueKind = Literal["expression", "all", "landmarks", "wrong", "mask"]
 
 _TERMS = {
     "weight": "attention",
@@ -41,8 +41,9 @@ class GuidanceRecord:
             hidden, where no evidence may be left and beside which it has to stay.
         visible: the cue leaves out what the augmentation hides, so that no map is taught to glow on nothing.
         cue: what attention, class map and gradients are aligned with: `expression` (the action units of the
-            label), `all` (those that the regions can draw), `landmarks` (a bump at each of them), or `wrong`
-            (the units of another expression, a control). `all` and `landmarks` guide neutral faces too.
+            label), `all` (those that the regions can draw), `landmarks` (a bump at each of them), `mask`
+            (masks of your own, a column of the prepared table), or `wrong` (the units of another expression,
+            a control). `all`, `landmarks` and `mask` guide neutral faces too.
         layers: names of the aligned layers; null aligns the method's: the last one, with cutmix the one
             before.
         loss: alignment loss between attention and cue, and between class map and cue: `cosine` and others of

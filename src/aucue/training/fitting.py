@@ -195,6 +195,11 @@ def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDatas
     size, seed = config.classifier.input_size, config.seed
     transform = _training_transform(config.data, size)
     training = prepared.dataset("train", transform, seed, hidden=config.guidance.visible)
+    if config.guidance.cue == "mask" and not training.has_masks:
+        raise InputError(
+            f"{config.data.path} holds no masks, which guidance.cue mask needs; prepare a table that has the "
+            "column mask, or take another cue."
+        )
     selecting = "test" if config.select_on == "test" else "val"
     if selecting in prepared.splits:
         return training, prepared.dataset(selecting, transform=eval_transform(size))

@@ -12,7 +12,7 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.classifiers.regularisers import cutmix
 from aucue.classifiers.unit_head import ActionUnitHead
-from aucue.cues import AUCue, Cue, LandmarkCue
+from aucue.cues import AUCue, Cue, LandmarkCue, mask_cue
 from aucue.errors import InputError
 from aucue.guidance import (
     READS_SIGNED,
@@ -31,7 +31,8 @@ from aucue.training.moving import move_map
 Batch = Mapping[str, Tensor]
 """image (B, 3, S, S), label (B,) long, landmarks (B, 68, 2) in pixels of the image, NaN where unknown; and,
 where labels are soft, probabilities (B, K); and, where the augmentation hides something, hidden (B, 1, S, S)
-bool."""
+bool; and, where the set has them, mask (B, 1, C, C) in [0, 1] of the stored crops and stored (B, 68, 2), the
+landmarks of these as shares of the sides."""
 
 WITHOUT_CLASS_MAP = {
     "cutmix": "mixes faces, so no class map belongs to one face",
@@ -171,7 +172,9 @@ class Objective:
         grid = None if self.settings.cue_size == "input" else self.classifier.shapes[layer][1:]
         kind = self.settings.cue if expression is None else "expression"
         expression = batch["label"] if expression is None else expression
-        if self.settings.drawn == "stored":
+        if kind == "mask":
+            cue = self._moved_mask(batch)
+        elif self.settings.drawn == "stored":
             cue = self._moved_cue(kind, batch, expression, size)
         else:
             cue = self._cue_of(kind, batch["landmarks"], expression, size, grid)
@@ -206,6 +209,17 @@ class Objective:
         cue = self._cue_of(kind, batch["stored"] * sides - 0.5, expression, size, None)
         moved = move_map(cue.map, batch["stored"], (batch["landmarks"] + 0.5) / sides)
         return Cue(moved, cue.valid & moved.flatten(1).any(1))
+
+    def _moved_mask(self, batch: Batch) -> Cue:
+        """The masks of the faces, moved as the pictures were; neutral faces have theirs, too."""
+        if "mask" not in batch:
+            raise InputError(
+                "guidance.cue: 'mask' needs faces with masks; prepare a table that has the column mask."
+            )
+        height, width = batch["image"].shape[-2:]
+        sides = torch.tensor([width, height], device=batch["mask"].device)
+        masks = interpolate(batch["mask"], (height, width), mode="bilinear", antialias=True)
+        return mask_cue(move_map(masks, batch["stored"], (batch["landmarks"] + 0.5) / sides).clamp(0, 1))
 
     def other(self, expression: Tensor) -> Tensor:
         """For each expression (B,) another one that has action units, always the same: the next one.

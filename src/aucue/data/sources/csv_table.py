@@ -29,7 +29,7 @@ from aucue.facs import EXPRESSIONS
 from aucue.work.files import inside, printable, table_path
 
 _POINTS = {f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"}
-_TEXT = ("file", "label", "split", "person")
+_TEXT = ("file", "label", "split", "person", "mask")
 _UNNAMED = "\0"
 
 
@@ -37,9 +37,10 @@ class CsvSource:
     """Photographs named by a CSV table with the columns `file` and `label`.
 
     Optional columns: `split` (train, val, test), `person`, and the landmarks `x0, y0, ..., x67, y67`
-    (iBUG-68, pixels of the upright picture), and soft labels `p neutral`, `p happiness`, ... with a column
-    for each class: shares or votes, scaled to the sum 1. Every other column is kept as an attribute. Whether
-    a file exists shows when it is prepared.
+    (iBUG-68, pixels of the upright picture); soft labels `p neutral`, `p happiness`, ... with a column for
+    each class: shares or votes, scaled to the sum 1; `mask`, a file as `file` is that shows what matters in
+    the picture, bright on black, for guidance by masks of your own (empty where there is none). Every other
+    column is kept as an attribute. Whether a file exists shows when it is prepared.
 
     Args:
         root: Folder of the collection.
@@ -92,6 +93,7 @@ class CsvSource:
         self._landmarks = self._landmarks_path and PrecomputedDetector(self._landmarks_path)
         self._check_landmarks()
         self._probabilities = self._read_probabilities(table)
+        self._masks = self._find_masks(table)
         self._compare_labels()
         known = _POINTS.union(_TEXT, map(_soft_column, self.classes))
         self._attributes = {name: table[name] for name in table.column_names if name not in known}
@@ -122,6 +124,7 @@ class CsvSource:
             person=(self._persons[index] or None) if self._persons else None,
             attributes={name: values[index].as_py() for name, values in self._attributes.items()},
             probabilities=None if self._probabilities is None else self._probabilities[index],
+            mask=self._masks[index] if self._masks else None,
         )
 
     def _find_landmarks(self, file: str) -> np.ndarray | None:
@@ -154,6 +157,16 @@ class CsvSource:
                 f"them is {picture.relative_to(self.images).as_posix()!r}."
             )
         return [there.get(file, file) for file in self._files]
+
+    def _find_masks(self, table: pa.Table) -> list[Path | None] | None:
+        """The mask of each picture; None if the table has no such column."""
+        if "mask" not in table.column_names:
+            return None
+        names = [table_path(name) if name else "" for name in table["mask"].to_pylist()]
+        for row, name in enumerate(names):
+            if name:
+                inside(self.images, name, self._where(row))
+        return [self.images / name if name else None for name in names]
 
     def _check_landmarks(self) -> None:
         if self._landmarks and self._landmarks_path != self.path:

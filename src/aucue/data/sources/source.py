@@ -32,6 +32,8 @@ class Sample:
             or cut.
         probabilities: (K,) soft label over the source's classes, non-negative, sum 1; `label` is the class of
             the largest. None if there is none; all samples of a source have one, or none has.
+        mask: Picture of the image's size whose bright places matter, as an expert painted them, for guidance
+            by them (`guidance.cue: mask`); None if there is none.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Sample:
     box: tuple[float, float, float, float] | None = None
     aligned: bool = False
     probabilities: np.ndarray | None = None
+    mask: Path | None = None
 
 
 class Source(Protocol):
