@@ -35,7 +35,7 @@ def untrained(
         bias: How much of a bias.
     """
     torch.manual_seed(seed)
-    classifier = Classifier("test_resnet", classes, input_size=SIDE, final_stride=8)
+    classifier = Classifier("test_resnet", classes, input_size=SIDE, final_stride=8, backbone_options=NARROW)
     if predicts is not None:
         with torch.no_grad():
             classifier.head.fc.bias[list(classes).index(predicts)] += bias  # pyright: ignore
