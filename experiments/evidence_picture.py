@@ -1,4 +1,4 @@
-"""The picture of docs/evidence.md: class maps of the grid's networks, before and after units are painted.
+"""Pictures of docs/evidence.md: class maps of the grid's networks, before and after units are painted.
 
     python -m experiments.evidence_picture --out runs/evidence
 
@@ -21,7 +21,10 @@ from aucue.models import Model
 from aucue.pictures import in_percent, overlay_signed, panel
 from experiments.evidence_page import PAGE
 
-ARMS = ("unguided", "aucue", "units")
+ARMS = ("unguided", "aucue-1", "aucue", "units")
+FEW = ("happiness", "surprise", "anger")
+"""Expressions of the smaller picture."""
+
 SEVENTH, SIDE = 6, 224
 CHAINS = (
     (range(17), False),
@@ -56,7 +59,7 @@ def outline(landmarks: NDArray, region: NDArray | None = None) -> NDArray[np.uin
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="folder of the benchmark")
     out = parser.parse_args().out
@@ -91,15 +94,29 @@ def main() -> None:
                 "as it is",
                 f"painted: {in_percent(left)} left" if left == left else "no evidence",
             ]
-    titles = ["", *(title for arm in ARMS for title in (arm, ""))]
-    size = 130
+    write("evidence.png", tiles, captions, list(range(len(classes))), ARMS, 128)
+    named = [first.classes[k] for k in classes]
+    write("painted.png", tiles, captions, [named.index(name) for name in FEW], ("unguided", "aucue"), 240)
+
+
+def write(
+    name: str,
+    tiles: list[list[NDArray[np.uint8]]],
+    captions: list[list[str]],
+    faces: list[int],
+    arms: tuple[str, ...],
+    size: int,
+) -> None:
+    """Write some of the faces as some of the networks see them."""
+    columns = [0, *(2 * ARMS.index(arm) + k for arm in arms for k in (1, 2))]
+    titles = ["", *(title for arm in arms for title in (arm, ""))]
     panel(
-        [tile for row in tiles for tile in row],
-        titles * len(classes),
-        [caption for row in captions for caption in row],
-        columns=len(titles),
+        [tiles[face][column] for face in faces for column in columns],
+        titles * len(faces),
+        [captions[face][column] for face in faces for column in columns],
+        columns=len(columns),
         tile_size=size,
-    ).save(PAGE.parent / "images" / "evidence.png")
+    ).save(PAGE.parent / "images" / name)
 
 
 if __name__ == "__main__":
