@@ -6,13 +6,13 @@ Trains on FER+ votes, strongly augmented, nine tenths of the training part, in t
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
 `aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
 fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
-each face with its mirror image, and its biases are set on the last tenth and on the training part of
-`london`: OUT/aucue-fer.safetensors. Nothing here looks at a test part; `box/figures.py` does that,
-once. Everything resumes.
+each face with its mirror image, and its biases and its temperature are set on the last tenth and on the
+training part of `london`: OUT/aucue-fer.safetensors (`box/calibrate.py` does the last step alone). Nothing
+here looks at a test part; `box/figures.py` does that, once. Everything resumes.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,14 @@ import torch
 
 from aucue.classifiers import Classifier
 from aucue.classifiers.heads import WeightedGAP
-from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared, prepare
+from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
-from aucue.models import Card, load_model, save_model
+from aucue.models import CalibrationRecord, Card, PriorRecord, load_model, save_model
+from aucue.models.calibration import compensated_prior
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
+from aucue.training.calibrating import Answers as Outputs
+from aucue.training.calibrating import answers, calibration_of
 from experiments.ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
@@ -41,10 +44,6 @@ SHIFTS = [round(0.05 * k, 2) for k in range(-10, 21)]
 """Compensations of the class frequencies, beside `BALANCE`, that are tried on held-out faces."""
 SMILES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Preferences for happiness (logits) that are tried on held-out faces."""
-
-
-Outputs = tuple[torch.Tensor, torch.Tensor]
-"""Logits (N, K) and labels (N,)."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,8 @@ class Continuing(Continued):
     def on_fit_start(self) -> None:
         """Rendered faces are as frequent as we chose: that says nothing of photographs to come."""
         if self.config.balance:
-            self.log_frequency = self.config.balance * log_frequency(open_prepared(self.photographs))
+            photographs = log_frequency(open_prepared(self.photographs)).to(self.device)
+            self.objective.log_prior = self.config.balance * photographs
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int, c
 
 
 def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
-    """Average face and mirror image, and set the head's biases on held-out faces, see `choose`.
+    """Average face and mirror image, and set the head's biases and the temperature on held-out faces.
 
     Args:
         photographs: Prepared set, of which the held-out faces count.
@@ -176,8 +176,8 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     """
     classifier, info = mirroring(trained)
     small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
-    rare = -log_frequency(open_prepared(photographs))
-    choice = choose(small, large, rare, classifier.classes.index("happiness"))
+    frequency = log_frequency(open_prepared(photographs))
+    choice = choose(small, large, -frequency, classifier.classes.index("happiness"))
     print_figures("shift", choice.shifts)
     print_figures("smile", choice.smiles)
     print(f"chosen: shift {choice.shift}, smile {choice.smile}")
@@ -185,9 +185,36 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     with torch.no_grad():
         classifier.head.fc.bias.add_(choice.bias)
     held_out = {**choice.smiles[choice.smile], "shift": choice.shift, "smile": choice.smile}
-    save_model(
-        out, classifier, without_folders(replace(info, metrics={"held_out": held_out})), overwrite=True
+    info = replace(
+        info,
+        metrics={"held_out": held_out},
+        calibration=calibration([(logits + choice.bias, labels) for logits, labels in (small, large)]),
+        prior=made_for(frequency, classifier.classes, choice.shift),
     )
+    save_model(out, classifier, without_folders(info), overwrite=True)
+
+
+def calibration(found: Sequence[Outputs]) -> CalibrationRecord:
+    """The temperature that fits both kinds of held-out faces, those of FER+ and those of `london`, alike.
+
+    Fitted on FER+ alone it would be .55: sure of small grey pictures, and too sure of large photographs.
+    """
+    faces = "held-out tenth of FER+'s training part, and training part of london; each counts half"
+    return calibration_of(found, faces, voters=True)
+
+
+def made_for(log_frequency: torch.Tensor, classes: Sequence[str], shift: float) -> PriorRecord:
+    """How frequent the expressions are in the photographs, and how far that is compensated.
+
+    The preference for happiness is no mix: it makes up for faint smiles on large photographs.
+
+    Args:
+        log_frequency: Of the classes (K,).
+        classes: Their names.
+        shift: The chosen compensation, beside `BALANCE`.
+    """
+    natural = dict(zip(classes, log_frequency.exp().tolist(), strict=True))
+    return compensated_prior(natural, BALANCE + shift)
 
 
 def mirroring(trained: Path) -> tuple[Classifier, Card]:
@@ -198,13 +225,9 @@ def mirroring(trained: Path) -> tuple[Classifier, Card]:
     return classifier, info
 
 
-@torch.inference_mode()
 def outputs(classifier: Classifier, faces: PreparedSet) -> Outputs:
     """Logits (N, K) and labels (N,) of the held-out faces."""
-    held_out = make_loader(faces.dataset("val", eval_transform(classifier.input_size)), 64, workers=0)
-    batches = [(classifier(batch["image"]).logits, batch["label"]) for batch in held_out]
-    logits, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return logits, labels
+    return answers(classifier, faces.dataset("val", eval_transform(classifier.input_size)))
 
 
 def figures(
@@ -240,9 +263,9 @@ def best(found: Mapping[float, Mapping[str, float]], name: str, capped: float) -
 
 
 def studio_faces(out: Path) -> Path:
-    """The training part of `london`, its faces found by dlib, as a validation part; made once."""
+    """The training part of `london`, its faces found by our detector, as a validation part; made once."""
     studio = out / "prepared-studio"
-    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, "dlib", size=96)
+    prepare(undetected("london", "train", out / "studio.csv", "val"), studio, size=96)
     return studio
 
 

@@ -13,6 +13,7 @@ REASONS = {
     "cli/benchmark.py command": "the options of `aucue benchmark`, each documented there",
     "cli/export.py command": "the options of `aucue export`, each documented there",
     "cli/prepare.py _prepare": "the options that `aucue prepare` has for every source",
+    "cli/serve.py command": "the options of `aucue serve`, each documented there",
     "classifiers/classifier.py __init__": "what a network is rebuilt from: the entries of a model file",
     "classifiers/transformers/apvit.py __init__": "the numbers that the authors publish of their network",
     "data/preparation.py prepare": "the options of `aucue prepare`",

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_one_model(
     assert {path.name for path in (tmp_path / "out").iterdir()} - {LOCK_FILE} == set(FILES)
     printed = capsys.readouterr().out
     assert "mean of the class" in printed
+    assert re.search(r"guided: calibration error 0\.\d{3}\n", printed)
     assert str(tmp_path / "out" / "report.html") in printed
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.errors import InputError, OutputExistsError
 from aucue.evaluation import Evaluation, EvaluationSettings, compare, evaluate
+from aucue.evaluation.report.page import reliability_chart
 from aucue.facs import EXPRESSIONS
-from aucue.models import Model, load_model
+from aucue.metrics import calibration_error
+from aucue.models import CalibrationRecord, Model, PriorRecord, load_model
 from aucue.work.files import claimed
 
 
@@ -163,6 +166,34 @@ def test_one_row_per_face(evaluation: Evaluation):
     assert evaluation.estimate("att_cos", "layer3").per_expression["happiness"] == pytest.approx(
         np.mean(values)
     )
+
+
+def test_calibration_error_of_probabilities_and_votes(models: dict[str, Path], faces: PreparedSet):
+    classifier, card = load_model(models["guided"])
+    natural = dict.fromkeys(EXPRESSIONS, 0.1) | {"happiness": 0.4}
+    card = replace(
+        card,
+        calibration=CalibrationRecord(0.5, voters=True),
+        prior=PriorRecord(natural, dict.fromkeys(EXPRESSIONS, 1 / 7)),
+    )
+    dataset = faces.dataset("test", transform=eval_transform(SIDE))
+    with torch.no_grad():
+        logits = classifier(torch.stack([dataset[i]["image"] for i in range(len(dataset))])).logits.double()
+    labels = torch.from_numpy(dataset.labels).long()
+    for prior, shift in ((None, 0.0), ("natural", torch.tensor([natural[n] for n in EXPRESSIONS]).log())):
+        settings = EvaluationSettings(workers=0, prior=prior)
+        found = evaluate(Model(classifier, card), faces, settings, progress=False)
+        for variant, temperature in (("", 0.5), ("votes", 1.0)):
+            expected = calibration_error(((logits + shift) / temperature).softmax(1), labels)
+            value = found.estimate("calibration", variant).value
+            assert value == pytest.approx(float(expected), abs=1e-5), (prior, variant)
+        answers = [EXPRESSIONS[k] for k in (logits + shift).argmax(1)]
+        assert found.faces["prediction"].to_pylist() == answers
+        assert "Share of right answers" in reliability_chart(found)
+
+
+def test_without_a_calibration_there_are_no_votes_to_compare_with(evaluation: Evaluation):
+    assert list(evaluation.estimates["calibration"]) == [""]
 
 
 def test_examples_are_the_first_faces_of_each_class(evaluation: Evaluation):

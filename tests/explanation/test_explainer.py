@@ -11,7 +11,7 @@ from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation, load
 from aucue.faces import Detection, Face, FaceReader
 from aucue.facs import EXPRESSIONS
-from aucue.models import Card, GuidanceRecord, Model
+from aucue.models import CalibrationRecord, Card, GuidanceRecord, Model
 
 
 @pytest.fixture
@@ -35,6 +35,36 @@ def test_probabilities_are_the_softmax_of_the_logits(model, face: Face):
     assert np.allclose(list(explanation.probabilities.values()), expected, atol=1e-5)
     assert explanation.expression == EXPRESSIONS[expected.argmax()]
     assert explanation.probability == pytest.approx(expected.max(), abs=1e-5)
+
+
+def test_calibrated_numbers_agree_with_each_other(model, face: Face):
+    plain, given = model(), model(calibration=CalibrationRecord(0.25, voters=True))
+    (before,), (explanation,) = (Explainer(each)(face) for each in (plain, given))
+    logits = given.network(torch.from_numpy(face.crop).permute(2, 0, 1)[None]).logits.detach()
+    chances = (logits / 0.25).softmax(1)[0].tolist()
+    assert list(explanation.probabilities.values()) == pytest.approx(chances, abs=1e-5)
+    assert explanation.votes == pytest.approx(dict(before.probabilities), abs=1e-6)
+    assert explanation.calibrated
+    assert "of ten voters" in explanation.sentence
+    said = explanation.to_dict()
+    assert said["votes"] == explanation.votes
+    assert said["calibrated"] is True
+    found = explanation.if_hidden
+    assert found is not None
+    assert found.probability == pytest.approx(explanation.probability, abs=1e-5)
+    for region in found.regions:  # lost and left add up to the figure that is shown
+        left = region.without[explanation.expression]
+        assert region.loss.points + left == pytest.approx(explanation.probability, abs=1e-5)
+    for name, map_ in before.class_maps.items():
+        assert np.array_equal(explanation.class_map(name), map_)
+
+
+def test_without_a_calibration_nothing_is_said_of_voters(model, face: Face):
+    (explanation,) = Explainer(model())(face)
+    assert explanation.votes == explanation.probabilities
+    assert not explanation.calibrated
+    assert "voters" not in explanation.sentence
+    assert " sure" not in explanation.sentence
 
 
 def test_maps_are_those_of_the_network(model, face: Face):

@@ -5,11 +5,42 @@ from dataclasses import replace
 import pytest
 
 from aucue.explanation.hiding import FILLS, HiddenRegion, IfHidden, Loss
-from aucue.explanation.wording import rather_than_what, what_adds_up, what_decides
+from aucue.explanation.wording import how_sure, rather_than_what, what_adds_up, what_decides
 from aucue.facs import ACTION_UNITS
 
 BASE = 0.68
 NOTHING = Loss(0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "chances", "votes", "calibrated", "said"),
+    [
+        ("anger", (0.68, 0.2), None, False, "anger 68 %"),
+        ("anger", (0.68, 0.2), None, True, "anger, 68 % sure"),
+        ("anger", (0.68, 0.2), 0.56, True, "anger, 68 % sure; of ten voters about six would say anger"),
+        ("anger", (0.99, 0.0), 0.97, True, "anger, 99 % sure; of ten voters nearly all would say anger"),
+        (
+            "anger",
+            (0.4, 0.3),
+            0.35,
+            True,
+            "anger 40 %, unsure: fear 30 %; of ten voters about four would say anger",
+        ),
+        ("anger", (0.4, 0.3), None, False, "anger 40 %, unsure: fear 30 %"),
+        (
+            "fear",
+            (0.9, 0.02),
+            0.04,
+            True,
+            "fear 2 % (the answer is anger, 90 %); of ten voters hardly one would say fear",
+        ),
+        ("fear", (0.9, 0.02), None, False, "fear 2 % (the answer is anger, 90 %)"),
+    ],
+)
+def test_how_sure(expression, chances, votes, calibrated, said):
+    probabilities: dict[str, float] = dict(zip(("anger", "fear", "sadness"), (*chances, 0.0), strict=True))
+    expected = None if votes is None else dict.fromkeys(probabilities, votes)
+    assert how_sure(expression, probabilities, expected, calibrated) == said
 
 
 def hidden(*units: int, cost: float, control: float = 0.0, rival: float = 0.2, **changes) -> HiddenRegion:

@@ -110,7 +110,7 @@ def test_information_comes_back(file: Path, info: Card) -> None:
 def test_description_is_plain_json(file: Path) -> None:
     with safe_open(file, "pt") as opened:
         record = json.loads(opened.metadata()["aucue"], parse_constant=pytest.fail)
-    assert record["format"] == 1
+    assert record["format"] == 2
     assert record["config"]["backbone"] == "test_resnet"
 
 
@@ -242,8 +242,8 @@ def test_foreign_safetensors_are_refused(tmp_path: Path) -> None:
 
 
 def test_newer_formats_are_refused(file: Path) -> None:
-    rewrite(file, lambda record, _: record.update(format=2))
-    with pytest.raises(InputError, match="written in format 2 by a newer aucue; this one reads up to 1"):
+    rewrite(file, lambda record, _: record.update(format=3))
+    with pytest.raises(InputError, match="written in format 3 by a newer aucue; this one reads up to 2"):
         load_model(file)
 
 

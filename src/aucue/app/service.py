@@ -17,6 +17,7 @@ from aucue.errors import InputError
 from aucue.explanation import Explainer, Explanation
 from aucue.faces import Detection, Face, FaceReader, GivenBoxes, LandmarkDetector, open_detector
 from aucue.models import Model
+from aucue.models.calibration import Prior
 
 MAX_FACES = 20
 """Faces of a photograph that are explained, the largest first."""
@@ -168,9 +169,10 @@ class Service:
         detector: Finds faces; default the mesh.
         device: Where the networks run; "auto" takes a CUDA GPU if there is one.
         readout: Read-out to begin with; default each model's own.
+        prior: Mix of expressions that answers are given for, see `Model`.
 
     Raises:
-        InputError: No model, or a model, the device or the read-out cannot be used.
+        InputError: No model, or a model, the device, the read-out or the prior cannot be used.
     """
 
     def __init__(
@@ -179,6 +181,8 @@ class Service:
         detector: LandmarkDetector | None = None,
         device: str = "auto",
         readout: str | None = None,
+        *,
+        prior: Prior | None = None,
     ) -> None:
         if not models:
             raise InputError("A page needs at least one model file.")
@@ -188,7 +192,9 @@ class Service:
                 f"The read-out '{readout}' takes minutes per face, which is too slow for a page; choose "
                 "another one, or explain photographs with it by 'aucue explain'."
             )
-        self._models = {name: Model.load(model, readout, device) for name, model in models.items()}
+        self._models = {
+            name: Model.load(model, readout, device, prior=prior) for name, model in models.items()
+        }
         self._explainers: dict[tuple[str, str], Explainer] = {}
         self._network = threading.Lock()
 

@@ -1,8 +1,12 @@
 """`aucue evaluate`: how often a model is right, where it looks, and how much of that is free."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aucue.evaluation.settings import EvaluationSettings
+
+if TYPE_CHECKING:
+    from aucue.evaluation import Evaluation
 
 
 def command(
@@ -63,6 +67,7 @@ def command(
         further = further_table(evaluations, "Does the decision depend on what the map shows?")
         terminal.print(for_terminal(further))
     for name, evaluation in evaluations.items():
+        terminal.print(f"{name}: {_calibration(evaluation)}")
         for gap in largest_gaps(evaluation.groups):
             terminal.print(f"{name}: {gap_sentence(gap)}")
     for note in dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes):
@@ -75,6 +80,15 @@ def command(
         )
         terminal.say(f"Side by side: {page}")
     return 0
+
+
+def _calibration(evaluation: "Evaluation") -> str:
+    """The calibration error in words, beside that of the votes where there are any."""
+    found = evaluation.estimates["calibration"]
+    error = found[""].value
+    said = "calibration error " + ("unknown" if error is None else f"{error:.3f}")
+    votes = found["votes"].value if "votes" in found else None
+    return said if votes is None else f"{said} (of the expected votes {votes:.3f})"
 
 
 def _named(paths: list[Path]) -> dict[str, Path]:

@@ -105,7 +105,7 @@ def _explain_with_graph(
     path = out / "answers.jsonl"
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists; choose another folder, or overwrite it.")
-    explainer = load(model, device=settings.device, readout=settings.readout)
+    explainer = load(model, device=settings.device, readout=settings.readout, prior=settings.prior)
     explainer.reader.detector = open_detector(settings.detector)
     out.mkdir(parents=True, exist_ok=True)
     unread = []

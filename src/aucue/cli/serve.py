@@ -9,6 +9,7 @@ def command(
     host: str = "127.0.0.1",
     port: int = 7860,
     readout: str | None = None,
+    prior: str | None = None,
     device: str = "auto",
     max_megabytes: int = 20,
     rate: int = 120,
@@ -29,6 +30,9 @@ def command(
         readout: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024,
             layercam, xgradcam or smoothgradcam++ (scorecam, ss-cam and is-cam are too slow for a page); by
             default that of the method the model was trained as.
+        prior: Mix of expressions that answers are given for: natural (as frequent as in the training), even,
+            or a file of shares (YAML, a line for each expression); by default the answers are those of each
+            model as it was trained.
         device: Where the networks run: auto (a CUDA GPU if there is one), cpu, cuda, cuda:1 or mps.
         max_megabytes: Largest photograph.
         rate: Photographs and choices that are answered per client and minute.
@@ -43,7 +47,7 @@ def command(
 
     require_gradio()
     files = [boxed_model() if is_box(file) else file for file in model or [boxed_model()]]
-    service = Service(names_of(files), device=device, readout=readout)
+    service = Service(names_of(files), device=device, readout=readout, prior=prior)
 
     def tell(address: str) -> None:
         print(f"aucue is at {address} (Ctrl-C ends it)", flush=True)

@@ -13,6 +13,7 @@ from aucue.metrics import (
     Resampled,
     auroc,
     auroc_wins,
+    calibration_error,
     classification_report,
     confusion_counts,
     expression_means,
@@ -227,6 +228,22 @@ def recognition(labels: Tensor, predictions: Tensor, classes: Sequence[str]) -> 
         )
         for key, interval in intervals.items()
     }
+
+
+def calibration(probabilities: Tensor, labels: Tensor, classes: Sequence[str]) -> Estimate:
+    """Expected calibration error, see `aucue.metrics.calibration_error`: one figure of all answers together.
+
+    It has no interval: on resampled faces it is larger by itself.
+
+    Args:
+        probabilities: Of every class (N, K).
+        labels: Class ids (N,).
+        classes: Names of all classes.
+    """
+    value = number(calibration_error(probabilities, labels))
+    counts = labels.bincount(minlength=len(classes)).tolist()
+    faces = {name: int(count) for name, count in zip(classes, counts, strict=True)}
+    return Estimate(value, None, value, dict.fromkeys(classes), faces)
 
 
 def _resampled_recognition(labels: NDArray, predictions: NDArray, count: int) -> tuple[NDArray, NDArray]:

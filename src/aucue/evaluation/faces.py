@@ -117,8 +117,8 @@ class MeasuredFaces:
         return self.look.predicted
 
     def predict(self, images: Tensor) -> Tensor:
-        """Probabilities (B, K) of other pictures."""
-        return self.model.look(images).probabilities
+        """Probabilities (B, K) of other pictures, before the temperature."""
+        return self.model.look(images).uncalibrated
 
     @cached_property
     def class_map(self) -> Tensor:
@@ -215,7 +215,7 @@ class MeasuredFaces:
                 the face as it is.
         """
         if kind == "log_odds":
-            return look.log_odds_map(self.named, self.look.probabilities)
+            return look.log_odds_map(self.named, self.look.uncalibrated)
         return look.logit_maps[torch.arange(len(self.named)), self.named][:, None]
 
     @cached_property
@@ -302,7 +302,7 @@ class MeasuredFaces:
         return self._probability(self.look) - self._probability(self.painted)
 
     def _probability(self, look: Look) -> Tensor:
-        return look.probabilities.gather(1, self.named[:, None])[:, 0]
+        return look.uncalibrated.gather(1, self.named[:, None])[:, 0]
 
     def _units_of_classes(self) -> Tensor:
         """Which action units each class has (K, n), in the order of `AUCue.single`."""

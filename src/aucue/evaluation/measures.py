@@ -20,6 +20,7 @@ from aucue.data import FaceDataset
 from aucue.evaluation.faces import MeasuredFaces, Some
 from aucue.evaluation.known import active_units, seen_by_landmarks
 from aucue.metrics import (
+    BINS,
     CHANGES,
     CONTROLS,
     FILLS,
@@ -93,6 +94,7 @@ class Measure:
         by_layer: Whether its variants are layers.
         is_auroc: Whether its figures say how well the values per face tell right answers from wrong ones.
         costly: Whether it takes many passes per face, and is measured only where evidence is asked for.
+        pooled: Whether it is of the answers to all faces together.
     """
 
     key: str
@@ -111,11 +113,12 @@ class Measure:
     by_layer: bool = False
     is_auroc: bool = False
     costly: bool = False
+    pooled: bool = False
 
     @property
     def is_counted(self) -> bool:
         """Whether it is an accuracy."""
-        return self.of is None and self.by_unit is None and not self.costly
+        return self.of is None and self.by_unit is None and not self.costly and not self.pooled
 
     @property
     def column(self) -> str:
@@ -274,7 +277,7 @@ def _confidence(faces: MeasuredFaces) -> Values:
     return {
         "cost": (faces.cost_of_painting(), exists),
         "agreement": (map_cosine(faces.named_map, faces.named_cue.map), exists),
-        "probability": (faces.look.probabilities.amax(dim=1), exists),
+        "probability": (faces.look.uncalibrated.amax(dim=1), exists),
     }
 
 
@@ -370,6 +373,19 @@ MEASURES: Mapping[str, Measure] = {
             words="Mean over the expressions of the harmonic mean of recall and precision.",
             percent=True,
             headline="",
+        ),
+        Measure(
+            key="calibration",
+            title="Calibration error",
+            head="ECE",
+            words="How far the probability of the answers and the share of right ones are apart, mean over "
+            f"the answers, in {BINS} bins of probability. Votes: of the shares of voters that the network "
+            "expects, before they are made chances of being right.",
+            better="lower",
+            against="Lower is better: of answers called 80 % sure, eight of ten should be right.",
+            headline="",
+            reference="votes",
+            pooled=True,
         ),
         Measure(
             key="att_cos",

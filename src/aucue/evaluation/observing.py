@@ -29,8 +29,8 @@ class Seen:
     """What was seen of some faces, in pieces, in the order in which they were seen.
 
     Attributes:
-        rows: Columns (n, ...): "index" (row in the split), "label", "probability" (n, K), "valid" (has a
-            cue), "finite" (answers and maps are numbers).
+        rows: Columns (n, ...): "index" (row in the split), "label", "probability" (n, K), "votes"
+            (n, K), "valid" (has a cue), "finite" (answers and maps are numbers).
         units: By variant the evidence of each action unit (n, U), NaN for those that a face is not expected
             to show.
         values: One value per face (n,) and figure, NaN where the face takes no part.
@@ -150,8 +150,9 @@ class Observer:
     def look(self, batch: dict[str, Tensor]) -> None:
         """Measure a batch of the split, with what takes no further pass through the network."""
         faces = self._faces(self.model, batch, batch["index"])
-        label, prediction = faces.labels, faces.look.probabilities
-        self.seen.keep(index=batch["index"], label=label, valid=faces.cue.valid, probability=prediction)
+        label, look = faces.labels, faces.look
+        self.seen.keep(index=batch["index"], label=label, valid=faces.cue.valid)
+        self.seen.keep(probability=look.probabilities, votes=look.votes)
         shown = (faces.look.logits, faces.class_map, faces.named_class_map, *faces.look.attention.values())
         self.seen.keep(finite=torch.stack([values.isfinite().flatten(1).all(1) for values in shown]).all(0))
         self._measure(faces, self.seen, costly=False)
@@ -205,7 +206,12 @@ class Observer:
         model, copy = self.model, deepcopy(self.model.network)
         laid_out: Any = copy
         return Model(
-            laid_out.to(memory_format=torch.channels_last), model.card, model.name, model.readout, self.device
+            laid_out.to(memory_format=torch.channels_last),
+            model.card,
+            model.name,
+            model.readout,
+            self.device,
+            prior=model.prior,
         )
 
     def _mean_cues(self, draw: AUCue) -> MeanCues:

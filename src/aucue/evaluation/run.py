@@ -90,7 +90,8 @@ def evaluate(
     with ExitStack() as claim:
         if out is not None:
             rank.first(partial(claim.enter_context, claimed(Path(out))))
-        model = Model.load(model, settings.readout, "auto" if isinstance(model, Model) else "cpu")
+        where = "auto" if isinstance(model, Model) else "cpu"
+        model = Model.load(model, settings.readout, where, prior=settings.prior)
         name = printable(name or model.name)
         prepared = data if isinstance(data, PreparedSet) else open_prepared(data)
         dataset = prepared.dataset(settings.split, transform=eval_transform(model.input_size))

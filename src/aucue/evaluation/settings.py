@@ -18,6 +18,9 @@ class EvaluationSettings:
         readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
             smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
             (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
+        prior: Mix of expressions that answers are given for: natural (as frequent as in the training), even,
+            or a file of shares (YAML, a line for each expression); by default the answers are those of the
+            model as it was trained.
         codebook: Judges the maps: facs, fg2024 or a file (YAML); by default the codebook that the model was
             trained with, so that several models each have a judge of their own.
         regions: Region model of the judge: anatomical, fg2024, fg2024-224 or a file (YAML); by default the
@@ -41,6 +44,7 @@ class EvaluationSettings:
 
     split: SplitName = "test"
     readout: str | None = None
+    prior: str | None = None
     codebook: str | None = None
     regions: str | None = None
     groups: list[str] | None = None

@@ -16,6 +16,7 @@ from aucue.evaluation.averages import averages_of
 from aucue.evaluation.estimate import (
     Estimate,
     auroc_estimate,
+    calibration,
     estimates,
     ratio,
     recognition,
@@ -54,6 +55,7 @@ def summarise(
     found: dict[Figure, Estimate] = {
         (key, ""): its for key, its in recognition(labels, predictions, model.classes).items()
     }
+    found |= _calibration(seen, model)
     found |= estimates(columns, labels, model.classes, with_cue)
     found |= _of_units(seen, draw, dataset)
     notes: tuple[str, ...] = ()
@@ -96,6 +98,16 @@ def summarise(
         averages=averages_of(seen.sums, model.classes, (model.input_size, model.input_size)),
         examples=[replace(seen.examples[i], key=keys[i]) for i in sorted(seen.examples)],
     )
+
+
+def _calibration(seen: Seen, model: Model) -> dict[Figure, Estimate]:
+    """Calibration error of the probabilities, and of the votes where the model tells them apart."""
+    names = {"": "probability", "votes": "votes"} if model.scale.voters else {"": "probability"}
+    labels = seen.column("label")
+    return {
+        ("calibration", variant): calibration(seen.column(name), labels, model.classes)
+        for variant, name in names.items()
+    }
 
 
 def _of_units(seen: Seen, draw: AUCue, dataset: FaceDataset) -> dict[Figure, Estimate]:

@@ -140,15 +140,21 @@ def explain_files(
     _check_videos(found.videos, finds)
     running = open_engine(settings.engine, settings.workers)
     explainer = Explainer(
-        model, device=settings.device, readout=settings.readout, if_hidden=settings.if_hidden
+        model,
+        device=settings.device,
+        readout=settings.readout,
+        if_hidden=settings.if_hidden,
+        prior=settings.prior,
     )
     own = explainer.model
-    depends_on = {
+    depends_on: dict[str, Any] = {
         "model": _fingerprint(model_file(model)),
         "readout": own.readout,
         "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
         "maps": settings.maps,
     }
+    if own.mix is not None and settings.prior is not None:
+        depends_on["prior"] = own.mix.assumed
     photo_depends_on = {**depends_on, "hiding": settings.if_hidden}
     with claimed(out):
         sweep(out / THUMBNAILS)

@@ -21,6 +21,7 @@ from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.metrics import attention_cosine, cam_cosine, map_cosine
 from aucue.models import Look, Model
+from aucue.models.calibration import Prior
 
 _Photo = TypeVar("_Photo", bound=Photograph)
 
@@ -42,9 +43,10 @@ class Explainer:
         readout: Read-out of the class maps (`aucue.cams.READOUTS`); by default the one of the method that the
             model was trained as.
         if_hidden: Also measure what decides, by hiding regions: some forty more passes per face.
+        prior: Mix of expressions that answers are given for, see `Model`.
 
     Raises:
-        InputError: The model file, the device or the read-out cannot be used.
+        InputError: The model file, the device, the read-out or the prior cannot be used.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class Explainer:
         readout: str | None = None,
         *,
         if_hidden: bool = True,
+        prior: Prior | None = None,
     ) -> None:
-        self.model = Model.load(model, readout, device)
+        self.model = Model.load(model, readout, device, prior=prior)
         self.if_hidden = if_hidden
         self._reader = reader
         _ = self.model.draw  # so that a codebook that cannot be drawn is told of now
@@ -141,7 +144,7 @@ class Explainer:
         crops, landmarks = zip(*(_resized(face, size) for face in faces), strict=True)
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (B, 3, S, S) uint8
         look = model.look(images)
-        probabilities = look.probabilities.cpu()  # (B, K)
+        probabilities, votes = look.probabilities.cpu(), look.votes.cpu()  # (B, K)
         if not probabilities.isfinite().all():
             raise InputError(
                 "The model answers with numbers that are not finite (NaN): it cannot be used; train it again."
@@ -169,6 +172,8 @@ class Explainer:
             Explanation(
                 expression=names[i],
                 probabilities=dict(zip(model.classes, probabilities[i].tolist(), strict=True)),
+                votes=dict(zip(model.classes, votes[i].tolist(), strict=True)),
+                calibrated=model.card.calibration is not None,
                 attention={name: _array(values[i, 0]) for name, values in attentions.items()},
                 class_maps={name: _array(maps[i, k]) for k, name in enumerate(model.classes)},
                 layer=model.layer,

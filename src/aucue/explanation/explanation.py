@@ -14,7 +14,7 @@ from aucue import pictures
 from aucue.errors import InputError, OutputExistsError
 from aucue.explanation.hiding import IfHidden
 from aucue.explanation.units import FaceEvidence, UnitEvidence, where_it_lies
-from aucue.explanation.wording import percent, rather_than_what, what_adds_up, what_decides
+from aucue.explanation.wording import how_sure, percent, rather_than_what, what_adds_up, what_decides
 from aucue.faces import Face
 from aucue.facs import NEUTRAL, ActionUnit, listed
 from aucue.metrics import FAINT
@@ -60,6 +60,10 @@ class Explanation:
     Attributes:
         expression: What is explained: the most probable class (`answer`), unless another one was asked for.
         probabilities: Probability per class, in the model's order; they sum to 1.
+        votes: Share of voters that the model expects to name each class, of a model that was trained on votes
+            and calibrated; else the probabilities.
+        calibrated: Whether probabilities were made chances of being right on held-out faces; else they are
+            what the network says.
         attention: Channel mean (h, w) of each feature layer, any range, shallow to deep.
         class_maps: Class map (h, w) in [0, 1] of each class at the resolution of the last layer.
         layer: The layer whose attention is shown: the deepest guided one, or the last of the network.
@@ -84,6 +88,8 @@ class Explanation:
 
     expression: str
     probabilities: Mapping[str, float]
+    votes: Mapping[str, float]
+    calibrated: bool
     attention: Mapping[str, Map]
     class_maps: Mapping[str, Map]
     layer: str
@@ -187,12 +193,9 @@ class Explanation:
     @property
     def finding(self) -> str:
         """What can be said about this face, in words."""
-        said = [f"{self.expression} {percent(self.probability)}"]
-        ranking = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
-        if self.expression != self.answer:
-            said[0] += f" (the answer is {self.answer}, {percent(self.probabilities[self.answer])})"
-        elif self.probability < 0.5 and len(ranking) > 1:
-            said[0] += f", unsure: {ranking[1]} {percent(self.probabilities[ranking[1]])}"
+        known = self.calibrated and self.votes != self.probabilities
+        voters = self.votes if known else None
+        said = [how_sure(self.expression, self.probabilities, voters, self.calibrated)]
         if self.if_hidden:
             said.append(what_decides(self.if_hidden))
             if self.expression == self.answer:
@@ -333,6 +336,8 @@ class Explanation:
             "expression": self.expression,
             "answer": self.answer,
             "probabilities": dict(self.probabilities),
+            "votes": dict(self.votes),
+            "calibrated": self.calibrated,
             "action_units": [{"number": unit.number, "name": unit.name} for unit in self.action_units],
             "codebook": self.codebook,
             "layer": self.layer,

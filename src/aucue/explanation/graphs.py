@@ -14,6 +14,7 @@ from aucue.errors import InputError, said
 from aucue.faces import Face, FaceReader
 from aucue.faces.photographs import Photograph
 from aucue.facs import ActionUnit, Codebook
+from aucue.models.calibration import CalibrationRecord, Prior, PriorRecord, Scale, scale_of, shifts_for
 
 GRAPH_SUFFIX = ".onnx"
 
@@ -27,6 +28,9 @@ class GraphAnswer:
     Attributes:
         expression: The most probable class.
         probabilities: Per class, in the model's order; they sum to 1.
+        votes: Share of voters that the model expects to name each class, of a model that was trained on votes
+            and calibrated; else the probabilities.
+        calibrated: Whether probabilities were made chances of being right on held-out faces.
         attention: Channel mean (h, w) of the layer that is shown.
         class_maps: Class map (h, w) in [0, 1] of each class.
         layer: The layer whose attention it is.
@@ -37,6 +41,8 @@ class GraphAnswer:
 
     expression: str
     probabilities: Mapping[str, float]
+    votes: Mapping[str, float]
+    calibrated: bool
     attention: NDArray[np.float32]
     class_maps: Mapping[str, NDArray[np.float32]]
     layer: str
@@ -50,6 +56,8 @@ class GraphAnswer:
             "expression": self.expression,
             "answer": self.expression,
             "probabilities": dict(self.probabilities),
+            "votes": dict(self.votes),
+            "calibrated": self.calibrated,
             "action_units": [{"number": unit.number, "name": unit.name} for unit in self.action_units],
             "codebook": self.codebook,
             "layer": self.layer,
@@ -66,12 +74,16 @@ class GraphExplainer:
     Args:
         path: The ONNX file.
         reader: Finds and aligns faces; default the mesh detector with the template of the model.
+        prior: Mix of expressions that answers are given for: `natural`, `even`, a file of shares or shares by
+            class; by default the answers are those of the file.
 
     Raises:
-        InputError: It is no ONNX file that aucue wrote.
+        InputError: It is no ONNX file that aucue wrote, or the prior cannot be used.
     """
 
-    def __init__(self, path: str | Path, reader: FaceReader | None = None) -> None:
+    def __init__(
+        self, path: str | Path, reader: FaceReader | None = None, *, prior: Prior | None = None
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -89,10 +101,15 @@ class GraphExplainer:
             self.classes = tuple(json.loads(about["classes"]))
             self.input_size, self.layer = int(about["input_size"]), about["layer"]
             codebook = json.loads(about["codebook"])
+            known = {name: json.loads(about.get(name, "null")) for name in ("calibration", "prior")}
+            calibration = CalibrationRecord(**known["calibration"]) if known["calibration"] else None
+            mix = PriorRecord(**known["prior"]) if known["prior"] else None
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path} does not say what its classes are; give a file that 'aucue export' wrote."
             ) from error
+        self.calibrated = calibration is not None
+        self.scale = scale_of(calibration, shifts_for(mix, self.classes, prior))
         self.codebook = Codebook.from_content(codebook, str(path))
         template = about.get("template", "aucue")
         self.reader = reader or FaceReader(size=max(224, self.input_size), template=template)
@@ -123,11 +140,14 @@ class GraphExplainer:
         return np.asarray(Image.fromarray(face.crop).resize(side, Image.Resampling.BILINEAR))
 
     def _answer(self, face: Face, probabilities: NDArray, attention: NDArray, maps: NDArray) -> GraphAnswer:
+        probabilities, votes = _rescaled(probabilities, self.scale)
         expression = self.classes[int(probabilities.argmax())]
         units = self.codebook.entries.get(expression, ())
         return GraphAnswer(
             expression,
             dict(zip(self.classes, probabilities.tolist(), strict=True)),
+            dict(zip(self.classes, votes.tolist(), strict=True)),
+            self.calibrated,
             attention[0],
             dict(zip(self.classes, maps, strict=True)),
             self.layer,
@@ -135,6 +155,21 @@ class GraphExplainer:
             self.codebook.name,
             face,
         )
+
+
+def _rescaled(probabilities: NDArray, scale: Scale) -> tuple[NDArray, NDArray]:
+    """Calibrated probabilities (K,) brought to a mix of expressions, and the shares of voters behind them."""
+    with np.errstate(divide="ignore"):  # log 0 is -inf, of which the softmax is 0 again
+        logits = scale.temperature * np.log(probabilities.astype(np.float64))
+    if scale.shifts:
+        logits = logits + np.array(scale.shifts)
+        probabilities = _softmax(logits / scale.temperature)
+    return probabilities, _softmax(logits) if scale.voters else probabilities
+
+
+def _softmax(logits: NDArray) -> NDArray:
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
 
 
 def is_graph(path: object) -> bool:

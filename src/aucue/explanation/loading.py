@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from aucue.errors import InputError
 from aucue.explanation.graphs import GraphExplainer, is_graph
 from aucue.faces import FaceReader
+from aucue.models.calibration import Prior
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +17,8 @@ def load(
     reader: FaceReader | None = None,
     device: "str | torch.device" = "auto",
     readout: str | None = None,
+    *,
+    prior: Prior | None = None,
 ) -> Any:
     """Load a model file, ready for photographs: `aucue.load("model.safetensors")("photo.jpg")`.
 
@@ -25,6 +28,8 @@ def load(
         reader: Finds and aligns faces; default the mesh detector with the template of the model.
         device: Where the network runs; "auto" takes a CUDA GPU if there is one.
         readout: Read-out of the class maps; by default the model's own.
+        prior: Mix of expressions that answers are given for: `natural`, `even`, a file of shares or shares by
+            class; by default the answers are those of the model as it was trained.
 
     Returns:
         An `Explainer`; a `GraphExplainer` of an ONNX file.
@@ -38,7 +43,7 @@ def load(
             raise InputError(
                 f"{path} has one read-out and runs on the cpu; name the model file it was made of."
             )
-        return GraphExplainer(path, reader)
+        return GraphExplainer(path, reader, prior=prior)
     from aucue.explanation.explainer import Explainer
 
-    return Explainer(path, reader, device, readout)
+    return Explainer(path, reader, device, readout, prior=prior)

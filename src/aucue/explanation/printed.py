@@ -66,6 +66,7 @@ def write_printed(
             faces=faces,
             tables=tables,
             model=shown[0]["model"] if shown else None,
+            calibrated=bool(shown) and all(record.get("calibrated") for record in shown),
         ),
     )
 

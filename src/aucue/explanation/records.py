@@ -90,6 +90,9 @@ def _check_face(record: Record) -> None:
     """What the table and the page show of a face."""
     _texts(record, "expression", "layer", "sentence")
     _numbers(record["probabilities"], record["expression"], *record["probabilities"])
+    if "votes" in record:  # lines of before have none
+        _numbers(record["votes"], *record["probabilities"])
+        _need(isinstance(record["calibrated"], bool))
     _numbers(record["attention_cosines"], *record["attention_cosines"])
     _numbers(record, *(name for name in ("class_map_cosine", "uniform_cosine") if record[name] is not None))
     if record["together"] is not None:

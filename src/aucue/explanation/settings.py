@@ -22,6 +22,9 @@ class ExplainSettings:
         readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
             smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
             (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
+        prior: Mix of expressions that answers are given for: natural (as frequent as in the training), even,
+            or a file of shares (YAML, a line for each expression); by default the answers are those of the
+            model as it was trained.
         if_hidden: Measure for each face of a photograph what decides, by hiding its regions one by one: some
             forty more passes of the network. Faces in videos are never measured.
         maps: Also write the maps of each face: npz (all, as arrays) or png (those in its picture, grey).
@@ -39,6 +42,7 @@ class ExplainSettings:
 
     detector: str | None = None
     readout: str | None = None
+    prior: str | None = None
     if_hidden: bool = True
     maps: MapFormat = "none"
     fps: float = 10.0

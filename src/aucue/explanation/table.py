@@ -9,7 +9,7 @@ from aucue.work.files import appearing, cell, printable
 
 TABLE_FILE = "explanations.csv"
 
-_HEAD = ("photo", "face", "faces", "expression", "probability")
+_HEAD = ("photo", "face", "faces", "expression", "probability", "votes")
 _BOX = ("left", "top", "right", "bottom")
 _MEASURES = (
     "found",
@@ -56,7 +56,9 @@ def row_of(record: Mapping[str, Any], classes: Sequence[str]) -> list[Any]:
     """The row of a face: a value for each of `columns_of`."""
     probabilities, face, together = record["probabilities"], record["face"], record["together"]
     head = (record["photo"], record["number"], record["faces"], record["expression"])
-    row = [*head, probabilities[record["expression"]], *(probabilities.get(name) for name in classes)]
+    expected = record.get("votes", {}).get(record["expression"])
+    row = [*head, probabilities[record["expression"]], expected]
+    row += [probabilities.get(name) for name in classes]
     class_map = together["class_map"] if together else {}
     most = max(record["unit_evidence"], key=lambda unit: unit["class_map"]["share"], default=None)
     row += [

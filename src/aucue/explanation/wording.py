@@ -11,9 +11,43 @@ _RARE = (
 )
 
 
+_TENTHS = ("hardly one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "nearly all")
+
+
 def percent(probability: float) -> str:
     """A probability or share in words: 0.416 is "42 %"."""
     return pages.percent(probability, digits=0)
+
+
+def how_sure(
+    expression: str,
+    probabilities: Mapping[str, float],
+    votes: Mapping[str, float] | None = None,
+    calibrated: bool = False,
+) -> str:
+    """An expression, how sure the model is of it, and how many would say so.
+
+    Args:
+        expression: What is explained.
+        probabilities: Of every class.
+        votes: Expected share of voters for every class; None where the model knows of none.
+        calibrated: Whether probabilities are chances of being right.
+
+    Returns:
+        Parts of a sentence: "anger, 68 % sure; of ten voters about six would say anger".
+    """
+    first, *others = sorted(probabilities, key=lambda name: -probabilities[name])
+    chance = percent(probabilities[expression])
+    if expression != first:
+        said = f"{expression} {chance} (the answer is {first}, {percent(probabilities[first])})"
+    elif probabilities[first] < 0.5 and others:
+        said = f"{expression} {chance}, unsure: {others[0]} {percent(probabilities[others[0]])}"
+    else:
+        said = f"{expression}, {chance} sure" if calibrated else f"{expression} {chance}"
+    if votes is None:
+        return said
+    number = round(10 * votes[expression])
+    return f"{said}; of ten voters {'about ' * (0 < number < 10)}{_TENTHS[number]} would say {expression}"
 
 
 def what_decides(found: IfHidden) -> str:

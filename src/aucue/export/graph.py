@@ -12,13 +12,14 @@ from aucue.cams import READOUTS, normalize_cam
 from aucue.errors import InputError, said
 from aucue.guidance import attention
 from aucue.models import Model
+from aucue.models.looking import calibrated
 
 
 class CropOutput(NamedTuple):
     """What a `CropClassifier` gives; the names are those of the outputs of an ONNX file.
 
     Attributes:
-        probabilities: (B, K), each row sums to 1.
+        probabilities: (B, K), each row sums to 1; calibrated where the model is.
         attention: (B, 1, h, w), mean over the channels of the guided layer, any range.
         class_maps: (B, K, h, w) in [0, 1], where the evidence for each class was seen.
     """
@@ -48,7 +49,7 @@ class CropClassifier(nn.Module):
         super().__init__()
         self.classifier = deepcopy(model.network).cpu().float()
         self.layer, self.readout = model.layer, model.readout
-        self.size = self.classifier.input_size
+        self.size, self.scale = self.classifier.input_size, model.scale
         if READOUTS[self.readout].reruns(self.classifier.head):
             raise InputError(
                 f"'{self.readout}' runs the network anew for each of its masks or noisy copies, which an "
@@ -70,7 +71,7 @@ class CropClassifier(nn.Module):
         """
         out = self.classifier(crops.permute(0, 3, 1, 2))
         return CropOutput(
-            out.logits.softmax(dim=1),
+            calibrated(out.logits, self.scale).softmax(dim=1),
             attention(out.features[self.layer]),
             normalize_cam(self.classifier.class_map(out, readout=self.readout)),
         )

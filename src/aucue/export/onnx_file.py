@@ -51,8 +51,9 @@ def export_onnx(
 
     The graph takes `crops` (B, S, S, 3) uint8, RGB, of any batch size, and gives what `CropOutput` says.
     Its metadata hold, as text or JSON, `input_size`, `classes`, `template`, `template_points`, `method`,
-    `layer`, `codebook`, `regions`, `guidance`, `metrics`, `provenance`, `licence_of_data`, `warnings` and
-    `aucue`, the version. It is written only if onnxruntime agrees with torch on random crops.
+    `layer`, `codebook`, `regions`, `guidance`, `metrics`, `calibration`, `prior`, `provenance`,
+    `licence_of_data`, `warnings` and `aucue`, the version. It is written only if onnxruntime agrees with
+    torch on random crops.
 
     Args:
         model: model file, `hf:OWNER/NAME`, or a model; None takes the one in the box.
@@ -134,6 +135,8 @@ def _metadata(model: Model) -> dict[str, str]:
         "regions": card.regions,
         "guidance": card.to_dict()["guidance"],
         "metrics": card.to_dict()["metrics"],
+        "calibration": card.to_dict()["calibration"],
+        "prior": model.mix and asdict(model.mix),
         "provenance": card.to_dict()["provenance"],
         "licence_of_data": licence_of_data(card),
         "warnings": WARNINGS,

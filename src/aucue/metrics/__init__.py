@@ -8,6 +8,7 @@ torchmetrics around them; torchmetrics is imported when one of these is first us
 from typing import TYPE_CHECKING, Any
 
 from aucue.metrics.bootstrap import REPLICATES, percentile_interval, resampled_means, resamples
+from aucue.metrics.calibration import BINS, calibration_error, fit_temperature, reliability
 from aucue.metrics.causal import (
     FAINT,
     auroc,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from aucue.metrics.accumulated import ATTCOS, CAMCOS, ClassificationReport, ExpressionMean
 
 __all__ = [
+    "BINS",
     "ATTCOS",
     "CAMCOS",
     "CHANGES",
@@ -86,6 +88,7 @@ __all__ = [
     "auroc_wins",
     "blank_pixels",
     "blur_fill",
+    "calibration_error",
     "cam_at",
     "cam_cosine",
     "centred_gaussian",
@@ -101,6 +104,7 @@ __all__ = [
     "expression_means",
     "expression_sums",
     "first_is_dearest",
+    "fit_temperature",
     "flat_fill",
     "grid_ceiling",
     "insertion_curve",
@@ -121,6 +125,7 @@ __all__ = [
     "region_evidence",
     "region_of",
     "regions_of",
+    "reliability",
     "resampled_auroc",
     "resampled_means",
     "resampled_rank_correlation",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
+    from aucue.models.calibration import CalibrationRecord, PriorRecord, Scale
     from aucue.models.card import Card, GuidanceRecord
     from aucue.models.files import boxed_model, holds_model, load_model, model_file, save_model
     from aucue.models.hub import local_file
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from aucue.models.naming import is_address, is_box, name_of, require_file
 
 _HOME = {
+    "calibration": ("CalibrationRecord", "PriorRecord", "Scale"),
     "card": ("Card", "GuidanceRecord"),
     "files": (
         "boxed_model",
@@ -35,10 +37,13 @@ _HOME = {
 }
 
 __all__ = [
+    "CalibrationRecord",
     "Card",
     "GuidanceRecord",
     "Look",
     "Model",
+    "PriorRecord",
+    "Scale",
     "boxed_model",
     "holds_model",
     "is_address",

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from aucue.errors import InputError
 from aucue.guidance.alignment import Grid, Loss
 from aucue.guidance.attention import AttentionKind
+from aucue.models.calibration import CalibrationRecord, PriorRecord
 
 CueKind = Literal["expression", "all", "landmarks", "wrong", "mask"]
 
@@ -129,6 +130,8 @@ class Card:
         method: name of the method (backbone, head, regulariser and read-out).
         metrics: figures measured on data the training did not see. Undefined ones (NaN) are stored as null.
         provenance: data, settings, versions, dates. `save_model` adds the versions it runs under.
+        calibration: what makes the chance of being right of its answers; None leaves them as they are.
+        prior: how frequent the expressions are that it was made for; None if that is not known.
     """
 
     classes: tuple[str, ...]
@@ -139,16 +142,31 @@ class Card:
     method: str = "cam"
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    calibration: CalibrationRecord | None = None
+    prior: PriorRecord | None = None
 
     def __post_init__(self) -> None:
         self.classes = tuple(self.classes)
         if isinstance(self.guidance, Mapping):  # as a file has it
             self.guidance = GuidanceRecord.from_dict(self.guidance)
-        kinds = {"template": str, "codebook": Mapping, "regions": str | Mapping, "guidance": GuidanceRecord}
+        if isinstance(self.calibration, Mapping):
+            self.calibration = CalibrationRecord(**self.calibration)
+        if isinstance(self.prior, Mapping):
+            self.prior = PriorRecord(**self.prior)
+        kinds = {
+            "template": str,
+            "codebook": Mapping,
+            "regions": str | Mapping,
+            "guidance": GuidanceRecord,
+            "calibration": CalibrationRecord,
+            "prior": PriorRecord,
+        }
         for name, kind in {**kinds, "method": str, "metrics": Mapping, "provenance": Mapping}.items():
             value = getattr(self, name)
             if not isinstance(value, kind) and not (name in kinds and value is None):
                 raise InputError(f"Model information: '{name}' cannot be {value!r}.")
+        if self.prior and not all(set(mix) == set(self.classes) for mix in asdict(self.prior).values()):
+            raise InputError("Model information: 'prior' needs a share of every class, and of nothing else.")
 
     @property
     def guided(self) -> bool:

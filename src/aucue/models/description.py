@@ -71,6 +71,8 @@ def check_record(record: Mapping[str, Any]) -> None:
     config, info = record["config"], record["info"]
     if config.get("classes") != info["classes"]:
         raise InputError("it contradicts itself about the classes.")
+    if any(set(mix) != set(info["classes"]) for mix in (info.get("prior") or {}).values()):
+        raise InputError("'info.prior' must have a share of every class, and of nothing else.")
     if info.get("codebook") is not None:
         Codebook.from_content(info["codebook"], "model information")
 
@@ -183,6 +185,7 @@ def _entries(known: Mapping[str, Check], needed: Collection[str] = (), others: C
 
 _CLASSES = _list(_name, 2, MAX_CLASSES)
 _WEIGHT = _number(0, MAX_WEIGHT)
+_MIX = _entries({}, others=_number(1e-9, 1))
 
 _CONFIG = _entries(
     {
@@ -240,6 +243,20 @@ _INFO = _entries(
         ),
         "method": _among(METHODS),
         "metrics": _table,
+        "calibration": _or_null(
+            _entries(
+                {
+                    "temperature": _number(0.01, 100),
+                    "faces": _text,
+                    "number": _number(0, 1e12, whole=True),
+                    "before": _or_null(_number(0, 1)),
+                    "after": _or_null(_number(0, 1)),
+                    "voters": _switch,
+                },
+                needed=("temperature",),
+            )
+        ),
+        "prior": _or_null(_entries({"natural": _MIX, "assumed": _MIX}, needed=("natural", "assumed"))),
         "provenance": _entries({"trained_on": _or_null(_TRAINED_ON), "date": _or_null(_text)}, others=_any),
     },
     needed=("classes",),

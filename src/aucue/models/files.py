@@ -23,7 +23,7 @@ from aucue.models.naming import is_box, require_file
 from aucue.work.files import appearing
 
 BOXED = Path(__file__).parent / "box" / "aucue-fer.safetensors"
-FORMAT = 1  # of the metadata; raised when an older aucue could no longer read it
+FORMAT = 2  # of the metadata; raised when an older aucue could no longer read it (2: calibration, prior)
 _KEY = "aucue"
 _FLOATS, _INTEGERS = ("F16", "BF16", "F32", "F64"), ("I64", "I32", "I16", "I8", "U8", "BOOL")
 _MAX_HEADER = 2**24  # bytes

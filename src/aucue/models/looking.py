@@ -1,5 +1,6 @@
 """One look at faces: what a network says of them, and where it saw the evidence."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
@@ -12,6 +13,7 @@ from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.cues import Cue
 from aucue.guidance import attention
 from aucue.metrics import attention_cosine, cam_cosine, log_odds_map
+from aucue.models.calibration import Scale
 
 
 class Look:
@@ -25,9 +27,10 @@ class Look:
         readout: Read-out of the class maps, a key of `aucue.cams.READOUTS`; None takes the method's own.
         layer: Whose attention is shown; None takes the last one.
         images: The faces (B, 3, S, S), for read-outs that run the network again.
+        scale: How logits become probabilities.
 
     Attributes:
-        logits: (B, K).
+        logits: (B, K), calibrated: their softmax are the probabilities. Maps are in those of the network.
     """
 
     def __init__(
@@ -38,15 +41,31 @@ class Look:
         layer: str | None = None,
         *,
         images: Tensor | None = None,
+        scale: Scale = Scale(),  # noqa: B008 (frozen)
     ) -> None:
         self._network, self._output, self._readout, self._images = network, output, readout, images
+        self._scale = scale
         self.layer = layer or network.final_layer
-        self.logits = output.logits
+        self.logits = calibrated(output.logits, scale)
 
     @cached_property
     def probabilities(self) -> Tensor:
         """(B, K), each row sums to 1."""
         return self.logits.float().softmax(dim=1)
+
+    @cached_property
+    def uncalibrated(self) -> Tensor:
+        """What the network says before the temperature (B, K), each row sums to 1: for measures that compare
+        networks, of which each has a temperature of its own.
+        """
+        return calibrated(self._output.logits.float(), replace(self._scale, temperature=1.0)).softmax(dim=1)
+
+    @property
+    def votes(self) -> Tensor:
+        """Share of voters that is expected to name each class (B, K), each row sums to 1: of a network that
+        was trained on votes; of others the probabilities.
+        """
+        return self.uncalibrated if self._scale.voters else self.probabilities
 
     @cached_property
     def predicted(self) -> Tensor:
@@ -135,3 +154,10 @@ class Look:
     def _map(self, classes: Tensor | None) -> Tensor:
         map_ = self._network.class_map(self._output, classes, self._readout, images=self._images)
         return normalize_cam(map_).float()
+
+
+def calibrated(logits: Tensor, scale: Scale) -> Tensor:
+    """What a network says (B, K), brought to a mix of expressions and divided by the temperature."""
+    if scale.shifts:
+        logits = logits + torch.tensor(scale.shifts, dtype=logits.dtype, device=logits.device)
+    return logits if scale.temperature == 1 else logits / scale.temperature

@@ -14,6 +14,15 @@ from aucue.classifiers import Classifier
 from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue, Cue, region_model_of
 from aucue.facs import ActionUnit, Codebook
+from aucue.models.calibration import (
+    CalibrationRecord,
+    Prior,
+    PriorRecord,
+    Scale,
+    scale_of,
+    shifts_for,
+    with_mix,
+)
 from aucue.models.card import Card
 from aucue.models.files import boxed_model, load_model, save_model
 from aucue.models.looking import Look
@@ -37,9 +46,14 @@ class Model:
         readout: Read-out of the class maps (`aucue.cams.READOUTS`); None takes the one of the method that the
             network was trained as.
         device: Where the network runs: as torch names it, or "auto" for a CUDA GPU if there is one.
+        prior: Mix of expressions that answers are given for: `natural` (as frequent as in the training),
+            `even`, a file of shares (YAML), or shares by class; None leaves the answers as they were trained.
+
+    Attributes:
+        scale: How logits become probabilities: by the calibration of the card, and the prior.
 
     Raises:
-        InputError: The device or the read-out cannot be used, or the card's codebook is none.
+        InputError: The device, the read-out or the prior cannot be used, or the card's codebook is none.
     """
 
     def __init__(
@@ -49,12 +63,16 @@ class Model:
         name: str = "model",
         readout: str | None = None,
         device: str | torch.device = "auto",
+        *,
+        prior: Prior | None = None,
     ) -> None:
         self.device = open_device(device)
         self.network = network.to(self.device).eval()
         self.card, self.name = card, printable(name)
         self.readout = readout_for(network.method, readout)
         own = card.codebook
+        self.prior = prior
+        self.scale: Scale = scale_of(card.calibration, shifts_for(card.prior, network.classes, prior))
         self.codebook = Codebook.load("facs") if own is None else Codebook.from_content(own, "the model")
 
     @classmethod
@@ -63,6 +81,8 @@ class Model:
         source: "str | os.PathLike[str] | Model | None" = None,
         readout: str | None = None,
         device: str | torch.device = "auto",
+        *,
+        prior: Prior | None = None,
     ) -> "Model":
         """Open a model.
 
@@ -71,6 +91,8 @@ class Model:
             readout: Read-out of the class maps; None takes the model's own.
             device: Where the network runs; "auto" takes a CUDA GPU if there is one, and leaves a model in
                 memory where it is.
+            prior: Mix of expressions that answers are given for, see above; None takes that of a model in
+                memory.
 
         Raises:
             InputError: It is no model file of aucue, or as for the constructor.
@@ -78,9 +100,10 @@ class Model:
         """
         if isinstance(source, Model):
             how, where = readout or source.readout, source.device if device == "auto" else device
-            return cls(source.network, source.card, source.name, how, where)
+            mix = source.prior if prior is None else prior
+            return cls(source.network, source.card, source.name, how, where, prior=mix)
         given = boxed_model() if source is None or is_box(os.fspath(source)) else Path(source)
-        return cls(*load_model(given), name_of(given), readout, device)
+        return cls(*load_model(given), name_of(given), readout, device, prior=prior)
 
     def __repr__(self) -> str:
         network, side = self.network.config["backbone"], self.input_size
@@ -94,12 +117,14 @@ class Model:
         config = self.network.config
         millions = sum(parameter.numel() for parameter in self.network.parameters()) / 1e6
         trained_on = self.card.provenance.get("trained_on") or {}
+        calibration = self.card.calibration
         rows = {
             "network": f"{config['backbone']}, {millions:.1f} million parameters, on {self.device}",
             "classes": ", ".join(self.classes),
             "input": f"{self.input_size} x {self.input_size}, {'brightness' if config['grey'] else 'colour'}",
             "class maps": self.readout,
             "guidance": self.card.how_guided,
+            "probabilities": "as the network says" if calibration is None else _said_of(calibration),
             "trained on": trained_on.get("name", "not stated"),
         }
         lines = (
@@ -113,11 +138,16 @@ class Model:
 
     def read_as(self, readout: str) -> Self:
         """The same network, whose class maps are read out in another way."""
-        return type(self)(self.network, self.card, self.name, readout, self.device)
+        return type(self)(self.network, self.card, self.name, readout, self.device, prior=self.prior)
 
     def to(self, device: str | torch.device) -> Self:
         """The same network, moved to another device."""
-        return type(self)(self.network, self.card, self.name, self.readout, device)
+        return type(self)(self.network, self.card, self.name, self.readout, device, prior=self.prior)
+
+    @property
+    def mix(self) -> PriorRecord | None:
+        """How frequent the expressions are that its answers are given for; None if that is not known."""
+        return with_mix(self.card.prior, self.classes, self.prior)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -186,7 +216,8 @@ class Model:
             InputError: The images have another shape.
         """
         images = images.to(self.device)
-        return Look(self.network, self.network(images), self.readout, self.layer, images=images)
+        out = self.network(images)
+        return Look(self.network, out, self.readout, self.layer, images=images, scale=self.scale)
 
     def cue(self, landmarks: Tensor, expression: Tensor, size: tuple[int, int] | None = None) -> Cue:
         """What an expert would expect to matter.
@@ -200,3 +231,7 @@ class Model:
             AU maps (B, 1, H, W), and which of them there are.
         """
         return self.draw(landmarks, expression, size or (self.input_size, self.input_size))
+
+
+def _said_of(calibration: CalibrationRecord) -> str:
+    return f"calibrated on {calibration.number} faces (temperature {calibration.temperature:.2f})"

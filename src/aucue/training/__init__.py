@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aucue._lazy import on_first_use
 
 if TYPE_CHECKING:
+    from aucue.training.calibrating import calibrate
     from aucue.training.config import (
         ClassifierSettings,
         DataSettings,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from aucue.training.start import with_model
 
 _HOME = {
+    "calibrating": ("calibrate",),
     "fitting": ("fit",),
     "objective": ("Objective", "Term", "total"),
     "module": ("GuidedModule",),
@@ -39,6 +41,7 @@ _HOME = {
 }
 
 __all__ = [
+    "calibrate",
     "fit",
     "Objective",
     "Term",

@@ -40,7 +40,9 @@ from aucue.data import (
 )
 from aucue.errors import InputError, said
 from aucue.facs import Codebook
-from aucue.models import Card, Model, save_model
+from aucue.models import Card, Model, PriorRecord, save_model
+from aucue.models.calibration import compensated_prior
+from aucue.training.calibrating import FEWEST, answers, calibration_of, frequencies
 from aucue.training.checkpoints import BEST, LAST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
@@ -142,6 +144,11 @@ def _fit(
             chosen = read_checkpoint(out / "checkpoints" / BEST)
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
+            info.prior = _prior(training, prepared.classes, config)
+            if config.select_on == "holdout" and len(held_out) >= FEWEST:
+                of = f"held-out faces of {prepared.name}"
+                voters = training.probabilities is not None
+                info.calibration = calibration_of([answers(module.classifier, held_out)], of, voters)
             info.provenance["curves"] = _curves(trainer).by_name()
             if model_before is not None:
                 info.provenance["started_from"] = started_from(model_before)
@@ -323,6 +330,13 @@ def _lightning_trainer(
 
 def _curves(trainer: L.Trainer) -> Curves:
     return next(callback for callback in trainer.callbacks if isinstance(callback, Curves))  # pyright: ignore
+
+
+def _prior(training: FaceDataset, classes: Sequence[str], config: TrainConfig) -> PriorRecord:
+    """How frequent the expressions are, and how far that was compensated."""
+    shares = frequencies(training, len(classes)).tolist()
+    weighted = config.class_weights == "balanced"
+    return compensated_prior(dict(zip(classes, shares, strict=True)), config.balance + weighted)
 
 
 def _info(

@@ -15,6 +15,7 @@ from aucue.data import GEOMETRIC, STRONG
 from aucue.errors import InputError
 from aucue.metrics import ATTCOS, CAMCOS, ClassificationReport
 from aucue.models import Look
+from aucue.training.calibrating import frequencies
 from aucue.training.checkpoints import diverged
 from aucue.training.config import OptimizerSettings, TrainConfig
 from aucue.training.objective import Batch, Objective, faces_of_step, total
@@ -59,9 +60,7 @@ class GuidedModule(L.LightningModule):
         if not (self.config.balance or weighted):
             return
         dataset = self.trainer.train_dataloader.dataset  # pyright: ignore[reportOptionalMemberAccess]
-        labels, soft = torch.from_numpy(dataset.labels), dataset.probabilities
-        shares = self.objective.one_hot(labels if soft is None else torch.from_numpy(soft)).mean(0)
-        frequency = shares.clamp(min=1 / len(labels))
+        frequency = frequencies(dataset, len(self.classifier.classes))
         if self.config.balance:
             self.objective.log_prior = self.config.balance * frequency.log().to(self.device)
         if weighted:

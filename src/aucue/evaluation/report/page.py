@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jinja2 import Environment
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -30,12 +31,12 @@ from aucue.evaluation.report.comparison import (
 )
 from aucue.evaluation.report.tables import Line, Table, number_text
 from aucue.evaluation.results import SMALL_GROUP, Evaluation, Example
-from aucue.metrics import CONTROLS
+from aucue.metrics import CONTROLS, reliability
 from aucue.models import card
 from aucue.pages import environment, line_chart, write_page
 from aucue.pictures import overlay, to_data_uri
 
-_IN_SHORT = ("accuracy", "balanced_accuracy", "att_cos", "cam_cos", "specificity", "own_face")
+_IN_SHORT = ("accuracy", "balanced_accuracy", "calibration", "att_cos", "cam_cos", "specificity", "own_face")
 _TILE = 208  # pixels: sharp at the size shown, small enough for a page with dozens of faces
 
 
@@ -86,8 +87,9 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str]) -> Path:
             title=f"{evaluation.name}: {title_of(evaluation)}",
             subtitle=_subtitle(evaluation),
             evaluation=evaluation,
-            cards=[card_of(evaluation, MEASURES[key]) for key in _IN_SHORT],
-            further=[card_of(evaluation, measure) for measure in further_measures(alone)],
+            cards=[card_of(evaluation, its) for its in evaluation.measured if its.key in _IN_SHORT],
+            further=[card_of(evaluation, its) for its in further_measures(alone) if its.key not in _IN_SHORT],
+            reliability=reliability_chart(evaluation),
             per_expression=per_expression(alone),
             layer_bars=[_bar(layer, its, MEASURES["att_cos"]) for layer, its in layers.items()],
             guided=guided_layers(evaluation),
@@ -120,6 +122,21 @@ def training_curves(evaluation: Evaluation) -> list[tuple[str, Markup]]:
         if chart := line_chart(series, title, "epoch"):
             charts.append((title, chart))
     return charts
+
+
+def reliability_chart(evaluation: Evaluation) -> Markup:
+    """How often answers are right, by how probable they are called; nothing without its table of faces."""
+    faces = evaluation.faces
+    columns = [f"p {name}" for name in evaluation.classes]
+    if not set(columns) <= set(faces.column_names):
+        return Markup("")
+    probabilities = torch.from_numpy(np.stack([faces[column].to_numpy() for column in columns], axis=1))
+    ids = {name: k for k, name in enumerate(evaluation.classes)}
+    labels = torch.tensor([ids[label] for label in faces["label"].to_pylist()])
+    found = reliability(probabilities, labels)
+    points = [*zip(found.probability.tolist(), found.right.tolist(), strict=True)]
+    series = {"right": points, "as sure as right": [(0.0, 0.0), (1.0, 1.0)]}
+    return line_chart(series, "Share of right answers", "probability of the answer", (0.0, 1.0))
 
 
 def card_of(evaluation: Evaluation, measure: Measure) -> MeasureCard:

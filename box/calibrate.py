@@ -1,0 +1,123 @@
+"""Temperature and mix of expressions of the model in the box, set on held-out faces; weights stay.
+
+    python -m box.calibrate --out runs/box [--data SET] [--model FILE] [--write]
+
+Prints what held-out faces say of the temperature and of every mix of expressions that `--prior` may name:
+FER+'s last tenth, whose mix is that of the web search that made it, and the training part of `london`.
+--write brings both to the description in the model file; `box/train.py` does the same at its end. No test
+part chooses anything: --test measures the calibration error on those of FER+ (landmarks as given), `london`
+and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to MODEL_CARD.md.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
+from aucue.metrics import calibration_error
+from aucue.metrics.classification import classification_report, confusion_counts
+from aucue.models import Model, boxed_model, load_model, save_model
+from aucue.models.looking import calibrated
+from aucue.training.calibrating import answers
+from box.train import Outputs, calibration, log_frequency, made_for, outputs, studio_faces
+from experiments.doc_tables import block, paste, table
+from experiments.ferplus_set import prepared, undetected
+
+PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
+CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
+
+DRAWS = 500
+"""Times that answers of a perfectly calibrated network are drawn."""
+
+MIXES = (None, "natural", "even")
+"""Values of `--prior`; None is the model as it was trained."""
+
+
+def row(model: Model, which: str, found: Outputs) -> list[str]:
+    """Figures of a model, with its mix, on one kind of held-out faces."""
+    logits, labels = found
+    seen = calibrated(logits, replace(model.scale, temperature=1.0))
+    report = classification_report(confusion_counts(seen.argmax(1), labels, seen.shape[1]))
+    errors = [calibration_error((seen / t).softmax(1), labels) for t in (1.0, model.scale.temperature)]
+    figures = [report[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")]
+    return [
+        str(model.prior or "as trained"),
+        which,
+        *(f"{value:.3f}" for value in figures),
+        " / ".join(f"{value:.3f}" for value in errors),
+    ]
+
+
+def test_row(name: str, model: Model, faces: PreparedSet) -> list[str]:
+    """Calibration error of votes and probabilities on a test part, and what a perfect network would get."""
+    logits, labels = answers(model.network, faces.dataset("test", eval_transform(model.input_size)))
+    votes, chances = ((logits.double() / t).softmax(1) for t in (1.0, model.scale.temperature))
+    drawn = [torch.multinomial(chances, 1)[:, 0] for _ in range(DRAWS)]
+    free = torch.stack([calibration_error(chances, each) for each in drawn]).mean()
+    errors = (calibration_error(votes, labels), calibration_error(chances, labels), free)
+    means = (votes.amax(1).mean(), chances.amax(1).mean(), (chances.argmax(1) == labels).double().mean())
+    return [name, str(len(labels)), *(f"{value:.3f}" for value in (*errors, *means))]
+
+
+def test_table(model: Model, photographs: PreparedSet, out: Path) -> str:
+    """The calibration on test parts; nothing is chosen by it."""
+    torch.manual_seed(0)
+    rows = [test_row("ferplus", model, photographs)]
+    for name in ("london", "sfhq"):
+        faces = out / f"prepared-{name}-test"
+        prepare(undetected(name, "test", out / f"{name}-test.csv", "test"), faces, size=96)
+        rows.append(test_row(name, model, open_prepared(faces)))
+    heads = ["test part", "faces", "error of votes", "error of probability", "of a perfect one"]
+    return table([*heads, "mean vote", "mean probability", "right"], rows)
+
+
+def main() -> None:
+    """Measure, tabulate, and write if that is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/box"))
+    parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
+    parser.add_argument("--model", type=Path, help="model file; default the one in the box")
+    parser.add_argument("--write", action="store_true", help="bring temperature and mix to the model file")
+    parser.add_argument("--test", action="store_true", help="measure what the model file holds on test parts")
+    parser.add_argument("--card", action="store_true", help="bring that to MODEL_CARD.md")
+    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    path: Path = arguments.model or boxed_model()
+    network, card = load_model(path)
+    photographs = open_prepared(arguments.data or prepared(out))
+    if arguments.test:
+        text = test_table(Model.load(path, device="cpu"), photographs, out)
+        print(text)
+        if arguments.card:
+            paste(CARD, {"calibration": block("calibration", text)})
+        return
+    sets = {
+        "FER+": outputs(network, photographs),
+        "london": outputs(network, open_prepared(studio_faces(out))),
+    }
+    record = calibration([*sets.values()])
+    prior = made_for(log_frequency(photographs), network.classes, card.metrics["held_out"]["shift"])
+    card = replace(card, calibration=record, prior=prior)
+    print(f"temperature {record.temperature}: error {record.before} -> {record.after}")
+    rows = []
+    for mix in MIXES:
+        model = Model(network, card, device="cpu", prior=mix)
+        rows += [row(model, which, found) for which, found in sets.items()]
+    heads = ["mix", "faces", "accuracy", "mean recall", "macro F1", "calibration error without / with"]
+    text = table(heads, rows)
+    print(text)
+    if arguments.docs:
+        paste(PAGE, {"box-mixes": block("box-mixes", text)})
+    if arguments.write:
+        save_model(path, network, card, overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
