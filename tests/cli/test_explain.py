@@ -13,17 +13,16 @@ from PIL import Image
 
 from aucue.classifiers import Classifier
 from aucue.cli.main import main
-from aucue.data import SyntheticSource
 from aucue.models import Card, save_model
+
+from ..builders import NARROW, drawn_face
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Photographs (with one face, two faces, none), a table of their landmarks and a tiny model."""
     torch.manual_seed(0)
-    sample = SyntheticSource(train=1, val=0, test=0, size=112)[0]
-    points = np.asarray(sample.landmarks)
-    image = np.asarray(sample.image)
+    image, points = drawn_face(112)
     Image.fromarray(image).save(tmp_path / "one.png")
     Image.fromarray(np.concatenate([image, image], axis=1)).save(tmp_path / "two.jpg")
     Image.fromarray(image).save(tmp_path / "none.png")
@@ -31,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = ["file," + ",".join(f"x{i},y{i}" for i in range(68))]
     lines += [f"{file}," + ",".join(f"{value:.3f}" for value in p.ravel()) for file, p in rows]
     (tmp_path / "landmarks.csv").write_text("\n".join(lines))
-    classifier = Classifier("test_resnet", input_size=64, final_stride=8)
+    classifier = Classifier("test_resnet", input_size=64, final_stride=8, backbone_options=NARROW)
     save_model(tmp_path / "model.safetensors", classifier, Card(classes=classifier.classes))
     monkeypatch.chdir(tmp_path)
     return tmp_path
