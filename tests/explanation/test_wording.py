@@ -37,7 +37,9 @@ NOTHING = Loss(0.0, 0.0, 0.0)
         ("fear", (0.9, 0.02), None, False, "fear 2 % (the answer is anger, 90 %)"),
     ],
 )
-def test_how_sure(expression, chances, votes, calibrated, said):
+def test_how_sure(
+    expression: str, chances: tuple[float, float], votes: float | None, calibrated: bool, said: str
+):
     probabilities: dict[str, float] = dict(zip(("anger", "fear", "sadness"), (*chances, 0.0), strict=True))
     expected = None if votes is None else dict.fromkeys(probabilities, votes)
     assert how_sure(expression, probabilities, expected, calibrated) == said
