@@ -22,7 +22,7 @@ SIDE = 64
 NETWORK: Mapping[str, Any] = {  # with maps of 16 x 16 cells
     "backbone": "resnet10t",
     "final_stride": 4,
-    "options": {"channels": [16, 24, 32, 48]},
+    "options": {"channels": [16, 24, 32, 48], "stem_width": 16},
 }
 
 
