@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from aucue.faces import open_picture
+
 _SIDE = 2048  # pixels of the longer side
 _TURNS = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
 
@@ -39,5 +41,5 @@ class Kept:
 
     def open(self) -> Image.Image:
         """The picture as it was turned."""
-        picture, turn = Image.open(io.BytesIO(self.data)).convert("RGB"), _TURNS[self.quarters]
+        picture, turn = open_picture(io.BytesIO(self.data)).convert("RGB"), _TURNS[self.quarters]
         return picture if turn is None else picture.transpose(turn)
