@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 from aucue import AUCue
+from aucue.explanation import Explainer
+from aucue.faces import Detection, FaceReader
 from aucue.facs import ACTION_UNITS
 from aucue.pictures import draw_landmarks, overlay, panel
 from aucue.rendering import FaceParameters, Identity, Rendering, render
@@ -15,11 +19,12 @@ PEOPLE = (3, 12, 21, 8, 30, 17)
 
 
 def main() -> None:
-    """Write `steps.jpg`, `expressions.jpg` and `action_units.jpg`."""
+    """Write `steps.jpg`, `expressions.jpg`, `action_units.jpg` and `explanation.png`."""
     cue = AUCue("facs")
     steps(cue)
     expressions(cue)
     action_units(cue)
+    explanation()
 
 
 def shown(person: int, units: tuple[int, ...]) -> Rendering:
@@ -67,6 +72,20 @@ def action_units(cue: AUCue) -> None:
         tiles.append(overlay(face.image, maps[0, place].numpy()))
     titles = [str(ACTION_UNITS[unit]) for unit in cue.action_units]
     panel(tiles, titles, columns=5, tile_size=SIZE).save(IMAGES / "action_units.jpg", quality=88)
+
+
+def explanation() -> None:
+    """A rendered face as the model in the box explains it; it was drawn, so its landmarks are known."""
+    face = shown(PEOPLE[0], (1, 2, 5, 26))
+    box = (*face.landmarks.min(axis=0).tolist(), *face.landmarks.max(axis=0).tolist())
+
+    def known(image: np.ndarray, key: str | None = None) -> list[Detection]:
+        return [Detection(box, 1.0, face.landmarks.astype(np.float32), "precomputed")]
+
+    explain = Explainer()
+    reader = FaceReader(known, explain.model.reading_size, explain.model.template)
+    (explained,) = explain.faces(reader(Image.fromarray(face.image)))
+    explained.picture().save(IMAGES / "explanation.png")
 
 
 if __name__ == "__main__":
