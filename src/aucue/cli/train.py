@@ -9,10 +9,8 @@ from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPr
 
 from aucue.classifiers.methods import METHODS
 from aucue.cli.arguments import Parser
-from aucue.data.description import describe
 from aucue.errors import InputError
-from aucue.training.checks import check_settings
-from aucue.training.config import CONFIGS, MODEL_NAME, TrainConfig
+from aucue.training.config import CONFIGS, TrainConfig
 from aucue.training.recipe import RECIPES, changes_of_recipe, recipe_description, recipe_settings
 from aucue.work.files import printable, shipped
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
@@ -46,7 +44,6 @@ def run(argv: list[str]) -> int:
     names = TrainConfig.__dataclass_fields__
     config = TrainConfig(**{name: settings[name] for name in names})
 
-    _check(config)
     from aucue.training.fitting import fit
     from aucue.work import is_first_rank
     from aucue.work.terminal import Terminal
@@ -65,15 +62,6 @@ def run(argv: list[str]) -> int:
         data = f"--data {config.data.path}{split}"
         terminal.say(f"Next:  aucue evaluate {model} {data} --out {config.out}/evaluation")
     return 0
-
-
-def _check(config: TrainConfig) -> None:
-    """Refuse settings, and a set that is not there, before Lightning is imported, which takes longer; a
-    training that has ended needs no set.
-    """
-    check_settings(config)
-    if not Path(config.out, MODEL_NAME).exists():
-        describe(Path(config.data.path))
 
 
 class _ConfigFile(ActionConfigFile):

@@ -11,9 +11,6 @@ from aucue.models.card import GuidanceRecord
 CONFIGS = Path(__file__).with_name("configs")
 """Folder of the settings that come with aucue."""
 
-MODEL_NAME = "model.safetensors"
-"""Name of the model in the folder of a training."""
-
 if TYPE_CHECKING:
     MethodName = str
 else:

@@ -45,9 +45,9 @@ from aucue.models.calibration import compensated_prior
 from aucue.training.calibrating import FEWEST, answers, calibration_of, frequencies
 from aucue.training.checkpoints import BEST, LAST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
-from aucue.training.config import MODEL_NAME, ClassifierSettings, DataSettings, TrainConfig
+from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.curves import Curves
-from aucue.training.folder import is_finished, take
+from aucue.training.folder import MODEL_NAME, is_finished, take
 from aucue.training.loggers import logger_names, open_loggers
 from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of

@@ -10,10 +10,11 @@ from torch import nn
 from aucue.errors import InputError, OutputExistsError
 from aucue.models import load_model
 from aucue.training.checkpoints import LAST, read_checkpoint
-from aucue.training.config import MODEL_NAME, TrainConfig
+from aucue.training.config import TrainConfig
 from aucue.work.files import appearing, claimed
 from aucue.work.tables import read_mapping
 
+MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
 
 
