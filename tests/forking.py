@@ -1,6 +1,6 @@
 """Processes that share a job, forked: they need not import torch and Lightning, which takes seconds each.
 
-`tests/work/test_ranks.py` and `tests/work/test_processes.py` have them started as users do.
+`test_ranks.py` and `test_processes.py` have them started as users do.
 """
 
 import os

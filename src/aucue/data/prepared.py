@@ -200,13 +200,17 @@ class Columns:
         content = self._images[chunk][row - int(self._starts[chunk])].as_buffer()
         return self._decoded(content, row, "crop")
 
-    def mask(self, row: int) -> Image.Image:
-        """Decode the mask of one row, as large as its crop, in grey; black where it has none.
+    def mask(self, row: int, size: tuple[int, int]) -> Image.Image:
+        """Decode the mask of one row, in grey; black where it has none.
+
+        Args:
+            row: Which one.
+            size: Width and height of its crop.
 
         Raises:
             InputError: It is damaged.
         """
-        content, size = self.masks[row].as_py(), self.image(row).size
+        content = self.masks[row].as_py()
         if content is None:
             return Image.new("L", size)
         mask = self._decoded(content, row, "mask")
@@ -308,7 +312,8 @@ class FaceDataset(Dataset[FaceSample]):
     def __getitem__(self, index: int) -> FaceSample:
         index = range(len(self))[index]  # negative indices, and an IndexError beyond the end
         row = int(self._rows[index])
-        image, landmarks, stored, hidden = self._read(row)
+        picture = self._columns.image(row)
+        image, landmarks, stored, hidden = self._changed(row, picture)
         sample: FaceSample = {
             "image": image.as_subclass(Tensor),
             "landmarks": landmarks.as_subclass(Tensor),
@@ -322,11 +327,11 @@ class FaceDataset(Dataset[FaceSample]):
         if hidden is not None:
             sample["hidden"] = hidden
         if self._columns.masks is not None:
-            sample["mask"] = functional.pil_to_tensor(self._columns.mask(row)).float() / 255
+            mask = self._columns.mask(row, picture.size)
+            sample["mask"] = functional.pil_to_tensor(mask).float() / 255
         return sample
 
-    def _read(self, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        picture = self._columns.image(row)
+    def _changed(self, row: int, picture: Image.Image) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         landmarks = torch.tensor(self._columns.landmarks[row])
         stored = (landmarks + 0.5) / torch.tensor([picture.width, picture.height])
         if self.transform is None:

@@ -101,10 +101,8 @@ class FaceTransform:
             Image (3, size, size) uint8 and landmarks (68, 2) in its pixels.
         """
         picture = image if isinstance(image, Image.Image) else functional.to_pil_image(image)
-        points = _shifted(landmarks, 0.5, (picture.height, picture.width))
-        picture, points = self._moved(picture, points)
-        tensor, _ = _erased(self.erasing, self._coloured(picture))
-        return tensor, _shifted(points, -0.5, (tensor.shape[-2], tensor.shape[-1]))
+        tensor, points, _, _ = self._changed(picture, landmarks)
+        return tensor, points
 
     def with_hidden(
         self, image: Image.Image, landmarks: tv_tensors.KeyPoints
@@ -114,22 +112,22 @@ class FaceTransform:
         Returns:
             Image and landmarks, and (1, size, size) bool: what was erased, or lay outside the picture.
         """
-        points = _shifted(landmarks, 0.5, (image.height, image.width))
         whole = Image.new("L", image.size, 255)
-        picture, points, shown = self._moved(image, points, whole)
-        tensor, erased = _erased(self.erasing, self._coloured(picture))
-        hidden = erased | (functional.pil_to_tensor(shown) < 128)
-        return tensor, _shifted(points, -0.5, (tensor.shape[-2], tensor.shape[-1])), hidden
+        tensor, points, erased, (shown,) = self._changed(image, landmarks, whole)
+        return tensor, points, erased | (functional.pil_to_tensor(shown) < 128)
 
-    def _moved(self, *things: Any) -> tuple[Any, ...]:
+    def _changed(
+        self, picture: Image.Image, landmarks: tv_tensors.KeyPoints, *more: Image.Image
+    ) -> tuple[tv_tensors.Image, tv_tensors.KeyPoints, Tensor, tuple[Any, ...]]:
+        """Image and landmarks, what was erased, and other pictures that were moved along."""
+        things = picture, _shifted(landmarks, 0.5, (picture.height, picture.width)), *more
         for step in self.steps:
             things = _apply(step, *things)
-        return things
-
-    def _coloured(self, picture: Image.Image) -> tv_tensors.Image:
+        picture, points, *moved = things
         for change in self.colour:
             picture = change(picture)
-        return functional.to_image(picture)
+        tensor, erased = _erased(self.erasing, functional.to_image(picture))
+        return tensor, _shifted(points, -0.5, (tensor.shape[-2], tensor.shape[-1])), erased, tuple(moved)
 
 
 def _apply(step: Any, *things: Any) -> tuple[Any, ...]:

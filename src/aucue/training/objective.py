@@ -207,7 +207,7 @@ class Objective:
             )
         sides = torch.tensor([size[1], size[0]], device=batch["stored"].device)
         cue = self._cue_of(kind, batch["stored"] * sides - 0.5, expression, size, None)
-        moved = move_map(cue.map, batch["stored"], (batch["landmarks"] + 0.5) / sides)
+        moved = move_map(cue.map, batch["stored"], _shares(batch, size))
         return Cue(moved, cue.valid & moved.flatten(1).any(1))
 
     def _moved_mask(self, batch: Batch) -> Cue:
@@ -216,10 +216,9 @@ class Objective:
             raise InputError(
                 "guidance.cue: 'mask' needs faces with masks; prepare a table that has the column mask."
             )
-        height, width = batch["image"].shape[-2:]
-        sides = torch.tensor([width, height], device=batch["mask"].device)
-        masks = interpolate(batch["mask"], (height, width), mode="bilinear", antialias=True)
-        return mask_cue(move_map(masks, batch["stored"], (batch["landmarks"] + 0.5) / sides).clamp(0, 1))
+        size = (batch["image"].shape[-2], batch["image"].shape[-1])
+        masks = interpolate(batch["mask"], size, mode="bilinear", antialias=True)
+        return mask_cue(move_map(masks, batch["stored"], _shares(batch, size)).clamp(0, 1))
 
     def other(self, expression: Tensor) -> Tensor:
         """For each expression (B,) another one that has action units, always the same: the next one.
@@ -351,6 +350,12 @@ def _rows_of_units(classifier: Classifier, cue: AUCue, settings: GuidanceSetting
             f"guidance.regions: {cue.regions.name} cannot draw AU{missing[0]}, which the head has."
         )
     return [cue.action_units.index(unit) for unit in classifier.head.units]
+
+
+def _shares(batch: Batch, size: tuple[int, int]) -> Tensor:
+    """The landmarks of a batch as shares of the sides of its pictures."""
+    height, width = size
+    return (batch["landmarks"] + 0.5) / batch["landmarks"].new_tensor([width, height])
 
 
 def total(terms: Iterable[Term]) -> Tensor:
