@@ -2,7 +2,9 @@
 
     python -m experiments.ferplus_set --out runs/ferplus-votes
 
-prepares the set that the grids ferplus and evidence read: votes as soft labels, landmarks as given.
+prepares the two sets that the grids read, votes as soft labels, landmarks as given: `prepared`, all
+photographs, and `short`, of which the training and validation parts have at most 600 and 60 faces of an
+expression, all with landmarks, and the same test part.
 """
 
 import argparse
@@ -81,6 +83,19 @@ def prepared(out: Path, soft: bool = True) -> Path:
     return target
 
 
+def short(out: Path) -> Path:
+    """What `prepared` makes with votes, with few faces to train on: for grids of many trainings.
+
+    Args:
+        out: Where the set is made, unless it is there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / "short"
+    with FileLock(out / ".lock"):
+        prepare(_photographs(out, True, {"train": 600, "val": 60}), target, detector="none", size=72)
+    return target
+
+
 def prepared_with_rendered(out: Path, count: int, size: int) -> Path:
     """What `prepared` makes, votes as soft labels, and rendered faces in the training part.
 
@@ -145,16 +160,22 @@ def undetected(folder: str, part: str | None, table: Path, split: str) -> CsvSou
     return CsvSource(DATA / folder, table.resolve(), DATA / folder / "images", name=table.stem)
 
 
-def _photographs(out: Path, soft: bool) -> CsvSource:
+def _photographs(out: Path, soft: bool, most: Mapping[str, int] | None = None) -> CsvSource:
+    """FER+ as a source; `most` limits the faces per expression of a split, to some with landmarks."""
     folder = DATA / "ferplus"
-    labels, landmarks = out / ("labels.csv" if soft else "labels-hard.csv"), out / "landmarks.csv"
+    stem = ("labels" if soft else "labels-hard") + ("-short" if most else "")
+    labels, landmarks = out / f"{stem}.csv", out / "landmarks.csv"
     votes = {row["file"]: row for row in csv.DictReader((folder / "meta.csv").open(newline=""))}
     rows = list(csv.DictReader((folder / "labels.csv").open(newline="")))
+    given = csv.DictReader((folder / "landmarks.csv").open(newline=""))
+    found = [row for row in given if row["detector_ok"] == "1"]
     generator = np.random.default_rng(0)
     for label in EXPRESSIONS:
         places = [i for i, r in enumerate(rows) if r["label"] == label and r["split"] == "train"]
         for place in generator.choice(places, len(places) // 10, replace=False):
             rows[place]["split"] = "val"
+    for split, count in (most or {}).items():
+        rows = _at_most(rows, split, count, {row["file"] for row in found}, generator)
     with labels.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label", "split", *(f"p {label}" for label in EXPRESSIONS if soft)])
@@ -164,20 +185,31 @@ def _photographs(out: Path, soft: bool) -> CsvSource:
                 counts = [int(label == row["label"]) for label in EXPRESSIONS]
             writer.writerow([row["file"], row["label"], row["split"], *(counts if soft else [])])
     with landmarks.open("w", newline="") as file:
-        found = list(csv.DictReader((folder / "landmarks.csv").open(newline="")))
         writer = csv.DictWriter(file, list(found[0]))
         writer.writeheader()
-        writer.writerows(row for row in found if row["detector_ok"] == "1")
+        writer.writerows(found)
     return CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
 
 
+def _at_most(
+    rows: list[dict[str, str]], split: str, count: int, usable: set[str], generator: np.random.Generator
+) -> list[dict[str, str]]:
+    """The rows of other splits, and of this one at most `count` usable ones of each expression."""
+    kept = [row for row in rows if row["split"] != split]
+    for label in EXPRESSIONS:
+        here = [r for r in rows if r["split"] == split and r["label"] == label and r["file"] in usable]
+        kept += [here[i] for i in sorted(generator.permutation(len(here))[:count])]
+    return kept
+
+
 def main() -> None:
-    """Prepare the set with its votes."""
+    """Prepare both sets."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("runs/ferplus-votes"))
-    print(prepared(parser.parse_args().out))
+    out = parser.parse_args().out
+    print(prepared(out), short(out))
 
 
 if __name__ == "__main__":
