@@ -63,7 +63,8 @@ there, and is GradCAM++ in closed form with such a head, whose gradients no nois
 CAM and IS-CAM run the network once, 35 times and 10 times for *each channel* of the layer (64 to 2048),
 which is for a few faces, not for a test set, and not for the page of `aucue serve`; masks and noise lie
 on the normalised picture, and numbers and strengths are those of the published code. No exported graph
-runs a network again, so ONNX has none of these three.
+runs a network again, so ONNX has none of these three, nor `adl-fg2024`, which takes one more pass: it reads
+a block further up, and so wants a last stage of two blocks or more, and average pooling.
 """
 
 AGREEMENT = """## Where we agree with the published code, and where we differ
@@ -82,8 +83,8 @@ Otherwise we differ on purpose:
   Explanations show the predicted class, or the one asked for.
 - **ADL.** The published code counts its blocks with the ADL layers among them, reads the class map one
   block before the last one and starts from weights that are shifted by one block. Here the last layer is
-  read, and every block starts from its own weights. The published read-out is compared in the tests, on
-  the features of `layer4.1`.
+  read, and every block starts from its own weights. The published read-out is `adl-fg2024`, for networks
+  whose last stage has two blocks or more; it takes a second pass.
 - **ADL on other backbones.** It sits after the first block of the last stage but one and after the first
   and the last block of the last stage, which in a ResNet-50 are the published places. Networks of tokens
   are refused.

@@ -158,7 +158,7 @@ def test_fg2024_uses_what_was_published() -> None:
         "ACoL",
     }
     readouts = {row.place["method"]: row.readout for row in made.rows}
-    assert readouts["GradCAM++"] == "gradcam++-fg2024"
+    assert (readouts["GradCAM++"], readouts["ADL"]) == ("gradcam++-fg2024", "adl-fg2024")
     assert (readouts["GradCAM"], readouts["LayerCAM"], readouts["PRM"]) == ("gradcam", "layercam", "cam")
 
 

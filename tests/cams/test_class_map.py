@@ -16,6 +16,7 @@ from aucue.errors import InputError
 from aucue.guidance import FeatureTap, to_nchw
 
 FORMULAS = {name: readout.maps for name, readout in READOUTS.items() if isinstance(readout, GradientReadOut)}
+OF_ANY = [name for name in READOUTS if name != "adl-fg2024"]  # which asks our classifier for its blocks
 CLASSES = 3
 
 
@@ -107,7 +108,7 @@ def test_layers_that_are_overwritten_in_place(method):
     torch.testing.assert_close(ClassMap(network, "norm", method)(images), expected)
 
 
-@pytest.mark.parametrize("method", READOUTS)
+@pytest.mark.parametrize("method", OF_ANY)
 def test_closed_forms(method):
     network, images = pooled_network(), torch.rand(2, 3, 16, 16)
     closed = ClassMap(network, "body", method, linear="head").read(images, None)
@@ -147,7 +148,7 @@ def test_nothing_is_left_on_the_network(method):
     assert not torch.equal(grads["stem.weight"], torch.ones_like(network.stem.weight))
 
 
-@pytest.mark.parametrize("method", READOUTS)
+@pytest.mark.parametrize("method", OF_ANY)
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_callers_mode(method, context):
     network, images = pooled_network(), torch.rand(2, 3, 16, 16)
@@ -161,7 +162,7 @@ def test_the_callers_mode(method, context):
     torch.testing.assert_close(maps, expected)
 
 
-@pytest.mark.parametrize("method", READOUTS)
+@pytest.mark.parametrize("method", OF_ANY)
 def test_differentiable_on_request(method):
     """The gradient of a loss with respect to weights on both sides of the layer: difference quotients."""
     if READOUTS[method].reruns(lambda features: features):

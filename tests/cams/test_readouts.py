@@ -9,7 +9,8 @@ from aucue.errors import InputError
 
 BATCH, CHANNELS, CLASSES, GRID = 3, 6, 4, (5, 7)
 GRADIENT = [name for name, readout in READOUTS.items() if isinstance(readout, GradientReadOut)]
-RERUN = ["smoothgradcam++", "scorecam", "ss-cam", "is-cam"]  # see test_scores.py
+# see test_scores.py, and of the first tests/classifiers/test_regularisers.py
+RERUN = ["adl-fg2024", "smoothgradcam++", "scorecam", "ss-cam", "is-cam"]
 AT_ONCE = [name for name in READOUTS if name not in RERUN]
 
 

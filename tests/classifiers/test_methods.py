@@ -62,6 +62,7 @@ def test_aligned_layers_of_the_paper() -> None:
         ("gradcam++", "gradcam++-fg2024", "gradcam++-fg2024", "gradcam++ read as gradcam++-fg2024"),
         ("adl", "adl", "cam", "adl"),
         ("adl", "cam", "cam", "adl"),
+        ("adl", "adl-fg2024", "adl-fg2024", "adl read as adl-fg2024"),
         ("wildcat", "gradcam", "gradcam", "wildcat read as gradcam"),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, one_hot
 
+from aucue.cams import ClassMap
 from aucue.classifiers import Classifier
 from aucue.classifiers.backbones import create_backbone
 from aucue.classifiers.regularisers import ADL, _box, adl_blocks, cutmix
@@ -63,6 +64,40 @@ def test_adl_sits_alike_in_other_networks(backbone: str, blocks: tuple[str, ...]
 def test_adl_refuses_tokens(backbone: str, options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="adl: needs a convolutional backbone"):
         Classifier(backbone, input_size=64, backbone_options=options, method="adl")
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_published_map_is_read_one_block_early(mirror: bool) -> None:
+    classifier = Classifier("test_convnext", input_size=64, method="adl", mirror=mirror).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        maps = classifier.class_map(classifier(images), None, "adl-fg2024", images=images)
+        normal = (images - classifier.mean) / classifier.std
+        features = _first_of_two_blocks(classifier.backbone, normal)
+        if mirror:
+            flipped = _first_of_two_blocks(classifier.backbone, normal.flip(3))
+            features = (features + flipped.flip(3)) / 2
+        expected = torch.einsum("kc,bchw->bkhw", classifier.head.fc.weight, features)  # pyright: ignore
+    torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-5)
+
+
+def _first_of_two_blocks(convnext: Any, images: Tensor) -> Tensor:
+    last = convnext.stages[3]
+    return last.blocks[0](last.downsample(convnext.stages[:3](convnext.stem(images))))
+
+
+def test_a_last_stage_of_one_block_has_none_before() -> None:
+    classifier = Classifier("test_resnet", input_size=64, method="adl").eval()
+    images = torch.rand(1, 3, 64, 64)
+    with pytest.raises(InputError, match="the last stage, layer4, has no two"):
+        classifier.class_map(classifier(images), None, "adl-fg2024", images=images)
+
+
+def test_other_networks_are_read_by_their_layer() -> None:
+    with pytest.raises(InputError, match="name the layer that is to be read"):
+        ClassMap(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten(), nn.LazyLinear(2)), "0", "adl-fg2024")(
+            torch.rand(1, 3, 4, 4)
+        )
 
 
 def pair() -> tuple[Classifier, Classifier]:

@@ -69,7 +69,7 @@ def test_gradients_are_refused_in_one_sentence(classifier: dict[str, Any], metho
 
 
 def test_passes_through_the_network_are_refused_in_one_sentence():
-    with pytest.raises(InputError, match=r"^'scorecam' runs the network anew .*\(read-out cam\)\.$"):
+    with pytest.raises(InputError, match=r"^'scorecam' runs the network anew, .*\(read-out cam\)\.$"):
         graph_of(tiny(), "scorecam")
     assert graph_of(tiny(), "smoothgradcam++").readout == "smoothgradcam++"  # a closed form of this head
 

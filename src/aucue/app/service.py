@@ -38,7 +38,7 @@ Form = tuple[int, str]
 """How a model wants its faces: side of the crops, name of the template."""
 
 
-OFFERED = {name: readout for name, readout in READOUTS.items() if readout.quick}
+OFFERED = {name: readout for name, readout in READOUTS.items() if readout.offered}
 """Read-outs that a page offers: those that cannot keep it busy for minutes."""
 
 

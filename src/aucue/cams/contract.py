@@ -51,11 +51,14 @@ class Rerun:
         logits: From images (N, 3, H, W) to logits (N, K).
         gradients: From images, and a class per image or None for all, to the gradients of the logits with
             respect to the features, as `class_gradients` gives them.
+        earlier: From images to the features one block before those that the head reads, (N, C, h, w); None
+            where the network does not tell its blocks.
     """
 
     images: Tensor
     logits: Callable[[Tensor], Tensor]
     gradients: Callable[[Tensor, Tensor | None], Iterator[Tensor]]
+    earlier: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,15 @@ class ReadOut(ABC):
         formula: The class map in a line: F_k feature maps, w_ck weights of the linear layer, g_k gradients of
             the logit of the class with respect to F_k; `mean` and `sum` without index are over pixels.
         source: Paper, year and where it is found.
-        quick: Whether its time does not grow with the number of channels.
+        offered: Whether a page offers it: it reads every network, in a time that does not grow with its
+            channels.
     """
 
     name: str
     title: str
     formula: str
     source: str
-    quick: ClassVar[bool] = True
+    offered: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -48,6 +49,36 @@ class ClassMapReadOut(ReadOut):
                 )
             maps = own(features)
             return maps if classes is None else maps.take_along_dim(column(maps, classes)[..., None, None], 1)
+
+
+@dataclass(frozen=True)
+class EarlierReadOut(ReadOut):
+    """CAM of the features one block before those that the head reads, by the weights of its linear layer."""
+
+    offered: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        features: Tensor,
+        head: LogitHead,
+        classes: Tensor | None = None,
+        *,
+        differentiable: bool = False,
+        rerun: Rerun | None = None,
+    ) -> Tensor:
+        """See `ReadOut`."""
+        weight = gap_weight(head)
+        if rerun is None or rerun.earlier is None or weight is None:
+            raise InputError(
+                f"{self.title} needs a network of ours with average pooling and a linear layer; of another "
+                "one, name the layer that is to be read, and read it by 'cam'."
+            )
+        with torch.set_grad_enabled(differentiable):
+            return class_activation_map(rerun.earlier(rerun.images), weight, classes)
+
+    def reruns(self, head: LogitHead) -> bool:
+        """See `ReadOut`."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -135,6 +166,12 @@ READOUTS: Mapping[str, ReadOut] = MappingProxyType(
                 "relu(sum_k [sum(g_k F_k) / sum(F_k)] F_k)",
                 "Fu et al., BMVC 2020, https://arxiv.org/abs/2008.02312",
                 xgradcam,
+            ),
+            EarlierReadOut(
+                "adl-fg2024",
+                "ADL (published code)",
+                "sum_k w_ck F_k with the F_k one block before the last one",
+                "Belharbi et al., FG 2024, https://arxiv.org/abs/2402.00281, its code",
             ),
             SmoothReadOut(
                 "smoothgradcam++",

@@ -55,7 +55,7 @@ class ScoreReadOut(ReadOut):
     """
 
     masks: Masks
-    quick: ClassVar[bool] = False
+    offered: ClassVar[bool] = False
 
     def __call__(
         self,

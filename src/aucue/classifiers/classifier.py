@@ -28,7 +28,7 @@ from aucue.classifiers.backbones import (
 from aucue.classifiers.heads import Head
 from aucue.classifiers.locality import narrow, receptive_field
 from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
-from aucue.classifiers.regularisers import ADL, adl_blocks
+from aucue.classifiers.regularisers import ADL, adl_blocks, block_before_last
 from aucue.classifiers.transformers import CLASS_ATTENTION
 from aucue.classifiers.unit_head import units_of_classes
 from aucue.classifiers.weights import pretrained_state, read_state
@@ -300,13 +300,17 @@ class Classifier(nn.Module):
 
     def _see(self, normal: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Features of the final layer and of all that have a name, of images as the backbone takes them."""
-        mirror = self.config["mirror"] and not self.training
-        if mirror:
+        if self._mirrors:
             normal = torch.cat([normal, normal.flip(3)])
         final, maps = forward_features(self.backbone, normal)
-        if mirror:
+        if self._mirrors:
             final, *maps = map(_unmirrored_mean, (final, *maps))
         return final, maps
+
+    @property
+    def _mirrors(self) -> bool:
+        """Whether a face is seen with its mirror image."""
+        return self.config["mirror"] and not self.training
 
     def _rerun(self, images: Tensor | None) -> Rerun | None:
         """This network, to be run again on changed images, which are changed after their normalisation."""
@@ -320,7 +324,24 @@ class Classifier(nn.Module):
                 start = graph_start(final)
                 yield from class_gradients(self.head(start.clone()), start, classes, differentiable=False)
 
-        return Rerun(self._normalize(images), lambda normal: self.head(self._see(normal)[0]), gradients)
+        return Rerun(
+            self._normalize(images), lambda normal: self.head(self._see(normal)[0]), gradients, self._earlier
+        )
+
+    def _earlier(self, normal: Tensor) -> Tensor:
+        """Features one block before the final ones, of images as the backbone takes them."""
+        seen: list[Tensor] = []
+        block = self.backbone.get_submodule(block_before_last(self.backbone))
+
+        def note(_block: nn.Module, _inputs: tuple[Any, ...], features: Tensor) -> None:
+            seen.append(features)
+
+        hook = block.register_forward_hook(note)
+        try:
+            self._see(normal)
+        finally:
+            hook.remove()
+        return _unmirrored_mean(seen[-1]) if self._mirrors else seen[-1]
 
     def _normalize(self, images: Tensor) -> Tensor:
         side = self.input_size

@@ -208,8 +208,9 @@ _ROWS = (
         logit=_GAP_LOGIT,
         formula=r"M_c = \sum_k w_{ck} F_k",
         regulariser="adl",
-        departs="reads the class map one block before the last and shifts the initial weights by one block; "
-        "ours reads the last layer and keeps weights in place.",
+        fg2024={"readout": "adl-fg2024"},
+        departs="reads the class map one block before the last, which is the read-out `adl-fg2024`, and "
+        "shifts the initial weights by one block; ours reads the last layer and keeps weights in place.",
     ),
     Method(
         name="cutmix",

@@ -87,6 +87,25 @@ def adl_blocks(backbone: nn.Module) -> tuple[str, ...]:
     return tuple(dict.fromkeys((before[0], last[0], last[-1])))
 
 
+def block_before_last(backbone: nn.Module) -> str:
+    """Name of the block whose output the last one takes; in a ResNet-50 it is layer4.1.
+
+    Args:
+        backbone: timm model.
+
+    Raises:
+        InputError: the last stage has one block alone, so that the one before is of another stage.
+    """
+    stage = cast(Any, backbone).feature_info[-1]["module"]
+    *_, before, _last = ["", *_blocks(backbone, stage)]
+    if not before:
+        raise InputError(
+            f"adl-fg2024: reads one block before the last one, and the last stage, {stage}, has no two; "
+            "choose a network with more blocks, or the read-out cam."
+        )
+    return before
+
+
 def _blocks(backbone: nn.Module, stage: str) -> list[str]:
     """Names of a stage's blocks, in order."""
     module, name = backbone.get_submodule(stage), stage

@@ -35,8 +35,8 @@ def command(
         format: Other runtimes (onnx), or a model hub (hub).
         out: File to write (.onnx), or the folder for a hub.
         readout: Of onnx, read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam,
-            xgradcam or smoothgradcam++ (scorecam, ss-cam and is-cam run the network again, which no exported
-            graph does); by default that of the method the model was trained as.
+            xgradcam or smoothgradcam++ (adl-fg2024, scorecam, ss-cam and is-cam run the network again,
+            which no exported graph does); by default that of the method the model was trained as.
         repo: Of hub, the repository, as OWNER/NAME.
         license: Of hub, licence of the weights, as the hub names it, such as mit or cc-by-nc-4.0.
         upload: Of hub, send the folder's two files to --repo.

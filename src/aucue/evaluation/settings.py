@@ -16,8 +16,9 @@ class EvaluationSettings:
     Attributes:
         split: Which faces.
         readout: Read-out of the class maps: cam, gradcam, gradcam++, gradcam++-fg2024, layercam, xgradcam,
-            smoothgradcam++, or, with a pass through the network for each of its channels, scorecam, ss-cam
-            (35 times as many) and is-cam (10 times); by default that of the method the model was trained as.
+            adl-fg2024, smoothgradcam++, or, with a pass through the network for each of its channels,
+            scorecam, ss-cam (35 times as many) and is-cam (10 times); by default that of the method the model
+            was trained as.
         prior: Mix of expressions that answers are given for: natural (as frequent as in the training), even,
             or a file of shares (YAML, a line for each expression); by default the answers are those of the
             model as it was trained.

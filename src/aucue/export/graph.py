@@ -52,8 +52,8 @@ class CropClassifier(nn.Module):
         self.size, self.scale = self.classifier.input_size, model.scale
         if READOUTS[self.readout].reruns(self.classifier.head):
             raise InputError(
-                f"'{self.readout}' runs the network anew for each of its masks or noisy copies, which an "
-                "exported graph cannot do; export the head's own class maps instead (read-out cam)."
+                f"'{self.readout}' runs the network anew, which an exported graph cannot do; export the "
+                "head's own class maps instead (read-out cam)."
             )
         if READOUTS[self.readout].needs_gradient(self.classifier.head):
             raise InputError(
