@@ -16,6 +16,7 @@ from PIL import Image
 
 from aucue.app import Service, Sessions
 from aucue.explanation import explanation
+from aucue.explanation.film import FilmWriter
 from aucue.faces import Detection
 from aucue.models import Model
 
@@ -93,6 +94,17 @@ def photo(drawn) -> Callable[..., Image.Image]:
         return Image.fromarray(np.concatenate([drawn[0]] * faces, axis=1))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def clip(photo, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A video of 1.2 seconds with a face."""
+    pytest.importorskip("av")
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with FilmWriter(path, 10) as film:
+        for index in range(12):
+            film.write(np.asarray(photo()), index / 10)
+    return path.read_bytes()
 
 
 def encoded(picture: Image.Image, format: str = "PNG") -> bytes:

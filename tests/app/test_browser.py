@@ -177,6 +177,55 @@ def test_garbage_is_one_sentence_and_the_page_goes_on(page: Page, photo):
     expect(page.get_by_text("Start with a photograph of a face")).to_be_visible()
 
 
+def test_several_photographs_and_a_video(page: Page, running: Running, photo, clip: bytes, tmp_path: Path):
+    page.get_by_role("tab", name="Several").click()
+    given = [
+        ("one.png", "image/png", encoded(photo(2))),
+        ("letter.png", "image/png", b"Dear reader"),
+        ("wall.png", "image/png", encoded(Image.new("RGB", (64, 64)))),
+        ("last.png", "image/png", encoded(photo())),
+        ("clip.mp4", "video/mp4", clip),
+    ]
+    files = [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in given]
+    page.locator("#aq-several input[type=file]").set_input_files(files)  # pyright: ignore
+    part = page.locator("#aq-several")
+    expect(part.get_by_text("5 of 5 finished, 2 without an answer.")).to_be_visible()
+    listed = part.locator(".gallery li")
+    expect(listed).to_contain_text(["one.png", "not a picture that can be read", "No face", "last.png"])
+    listed.first.get_by_role("button").click()
+    expect(part.get_by_role("heading", name=re.compile("^happiness"))).to_have_count(2)
+    expect(part.get_by_role("img", name=re.compile("The face with its maps"))).to_be_visible()
+    with page.expect_download() as table:
+        part.get_by_role("button", name="Save CSV").first.click()
+    table.value.save_as(tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 4
+    with page.expect_download() as lines:
+        part.get_by_role("button", name="Save JSON").click()
+    lines.value.save_as(tmp_path / "lines.jsonl")
+    faces = [json.loads(line)["faces"] for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
+    assert faces == [2, 2, 0, 1]
+
+    expect(part.get_by_text("12 frames looked at, 12 faces")).to_be_visible()
+    part.locator("[data-time]").last.click()
+    expect(part.locator(".chart .now").first).to_be_attached()
+    part.get_by_role("button", name="Clear").click()
+    expect(part.locator(".film, .gallery li")).to_have_count(0)
+    assert running.files() == []
+
+
+def test_live_camera(page: Page):
+    page.get_by_role("tab", name="Camera").click()
+    page.get_by_role("button", name="Start the camera").click()
+    part = page.locator("#aq-camera")
+    expect(part.get_by_role("status")).to_contain_text(re.compile(r"[1-9][\d.]* frames per second"))
+    expect(part.locator(".predicted .name")).to_have_text("happiness")
+    page.get_by_role("button", name="Explain this frame").click()
+    expect(part.get_by_role("heading", name="This frame")).to_be_visible()
+    expect(part.get_by_role("img", name=re.compile("The face with its maps")).first).to_be_visible()
+    page.get_by_role("button", name="Stop the camera").click()
+    expect(part.locator("[data-part=picture]")).to_be_hidden()
+
+
 def test_camera(page: Page):
     page.locator("#photograph").get_by_role("button", name="Capture from camera").click()
     page.get_by_text(re.compile("click to access webcam", re.I)).click()

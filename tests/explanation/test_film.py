@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aucue.errors import InputError
 from aucue.explanation.film import FilmReader, sampled, turned
 
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "video"
@@ -40,6 +41,14 @@ def check_turned(matrix: tuple[int, int, int, int]):
     result = turned(image, matrix)
     for (x, y), value in shown.items():
         assert np.array_equal(result[y - top, x - left], value)
+
+
+def test_a_list_of_other_files_is_no_video(tmp_path: Path):
+    pytest.importorskip("av")
+    path = tmp_path / "clip.mp4"
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(InputError, match="no video of a kind that is read"):
+        FilmReader(path, 10)
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases in ../shared are absent")

@@ -1,8 +1,8 @@
 """The HTTP interface for programs: a photograph as the body of a request -> JSON or a picture."""
 
 import io
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -65,6 +65,30 @@ _PHOTOS = {
 T = TypeVar("T")
 
 
+class Turns:
+    """A few requests are answered at a time; the others wait for their turn, unread.
+
+    Args:
+        at_once: How many are answered.
+        waiting: How many wait; more are sent away.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+        self._limiter, self._waiting = anyio.CapacityLimiter(at_once), waiting
+
+    @asynccontextmanager
+    async def mine(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it.
+
+        Raises:
+            HTTPException: Too many wait.
+        """
+        if self._limiter.statistics().tasks_waiting >= self._waiting:
+            raise HTTPException(503, BUSY)
+        async with self._limiter:
+            yield
+
+
 def new_application(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """An application without pages, whose every refusal is JSON: {"error": "a sentence"}.
 
@@ -106,13 +130,11 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
         max_bytes: Largest photograph.
     """
     router = APIRouter(prefix="/api", tags=["api"])
-    turns = anyio.CapacityLimiter(AT_ONCE)
+    turns = Turns()
 
     async def in_turn(request: Request, answer: Callable[[list[Sent]], T]) -> T:
         """Receive what was sent when its turn has come, not before, and answer."""
-        if turns.statistics().tasks_waiting >= WAITING:
-            raise HTTPException(503, BUSY)
-        async with turns:
+        async with turns.mine():
             sent = sent_files(await request.body(), request.headers.get("content-type", ""))
             return await anyio.to_thread.run_sync(answer, sent)
 

@@ -32,6 +32,8 @@ _ROUTES = tuple(
         (("GET",), r"/gradio_api/file=.+/[0-9a-f]{32}/photograph"),  # from memory, see `memory.py`
         (("GET",), r"/api/(health|models|openapi\.json)"),
         (("POST",), r"/api/(explain|batch|picture)"),
+        (("GET",), r"/scripts/[a-z]+\.js"),
+        (("POST",), r"/page/(photograph|video|frame)"),
     )
 )
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -65,6 +66,18 @@ class Rate:
         return 0
 
 
+class Allowed(NamedTuple):
+    """What an address takes that differs from the others.
+
+    Attributes:
+        max_bytes: Largest file that may be sent.
+        rate: How often; None counts it with the others.
+    """
+
+    max_bytes: int
+    rate: Rate | None = None
+
+
 class Limits:
     """Guards an application: ASGI middleware.
 
@@ -76,11 +89,19 @@ class Limits:
         max_bytes: Largest file that may be sent.
         per_minute: Sending requests per client and minute; `LOOKS` times as many that only look.
         patience: Seconds that a body may take, and once more for every megabyte.
+        others: What single addresses take instead.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, per_minute: int, patience: float = 10) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        per_minute: int,
+        patience: float = 10,
+        others: Mapping[str, Allowed] | None = None,
+    ) -> None:
         self.app = app
-        self.max_bytes, self.patience = max_bytes, patience
+        self._usual, self._others, self.patience = Allowed(max_bytes), others or {}, patience
         self.sends, self.looks = Rate(per_minute), Rate(LOOKS * per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,21 +123,25 @@ class Limits:
         if refusal := self._refusal(scope):
             await refusal(scope, receive, send_with_headers)
             return
-        body = _Body(receive, self.patience, self.max_bytes + _MULTIPART)
+        body = _Body(receive, self.patience, self._allowed(scope).max_bytes + _MULTIPART)
         try:
             await self.app(scope, body, send_with_headers)
         except ClientDisconnect:
             if body.refusal and not started:
                 await body.refusal(scope, receive, send_with_headers)
 
+    def _allowed(self, scope: Scope) -> Allowed:
+        return self._others.get(scope["path"], self._usual)
+
     def _refusal(self, scope: Scope) -> JSONResponse | None:
+        most, own = self._allowed(scope)
         headers, sends = Headers(scope=scope), scope["method"] not in ("GET", "HEAD")
         if sends and "transfer-encoding" in headers:
             return error(411, "Tell the size of what you send (Content-Length).")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.max_bytes + _MULTIPART:
-            return error(413, f"This file is too large: at most {self.max_bytes / 2**20:g} MB are taken.")
-        rate = self.sends if sends else self.looks
+        if not length.isdecimal() or int(length) > most + _MULTIPART:
+            return error(413, f"This file is too large: at most {most / 2**20:g} MB are taken.")
+        rate = own or (self.sends if sends else self.looks)
         client = scope["client"][0] if scope.get("client") else ""
         if seconds := rate.wait(client):
             rounded = max(1, round(seconds))

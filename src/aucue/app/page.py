@@ -12,7 +12,7 @@ from gradio import themes
 from gradio.data_classes import ImageData
 from PIL import Image
 
-from aucue.app import views
+from aucue.app import clips, views
 from aucue.app.api import AT_ONCE, WAITING
 from aucue.app.memory import Uploads
 from aucue.app.service import OFFERED, WHOLE, FaceView, Service, Session, Sessions
@@ -102,6 +102,7 @@ element.addEventListener('pointerup', (event) => {
   corner = null;
 });
 element.addEventListener('pointercancel', () => { corner = null; });"""
+_START = "import('/scripts/{name}.js').then((script) => script.start(element.querySelector('.aq')));"
 _SET_OPACITY = "(value) => document.documentElement.style.setProperty('--aq-heat', value / 100)"
 _SAVE = """
 (text) => {
@@ -120,11 +121,14 @@ _SAVE = """
 def head() -> str:
     """The page's style; Gradio's own way to add one loses container queries."""
     light, dark = (
-        "; ".join(f"--{name}: {getattr(PALETTE[name], theme)}" for name in ("soft", "accent"))
+        "; ".join(
+            f"--{name}: {getattr(PALETTE[name], theme)}"
+            for name in ("soft", "accent", "good", "bad", "control")
+        )
         for theme in Colour._fields
     )
-    css = f".aq {{ {light} }} .dark .aq {{ {dark} }}\n{_STYLE.read_text(encoding='utf-8')}"
-    return f"<style>{css}</style>"
+    colours = f".aq, [role=tab] {{ {light} }} .dark .aq, .dark [role=tab] {{ {dark} }}"
+    return f"<style>{colours}\n{_STYLE.read_text(encoding='utf-8')}</style>"
 
 
 def theme() -> gr.Theme:
@@ -186,6 +190,14 @@ def new_page(
                             save_picture = gr.Button("Save picture", size="sm", min_width=100)
                             save_numbers = gr.Button("Save JSON", size="sm", min_width=100)
                         saved = gr.Textbox(visible="hidden", elem_id="aq-saved")
+            with gr.Tab("Several"):
+                _html(
+                    views.several(service.models, clips.MAX_SECONDS, clips.MAX_BYTES),
+                    js_on_load=_started("several"),
+                    elem_id="aq-several",
+                )
+            with gr.Tab("Camera"):
+                _html(views.camera(service.models), js_on_load=_started("camera"), elem_id="aq-camera")
             with gr.Tab("What it means"):
                 _html(views.guide(codebook))
             with gr.Tab("For programs"):
@@ -225,6 +237,11 @@ def new_page(
     page.state_session_capacity = 4 * WAITING
     page.has_launched = True  # only then does Gradio check the paths of files; mounting never says so
     return page
+
+
+def _started(script: str) -> str:
+    """What makes a part of the page work when it is there."""
+    return _START.format(name=script)
 
 
 def _html(text: str, **options: Any) -> gr.HTML:

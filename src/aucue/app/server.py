@@ -56,8 +56,9 @@ def new_server(
     import gradio
     from gradio.utils import get_upload_folder
 
-    from aucue.app import api, door, memory, page
+    from aucue.app import api, door, memory, page, page_api
     from aucue.app.limits import Limits
+    from aucue.app.live import Live
     from aucue.app.temporary import Allocator
 
     sessions, uploads = Sessions(), memory.Uploads(get_upload_folder())
@@ -67,12 +68,17 @@ def new_server(
     def check(body: bytes, host: str) -> bytes:
         return door.check_event(body, host, inputs, uploads.holds)
 
-    application = api.new_application(_sweeping(sessions, uploads, Allocator()))
+    live = Live(service)
+    application = api.new_application(_sweeping(sessions, uploads, live, Allocator()))
     application.state.sessions = sessions
     application.include_router(api.new_router(service, max_bytes))
+    application.include_router(page_api.new_router(service, live, get_upload_folder(), max_bytes))
     application.include_router(memory.new_router(uploads, max_bytes))  # before Gradio's own
     application.add_middleware(door.Door, names=names, check=check)
-    application.add_middleware(Limits, max_bytes=max_bytes, per_minute=per_minute)  # around the door
+    others = page_api.allowed(max_bytes, per_minute)
+    application.add_middleware(  # around the door
+        Limits, max_bytes=max_bytes, per_minute=per_minute, others=others
+    )
     return gradio.mount_gradio_app(
         application,
         built,

@@ -42,6 +42,10 @@ OFFERED = {name: readout for name, readout in READOUTS.items() if readout.offere
 """Read-outs that a page offers: those that cannot keep it busy for minutes."""
 
 
+class NoFaceError(InputError):
+    """A photograph shows no face that can be found."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What one model says about the faces of a photograph.
@@ -220,11 +224,11 @@ class Service:
             photo: Upright and RGB, as `read_upload` gives it.
 
         Raises:
-            InputError: There is no face.
+            NoFaceError: There is no face.
         """
         session = self._session(photo, self._detector(np.asarray(photo)))
         if not len(session.boxes):
-            raise InputError(
+            raise NoFaceError(
                 "No face was found in this photograph; choose one that shows a face that is neither in "
                 "profile nor too small."
             )
@@ -342,6 +346,43 @@ class Service:
             with self._network:
                 without = self._explainers[model, answer.readout].without(explanation.face, covered)
         return FaceView(model, answer.readout, session.seen[key], without)
+
+    def reader(self, model: str) -> FaceReader:
+        """Finds faces and aligns them as a model wants them.
+
+        Raises:
+            InputError: No such model.
+        """
+        return FaceReader(self._detector, *self._form(model))
+
+    def unmeasured(self, faces: Sequence[Face], model: str, readout: str | None = None) -> list[Explanation]:
+        """Explain faces that are kept nowhere, without measuring what decides: those of videos.
+
+        Args:
+            faces: As `reader` aligns them.
+            model: One of `models`.
+            readout: Read-out of the class maps; default the model's own.
+
+        Raises:
+            InputError: No such model or read-out.
+        """
+        explainer = self._explainer(model, readout)
+        with self._network:
+            return explainer.faces(faces, if_hidden=False)
+
+    def probabilities(self, faces: Sequence[Face], model: str) -> list[dict[str, float]]:
+        """How probable each class is for faces that are kept nowhere: those of a camera.
+
+        Args:
+            faces: As `reader` aligns them.
+            model: One of `models`.
+
+        Raises:
+            InputError: No such model.
+        """
+        explainer = self._explainer(model, None)
+        with self._network:
+            return explainer.probabilities(faces)
 
     def _form(self, model: str) -> Form:
         return self.model(model).reading_size, self.model(model).template

@@ -2,18 +2,19 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
 from aucue.app.service import BRUSH, Answer, FaceView, Session
+from aucue.explanation.curves import TrackCurves
 from aucue.explanation.explanation import CAVEAT, FOUND, LOGITS, Explanation, Map, percent
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.faces import Face
 from aucue.facs import Codebook
-from aucue.pages import environment
+from aucue.pages import PLOT, environment
 from aucue.pictures import colormap, draw_boxes, normalize, overlay_signed, theme_of, to_data_uri, upsample
 
 _MAP_SIDE = 224  # pixels of the maps in the page
@@ -93,6 +94,41 @@ def api_guide(address: str, models: Sequence[str], readouts: Sequence[str]) -> s
         readouts: Names of the read-outs.
     """
     return _render("api.html.j2", address=address, models=models, readouts=readouts)
+
+
+def several(models: Sequence[str], seconds: float, video_bytes: int) -> str:
+    """Where many photographs and videos are dropped, as HTML; the script `several.js` makes it work.
+
+    Args:
+        models: Names of the models.
+        seconds: Length that a video may have.
+        video_bytes: Size that it may have.
+    """
+    limits = {"minutes": round(seconds / 60), "video_bytes": video_bytes}
+    return _render("several.html.j2", models=models, plot=PLOT, caveat=CAVEAT, **limits)
+
+
+def camera(models: Sequence[str]) -> str:
+    """Where the picture of the camera is shown, as HTML; the script `camera.js` makes it work.
+
+    Args:
+        models: Names of the models.
+    """
+    return _render("camera.html.j2", models=models, caveat=CAVEAT)
+
+
+def curves(
+    tracks: Sequence[TrackCurves], pictures: Mapping[str, str], *, left_out: int = 0, missing: str = ""
+) -> str:
+    """The curves of a video's tracks, as HTML; its buttons carry `data-time`, in seconds.
+
+    Args:
+        tracks: The curves.
+        pictures: Data URIs of the faces of their moments, by name.
+        left_out: Tracks that are not among them.
+        missing: What the file lacks, see `FilmReader`.
+    """
+    return _render("tracks.html.j2", tracks=tracks, pictures=pictures, left_out=left_out, missing=missing)
 
 
 def marked(session: Session) -> Image.Image:

@@ -75,8 +75,25 @@ def curves_of(table: Path, moments: Path | None = None, most: int = 12) -> list[
                 tracks.setdefault(int(row["track"]), []).append((float(row["time"]), values))
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    largest = sorted(sorted(tracks, key=lambda track: -len(tracks[track]))[:most])
     pictures = {path.name for path in moments.glob("*.jpg")} if moments else set[str]()
+    return draw_curves(tracks, names, pictures, most)
+
+
+def draw_curves(
+    tracks: Mapping[int, Sequence[tuple[float, list[float]]]],
+    names: Sequence[str],
+    pictures: Collection[str],
+    most: int = 12,
+) -> list[TrackCurves]:
+    """The curves of tracks.
+
+    Args:
+        tracks: Of each, when its face was seen, in seconds, and its probabilities.
+        names: Whose probabilities these are.
+        pictures: Names of the faces' pictures that there are, see `moment_name`.
+        most: Tracks that are drawn, those with most faces.
+    """
+    largest = sorted(sorted(tracks, key=lambda track: -len(tracks[track]))[:most])
     return [_curves(track, tracks[track], names, pictures) for track in largest]
 
 

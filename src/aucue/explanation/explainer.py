@@ -193,6 +193,22 @@ class Explainer:
         ]
 
     @torch.inference_mode()
+    def probabilities(self, faces: Sequence[Face]) -> list[dict[str, float]]:
+        """How probable each class is, without maps and evidence: for pictures that come fast.
+
+        Args:
+            faces: Aligned faces; crops of another size than the model's input are resized.
+
+        Returns:
+            Probability per class of each face, as `faces` gives them.
+        """
+        if not faces:
+            return []
+        crops = np.stack([_resized(face, self.model.input_size)[0] for face in faces])
+        said = self.model.look(torch.from_numpy(crops).permute(0, 3, 1, 2)).probabilities
+        return [dict(zip(self.model.classes, row, strict=True)) for row in said.tolist()]
+
+    @torch.inference_mode()
     def without(self, face: Face, region: np.ndarray) -> dict[str, float]:
         """What the model says of a face with any region of it hidden.
 

@@ -51,7 +51,7 @@ class FaceFiles:
     def write(self, folder: Path, explanation: Explanation) -> None:
         """Write them; each appears whole or not at all."""
         write_maps(folder, self.maps, explanation)
-        save_picture(folder / self.thumbnail, _thumbnail(explanation))
+        save_picture(folder / self.thumbnail, thumbnail(explanation))
         save_picture(folder / self.picture, explanation.picture())
 
 
@@ -142,7 +142,8 @@ def _shown(explanation: Explanation) -> dict[str, NDArray]:
     return maps if explanation.cue is None else {**maps, "expected": explanation.cue}
 
 
-def _thumbnail(explanation: Explanation) -> Image.Image:
+def thumbnail(explanation: Explanation) -> Image.Image:
+    """The face and its class map, small."""
     face = Image.fromarray(explanation.face.crop).resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
     both = np.concatenate([np.asarray(face), overlay(face, explanation.drawn_class_map)], axis=1)
     return Image.fromarray(both)

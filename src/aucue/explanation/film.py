@@ -1,5 +1,6 @@
 """Video files: frames in, one by one, and frames out. Memory does not grow with their length."""
 
+import errno
 import importlib
 import math
 import os
@@ -8,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,15 @@ from aucue.work.files import appearing
 Item = TypeVar("Item")
 
 _LARGEST = 1280  # longer side of a frame that is read, in pixels
+MAX_FRAME = 40_000_000
+"""Width times height of a frame that is decoded: 8K has 33 million pixels."""
+
+# Nothing is read beside the file that was named: lists of other files and addresses, which players follow
+# (HLS, concat), are no videos here.
+_ONLY = {
+    "format_whitelist": "mov,matroska,webm,avi,flv,mpeg,mpegts,ogg,asf",
+    "protocol_whitelist": "file",
+}
 _ROUNDING = 1.1e-3  # seconds by which two times may be wrong: Matroska and WebM round each to milliseconds
 
 
@@ -43,8 +53,10 @@ class FilmReader:
     Frames whose longer side exceeds 1280 pixels are shrunk.
 
     Args:
-        path: The file.
+        path: The file, or one that is open, to read and to seek in.
         fps: Frames per second that are given, by the times of the frames; all where the video has fewer.
+        name: What errors call it; default its path.
+        most_pixels: Largest width times height of a frame.
 
     Attributes:
         seconds: Length as the file states it, None if it does not.
@@ -56,20 +68,32 @@ class FilmReader:
         MissingExtraError: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(
+        self, path: Path | IO[bytes], fps: float, name: str = "", most_pixels: int = MAX_FRAME
+    ) -> None:
         self._av = load_av()
-        self._path = path
-        if not os.path.isfile(path):
-            raise InputError(f"{path} does not exist; check the path.")
+        self._name = name or str(path)
+        source: Any = path
+        if isinstance(path, str | os.PathLike):
+            if not os.path.isfile(path):
+                raise InputError(f"{path} does not exist; check the path.")
+            source = str(path)
         try:
-            self._container = self._av.open(str(path))
+            self._container = self._av.open(source, options=_ONLY)
         except (self._av.FFmpegError, ValueError) as error:
-            raise InputError(f"{path} is not a video that can be read: {said(error)}.") from error
+            why = "no video of a kind that is read" if error.args[:1] == (errno.EINVAL,) else said(error)
+            raise InputError(f"{self._name} is not a video that can be read: {why}.") from error
         if not self._container.streams.video:
             kinds = " and ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
             self._container.close()
-            raise InputError(f"{path} holds no pictures, only {kinds}.")
+            raise InputError(f"{self._name} holds no pictures, only {kinds}.")
         self._stream = self._container.streams.video[0]
+        if self._stream.width * self._stream.height > most_pixels:
+            self._container.close()
+            raise InputError(
+                f"{self._name} has frames of more than {most_pixels / 1e6:g} million pixels; make it smaller."
+            )
+        self._stream.codec_context.options = {"max_pixels": str(most_pixels)}  # a later frame may be larger
         self._rate = float(self._stream.average_rate or fps)
         self._wanted = fps
         # Where the rate varies, the average says little: frames may come much faster for a while.
@@ -116,11 +140,11 @@ class FilmReader:
         except (self._av.FFmpegError, ValueError) as error:
             raise self._broken(time, error) from error
         if start is None:
-            raise InputError(f"{self._path} holds no frame.")
+            raise InputError(f"{self._name} holds no frame.")
         self.missing = _missing(time + 1 / self._rate, end, self.seconds, 3 / self._rate)
 
     def _broken(self, time: float, error: Exception) -> InputError:
-        return InputError(f"{self._path} is broken after {time:.1f} s: {said(error)}.")
+        return InputError(f"{self._name} is broken after {time:.1f} s: {said(error)}.")
 
 
 def sampled(frames: Iterable[tuple[float, Item]], fps: float) -> Iterator[tuple[float, Item]]:

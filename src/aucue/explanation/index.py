@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from aucue.explanation.curves import TrackCurves, curves_of
+from aucue.explanation.curves import curves_of
 from aucue.explanation.explanation import CAVEAT
 from aucue.pages import PLOT, environment
 from aucue.work.files import appearing, printable
@@ -45,7 +46,7 @@ def write_index(
             without=(printable(Path(record["photo"]).name) for record in records() if not record["faces"]),
             first_without=printable(shlex.quote(first_without)),
             first_without_in_python=printable(repr(first_without)),
-            videos=[{**video, "curves": _curves(path.parent, video)} for video in videos],
+            videos=[{**video, **_drawn(path.parent, video)} for video in videos],
             caveat=CAVEAT,
             chart=PLOT,
         )
@@ -54,9 +55,12 @@ def write_index(
         page.dump(str(unfinished), encoding="utf-8")
 
 
-def _curves(folder: Path, video: Mapping[str, Any]) -> list[TrackCurves]:
+def _drawn(folder: Path, video: Mapping[str, Any]) -> dict[str, Any]:
+    """The curves of a video, and the links to the faces of its moments."""
     moments = video.get("moments")  # videos of before have none
-    return curves_of(folder / video["table"], folder / moments if moments else None)
+    curves = curves_of(folder / video["table"], folder / moments if moments else None)
+    names = [moment.picture for track in curves for moment in track.moments if moment.picture]
+    return {"curves": curves, "pictures": {name: quote(f"{moments}/{name}") for name in names}}
 
 
 def _faces(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

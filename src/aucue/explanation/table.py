@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from aucue.work.files import appearing, cell, printable
 
@@ -42,9 +42,19 @@ def write_table(path: Path, records: Iterable[Mapping[str, Any]], classes: Seque
         classes: Names of the model's classes; each has a column.
     """
     with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(map(_written, columns_of(classes)))
-        writer.writerows(map(_written, row_of(record, classes)) for record in records if record["faces"])
+        write_head(file, classes)
+        write_rows(file, records, classes)
+
+
+def write_head(file: IO[str], classes: Sequence[str]) -> None:
+    """Write the names of the columns."""
+    csv.writer(file).writerow(map(_written, columns_of(classes)))
+
+
+def write_rows(file: IO[str], records: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    """Write a row for each face; see `write_table`."""
+    rows = (row_of(record, classes) for record in records if record["faces"])
+    csv.writer(file).writerows(map(_written, row) for row in rows)
 
 
 def columns_of(classes: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Self
@@ -142,7 +143,6 @@ def explain_video(
         MissingExtraError: PyAV is not installed.
     """
     files = VideoFiles.of(name, settings.maps)
-    tracker, smoother, finder = Tracker(), Smoother(settings.smooth), FaceFinder(reader.detector)
     people: dict[int, Person] = {}
     frames, faces, seconds = 0, 0, 0.0
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,12 +153,10 @@ def explain_video(
         FilmReader(video, settings.fps) as film,
         _Outputs(folder, files, film.fps, explainer.model.classes) as out,
     ):
-        for batch in _batches(_followed(film, finder, reader, tracker)):
-            explanations = iter(
-                explainer.faces([face for frame in batch for face in frame.faces], if_hidden=False)
-            )
-            for frame in batch:
-                shown = [Shown.of(id, next(explanations), smoother, frame.time) for id in frame.ids]
+        for batch in explained_frames(
+            film, reader, partial(explainer.faces, if_hidden=False), settings.smooth
+        ):
+            for frame, shown in batch:
                 out.add(video, frame, shown, settings.maps)
                 for face in shown:
                     face.count(people, frame.time)
@@ -166,6 +164,29 @@ def explain_video(
             if step:
                 step(seconds)
     return ExplainedVideo(video, seconds, frames, faces, people, files, film.missing)
+
+
+def explained_frames(
+    film: Iterable[Frame],
+    reader: FaceReader,
+    explain: Callable[[Sequence[Face]], Sequence[Explanation]],
+    smooth: float,
+) -> Iterator[list[tuple["FollowedFrame", list["Shown"]]]]:
+    """The frames of a video with their faces, followed and explained, a few frames at a time.
+
+    Args:
+        film: Frames.
+        reader: Finds and aligns faces.
+        explain: Aligned faces -> an explanation of each.
+        smooth: Seconds over which the probabilities of each track are averaged.
+    """
+    tracker, smoother, finder = Tracker(), Smoother(smooth), FaceFinder(reader.detector)
+    for batch in _batches(_followed(film, finder, reader, tracker)):
+        explanations = iter(explain([face for frame in batch for face in frame.faces]))
+        yield [
+            (frame, [Shown.of(id, next(explanations), smoother, frame.time) for id in frame.ids])
+            for frame in batch
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,14 +274,14 @@ class _Outputs:
         self._folder, self._files, self._fps, self._classes = folder, files, fps, classes
         self._stack = ExitStack()
         self._poster, self._most = np.zeros((9, 16, 3), np.uint8), -1
-        self._moments = _Moments(classes)
+        self._moments = Moments(classes)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._film = stack.enter_context(FilmWriter(self._folder / self._files.annotated, self._fps))
             self._lines = stack.enter_context(_appearing(self._folder / self._files.lines))
             self._table = csv.writer(stack.enter_context(_appearing(self._folder / self._files.table)))
-            self._table.writerow(map(cell, _columns(self._classes)))
+            self._table.writerow(map(cell, film_columns(self._classes)))
             self._stack = stack.pop_all()
         return self
 
@@ -286,7 +307,7 @@ class _Outputs:
             self._poster, self._most = image, len(shown)
 
 
-class _Moments:
+class Moments:
     """Of every track the face at which each expression was most probable, of those that were ever the answer.
 
     They are kept as JPEG: a long video has many tracks.
@@ -311,12 +332,20 @@ class _Moments:
     def write(self, folder: Path) -> None:
         """Write the pictures."""
         folder.mkdir(exist_ok=True)
-        for (track, expression), (_, picture) in self._found.items():
-            with appearing(folder / moment_name(track, self._classes.index(expression))) as unfinished:
+        for name, picture in self.pictures().items():
+            with appearing(folder / name) as unfinished:
                 unfinished.write_bytes(picture)
 
+    def pictures(self) -> dict[str, bytes]:
+        """The pictures, JPEG files by their names: see `moment_name`."""
+        return {
+            moment_name(track, self._classes.index(expression)): picture
+            for (track, expression), (_, picture) in self._found.items()
+        }
 
-def _columns(classes: Sequence[str]) -> list[str]:
+
+def film_columns(classes: Sequence[str]) -> list[str]:
+    """Names of the columns of a video's table; `Shown.row` gives a value for each."""
     box = ("left", "top", "right", "bottom")
     return ["time", "frame", "track", "expression", *classes, *box, "class_map_share", "class_map_ratio"]
 
