@@ -110,11 +110,12 @@ def test_who_goes_away_leaves_nothing(running: Running, clip: bytes):
 
 def test_faces_of_a_camera_are_followed(running: Running, photo):
     options = {"camera": CAMERA, "model": "unguided"}
-    for _ in range(2):
-        said = running.client.post("/page/frame", params=options, content=encoded(photo(), "JPEG")).json()
-        assert [face["track"] for face in said["faces"]] == [1]
-        assert said["milliseconds"] > 0
-    first = said["faces"][0]
+    content = encoded(photo(), "JPEG")
+    first_said, said = (running.client.post("/page/frame", params=options, content=content) for _ in "ab")
+    assert [face["track"] for face in first_said.json()["faces"]] == [1]
+    assert said.json()["milliseconds"] > 0
+    (first,) = said.json()["faces"]
+    assert first["track"] == 1
     (expected,) = running.service.read(running.service.open(photo()), "unguided").explanations
     assert first["expression"] == "anger"
     assert first["box"] == list(expected.face.box)

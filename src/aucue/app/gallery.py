@@ -1,6 +1,7 @@
 """One of many photographs: what the page lists of it, and its lines for the files that can be saved."""
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from aucue.app.service import Answer, NoFaceError, Service
@@ -56,7 +57,7 @@ def listed(
     }
 
 
-def bars(probabilities: dict[str, float]) -> list[dict[str, Any]]:
+def bars(probabilities: Mapping[str, float]) -> list[dict[str, Any]]:
     """Probabilities as a page draws them: name, share of the bar, and in words."""
     return [
         {"name": name, "share": round(value, 5), "percent": percent(value)}
