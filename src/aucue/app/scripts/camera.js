@@ -8,11 +8,15 @@ const OVER = 2000; // milliseconds over which pictures are counted
 
 export function start(root) {
   const parts = partsOf(root), { video, marks } = parts;
-  const canvas = document.createElement('canvas');
+  const canvas = document.createElement('canvas'), pen = canvas.getContext('2d', { willReadFrequently: true });
   const camera = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   let stream = null, controller = null, answered = [];
 
   async function begin() {
+    if (!navigator.mediaDevices) {
+      parts.status.textContent = 'Browsers give the camera to pages of this machine alone: open it as localhost, with a forwarded port if need be.';
+      return;
+    }
     parts.start.disabled = true;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { width: LONGEST, height: 480 }, audio: false });
@@ -42,13 +46,14 @@ export function start(root) {
     parts.status.textContent = sentence;
   }
 
-  /** The picture that is shown now, as a JPEG. */
+  /** The picture that is shown now, as a JPEG. toBlob would wait for a browser that has nothing else to do. */
   function taken() {
     const scale = Math.min(1, LONGEST / Math.max(video.videoWidth, video.videoHeight));
     canvas.width = Math.round(scale * video.videoWidth);
     canvas.height = Math.round(scale * video.videoHeight);
-    canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
-    return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', QUALITY));
+    pen.drawImage(video, 0, 0, canvas.width, canvas.height);
+    const [, data] = canvas.toDataURL('image/jpeg', QUALITY).split(',');
+    return new Blob([Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))], { type: 'image/jpeg' });
   }
 
   async function follow(signal) {
@@ -58,7 +63,7 @@ export function start(root) {
         continue;
       }
       try {
-        const answer = await (await send('/page/frame', { camera, model: parts.model?.value }, await taken(), signal)).json();
+        const answer = await (await send('/page/frame', { camera, model: parts.model?.value }, taken(), signal)).json();
         if (signal.aborted) return;
         show(answer);
       } catch (error) {
@@ -82,18 +87,18 @@ export function start(root) {
   function draw(faces) {
     marks.width = canvas.width;
     marks.height = canvas.height;
-    const pen = marks.getContext('2d');
-    pen.lineWidth = 2;
-    pen.font = '600 15px system-ui, sans-serif';
+    const ink = marks.getContext('2d');
+    ink.lineWidth = 2;
+    ink.font = '600 15px system-ui, sans-serif';
     for (const { track, box: [left, top, right, bottom], landmarks, expression, bars, doubt } of faces) {
-      pen.strokeStyle = pen.fillStyle = COLORS[(track - 1) % COLORS.length];
-      pen.strokeRect(left, top, right - left, bottom - top);
+      ink.strokeStyle = ink.fillStyle = COLORS[(track - 1) % COLORS.length];
+      ink.strokeRect(left, top, right - left, bottom - top);
       const dot = Math.max(2, Math.round((right - left) / 70)), label = Math.max(top, 21);
-      for (const [x, y] of landmarks) pen.fillRect(x - dot / 2, y - dot / 2, dot, dot);
+      for (const [x, y] of landmarks) ink.fillRect(x - dot / 2, y - dot / 2, dot, dot);
       const text = ` ${track} ${expression} ${bars.find((bar) => bar.name === expression).percent}${doubt ? ' ?' : ''} `;
-      pen.fillRect(left - 1, label - 20, pen.measureText(text).width, 20);
-      pen.fillStyle = '#16161c';
-      pen.fillText(text, left - 1, label - 5);
+      ink.fillRect(left - 1, label - 20, ink.measureText(text).width, 20);
+      ink.fillStyle = '#16161c';
+      ink.fillText(text, left - 1, label - 5);
     }
   }
 
@@ -103,7 +108,7 @@ export function start(root) {
     parts.detail.replaceChildren(make('p', { class: 'soft' }, 'The frame is explained ...'));
     const model = parts.model?.value;
     try {
-      const file = await taken();
+      const file = taken();
       const answer = await (await send('/page/photograph', { name: 'frame.jpg', model }, file)).json();
       if (answer.error) throw new Error(answer.error);
       tell(parts.detail, 'This frame', answer, file, model);
