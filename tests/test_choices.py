@@ -8,6 +8,7 @@ import pytest
 
 from aucue.benchmark.grid import Protocol
 from aucue.cams import READOUTS
+from aucue.cams.names import READOUT_NAMES
 from aucue.classifiers import METHODS
 from aucue.cli import benchmark, evaluate, explain, export, prepare
 from aucue.cli.arguments import describe
@@ -18,8 +19,7 @@ from aucue.evaluation.settings import EvaluationSettings
 from aucue.explanation.settings import ExplainSettings, MapFormat
 from aucue.faces import DETECTORS, TEMPLATES
 from aucue.guidance import LOSSES
-from aucue.guidance.alignment import Loss
-from aucue.guidance.attention import AttentionKind
+from aucue.guidance.names import AttentionKind, Loss
 from aucue.models import GuidanceRecord, fg2024
 from aucue.training.config import ClassifierSettings, DataSettings, GuidanceSettings
 from aucue.training.module import BATCHED
@@ -60,6 +60,7 @@ def test_an_option_offers_what_its_room_knows() -> None:
 
 def test_tables_beside_one_another() -> None:
     assert get_args(Loss) == tuple(LOSSES)
+    assert tuple(READOUTS) == READOUT_NAMES
     assert set(hint(DataSettings, "augment")) == {"published", "none", *BATCHED}
     assert get_args(EngineName) == tuple(ENGINES)
     assert set(RECIPES) == {path.stem for path in _FOLDER.glob("*.yaml")}

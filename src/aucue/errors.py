@@ -1,5 +1,7 @@
 """The errors aucue raises on purpose: one sentence that says what is wrong, where, and what to do."""
 
+from importlib.util import find_spec
+
 
 def printable(text: object) -> str:
     """A name as it may be shown on a terminal or in a page: control characters and broken letters escaped."""
@@ -52,6 +54,17 @@ _BROUGHT_BY = {
     "matplotlib": "report",
 }
 """Module -> the extra that installs it, of those that rooms import without asking."""
+
+
+def require_extras(*modules: str) -> None:
+    """Refuse what needs modules of extras that are not installed, before anything else is loaded.
+
+    Raises:
+        MissingExtraError: One is missing.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise missing_extra(ModuleNotFoundError(module, name=module)) or ModuleNotFoundError(module)
 
 
 def missing_extra(error: ImportError) -> MissingExtraError | None:

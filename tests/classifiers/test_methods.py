@@ -4,6 +4,7 @@ import pytest
 
 from aucue.cams import READOUTS
 from aucue.classifiers import HEADS, METHODS, REGULARISERS, Classifier
+from aucue.classifiers.backbones import pretrained_cfg
 from aucue.classifiers.methods import method_named, name_of_readout, readout_for
 from aucue.cli.main import main
 from aucue.errors import InputError
@@ -32,6 +33,7 @@ def test_rows_name_parts_that_exist(name: str) -> None:
     row = METHODS[name]
     assert row.name == name
     assert row.head in HEADS
+    assert pretrained_cfg(row.backbone).has_weights == row.has_weights
     assert row.readout in READOUTS
     assert row.regulariser is None or row.regulariser in REGULARISERS
     assert row.fg2024.get("readout", "cam") in READOUTS

@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,26 +136,3 @@ def test_a_video_needs_a_detector_and_sensible_numbers(folder: Path, capsys: pyt
     assert "fps must be more than 0" in capsys.readouterr().err
     assert explain("one.png", "--smooth", "-1") == 2
     assert "smooth must be a time" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["explain", "gone.jpg", "also.png"], 1, "skipped: also.png does not exist"),
-        (["explain", "PHOTO", "--model", "gone.safetensors"], 2, "gone.safetensors: no such model file"),
-        (["evaluate", "gone.safetensors", "--data", "x", "--out", "y"], 2, "no such model file"),
-        (["evaluate", "PHOTO", "--data", "x", "--out", "y"], 2, "x: no such folder; make a prepared set"),
-        (["export", "gone.safetensors", "--out", "a.onnx"], 2, "gone.safetensors: no such model file"),
-        (["explain", "PHOTO", "--nonsense"], 2, "There is no option '--nonsense'"),
-    ],
-)
-def test_refusals_need_no_torch(arguments: list[str], status: int, said: str, tmp_path: Path):
-    (tmp_path / "PHOTO").write_bytes(b"x")
-    code = (
-        "import sys\nfrom aucue.cli.main import main\nstatus = main(sys.argv[1:])\n"
-        "assert 'torch' not in sys.modules\nsys.exit(status)"
-    )
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert said in done.stdout + done.stderr
-    assert done.returncode == status

@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aucue.cli.main import main
-from aucue.data import SyntheticSource, prepare
 from aucue.training import fitting
-from aucue.training.config import CONFIGS
+from aucue.training.config import CONFIGS, DataSettings, TrainConfig
+from aucue.training.folder import CONFIG_NAME, MODEL_NAME
+
+from ..builders import described_set
 
 
 def test_settings_that_come_with_aucue_have_names(
@@ -109,30 +112,35 @@ def test_settings_out_of_range_are_named(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("counts", "split"), [((7, 0, 7), ""), ((7, 7, 0), " --split val"), ((7, 0, 0), None), (None, None)]
+    ("splits", "split"),
+    [(("train", "test"), ""), (("train", "val"), " --split val"), (("train",), None), (None, None)],
 )
 def test_the_next_command_is_named_where_it_works(
-    counts: tuple[int, int, int] | None,
+    splits: tuple[str, ...] | None,
     split: str | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    faces = tmp_path / "set"
-    if counts:
-        prepare(SyntheticSource(*counts, size=32), faces, size=32, detector="none", workers=1)
+    faces, out = tmp_path / "set", tmp_path / "run"
+    if splits:
+        described_set(faces, *splits)
+    else:  # a training that has ended, whose set is gone
+        out.mkdir()
+        (out / MODEL_NAME).touch()
+        settings = TrainConfig(str(out), DataSettings(str(faces))).to_dict()
+        (out / CONFIG_NAME).write_text(yaml.safe_dump(settings))
     monkeypatch.setattr(fitting, "fit", lambda config, overwrite: Path("model.safetensors"))
-    assert main(["train", "--out", "run", "--data.path", str(faces)]) == 0
+    assert main(["train", "--out", str(out), "--data.path", str(faces)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    next_command = f"Next:  aucue evaluate model.safetensors --data {faces}{split} --out run/evaluation"
+    next_command = f"Next:  aucue evaluate model.safetensors --data {faces}{split} --out {out}/evaluation"
     assert printed == ["Model: model.safetensors", *([next_command] if split is not None else [])]
 
 
 def test_from_sets_the_network_and_what_is_given_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faces, made = tmp_path / "set", []
-    prepare(SyntheticSource(7, 0, 7, size=32), faces, size=32, detector="none", workers=1)
+    faces, made = described_set(tmp_path / "set", "train", "test"), []
     monkeypatch.setattr(fitting, "fit", lambda config, overwrite: made.append(config) or Path("model"))
     command = ["train", "--from", "box", "--out", "run", "--data.path", str(faces), "--recipe", "aucue"]
     assert main([*command, "--classifier.input_size", "64"]) == 0

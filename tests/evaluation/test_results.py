@@ -12,8 +12,9 @@ from aucue.data import PreparedSet
 from aucue.errors import InputError, OutputExistsError
 from aucue.evaluation import MEASURES, Evaluation, EvaluationSettings, evaluate, write_evaluation
 from aucue.evaluation.estimate import estimates, wilson
-from aucue.evaluation.files import FILES, check_free, write_csv
+from aucue.evaluation.files import FILES, write_csv
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import check_free
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from aucue.training import (
 )
 from aucue.training.recipe import changes_of_recipe, recipe_description, recipe_settings
 
+from ..builders import described_set
+
 MakeSettings = Callable[..., TrainConfig]
 
 
@@ -79,8 +81,10 @@ def test_a_model_file_names_its_recipe(settings: MakeSettings) -> None:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     """The settings that the command trains with; nothing is trained."""
+    described_set(tmp_path / "set", "train", "test")
+    monkeypatch.chdir(tmp_path)
     found: list[TrainConfig] = []
 
     def record(config: TrainConfig, **_: object) -> Path:

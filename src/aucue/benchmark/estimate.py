@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import torch
 
-from aucue.benchmark.grid import Cell, Grid
-from aucue.benchmark.run import is_finished, training_seconds
+from aucue.benchmark.grid import Cell, Grid, is_finished
+from aucue.benchmark.run import training_seconds
 from aucue.data import open_prepared
 from aucue.training import ClassifierSettings, TrainConfig
 from aucue.training.fitting import build_classifier

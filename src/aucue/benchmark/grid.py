@@ -18,11 +18,11 @@ import jsonargparse
 import yaml
 
 from aucue.classifiers.methods import METHODS, method_named, readout_for
-from aucue.cues import region_model
 from aucue.errors import InputError, said
 from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
 from aucue.training import ClassifierSettings, TrainConfig
+from aucue.training.checks import check_set
 from aucue.training.folder import MODEL_NAME
 from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
@@ -33,6 +33,7 @@ GRIDS = Path(__file__).with_name("grids")
 Protocol = Literal["holdout", "fg2024"]
 
 CELLS_FOLDER = "cells"
+EVALUATED_FILE = "evaluation.json"
 READOUT = "readout"  # a setting of rows that is no setting of a training
 _WEIGHTS = "classifier.weights"
 _KEYS = (
@@ -115,6 +116,29 @@ class Cell:
     def evaluation(self, out: str | os.PathLike[str], readout: str) -> Path:
         """Folder of the evaluation under a read-out."""
         return self.folder(out) / f"{readout}{self.assessment.suffix}"
+
+
+def is_finished(cell: Cell, out: str | os.PathLike[str]) -> bool:
+    """Whether a cell is trained and evaluated under all its read-outs."""
+    if not cell.readouts:
+        return (cell.folder(out) / MODEL_NAME).is_file()
+    return all((cell.evaluation(out, readout) / EVALUATED_FILE).is_file() for readout in cell.readouts)
+
+
+def check_sets(cells: Iterable[Cell], out: str | os.PathLike[str]) -> None:
+    """Refuse sets that unfinished cells need and that are not there: once, not in each of the trainings.
+
+    Args:
+        cells: Of a grid.
+        out: The benchmark's folder.
+
+    Raises:
+        InputError: A set cannot be used, or lacks a split.
+    """
+    for cell in cells:
+        if not is_finished(cell, out):
+            config = cell.config(out)
+            check_set(config, *(("test",) if cell.readouts else ()))
 
 
 @dataclass(frozen=True)
@@ -463,6 +487,8 @@ def _assessment(table: Mapping[str, Any], where: str) -> Assessment:
     if "codebook" in judge:
         Codebook.load(str(judge["codebook"]))  # found now, not in each evaluation
     if "regions" in judge:
+        from aucue.cues import region_model  # needs torch
+
         region_model(str(judge["regions"]))
     named = {name: str(value) for name, value in judge.items()}
     return Assessment(FACES if evidence is True else int(evidence), **named)

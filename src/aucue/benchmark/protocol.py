@@ -14,7 +14,6 @@ from aucue.benchmark.published import (
     published_layers,
     published_method,
 )
-from aucue.classifiers.backbones import pretrained_cfg
 from aucue.classifiers.methods import METHODS, Method
 from aucue.errors import InputError
 
@@ -212,7 +211,7 @@ def _method(row: Method, protocol: Protocol) -> dict[str, Any]:
     if row.has_own_backbone:
         settings |= {
             "classifier.backbone": row.backbone,
-            "classifier.pretrained": _has_weights(row.backbone),
+            "classifier.pretrained": row.has_weights,
             "classifier.input_size": row.input_size,
             "classifier.final_stride": row.final_stride,
         }
@@ -262,7 +261,3 @@ def _notes(sets: Sequence[str], experiment: _Experiment, protocol: Protocol) -> 
             "published one starts from weights of face recognition and of a vision transformer."
         )
     return notes
-
-
-def _has_weights(backbone: str) -> bool:
-    return bool(pretrained_cfg(backbone).has_weights)

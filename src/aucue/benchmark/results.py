@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from aucue.benchmark.bootstrap import Difference, paired_bootstrap, ratio_difference
-from aucue.benchmark.grid import Grid, Row
-from aucue.benchmark.run import EVALUATED_FILE, training_seconds
+from aucue.benchmark.grid import EVALUATED_FILE, Grid, Row
+from aucue.benchmark.run import training_seconds
 from aucue.errors import InputError, said
 from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.measures import MEASURES, Figure, column_of

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aucue.benchmark.grid import Cell, Grid
+from aucue.benchmark.grid import EVALUATED_FILE, Cell, Grid, is_finished
 from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.run import evaluate
 from aucue.evaluation.settings import FACES, EvaluationSettings
@@ -33,16 +33,8 @@ GRID_FILE = "grid.yaml"
 SECONDS_FILE = "seconds.json"
 LOG_FILE = "log.txt"
 FAILURE_FILE = "failure.txt"
-EVALUATED_FILE = "evaluation.json"
 _LOCK = ".lock"
 _UNFINISHED = ".unfinished"
-
-
-def is_finished(cell: Cell, out: str | os.PathLike[str]) -> bool:
-    """Whether a cell is trained and evaluated under all its read-outs."""
-    if not cell.readouts:
-        return (cell.folder(out) / MODEL_NAME).is_file()
-    return all((cell.evaluation(out, readout) / EVALUATED_FILE).is_file() for readout in cell.readouts)
 
 
 def run_cell(cell: Cell, out: str | os.PathLike[str], progress: bool = True) -> None:

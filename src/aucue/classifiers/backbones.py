@@ -15,12 +15,13 @@ from difflib import get_close_matches
 from threading import get_ident
 from typing import Any, TypeVar, cast
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from aucue._quickly import timm
+from aucue.classifiers import transformers  # noqa: F401  (registers the paper's two with timm)
 from aucue.classifiers.locality import narrowed, widened
 from aucue.errors import InputError, said
 from aucue.guidance import to_nchw

@@ -27,7 +27,8 @@ from aucue.classifiers.backbones import (
 )
 from aucue.classifiers.heads import Head
 from aucue.classifiers.locality import narrow, receptive_field
-from aucue.classifiers.methods import HEADS, Method, method_named, readout_for
+from aucue.classifiers.methods import Method, method_named, readout_for
+from aucue.classifiers.parts import HEADS
 from aucue.classifiers.regularisers import ADL, adl_blocks, block_before_last
 from aucue.classifiers.transformers import CLASS_ATTENTION
 from aucue.classifiers.unit_head import units_of_classes

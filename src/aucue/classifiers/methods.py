@@ -1,36 +1,15 @@
 """The methods of the paper and ours, one row each: backbone, head, regulariser, read-out and guided layer.
 
 A method is a choice among parts that exist on their own. Help texts, tests and docs/methods.md are made from
-this table.
+this table, which needs no torch: it holds the names of its parts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aucue.cams import READOUTS
-from aucue.classifiers.heads import GAP, PRM, WILDCAT, ACoL, Head, LogSumExp, MaxPool, WeightedGAP
-from aucue.classifiers.regularisers import ADL, Mixed, cutmix
-from aucue.classifiers.transformers import APViTHead, TSCAMHead
-from aucue.classifiers.unit_head import ActionUnitHead
+from aucue.cams.names import READOUT_NAMES
 from aucue.errors import InputError
-
-HEADS: Mapping[str, type[Head]] = {
-    "wgap": WeightedGAP,
-    "gap": GAP,
-    "max": MaxPool,
-    "logsumexp": LogSumExp,
-    "wildcat": WILDCAT,
-    "acol": ACoL,
-    "prm": PRM,
-    "ts-cam": TSCAMHead,
-    "apvit": APViTHead,
-    "units": ActionUnitHead,
-}
-"""Heads by name."""
-
-REGULARISERS: Mapping[str, type[ADL] | Callable[..., Mixed]] = {"adl": ADL, "cutmix": cutmix}
-"""Regularisers by name: a layer of the network, or an operation on batches."""
 
 _RESNET = "resnet50"
 
@@ -50,6 +29,7 @@ class Method:
         logit: the logit of a class, in LaTeX.
         formula: its class map, in LaTeX.
         backbone: network of the published experiments, as timm names it or as we register it with timm.
+        has_weights: whether timm has weights of that network to start from.
         input_size: side of the published input, in pixels.
         final_stride: published stride of the last feature map; None where the backbone has its own.
         head: key in `HEADS`.
@@ -73,6 +53,7 @@ class Method:
     logit: str
     formula: str
     backbone: str = _RESNET
+    has_weights: bool = True
     input_size: int = 224
     final_stride: int | None = 8
     head: str = "wgap"
@@ -264,6 +245,7 @@ _ROWS = (
         logit=r"y = W\, \mathrm{norm}(z_{\mathrm{cls}}) + b",
         formula=r"M_c = \sum_k |(W F)_k|",
         backbone="ir50",
+        has_weights=False,
         input_size=112,
         final_stride=None,
         head="apvit",
@@ -315,10 +297,10 @@ def readout_for(trained: Method, asked: str | None) -> str:
     """
     if asked is None or asked == trained.name:
         return trained.readout
-    if asked not in READOUTS:
+    if asked not in READOUT_NAMES:
         raise InputError(
             f"A model trained as '{trained.name}' cannot be read out as '{asked}'; "
-            f"choose from {', '.join(dict.fromkeys((trained.name, *READOUTS)))}."
+            f"choose from {', '.join(dict.fromkeys((trained.name, *READOUT_NAMES)))}."
         )
     return asked
 

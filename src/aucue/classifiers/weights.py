@@ -6,11 +6,11 @@ from threading import Thread
 from typing import Any
 
 import safetensors.torch
-import timm
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from aucue._quickly import timm
 from aucue.classifiers.backbones import pretrained_cfg
 from aucue.errors import InputError, WeightsError, said
 

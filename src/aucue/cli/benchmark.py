@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aucue.errors import InputError
+from aucue.errors import InputError, require_extras
 
 if TYPE_CHECKING:
     from aucue.benchmark import Grid
@@ -55,18 +55,25 @@ def command(
     Returns:
         Exit status: 1 if a cell failed.
     """
-    from aucue.benchmark import run_cell, run_grid
-
+    require_extras("lightning", "datasets")
     varied = {"data": data, "protocol": protocol, "backbones": backbones, "codebooks": codebooks}
     chosen = _grid(grid, {name: value for name, value in varied.items() if value is not None}, seeds)
     if write_grid is not None:
         return _write(chosen, write_grid)
     if dry_run:
         return _list_cells(chosen, out)
+    cells = chosen.cells
     if cell is not None:
-        if not 0 <= cell < len(chosen.cells):
-            raise InputError(f"--cell must be between 0 and {len(chosen.cells) - 1}, got {cell}.")
-        run_cell(chosen.cells[cell], out)
+        if not 0 <= cell < len(cells):
+            raise InputError(f"--cell must be between 0 and {len(cells) - 1}, got {cell}.")
+        cells = cells[cell : cell + 1]
+    from aucue.benchmark import check_sets
+
+    check_sets(cells, out)
+    from aucue.benchmark import run_cell, run_grid  # needs torch
+
+    if cell is not None:
+        run_cell(cells[0], out)
         return 0
     failures = run_grid(chosen, out, jobs)
     return _tabulate(chosen, out, failures)
@@ -105,13 +112,15 @@ def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Gri
 
 def _check(backbones: list[str], codebooks: list[str]) -> None:
     """Find a mistake before the first training, not in each of them."""
-    from aucue.classifiers.backbones import pretrained_cfg
     from aucue.facs import Codebook
 
-    for backbone in backbones:
-        pretrained_cfg(backbone)
     for codebook in codebooks:
         Codebook.load(codebook)
+    if backbones:
+        from aucue.classifiers.backbones import pretrained_cfg  # needs torch and timm
+
+        for backbone in backbones:
+            pretrained_cfg(backbone)
 
 
 def _sets(entries: list[str]) -> dict[str, str]:

@@ -45,6 +45,7 @@ def command(
             x0, y0, ..., x67, y67).
         overwrite: Replace an earlier picture.
     """
+    from aucue.faces.photographs import require_picture
     from aucue.work.terminal import Terminal
 
     if out.suffix.lower() not in _IMAGE_SUFFIXES:
@@ -52,6 +53,7 @@ def command(
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
 
+    require_picture(photo)
     cue = _cue(codebook, expression, regions)
     faces = _reader(detector, regions)(photo)
     if not faces:
@@ -68,7 +70,6 @@ def command(
 
 
 def _cue(codebook: str, expression: str | None, regions: str) -> "AUCue":
-    from aucue.cues import AUCue
     from aucue.facs import Codebook
 
     book = Codebook.load(codebook)
@@ -78,6 +79,8 @@ def _cue(codebook: str, expression: str | None, regions: str) -> "AUCue":
         classes = [expression]
     else:
         raise InputError(f"{expression} has no action units, so there is nothing to draw.")
+    from aucue.cues import AUCue  # needs torch
+
     return AUCue(book, classes, regions)
 
 

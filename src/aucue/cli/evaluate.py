@@ -1,9 +1,12 @@
 """`aucue evaluate`: how often a model is right, where it looks, and how much of that is free."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aucue.evaluation.settings import EvaluationSettings
+from aucue.errors import require_extras
+from aucue.evaluation.settings import FILES, EvaluationSettings
+from aucue.work.files import check_free
 
 if TYPE_CHECKING:
     from aucue.evaluation import Evaluation
@@ -35,25 +38,21 @@ def command(
     Returns:
         Exit status.
     """
-    from aucue.data.description import describe, require_split
-    from aucue.models import require_file
-
-    for path in (model, *(against or [])):  # before torch is imported, which takes seconds
-        require_file(path)
-    require_split(data, describe(data), settings.split)
+    models = _named([model, *(against or [])])
+    folders = {name: out / name for name in models} if against else dict.fromkeys(models, out)
+    _check(models.values(), data, settings.split)
+    for folder in folders.values():
+        check_free(folder, FILES, overwrite)
+    if against:
+        check_free(out, ["comparison.html"], overwrite)
 
     from aucue.evaluation import compare, evaluate, write_comparison
-    from aucue.evaluation.files import check_free
     from aucue.evaluation.groups import gap_sentence, largest_gaps
     from aucue.evaluation.report.comparison import further_table
     from aucue.evaluation.report.tables import for_terminal
     from aucue.work import is_first_rank
     from aucue.work.terminal import Terminal
 
-    models = _named([model, *(against or [])])
-    folders = {name: out / name for name in models} if against else dict.fromkeys(models, out)
-    if against:
-        check_free(out, ["comparison.html"], overwrite)
     evaluations = {
         name: evaluate(path, data, settings, name=name, out=folders[name], overwrite=overwrite)
         for name, path in models.items()
@@ -80,6 +79,17 @@ def command(
         )
         terminal.say(f"Side by side: {page}")
     return 0
+
+
+def _check(models: Iterable[Path], data: Path, split: str) -> None:
+    """Refuse what can be refused before torch is imported, which takes seconds."""
+    from aucue.data.description import describe, require_split
+    from aucue.models import require_file
+
+    require_extras("datasets")
+    for model in models:
+        require_file(model)
+    require_split(data, describe(data), split)
 
 
 def _calibration(evaluation: "Evaluation") -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from aucue.errors import InputError
 from aucue.models import require_file
+from aucue.work.files import refuse_existing
 
 
 def command(
@@ -50,6 +51,7 @@ def command(
     if model is not None:
         require_file(model)
     if format == "onnx":
+        refuse_existing(out, overwrite)
         return _onnx(model, out, readout, overwrite)
     if repo is None:
         raise InputError("--format hub needs --repo OWNER/NAME, under which the card tells how to load it.")

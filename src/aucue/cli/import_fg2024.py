@@ -27,12 +27,15 @@ def command(
     from aucue.data.sources.folds import read_class_ids
     from aucue.errors import OutputExistsError
     from aucue.facs import EXPRESSIONS
+    from aucue.models import require_file
+
+    require_file(model)
+    if out.exists() and not overwrite:
+        raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
     from aucue.models import save_model
     from aucue.models.fg2024 import import_checkpoint
     from aucue.work.terminal import Terminal
 
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
     names = EXPRESSIONS if classes is None else read_class_ids(classes)
     classifier, info = import_checkpoint(model, config, names)
     save_model(out, classifier, info, overwrite)

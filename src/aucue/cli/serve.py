@@ -41,9 +41,13 @@ def command(
     import signal
     import webbrowser
 
+    from aucue.models import is_box, require_file
+
+    for file in model or ():  # before torch is imported, which takes seconds
+        require_file(file)
     from aucue.app import Service, names_of
     from aucue.app.server import require_gradio, serve
-    from aucue.models import boxed_model, is_box
+    from aucue.models import boxed_model
 
     require_gradio()
     files = [boxed_model() if is_box(file) else file for file in model or [boxed_model()]]

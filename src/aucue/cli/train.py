@@ -9,8 +9,10 @@ from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPr
 
 from aucue.classifiers.methods import METHODS
 from aucue.cli.arguments import Parser
-from aucue.errors import InputError
+from aucue.errors import InputError, require_extras
+from aucue.training.checks import check_set, check_settings, check_start
 from aucue.training.config import CONFIGS, TrainConfig
+from aucue.training.folder import MODEL_NAME
 from aucue.training.recipe import RECIPES, changes_of_recipe, recipe_description, recipe_settings
 from aucue.work.files import printable, shipped
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
@@ -38,11 +40,12 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--recipe", type=Literal[RECIPES], help="Recipe that sets guidance and balance.")
     parser.add_argument("--overwrite", action="store_true", help="Start anew even if --out holds a training.")
     parser.add_class_arguments(TrainConfig)
-    settings = parser.instantiate(_parse(parser, argv))
+    settings = parser.parse_args(argv)
+    require_extras("lightning", "datasets")
     if not isinstance(settings.overwrite, bool):
         raise InputError(f"overwrite: true or false is needed, not {settings.overwrite!r}.")
-    names = TrainConfig.__dataclass_fields__
-    config = TrainConfig(**{name: settings[name] for name in names})
+    config = _config(parser, _with_defaults(parser, settings, argv))
+    check_start(config, settings.overwrite)
 
     from aucue.training.fitting import fit
     from aucue.work import is_first_rank
@@ -127,14 +130,26 @@ def _split_to_evaluate(config: TrainConfig) -> str | None:
     return " --split val" if "val" in splits else None
 
 
-def _parse(parser: Parser, argv: list[str]) -> Namespace:
-    """Parse; what a model and a recipe set takes the place of the defaults, so that what is given wins."""
-    settings = parser.parse_args(argv)
+def _config(parser: Parser, settings: Namespace) -> TrainConfig:
+    made = parser.instantiate(settings)
+    return TrainConfig(**{name: made[name] for name in TrainConfig.__dataclass_fields__})
+
+
+def _check_given(config: TrainConfig) -> None:
+    """Refuse what is wrong whatever a model sets, before that is read, which needs torch."""
+    check_settings(config)
+    if not Path(config.out, MODEL_NAME).exists():  # a training that is finished needs no set
+        check_set(config)
+
+
+def _with_defaults(parser: Parser, settings: Namespace, argv: list[str]) -> Namespace:
+    """The settings anew, where what a model and a recipe set is the default, so that what is given wins."""
     defaults: dict[str, Any] = {}
     if (model := settings["from"]) is not None:
         from aucue.models import require_file
 
         require_file(model)
+        _check_given(_config(parser, settings))
         from aucue.training.start import model_settings
 
         defaults |= model_settings(model)

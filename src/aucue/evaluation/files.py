@@ -2,29 +2,17 @@
 
 import csv
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aucue.errors import InputError, OutputExistsError
 from aucue.evaluation.averages import FACE, average_rows
 from aucue.evaluation.report.page import write_report
 from aucue.evaluation.results import Evaluation
-from aucue.work.files import appearing, cell, write_json
-
-FILES = (
-    "evaluation.json",
-    "estimates.csv",
-    "per_expression.csv",
-    "per_image.csv",
-    "confusion.csv",
-    "average_maps.csv",
-    "average_maps.npz",
-    "report.html",
-)
-GROUP_FILE = "per_group.csv"  # only where the set has attributes
+from aucue.evaluation.settings import FILES, GROUP_FILE
+from aucue.work.files import appearing, cell, check_free, write_json
 
 
 def write_evaluation(evaluation: Evaluation, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
@@ -67,20 +55,6 @@ def write_evaluation(evaluation: Evaluation, folder: str | os.PathLike[str], ove
     page = write_report(evaluation, folder / "report.html")
     write_json(folder / "evaluation.json", evaluation.to_dict())  # last: where it lies, all the others do
     return page
-
-
-def check_free(folder: Path, names: Iterable[str], overwrite: bool) -> None:
-    """Refuse to replace files unasked.
-
-    Raises:
-        InputError: There is a file in the folder's place.
-        OutputExistsError: One of the files exists and `overwrite` is not set.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder; choose another --out.")
-    taken = [name for name in names if (folder / name).exists()]
-    if taken and not overwrite:
-        raise OutputExistsError(f"{folder / taken[0]} exists; choose another --out or pass --overwrite.")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], digits: int | None = 6) -> None:

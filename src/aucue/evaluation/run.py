@@ -18,7 +18,7 @@ from aucue.classifiers.methods import name_of_readout
 from aucue.cues import AUCue
 from aucue.data import PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.errors import InputError
-from aucue.evaluation.files import FILES, check_free, write_evaluation
+from aucue.evaluation.files import write_evaluation
 from aucue.evaluation.groups import ATTRIBUTES, read_attributes, with_groups
 from aucue.evaluation.observing import (
     CHUNK,
@@ -31,12 +31,12 @@ from aucue.evaluation.observing import (
     first_of_each,
 )
 from aucue.evaluation.results import Evaluation
-from aucue.evaluation.settings import EvaluationSettings
+from aucue.evaluation.settings import FILES, EvaluationSettings
 from aucue.evaluation.summary import summarise
 from aucue.models import Card, Model
 from aucue.work import Rank, joined_rank, on_ranks
 from aucue.work.devices import open_device, read_devices
-from aucue.work.files import claimed, printable
+from aucue.work.files import check_free, claimed, printable
 from aucue.work.progress import tracked
 
 Data = str | os.PathLike[str] | PreparedSet

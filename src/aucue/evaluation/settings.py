@@ -8,6 +8,20 @@ from aucue.errors import InputError
 FACES = 25
 """Faces per expression whose evidence is measured by default: minutes on a CPU with a small network."""
 
+FILES = (
+    "evaluation.json",
+    "estimates.csv",
+    "per_expression.csv",
+    "per_image.csv",
+    "confusion.csv",
+    "average_maps.csv",
+    "average_maps.npz",
+    "report.html",
+)
+"""What it leaves in its folder."""
+
+GROUP_FILE = "per_group.csv"  # only where the set has attributes
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:

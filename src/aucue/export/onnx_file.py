@@ -16,7 +16,8 @@ from aucue.export.description import WARNINGS, licence_of_data, without_folders
 from aucue.export.graph import CropClassifier, CropOutput, export_program
 from aucue.faces.alignment import TEMPLATES
 from aucue.models import Model
-from aucue.models.files import refuse_existing, write_whole
+from aucue.models.files import write_whole
+from aucue.work.files import refuse_existing
 
 OPSET = 18
 INPUT = "crops"

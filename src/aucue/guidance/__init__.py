@@ -4,22 +4,48 @@ The cue says where evidence should lie. Nothing here knows of faces: it may be a
 segmentation mask or anything else in [0, 1].
 """
 
-from aucue.guidance.alignment import (
-    LOSSES,
-    READS_SIGNED,
-    alignment,
-    energy,
-    resize_map,
-    sample_alignment,
-    usable_rows,
-    valid_mean,
-)
-from aucue.guidance.attention import AttentionKind, attention, draw_channels, mean_of_channels
-from aucue.guidance.contrast import contrast
-from aucue.guidance.evidence import evidence_when_hidden, outside_regions, region_alignment
-from aucue.guidance.guide import Guidance
-from aucue.guidance.layouts import Layout, to_nchw
-from aucue.guidance.tap import FeatureTap, default_layer
+from typing import TYPE_CHECKING
+
+from aucue._lazy import on_first_use
+
+if TYPE_CHECKING:
+    from aucue.guidance.channels import attention, draw_channels, mean_of_channels
+    from aucue.guidance.contrasting import contrast
+    from aucue.guidance.evidence import evidence_when_hidden, outside_regions, region_alignment
+    from aucue.guidance.guide import Guidance
+    from aucue.guidance.layouts import Layout, to_nchw
+    from aucue.guidance.losses import (
+        LOSSES,
+        READS_SIGNED,
+        alignment,
+        energy,
+        resize_map,
+        sample_alignment,
+        usable_rows,
+        valid_mean,
+    )
+    from aucue.guidance.names import AttentionKind
+    from aucue.guidance.tap import FeatureTap, default_layer
+
+_HOME = {
+    "losses": (
+        "LOSSES",
+        "READS_SIGNED",
+        "alignment",
+        "energy",
+        "resize_map",
+        "sample_alignment",
+        "usable_rows",
+        "valid_mean",
+    ),
+    "channels": ("attention", "draw_channels", "mean_of_channels"),
+    "contrasting": ("contrast",),
+    "evidence": ("evidence_when_hidden", "outside_regions", "region_alignment"),
+    "guide": ("Guidance",),
+    "layouts": ("Layout", "to_nchw"),
+    "names": ("AttentionKind",),
+    "tap": ("FeatureTap", "default_layer"),
+}
 
 __all__ = [
     "Guidance",
@@ -44,3 +70,5 @@ __all__ = [
     "Layout",
     "to_nchw",
 ]
+
+__getattr__ = on_first_use(__name__, _HOME)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from aucue.errors import InputError
-from aucue.guidance.alignment import EPS, energy, valid_mean
+from aucue.guidance.losses import EPS, energy, valid_mean
 
 _LEAST = 1e-3  # evidence below which a share says nothing
 

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from aucue.errors import InputError
-from aucue.guidance.alignment import Grid, Loss, sample_alignment, usable_rows, valid_mean
-from aucue.guidance.attention import AttentionKind, attention
+from aucue.guidance.channels import attention
 from aucue.guidance.layouts import Layout
+from aucue.guidance.losses import sample_alignment, usable_rows, valid_mean
+from aucue.guidance.names import AttentionKind, Grid, Loss
 from aucue.guidance.tap import FeatureTap, first_tensor, remedy
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from aucue.errors import OutputExistsError
 from aucue.inspection.faces import InspectedFace, Inspection
 from aucue.pages import environment, write_page
 from aucue.pictures import draw_landmarks, to_data_uri
-from aucue.work.files import appearing, cell, printable, write_json
+from aucue.work.files import appearing, cell, check_free, printable, write_json
 
 PAGE, TABLE, RECORD = "inspection.html", "faces.csv", "inspection.json"
 SHOWN = 300
@@ -41,9 +40,7 @@ def write_inspection(
         OutputExistsError: One of the files exists and `overwrite` is not set.
     """
     folder = Path(folder)
-    for name in (PAGE, TABLE, RECORD):
-        if not overwrite and (folder / name).exists():
-            raise OutputExistsError(f"{folder / name} exists; choose another folder or pass --overwrite.")
+    check_free(folder, (PAGE, TABLE, RECORD), overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / TABLE, inspection)
     write_json(folder / RECORD, _record(inspection))

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from aucue.errors import InputError
-from aucue.guidance.alignment import Grid, Loss
-from aucue.guidance.attention import AttentionKind
+from aucue.guidance.names import AttentionKind, Grid, Loss
 from aucue.models.calibration import CalibrationRecord, PriorRecord
 
 CueKind = Literal["expression", "all", "landmarks", "wrong", "mask"]

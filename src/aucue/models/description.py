@@ -10,8 +10,8 @@ from aucue.classifiers.classifier import MAX_CLASSES, MAX_NAME, MAX_SIDE
 from aucue.cues.au_cue import REGION_MODELS, region_model_of
 from aucue.errors import InputError, said
 from aucue.facs import Codebook
-from aucue.guidance.alignment import LOSSES
-from aucue.guidance.attention import AttentionKind
+from aucue.guidance.losses import LOSSES
+from aucue.guidance.names import AttentionKind
 from aucue.models.card import CueKind
 
 MAX_TEXT = 100_000

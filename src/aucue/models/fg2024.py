@@ -21,8 +21,7 @@ from aucue.classifiers.transformers.ir50 import own_name
 from aucue.classifiers.weights import read_torch
 from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS, Codebook
-from aucue.guidance.alignment import Loss
-from aucue.guidance.attention import AttentionKind
+from aucue.guidance.names import AttentionKind, Loss
 from aucue.models.card import Card, GuidanceRecord
 from aucue.work.tables import kind, read_mapping
 

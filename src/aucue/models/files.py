@@ -15,12 +15,12 @@ from torch import Tensor
 from aucue.classifiers.backbones import bounded_modules, sketched, unfilled
 from aucue.classifiers.classifier import Classifier
 from aucue.classifiers.weights import is_safetensors
-from aucue.errors import InputError, OutputExistsError, said
+from aucue.errors import InputError, said
 from aucue.models.card import Card
 from aucue.models.description import check_record, read_description
 from aucue.models.hub import local_file
 from aucue.models.naming import is_box, require_file
-from aucue.work.files import appearing
+from aucue.work.files import appearing, refuse_existing
 
 BOXED = Path(__file__).parent / "box" / "aucue-fer.safetensors"
 FORMAT = 2  # of the metadata; raised when an older aucue could no longer read it (2: calibration, prior)
@@ -259,16 +259,6 @@ def write_whole(path: Path, content: bytes, overwrite: bool = False) -> None:
     with appearing(path) as unfinished:
         unfinished.write_bytes(content)
         refuse_existing(path, overwrite)  # it may have come while this one was made
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write over a file unasked.
-
-    Raises:
-        OutputExistsError: it exists.
-    """
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists; choose another name or ask to overwrite it.")
 
 
 def _versions() -> dict[str, str]:

@@ -14,9 +14,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from aucue.errors import AucueError, InputError
 from aucue.training.config import TrainConfig
+from aucue.training.folder import BEST
 from aucue.work.files import appearing
 
-LAST, BEST = "last.ckpt", "best.ckpt"
 _NEEDED = ("state_dict", "optimizer_states", "loops", "epoch", "global_step", "figures", "settings")
 
 

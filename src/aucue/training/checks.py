@@ -1,11 +1,17 @@
-"""Settings of a training are checked all at once, before anything is read or written."""
+"""What is wrong with a training is told before anything is read or written, and before torch is imported."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+from aucue.data.description import describe, require_split
 from aucue.errors import InputError
+from aucue.facs import Codebook
 from aucue.training.config import TrainConfig
+from aucue.training.folder import is_finished
+from aucue.training.loggers import logger_names
+from aucue.work.devices import read_devices
 from aucue.work.files import printable
 from aucue.work.tables import did_you_mean
 
@@ -98,6 +104,44 @@ def check_settings(config: TrainConfig) -> None:
     for name, folder in (("out", config.out), ("data.path", config.data.path)):
         if not folder.strip() or "\0" in folder:
             raise InputError(f"{name}: the name of a folder is needed, not {_shown(folder)}.")
+    logger_names(config.trainer.logger)
+    read_devices(config.trainer.device)
+
+
+def check_start(config: TrainConfig, overwrite: bool = False) -> None:
+    """Refuse what can be refused quickly: settings, a folder of other ones, a set that is not there.
+
+    A training that is finished needs no set and no codebook.
+
+    Args:
+        config: The settings.
+        overwrite: Whether what the folder holds is to be replaced.
+
+    Raises:
+        OutputExistsError: `out` holds a training with other settings.
+        InputError: A setting is none, or the codebook, the set or a split of it is missing.
+    """
+    check_settings(config)
+    if not is_finished(Path(config.out), config, overwrite):
+        Codebook.load(config.guidance.codebook)
+        check_set(config)
+
+
+def check_set(config: TrainConfig, *more: str) -> None:
+    """Refuse a set that is not there, or lacks a split that a training needs.
+
+    Args:
+        config: The settings.
+        more: Further splits that it must have.
+
+    Raises:
+        InputError: It cannot be used.
+    """
+    folder = Path(config.data.path)
+    description = describe(folder)
+    selecting = ("test",) if config.select_on == "test" else ()
+    for split in ("train", *selecting, *more):
+        require_split(folder, description, split)
 
 
 def _settings(group: Any, before: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
+from aucue._quickly import timm, torchmetrics  # noqa: F401  (first: whoever imports them after finds these)
 
 # isort: split
 import lightning as L
@@ -43,12 +43,12 @@ from aucue.facs import Codebook
 from aucue.models import Card, Model, PriorRecord, save_model
 from aucue.models.calibration import compensated_prior
 from aucue.training.calibrating import FEWEST, answers, calibration_of, frequencies
-from aucue.training.checkpoints import BEST, LAST, Describe, KeepBest, WholeCheckpointIO, read_checkpoint
+from aucue.training.checkpoints import Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.curves import Curves
-from aucue.training.folder import MODEL_NAME, is_finished, take
-from aucue.training.loggers import logger_names, open_loggers
+from aucue.training.folder import BEST, CHECKPOINTS, LAST, MODEL_NAME, is_finished, take
+from aucue.training.loggers import open_loggers
 from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
@@ -93,11 +93,9 @@ def fit(
         AucueError: the training diverged.
     """
     check_settings(config)
-    settings = config.trainer
-    logger_names(settings.logger)
     work = partial(_fit, config, overwrite, progress, module)
-    devices = read_devices(settings.device)
-    return on_ranks(work, devices.accelerator, devices.count, settings.num_nodes)
+    devices = read_devices(config.trainer.device)
+    return on_ranks(work, devices.accelerator, devices.count, config.trainer.num_nodes)
 
 
 def _fit(
@@ -141,7 +139,7 @@ def _fit(
             )
 
         def save() -> None:
-            chosen = read_checkpoint(out / "checkpoints" / BEST)
+            chosen = read_checkpoint(out / CHECKPOINTS / BEST)
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
             info.prior = _prior(training, prepared.classes, config)
@@ -195,10 +193,6 @@ def _datasets(prepared: PreparedSet, config: TrainConfig, ranks: int) -> tuple[F
 
 
 def _chosen_faces(prepared: PreparedSet, config: TrainConfig) -> tuple[FaceDataset, FaceDataset]:
-    wanted = ("train", "test") if config.select_on == "test" else ("train",)
-    for split in wanted:
-        if split not in prepared.splits:
-            raise InputError(f"{config.data.path}: no '{split}' split, found {', '.join(prepared.splits)}.")
     size, seed = config.classifier.input_size, config.seed
     transform = _training_transform(config.data, size)
     training = prepared.dataset("train", transform, seed, hidden=config.guidance.visible)
@@ -290,7 +284,7 @@ def _trainer(config: TrainConfig, out: Path, progress: bool, rank: Rank) -> L.Tr
     start = f"start_{len(list(logs.glob('start_*'))) + 1}"
     monitor = None if config.select == "last" else f"val/{config.select}"
     within = config.select_times > 1 and monitor is not None
-    keep = partial(KeepBest, dirpath=out / "checkpoints", mode="max", enable_version_counter=False)
+    keep = partial(KeepBest, dirpath=out / CHECKPOINTS, mode="max", enable_version_counter=False)
     best = partial(keep, filename=Path(BEST).stem, monitor=monitor)
     if within:
         last = keep(filename=Path(LAST).stem, monitor=None, save_on_train_epoch_end=True)

@@ -2,20 +2,21 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from torch import nn
 
 from aucue.errors import InputError, OutputExistsError
-from aucue.models import load_model
-from aucue.training.checkpoints import LAST, read_checkpoint
 from aucue.training.config import TrainConfig
 from aucue.work.files import appearing, claimed
 from aucue.work.tables import read_mapping
 
+if TYPE_CHECKING:
+    from torch import nn
+
 MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
+CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
 
 def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool:
@@ -32,7 +33,7 @@ def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out needs a folder.")
-    model, last = out / MODEL_NAME, out / "checkpoints" / LAST
+    model, last = out / MODEL_NAME, out / CHECKPOINTS / LAST
     if overwrite or not (model.exists() or last.exists()):
         return False  # whatever else is there came from a start that failed: nothing of it is lost
     if _of_training(_settings_of(out)) != _of_training(_plain(config)):
@@ -45,7 +46,7 @@ def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool
 
 
 def take(
-    claim: ExitStack, out: Path, config: TrainConfig, overwrite: bool, network: nn.Module
+    claim: ExitStack, out: Path, config: TrainConfig, overwrite: bool, network: "nn.Module"
 ) -> Path | None:
     """Make a folder that of these settings, and of this process alone.
 
@@ -64,9 +65,9 @@ def take(
         InputError: Another process writes there, or what is there is damaged.
     """
     claim.enter_context(claimed(out))
-    last = out / "checkpoints" / LAST
+    last = out / CHECKPOINTS / LAST
     if overwrite:
-        for stale in (out / MODEL_NAME, *(out / "checkpoints").glob("*.ckpt")):
+        for stale in (out / MODEL_NAME, *(out / CHECKPOINTS).glob("*.ckpt")):
             stale.unlink(missing_ok=True)
     is_finished(out, config)  # once more: another process may have written since
     if last.exists():
@@ -83,8 +84,12 @@ def _settings_of(out: Path) -> Any:
     file = out / CONFIG_NAME
     if not file.exists():
         if (out / MODEL_NAME).exists():
+            from aucue.models import load_model
+
             return load_model(out / MODEL_NAME)[1].provenance.get("settings")
-        return _as_yaml(read_checkpoint(out / "checkpoints" / LAST)["settings"])
+        from aucue.training.checkpoints import read_checkpoint
+
+        return _as_yaml(read_checkpoint(out / CHECKPOINTS / LAST)["settings"])
     try:
         return read_mapping(file)
     except InputError as error:
@@ -94,7 +99,9 @@ def _settings_of(out: Path) -> Any:
         ) from error
 
 
-def _check_fits(last: Path, config: TrainConfig, network: nn.Module) -> None:
+def _check_fits(last: Path, config: TrainConfig, network: "nn.Module") -> None:
+    from aucue.training.checkpoints import read_checkpoint
+
     checkpoint = read_checkpoint(last)
     try:
         network.load_state_dict(checkpoint["state_dict"])

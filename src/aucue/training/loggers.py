@@ -3,41 +3,50 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-from aucue._quickly import torchmetrics  # noqa: F401  (first: whoever imports it after this finds it)
-
-# isort: split
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from typing import TYPE_CHECKING, Any
 
 from aucue.errors import InputError, MissingExtraError
 from aucue.work.tables import did_you_mean
 
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
-def _csv(logs: Path, start: str) -> Logger:
+
+# Lightning is imported by the one that is opened: the names are checked before that.
+
+
+def _csv(logs: Path, start: str) -> "Logger":
+    from lightning.pytorch.loggers import CSVLogger
+
     return CSVLogger(logs, name="", version=start)
 
 
-def _tensorboard(logs: Path, start: str) -> Logger:
+def _tensorboard(logs: Path, start: str) -> "Logger":
+    from lightning.pytorch.loggers import TensorBoardLogger
+
     return TensorBoardLogger(logs, name="", version=start)
 
 
-def _wandb(logs: Path, start: str) -> Logger:
+def _wandb(logs: Path, start: str) -> "Logger":
+    from lightning.pytorch.loggers import WandbLogger
+
     logs.mkdir(parents=True, exist_ok=True)
     return WandbLogger(name=f"{logs.parent.name}/{start}", save_dir=logs, project="aucue")
 
 
-def _mlflow(logs: Path, start: str) -> Logger:
+def _mlflow(logs: Path, start: str) -> "Logger":
+    from lightning.pytorch.loggers import MLFlowLogger
+
     return MLFlowLogger("aucue", run_name=f"{logs.parent.name}/{start}", save_dir=str(logs / "mlruns"))
 
 
-LOGGERS: Mapping[str, Callable[[Path, str], Logger]] = MappingProxyType(
+LOGGERS: Mapping[str, Callable[[Path, str], "Logger"]] = MappingProxyType(
     {"csv": _csv, "tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
 )
 """By the names that `trainer.logger` takes."""
 
 
-def open_loggers(names: str, logs: Path, start: str) -> list[Logger]:
+def open_loggers(names: str, logs: Path, start: str) -> "list[Logger]":
     """The loggers of a training.
 
     Args:

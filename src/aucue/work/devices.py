@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from aucue.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
 
-def open_device(name: str | torch.device) -> torch.device:
+
+def open_device(name: "str | torch.device") -> "torch.device":
     """The device of a name, tried with one number: a name may be valid and the device absent.
 
     Args:
@@ -17,6 +19,8 @@ def open_device(name: str | torch.device) -> torch.device:
     Raises:
         InputError: There is no such device here.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -43,6 +47,8 @@ class Devices:
     @property
     def accelerator(self) -> str:
         """Lightning's name for them; "auto" is no Apple GPU, which lacks the metrics' double precision."""
+        import torch
+
         kind = self.one.partition(":")[0]
         if kind == "auto":
             kind = "cuda" if torch.cuda.is_available() else "cpu"

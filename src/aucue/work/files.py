@@ -5,14 +5,14 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from aucue.errors import InputError, printable
+from aucue.errors import InputError, OutputExistsError, printable
 
 LOCK_FILE = ".aucue.lock"
 
@@ -170,3 +170,27 @@ def table_path(text: str | None) -> str:
     """
     name = unicodedata.normalize("NFC", (text or "").strip().replace("\\", "/"))
     return PurePosixPath(name).as_posix() if name else ""
+
+
+def check_free(folder: Path, names: Iterable[str], overwrite: bool) -> None:
+    """Refuse to replace files unasked.
+
+    Raises:
+        InputError: There is a file in the folder's place.
+        OutputExistsError: One of the files exists and `overwrite` is not set.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose another --out.")
+    taken = [name for name in names if (folder / name).exists()]
+    if taken and not overwrite:
+        raise OutputExistsError(f"{folder / taken[0]} exists; choose another --out or pass --overwrite.")
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file unasked.
+
+    Raises:
+        OutputExistsError: it exists.
+    """
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; choose another name or ask to overwrite it.")

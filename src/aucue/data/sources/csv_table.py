@@ -5,11 +5,9 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
 from aucue.data.sources.expected import Finding
 from aucue.data.sources.labels import (
@@ -24,9 +22,14 @@ from aucue.data.sources.listings import find_files, read_text, shorten
 from aucue.data.sources.source import Sample
 from aucue.data.sources.splitting import groups_of_files, split_of_each
 from aucue.errors import InputError, said
-from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES, PrecomputedDetector
+from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
 from aucue.work.files import inside, printable, table_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from aucue.faces import PrecomputedDetector
 
 _POINTS = {f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"}
 _TEXT = ("file", "label", "split", "person", "mask")
@@ -90,7 +93,7 @@ class CsvSource:
         text = "" if told else "\n".join(self._splits)
         self._digest_of_splits = text and hashlib.sha256(text.encode()).hexdigest()
         self._landmarks_path = Path(root, landmarks) if landmarks else self.path if has_points else None
-        self._landmarks = self._landmarks_path and PrecomputedDetector(self._landmarks_path)
+        self._landmarks = self._landmarks_path and _points_of(self._landmarks_path)
         self._check_landmarks()
         self._probabilities = self._read_probabilities(table)
         self._masks = self._find_masks(table)
@@ -158,7 +161,7 @@ class CsvSource:
             )
         return [there.get(file, file) for file in self._files]
 
-    def _find_masks(self, table: pa.Table) -> list[Path | None] | None:
+    def _find_masks(self, table: "pa.Table") -> list[Path | None] | None:
         """The mask of each picture; None if the table has no such column."""
         if "mask" not in table.column_names:
             return None
@@ -205,7 +208,7 @@ class CsvSource:
             resolved.append(name)
         return resolved
 
-    def _read_probabilities(self, table: pa.Table) -> np.ndarray | None:
+    def _read_probabilities(self, table: "pa.Table") -> np.ndarray | None:
         """Soft labels (N, K); None if the table has none."""
         columns = [_soft_column(name) for name in self.classes]
         missing = [name for name in columns if name not in table.column_names]
@@ -215,6 +218,8 @@ class CsvSource:
             raise InputError(
                 f"{self.path}: '{missing[0]}' is missing; soft labels need a column for each class."
             )
+        import pyarrow as pa
+
         try:
             shares = np.stack([table[name].cast(pa.float64()).to_numpy() for name in columns], axis=1)
         except pa.ArrowInvalid as error:
@@ -227,7 +232,7 @@ class CsvSource:
             )
         return shares / sums
 
-    def _resolve_splits(self, table: pa.Table, default: str | None) -> list[str]:
+    def _resolve_splits(self, table: "pa.Table", default: str | None) -> list[str]:
         if "split" not in table.column_names:
             if default is not None:
                 return [default] * len(self._files)
@@ -246,9 +251,18 @@ def _soft_column(label: str) -> str:
     return f"p {label}"
 
 
-def _read(path: Path) -> pa.Table:
+def _points_of(table: Path) -> "PrecomputedDetector":
+    from aucue.faces import PrecomputedDetector
+
+    return PrecomputedDetector(table)
+
+
+def _read(path: Path) -> "pa.Table":
     if not path.is_file():
         raise InputError(f"{path}: no such table; give a CSV file with the columns file and label.")
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
     # Names of files, labels and persons are text even where they look like numbers ("007").
     text = read_text(path)
     names = _column_names(path, text)

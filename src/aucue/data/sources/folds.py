@@ -6,11 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from aucue.data.crops import FaceCropper
 from aucue.data.sources.expected import Finding
@@ -21,6 +19,9 @@ from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, TEMPLATES, no_detector, read_image, similarity, warp
 from aucue.facs import EXPRESSIONS
 from aucue.work.tables import read_mapping
+
+if TYPE_CHECKING:
+    import pyarrow.csv as pacsv
 
 logger = logging.getLogger(__name__)
 
@@ -263,9 +264,12 @@ def _read_labels(path: Path, classes: tuple[str, ...]) -> dict[str, str]:
 
 def _read_landmarks(path: Path) -> dict[str, np.ndarray | None]:
     """(68, 2) float32 by picture; None where none were found."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
     refused: list[pacsv.InvalidRow] = []
 
-    def note(row: pacsv.InvalidRow) -> str:
+    def note(row: "pacsv.InvalidRow") -> str:
         refused.append(row)
         return "skip"  # Arrow swallows what a handler raises
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from aucue.data.sources.expected import Finding
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SplitName = Literal["train", "val", "test"]
 SPLITS = get_args(SplitName)
@@ -39,13 +40,13 @@ class Sample:
     key: str
     label: str
     split: str
-    image: Path | bytes | np.ndarray
-    landmarks: np.ndarray | None = None
+    image: "Path | bytes | np.ndarray"
+    landmarks: "np.ndarray | None" = None
     person: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     box: tuple[float, float, float, float] | None = None
     aligned: bool = False
-    probabilities: np.ndarray | None = None
+    probabilities: "np.ndarray | None" = None
     mask: Path | None = None
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.distributed as dist
@@ -10,11 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.errors import InputError
+from aucue.guidance.names import Grid, Loss
 
 EPS = 1e-8
-
-Loss = Literal["cosine", "l1", "l2", "kl", "standardized-cosine", "energy", "rrr", "l1-mask"]
-Grid = Literal["attention", "cue"]
 
 
 def alignment(

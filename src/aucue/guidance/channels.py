@@ -1,16 +1,12 @@
 """Attention of a layer: the mean over (some of) its channels, without ReLU and without normalisation."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from aucue.errors import InputError
-
-WholeKind = Literal["mean", "first-half", "second-half"]
-"""Kinds that take no share."""
-
-AttentionKind = Literal[WholeKind, "first-share", "random-share"]
+from aucue.guidance.names import AttentionKind
 
 
 def attention(

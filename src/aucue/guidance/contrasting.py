@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.errors import InputError
-from aucue.guidance.alignment import EPS, valid_mean
+from aucue.guidance.losses import EPS, valid_mean
 
 
 def contrast(
