@@ -7,6 +7,7 @@ READOUT_NAMES = (
     "gradcam++-fg2024",
     "layercam",
     "xgradcam",
+    "adl-fg2024",
     "smoothgradcam++",
     "scorecam",
     "ss-cam",
