@@ -67,7 +67,7 @@ def _small(side: int) -> Callable[[Image.Image], Image.Image]:
 CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "as it is": lambda photo: photo,
     **{f"turned by {degrees} degrees": _turned(degrees) for degrees in (20, 40, 60, 90, 180)},
-    **{f"blurred, {share:.0%} of the side": _blurred(share) for share in (0.01, 0.02, 0.04)},
+    **{f"blurred, {100 * share:g} % of the side": _blurred(share) for share in (0.01, 0.02, 0.04)},
     **{f"brightness times {factor}": _dark(factor) for factor in (0.4, 0.2, 0.1)},
     **{f"{side} pixels wide": _small(side) for side in (96, 64, 48)},
 }
