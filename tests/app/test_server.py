@@ -2,6 +2,7 @@
 
 import io
 import re
+import runpy
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def test_several_photographs_at_once(running: Running, photo):
     assert said[1]["error"].startswith("This file is not a picture that can be read")
     assert running.client.post("/api/batch", files=[("p", ("a", b""))] * 33).status_code == 400
     assert running.client.post("/api/batch", files=files, params={"model": "x"}).status_code == 400
+
+
+def test_the_example_asks_a_running_page(
+    running: Running, photo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "one.png").write_bytes(encoded(photo()))
+    (tmp_path / "letter.png").write_bytes(b"Dear reader")
+    example = runpy.run_path(str(GUIDE.parents[1] / "examples" / "08_ask_the_page.py"))
+    example["main"](running.address, [tmp_path / "letter.png", tmp_path / "one.png"])
+    (explanation,) = running.service.read(running.service.open(photo()), "guided").explanations
+    refused, said = capsys.readouterr().out.splitlines()
+    assert refused.startswith("letter.png: This file is not a picture that can be read")
+    assert said == f"one.png: happiness, {explanation.probability:.0%}"
 
 
 def test_health(running: Running):
