@@ -84,7 +84,7 @@ def loaded() -> dict[str, set[str]]:
         ("aucue.cli.main", {"torch", "matplotlib", "rich"}),
         ("aucue.metrics", {"torchmetrics", "timm", "torchvision"}),
         ("aucue.explanation.batch", {"torchmetrics", "lightning", "datasets", "matplotlib", "pandas"}),
-        ("aucue.explanation.batch", {"torch._dynamo", "sympy", "huggingface_hub"}),
+        ("aucue.explanation.batch", {"torch._dynamo", "sympy", "huggingface_hub", "pyarrow"}),
         ("aucue.app", {"torchmetrics", "lightning", "datasets", "matplotlib", "gradio", "torch._dynamo"}),
         ("aucue.training.objective", {"torchmetrics", "lightning"}),
         ("aucue.evaluation.report", {"torchmetrics", "lightning", "matplotlib"}),

@@ -1,7 +1,9 @@
 """What works without the extras, and what is said where one is missing."""
 
+import gc
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,14 @@ def test_a_name_of_a_room_says_which_extra_it_needs(tmp_path: Path, monkeypatch:
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingExtraError, match="This needs lightning"):
         on_first_use("strange_room", {"walls": ["paint"]})("paint")
+    assert gc.isenabled()
+
+
+def test_nobody_looks_for_garbage_while_a_room_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "tidy_room").mkdir()
+    (tmp_path / "tidy_room" / "__init__.py").touch()
+    (tmp_path / "tidy_room" / "walls.py").write_text("import gc\nswept = gc.isenabled()")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("tidy_room")
+    assert on_first_use("tidy_room", {"walls": ["swept"]})("swept") is False
+    assert gc.isenabled()

@@ -26,7 +26,6 @@ from aucue.faces import (
     Face,
     FaceReader,
     LandmarkDetector,
-    PrecomputedDetector,
     is_table,
     open_detector,
 )
@@ -264,6 +263,8 @@ class _Job:
 
 def _check_videos(videos: Sequence[Path], detector: str | LandmarkDetector) -> None:
     if videos:
+        from aucue.faces import PrecomputedDetector  # reads tables with pyarrow, .2 s
+
         load_av()
         if isinstance(detector, PrecomputedDetector):
             raise InputError(
