@@ -17,9 +17,10 @@ def command(
 ) -> int:
     """Show a web page that says which expression a photograph's faces show, and where the model saw it.
 
-    The page is at http://127.0.0.1:7860 until Ctrl-C. It loads nothing from elsewhere, sends nothing
-    elsewhere, and keeps photographs in memory only while somebody looks at them. Programs ask it at
-    /api/explain; docs/serve.md describes that.
+    The page is at http://127.0.0.1:7860 until Ctrl-C. It takes one photograph, several, videos, and what a
+    camera sees. It loads nothing from elsewhere, sends nothing elsewhere, and keeps photographs in memory
+    only while somebody looks at them; a video lies in a file without a name until it has been looked at.
+    Programs ask it at /api/explain; docs/serve.md describes that.
 
     Args:
         model: Model files (.safetensors); the first is shown at first, two can be compared side by side. By
@@ -28,8 +29,8 @@ def command(
             whoever reaches that address can use the page, without a password.
         port: Port; 0 takes a free one.
         readout: Read-out of the class maps to begin with: cam, gradcam, gradcam++, gradcam++-fg2024,
-            layercam, xgradcam or smoothgradcam++ (scorecam, ss-cam and is-cam are too slow for a page); by
-            default that of the method the model was trained as.
+            layercam, xgradcam or smoothgradcam++ (others are too slow for a page, or do not read every
+            model); by default that of the method the model was trained as.
         prior: Mix of expressions that answers are given for: natural (as frequent as in the training), even,
             or a file of shares (YAML, a line for each expression); by default the answers are those of each
             model as it was trained.
