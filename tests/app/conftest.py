@@ -162,5 +162,6 @@ def running(models, drawn, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         servers[0].should_exit = True
         thread.join(timeout=30)
         assert not thread.is_alive()
-        # The server's own folder is gone, too; other tests of the process make multiprocessing's.
-        assert not [path for path in folder.iterdir() if not path.name.startswith("pymp-")]
+        # The server's own folder is gone, too; other tests of the process make multiprocessing's and torch's.
+        of_others = ("pymp-", "torchinductor_")
+        assert not [path for path in folder.iterdir() if not path.name.startswith(of_others)]

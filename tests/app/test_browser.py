@@ -14,7 +14,7 @@ pytest.importorskip("gradio", reason="the extra aucue[app] is not installed")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from .conftest import Running, encoded
 
@@ -43,11 +43,18 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One person's browser: what it has loaded once it need not load again."""
+    context = browser.new_context(accept_downloads=True)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(browser: Browser, running: Running) -> Iterator[Page]:
+def page(context: BrowserContext, running: Running) -> Iterator[Page]:
     """The page, opened; every request it makes has to stay on this machine."""
     expect.set_options(timeout=PATIENCE)
-    context = browser.new_context(accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     asked, complaints = [], []
@@ -56,7 +63,7 @@ def page(browser: Browser, running: Running) -> Iterator[Page]:
     page.goto(running.address)
     expect(page.get_by_text("Start with a photograph of a face")).to_be_visible()
     yield page
-    context.close()
+    page.close()
     deadline = time.monotonic() + PATIENCE / 1000
     while len(running.sessions) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -119,5 +119,6 @@ export function start(root) {
   }
 
   parts.start.onclick = () => (stream ? end() : begin());
+  parts.start.disabled = false; // a click before this script was there would be lost
   parts.explain.onclick = explain;
 }

@@ -115,6 +115,7 @@ export function start(root) {
   };
 
   parts.files.onchange = () => add(parts.files.files);
+  if (parts.files.files.length) add(parts.files.files); // chosen before this script was there
   for (const kind of ['dragenter', 'dragover']) {
     parts.drop.addEventListener(kind, (event) => { event.preventDefault(); parts.drop.classList.add('over'); });
   }
