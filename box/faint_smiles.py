@@ -7,8 +7,9 @@ pictures shows one for certain.
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from box.moving import pixels, taken_from
 
 _EYES = (36, 45)
 _CORNERS = (48, 54)
@@ -54,12 +55,8 @@ def with_faint_smiles(
     moves = torch.stack([-rise * down - spread * across, -rise * down + spread * across], 1)  # (B, 2, 2)
     centres = points[:, list(_CORNERS)]
     reach = _REACH * across.norm(dim=1).clamp(min=1e-6)
-    size = images.shape[-1]
-    steps = torch.arange(size, device=device, dtype=torch.float32)
-    pixels = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).view(1, -1, 2)
-    source = pixels - _shift(pixels.expand(count, -1, -1), centres + moves / 2, moves, reach)
-    grid = ((2 * source + 1) / size - 1).view(count, size, size, 2)
-    warped = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    places = pixels(images)
+    warped = taken_from(images.float(), places - _shift(places, centres + moves / 2, moves, reach))
     votes = batch["probabilities"].clone()
     moved = votes[:, neutral] * _CERTAINTY * chosen
     votes[:, neutral] -= moved

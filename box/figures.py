@@ -88,14 +88,9 @@ def measure(
     model: Path, name: str, out: Path, detector: str = DEFAULT_DETECTOR, *, evidence: bool = False
 ) -> Measured:
     """Look at one set, its faces found by a detector; done once."""
-    out = out / detector
-    folder, path = out / (f"{name}-evidence" if evidence else name), out / "sets" / name
+    folder = out / detector / (f"{name}-evidence" if evidence else name)
+    path = found_faces(name, out, detector)
     if not (folder / "evaluation.json").exists():
-        out.mkdir(parents=True, exist_ok=True)
-        folder_of_set, part = SETS[name]
-        prepare(
-            undetected(folder_of_set, part, out / f"{name}.csv", "test"), path, detector, size=96, workers=1
-        )
         settings = EvaluationSettings(split="test", workers=0, evidence=evidence)
         evaluate(model, path, settings, out=folder)
     rows = list(csv.DictReader((folder / "per_image.csv").open(newline="")))
@@ -105,6 +100,15 @@ def measure(
         np.array([row["prediction"] for row in rows]),
         open_prepared(path).dataset("test").landmarks_valid,
     )
+
+
+def found_faces(name: str, out: Path, detector: str = DEFAULT_DETECTOR) -> Path:
+    """Prepared set of one of `SETS`, its faces found by a detector; made once."""
+    out, (folder, part) = out / detector, SETS[name]
+    path = out / "sets" / name
+    out.mkdir(parents=True, exist_ok=True)
+    prepare(undetected(folder, part, out / f"{name}.csv", "test"), path, detector, size=96, workers=1)
+    return path
 
 
 def sets_table(model: Path, out: Path) -> str:

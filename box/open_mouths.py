@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from box.moving import pixels, taken_from
+
 _EYES = (36, 45)
 _CORNERS = (48, 54)
 _INNER = (61, 62, 63, 65, 66, 67)
@@ -55,14 +57,11 @@ def with_open_mouths(batch: Mapping[str, Tensor], label: int, share: float) -> d
 def _opened(images: Tensor, points: Tensor, drop: Tensor) -> Tensor:
     """Images (B, 3, S, S) in which what is below the line of the lips went down by `drop` (B,) pixels."""
     count, size = len(images), images.shape[-1]
-    steps = torch.arange(size, device=images.device, dtype=torch.float32)
-    pixels = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).view(1, -1, 2)
-    across, below = _in_mouth(pixels.expand(count, -1, -1), points)
+    places = pixels(images)
+    across, below = _in_mouth(places, points)
     way = drop[:, None] * _profile(across)
     moves = torch.where(below > 0, torch.minimum(way, below), 0.0)
-    source = pixels - moves[..., None] * _axes(points)[1][:, None]
-    grid = ((2 * source + 1) / size - 1).view(count, size, size, 2)
-    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    moved = taken_from(images, places - moves[..., None] * _axes(points)[1][:, None])
     inside = torch.minimum((torch.minimum(below, way - below) + 0.5).clamp(0, 1), way.clamp(max=1))
     face = images.mean((2, 3), keepdim=True)
     dark = _DARK[0] + (_DARK[1] - _DARK[0]) * torch.rand(count, 1, 1, 1, device=images.device)

@@ -27,7 +27,7 @@ from aucue.explanation import Explainer
 from aucue.faces import DEFAULT_DETECTOR, open_detector, read_image
 from aucue.facs import EXPRESSIONS
 from aucue.models import Model, boxed_model
-from box.figures import measure
+from box.figures import found_faces
 from box.moving import moved
 from box.open_mouths import with_open_mouths
 from experiments.doc_tables import block, paste, table
@@ -136,8 +136,7 @@ def steady_table(model: Path, out: Path, detector: str) -> str:
     """How many decisions change when the aligned face is moved a little."""
     network, rows = Model.load(model, device="cpu").network, {name: [name] for name in SHAKES}
     for folder in ("ferplus", "london", "sfhq"):
-        measure(model, folder, out, detector)  # prepares the set, unless that was done
-        faces = open_prepared(out / detector / "sets" / folder)
+        faces = open_prepared(found_faces(folder, out, detector))
         for name, changed in shaken(
             network, faces.dataset("test", eval_transform(network.input_size))
         ).items():

@@ -10,7 +10,7 @@ expression, all with landmarks, and the same test part.
 import argparse
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,7 @@ def prepared(out: Path, soft: bool = True) -> Path:
         out: Where the set is made, unless it is there.
         soft: Whether the votes are its soft labels.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    target = out / ("prepared" if soft else "prepared-hard")
-    with FileLock(out / ".lock"):
-        prepare(_photographs(out, soft), target, detector="none", size=72)
-    return target
+    return _made(out, "prepared" if soft else "prepared-hard", lambda: _photographs(out, soft))
 
 
 def short(out: Path) -> Path:
@@ -89,11 +85,7 @@ def short(out: Path) -> Path:
     Args:
         out: Where the set is made, unless it is there.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    target = out / "short"
-    with FileLock(out / ".lock"):
-        prepare(_photographs(out, True, {"train": 600, "val": 60}), target, detector="none", size=72)
-    return target
+    return _made(out, "short", lambda: _photographs(out, True, {"train": 600, "val": 60}))
 
 
 def prepared_with_rendered(out: Path, count: int, size: int) -> Path:
@@ -104,12 +96,17 @@ def prepared_with_rendered(out: Path, count: int, size: int) -> Path:
         count: Number of rendered faces, as many of each expression.
         size: Side of the stored faces in pixels.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    target = out / f"prepared-with-rendered-{size}"
     rendered = SyntheticSource(train=count, val=0, test=0, size=size * 14 // 9)  # a crop shows a part of it
+    name = f"prepared-with-rendered-{size}"
+    return _made(out, name, lambda: WithRendered(_photographs(out, True), rendered), size)
+
+
+def _made(out: Path, name: str, source: Callable[[], Source], size: int = 72) -> Path:
+    """A set in a folder, made unless it is there; other processes that ask for one wait."""
+    out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
-        prepare(WithRendered(_photographs(out, True), rendered), target, detector="none", size=size)
-    return target
+        prepare(source(), out / name, detector="none", size=size)
+    return out / name
 
 
 class WithRendered:

@@ -6,7 +6,7 @@ import yaml
 from aucue.cli.main import main
 from aucue.training import fitting
 from aucue.training.config import CONFIGS, DataSettings, TrainConfig
-from aucue.training.folder import CONFIG_NAME, MODEL_NAME
+from aucue.training.names import CONFIG_NAME, MODEL_NAME
 
 from ..builders import described_set
 

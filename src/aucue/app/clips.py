@@ -1,6 +1,5 @@
 """A short video from the page: its faces followed and explained, told while it is being looked at."""
 
-import base64
 import csv
 import io
 from collections.abc import Generator
@@ -13,6 +12,7 @@ from aucue.errors import InputError
 from aucue.explanation.curves import draw_curves
 from aucue.explanation.film import FilmReader
 from aucue.explanation.video import FollowedFrame, Moments, Shown, explained_frames, film_columns
+from aucue.pictures.images import encoded_uri
 
 MAX_BYTES = 100 * 2**20
 """Size of a video in bytes."""
@@ -105,11 +105,7 @@ class _Found:
 
     def html(self, missing: str) -> str:
         """The curves."""
-        pictures = {name: _uri(data) for name, data in self._moments.pictures().items()}
+        pictures = {name: encoded_uri(jpeg, "jpeg") for name, jpeg in self._moments.pictures().items()}
         curves = draw_curves(self._tracks, self._classes, pictures)
         left_out = len(self._tracks) - len(curves)
         return views.curves(curves, pictures, left_out=left_out, missing=missing)
-
-
-def _uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

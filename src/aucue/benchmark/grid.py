@@ -23,7 +23,7 @@ from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
 from aucue.training import ClassifierSettings, TrainConfig
 from aucue.training.checks import check_set
-from aucue.training.folder import MODEL_NAME
+from aucue.training.names import MODEL_NAME
 from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 

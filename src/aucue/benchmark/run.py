@@ -21,7 +21,7 @@ from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.run import evaluate
 from aucue.evaluation.settings import FACES, EvaluationSettings
 from aucue.training import fit
-from aucue.training.folder import MODEL_NAME
+from aucue.training.names import MODEL_NAME
 from aucue.work import available_cores
 from aucue.work.files import appearing, claimed, read_json, write_json
 from aucue.work.processes import starter_environment

@@ -35,6 +35,7 @@ from aucue.classifiers.unit_head import units_of_classes
 from aucue.classifiers.weights import pretrained_state, read_state
 from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS, Codebook
+from aucue.guidance import FeatureTap
 
 MAX_SIDE = 1024
 """Largest side of the input, in pixels."""
@@ -331,18 +332,11 @@ class Classifier(nn.Module):
 
     def _earlier(self, normal: Tensor) -> Tensor:
         """Features one block before the final ones, of images as the backbone takes them."""
-        seen: list[Tensor] = []
-        block = self.backbone.get_submodule(block_before_last(self.backbone))
-
-        def note(_block: nn.Module, _inputs: tuple[Any, ...], features: Tensor) -> None:
-            seen.append(features)
-
-        hook = block.register_forward_hook(note)
-        try:
+        block = block_before_last(self.backbone)
+        with FeatureTap(self.backbone, [block]) as tap:
             self._see(normal)
-        finally:
-            hook.remove()
-        return _unmirrored_mean(seen[-1]) if self._mirrors else seen[-1]
+            features = tap.features[block]
+        return _unmirrored_mean(features) if self._mirrors else features
 
     def _normalize(self, images: Tensor) -> Tensor:
         side = self.input_size

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aucue.errors import InputError, OutputExistsError
-from aucue.work.files import appearing
+from aucue.errors import InputError
+from aucue.work.files import appearing, check_free
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,9 +50,7 @@ def command(
 
     if out.suffix.lower() not in _IMAGE_SUFFIXES:
         raise InputError(f"--out must be a picture ({', '.join(_IMAGE_SUFFIXES)}), not {out}.")
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
-
+    check_free(out.parent, [out.name], overwrite)
     require_picture(photo)
     cue = _cue(codebook, expression, regions)
     faces = _reader(detector, regions)(photo)

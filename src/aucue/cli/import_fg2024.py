@@ -25,13 +25,12 @@ def command(
         overwrite: Replace the file in --out.
     """
     from aucue.data.sources.folds import read_class_ids
-    from aucue.errors import OutputExistsError
     from aucue.facs import EXPRESSIONS
     from aucue.models import require_file
+    from aucue.work.files import check_free
 
     require_file(model)
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
+    check_free(out.parent, [out.name], overwrite)
     from aucue.models import save_model
     from aucue.models.fg2024 import import_checkpoint
     from aucue.work.terminal import Terminal

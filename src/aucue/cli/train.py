@@ -12,7 +12,7 @@ from aucue.cli.arguments import Parser
 from aucue.errors import InputError, require_extras
 from aucue.training.checks import check_set, check_settings, check_start
 from aucue.training.config import CONFIGS, TrainConfig
-from aucue.training.folder import MODEL_NAME
+from aucue.training.names import MODEL_NAME
 from aucue.training.recipe import RECIPES, changes_of_recipe, recipe_description, recipe_settings
 from aucue.work.files import printable, shipped
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping

@@ -49,7 +49,12 @@ def to_data_uri(image: Picture, format: Literal["png", "jpeg"] = "png", quality:
         picture.save(buffer, "JPEG", quality=quality)
     else:
         raise InputError(f"Unknown picture format '{format}'; choose png or jpeg.")
-    return f"data:image/{format};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return encoded_uri(buffer.getvalue(), format)
+
+
+def encoded_uri(content: bytes, format: Literal["png", "jpeg"]) -> str:
+    """The content of a picture file as such a text."""
+    return f"data:image/{format};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def check_rows(values: NDArray, columns: int, name: str) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from aucue.errors import AucueError, InputError
 from aucue.training.config import TrainConfig
-from aucue.training.folder import BEST
+from aucue.training.names import BEST
 from aucue.work.files import appearing
 
 _NEEDED = ("state_dict", "optimizer_states", "loops", "epoch", "global_step", "figures", "settings")

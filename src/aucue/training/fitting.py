@@ -47,9 +47,10 @@ from aucue.training.checkpoints import Describe, KeepBest, WholeCheckpointIO, re
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.curves import Curves
-from aucue.training.folder import BEST, CHECKPOINTS, LAST, MODEL_NAME, is_finished, take
+from aucue.training.folder import is_finished, take
 from aucue.training.loggers import open_loggers
 from aucue.training.module import BATCHED, GuidedModule
+from aucue.training.names import BEST, CHECKPOINTS, LAST, MODEL_NAME
 from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
 from aucue.training.start import check_template, started_from, starting_model, take_over

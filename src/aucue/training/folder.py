@@ -8,15 +8,12 @@ import yaml
 
 from aucue.errors import InputError, OutputExistsError
 from aucue.training.config import TrainConfig
+from aucue.training.names import CHECKPOINTS, CONFIG_NAME, LAST, MODEL_NAME
 from aucue.work.files import appearing, claimed
 from aucue.work.tables import read_mapping
 
 if TYPE_CHECKING:
     from torch import nn
-
-MODEL_NAME = "model.safetensors"
-CONFIG_NAME = "config.yaml"
-CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
 
 def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool:

@@ -13,7 +13,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from aucue.errors import OutputExistsError
 from aucue.evaluation.averages import CLASS_MAP, CUE, FACE, AverageMap
 from aucue.evaluation.estimate import Estimate
 from aucue.evaluation.groups import gap_sentence, largest_gaps
@@ -35,6 +34,7 @@ from aucue.metrics import CONTROLS, reliability
 from aucue.models import card
 from aucue.pages import environment, line_chart, write_page
 from aucue.pictures import overlay, to_data_uri
+from aucue.work.files import check_free
 
 _IN_SHORT = ("accuracy", "balanced_accuracy", "calibration", "att_cos", "cam_cos", "specificity", "own_face")
 _TILE = 208  # pixels: sharp at the size shown, small enough for a page with dozens of faces
@@ -231,8 +231,7 @@ def write_comparison(
         OutputExistsError: The file exists and `overwrite` is not set.
     """
     out = Path(out)
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another --out or pass --overwrite.")
+    check_free(out.parent, [out.name], overwrite)
     members = by_data(evaluations)
     groups = [_group(table, members[table.title]) for table in compare(evaluations, intervals=True)]
     fine_print = [f"{name}: {_fine_print(e)}" for group in members.values() for name, e in group.items()]
