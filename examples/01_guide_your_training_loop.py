@@ -32,7 +32,7 @@ def network() -> nn.Sequential:
     return nn.Sequential(*first, *last, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2))
 
 
-def train(weight: float, steps: int = 150) -> None:
+def train(weight: float, steps: int = 100) -> None:
     model = network()
     guidance = Guidance(model, ["5"], weight=weight)  # 2: name a layer, here the last ReLU
     report(f"lambda {weight:g} before", model.eval(), guidance)

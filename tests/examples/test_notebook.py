@@ -27,6 +27,11 @@ def check(notebook) -> None:
     cosines = figures(notebook)
     assert cosines["guided"] > cosines["unguided"] + 0.1
     assert cosines["guided"] > cosines["an even map"] + 0.1
+    # Stored or run, a sentence begins with what was answered, as explanations do today.
+    sentences = re.findall(
+        r"^(unguided|guided): (Happiness|Surprise|Sadness) \d+ %", printed(notebook), re.MULTILINE
+    )
+    assert [name for name, _ in sentences] == ["unguided", "guided"]
     pictures = [
         output
         for cell in notebook.cells
