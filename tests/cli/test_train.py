@@ -4,11 +4,12 @@ import pytest
 import yaml
 
 from aucue.cli.main import main
+from aucue.models import save_model
 from aucue.training import fitting
 from aucue.training.config import CONFIGS, DataSettings, TrainConfig
 from aucue.training.names import CONFIG_NAME, MODEL_NAME
 
-from ..builders import described_set
+from ..builders import described_set, information, untrained
 
 
 def test_settings_that_come_with_aucue_have_names(
@@ -141,10 +142,16 @@ def test_from_sets_the_network_and_what_is_given_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     faces, made = described_set(tmp_path / "set", "train", "test"), []
-    monkeypatch.setattr(fitting, "fit", lambda config, overwrite: made.append(config) or Path("model"))
+    started = {"held_out": {"faces": 36, "accuracy": 0.9}}
+    provenance = {"started_from": started, "settings": {"select": "accuracy"}}
+    card = information(metrics={"held_out": {"accuracy": 0.8}}, provenance=provenance)
+    model = save_model(tmp_path / "model.safetensors", untrained(), card)
+    monkeypatch.setattr(fitting, "fit", lambda config, overwrite: made.append(config) or model)
     command = ["train", "--from", "box", "--out", "run", "--data.path", str(faces), "--recipe", "aucue"]
     assert main([*command, "--classifier.input_size", "64"]) == 0
-    assert capsys.readouterr().out.startswith("Start: box, backbone and head.\n")
+    start, _, compared, _ = capsys.readouterr().out.splitlines()
+    assert start == "Start: box, backbone and head."
+    assert compared == "36 held-out faces: accuracy 90.0 -> 80.0 %; no better than what it started from."
     network = made[0].classifier
     assert (network.backbone, network.grey, network.weights, network.input_size) == (
         "resnet10t",

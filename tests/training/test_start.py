@@ -3,17 +3,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from tests.builders import information, untrained
 
 from aucue.classifiers import Classifier, WeightedGAP
 from aucue.classifiers.unit_head import ActionUnitHead
 from aucue.data import open_prepared
 from aucue.errors import InputError
-from aucue.models import Model, load_model
+from aucue.models import Card, Model, load_model
 from aucue.training import ClassifierSettings, TrainConfig, fit, with_model
-from aucue.training.fitting import build_classifier
+from aucue.training.fitting import _chosen_faces, build_classifier
 from aucue.training.start import (
     check_template,
+    comparison_sentence,
     model_settings,
     start_sentence,
     starting_model,
@@ -90,8 +92,35 @@ def test_a_training_goes_on_from_a_model_and_its_card_says_so(settings: MakeSett
     start = load_model(model)[0].state_dict()
     weights = {name: value for name, value in network.state_dict().items() if name.endswith(".weight")}
     assert all(torch.allclose(value, start[name], atol=1e-6) for name, value in weights.items())
-    assert card.provenance["started_from"] == {"model": "a", "trained_on": {"name": "earlier"}}
+    before = card.provenance["started_from"]
+    assert (before["model"], before["trained_on"]) == ("a", {"name": "earlier"})
+    held_out = _chosen_faces(open_prepared(config.data.path), config)[1]
+    images = torch.stack([held_out[index]["image"] for index in range(len(held_out))])
+    with torch.inference_mode():
+        predicted = load_model(model)[0].eval()(images).logits.argmax(1)
+    assert before["held_out"] == {
+        "faces": len(held_out),
+        "accuracy": pytest.approx(accuracy_score(held_out.labels, predicted)),
+        "balanced_accuracy": pytest.approx(balanced_accuracy_score(held_out.labels, predicted)),
+    }
     assert card.provenance["settings"]["classifier"]["weights"] == str(model)
+
+
+def test_whether_it_got_better_is_a_sentence() -> None:
+    def card(before: float, after: float, select: str) -> Card:
+        start = {"held_out": {"faces": 36, "accuracy": before, "balanced_accuracy": 0.5}}
+        provenance = {"started_from": start, "settings": {"select": select}}
+        metrics = {"held_out": {"accuracy": after, "balanced_accuracy": 0.75}}
+        return information(provenance=provenance, metrics=metrics)
+
+    better = "36 held-out faces: accuracy 80.0 -> 90.0 %."
+    assert comparison_sentence(card(0.8, 0.9, "accuracy")) == better
+    assert comparison_sentence(card(0.8, 0.9, "last")) == better
+    worse = "36 held-out faces: accuracy 80.0 -> 80.0 %; no better than what it started from."
+    assert comparison_sentence(card(0.8, 0.8, "accuracy")) == worse
+    balanced = "36 held-out faces: balanced accuracy 50.0 -> 75.0 %."
+    assert comparison_sentence(card(0.8, 0.8, "balanced_accuracy")) == balanced
+    assert comparison_sentence(information()) is None
 
 
 def test_faces_of_another_template_are_refused(rendered: Path, tmp_path: Path) -> None:

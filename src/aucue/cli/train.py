@@ -47,7 +47,9 @@ def run(argv: list[str]) -> int:
     config = _config(parser, _with_defaults(parser, settings, argv))
     check_start(config, settings.overwrite)
 
+    from aucue.models import load_model
     from aucue.training.fitting import fit
+    from aucue.training.start import comparison_sentence
     from aucue.work import is_first_rank
     from aucue.work.terminal import Terminal
 
@@ -55,12 +57,15 @@ def run(argv: list[str]) -> int:
     if settings.recipe and is_first_rank():
         for name, (value, of_recipe) in changes_of_recipe(config, settings.recipe).items():
             terminal.say(f"Note: {name} is {value}, not {of_recipe} as in the recipe {settings.recipe}.")
-    if is_first_rank() and (told := _start(config)) is not None:
-        terminal.say(told)
+    if is_first_rank() and (started := _start(config)) is not None:
+        terminal.say(started)
     model = fit(config, overwrite=settings.overwrite)
     if not is_first_rank():
         return 0
     terminal.say(f"Model: {model}")
+    starts = config.classifier.weights is not None
+    if starts and (compared := comparison_sentence(load_model(model)[1])) is not None:
+        terminal.say(compared)
     if (split := _split_to_evaluate(config)) is not None:
         data = f"--data {config.data.path}{split}"
         terminal.say(f"Next:  aucue evaluate {model} {data} --out {config.out}/evaluation")

@@ -150,7 +150,8 @@ def _fit(
                 info.calibration = calibration_of([answers(module.classifier, held_out)], of, voters)
             info.provenance["curves"] = _curves(trainer).by_name()
             if model_before is not None:
-                info.provenance["started_from"] = started_from(model_before)
+                unseen = held_out if config.select_on == "holdout" else None
+                info.provenance["started_from"] = started_from(model_before, module.classifier, unseen)
             save_model(model, module.classifier, info, overwrite=True)
 
         rank.first(save)

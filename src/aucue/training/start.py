@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from aucue.classifiers import Classifier
 from aucue.classifiers.heads import WeightedGAP
 from aucue.classifiers.methods import METHODS
 from aucue.classifiers.unit_head import ActionUnitHead
-from aucue.data import PreparedSet
+from aucue.data import FaceDataset, PreparedSet
 from aucue.errors import InputError
-from aucue.models import Model, holds_model, is_address, is_box, model_file
+from aucue.metrics import classification_report, confusion_counts
+from aucue.models import Card, Model, holds_model, is_address, is_box, model_file
+from aucue.training.calibrating import answers
 from aucue.training.config import ClassifierSettings, TrainConfig
 
 _OWN_NAMES = {"options": "backbone_options"}  # settings that a network's own configuration calls otherwise
@@ -149,8 +152,42 @@ def check_template(model: Model, prepared: PreparedSet) -> None:
         )
 
 
-def started_from(model: Model) -> dict[str, Any]:
-    """What the card of a training says of the model that it started from."""
+def started_from(model: Model, classifier: Classifier, held_out: FaceDataset | None) -> dict[str, Any]:
+    """What the card of a training says of the model that it started from.
+
+    Args:
+        model: The model.
+        classifier: The trained network; the model is measured, too, where it has its classes and its input.
+        held_out: The faces that chose the epoch, if they were no test faces.
+    """
     before = model.card.provenance.get("trained_on") or {}
     kept = ("name", "licence", "samples", "settings")
-    return {"model": model.name, "trained_on": {name: before[name] for name in kept if name in before}}
+    said = {"model": model.name, "trained_on": {name: before[name] for name in kept if name in before}}
+    if held_out is not None and (model.classes, model.input_size) == (
+        classifier.classes,
+        classifier.input_size,
+    ):
+        said["held_out"] = {"faces": len(held_out), **_figures(*answers(model.network, held_out))}
+    return said
+
+
+def _figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    report = classification_report(confusion_counts(logits.argmax(1), labels, logits.shape[1]))
+    return {name: float(report[name]) for name in ("accuracy", "balanced_accuracy")}
+
+
+def comparison_sentence(card: Card) -> str | None:
+    """Whether a training made something better of the model that it started from, for people.
+
+    Args:
+        card: The training's; None is returned where it started from no model, or from one with other classes.
+    """
+    before = (card.provenance.get("started_from") or {}).get("held_out")
+    after = card.metrics.get("held_out")
+    if before is None or after is None:
+        return None
+    name = card.provenance["settings"]["select"]
+    name = "accuracy" if name == "last" else name
+    figures = f"{100 * before[name]:.1f} -> {100 * after[name]:.1f} %"
+    verdict = "" if after[name] > before[name] else "; no better than what it started from"
+    return f"{before['faces']} held-out faces: {name.replace('_', ' ')} {figures}{verdict}."
