@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,6 +16,7 @@ from aucue.benchmark.tables import evidence_tables, main_table
 from aucue.errors import InputError
 from aucue.evaluation import Evaluation
 from aucue.evaluation.report.tables import latex, markdown
+from experiments import paper_page
 
 from ..builders import small_settings
 
@@ -56,6 +58,14 @@ def test_the_difference_is_that_of_the_means_and_inside_its_interval(finished: t
         assert theirs is not None
         assert difference.value == pytest.approx(ours - theirs, abs=1e-5)
         assert difference.low <= difference.value <= difference.high
+
+
+def test_the_page_of_the_papers_grids_has_tables_and_times(finished: tuple[Grid, Path]) -> None:
+    page = paper_page.text(collect(*finished))
+    assert page.startswith("**Small_grid: ")
+    assert page.count("| *minus unguided* |") == 1
+    assert "What decides" not in page  # its grid asks for no evidence
+    assert re.search(r"^4 trainings, \d+ minutes on one core", page, re.MULTILINE)
 
 
 def test_tables_say_protocol_seeds_controls_and_published_numbers(finished: tuple[Grid, Path]) -> None:
