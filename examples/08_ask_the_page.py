@@ -9,7 +9,7 @@ One that cannot be used says why, and the rest go on.
 import argparse
 import json
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 
@@ -21,6 +21,8 @@ def ask(address: str, photo: Path) -> dict:
             return json.load(answer)
     except HTTPError as refusal:
         return json.load(refusal)  # {"error": "a sentence"}
+    except URLError as error:
+        raise SystemExit(f"No page answers at {address} ({error.reason}); start one: aucue serve") from error
 
 
 def main(address: str, photos: list[Path]) -> None:
@@ -30,7 +32,7 @@ def main(address: str, photos: list[Path]) -> None:
             print(f"{photo.name}: {said['error']}")
             continue
         for face in said["faces"]:
-            print(f"{photo.name}: {face['expression']}, {face['probabilities'][face['expression']]:.0%}")
+            print(f"{photo.name}: {face['expression']}, {face['probabilities'][face['expression']]:.1%}")
 
 
 if __name__ == "__main__":

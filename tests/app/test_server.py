@@ -67,7 +67,11 @@ def test_the_example_asks_a_running_page(
     (explanation,) = running.service.read(running.service.open(photo()), "guided").explanations
     refused, said = capsys.readouterr().out.splitlines()
     assert refused.startswith("letter.png: This file is not a picture that can be read")
-    assert said == f"one.png: happiness, {explanation.probability:.0%}"
+    assert said == f"one.png: happiness, {explanation.probability:.1%}"
+    with pytest.raises(
+        SystemExit, match=r"^No page answers at http://127\.0\.0\.1:1 .*; start one: aucue serve"
+    ):
+        example["main"]("http://127.0.0.1:1", [tmp_path / "one.png"])
 
 
 def test_health(running: Running):
