@@ -38,12 +38,13 @@ def pictures(page: Path) -> list[np.ndarray]:
 
 def test_everything_is_counted_and_said(explained: ExplainReport, tmp_path: Path) -> None:
     records = [*explained.records, {"photo": "empty.png", "faces": 0}]
-    page = write_printed(tmp_path / "report.html", tmp_path / "out", records, explained.unread)
+    page = write_printed(tmp_path / "report.html", tmp_path / "out", records, explained.unread, videos=1)
     html = Page(page)
     assert html.open == []
     assert "2 faces in 3 photographs: 2 happiness." in html.text
     assert "No face was found in 1: empty.png." in html.text
     assert "1 could not be read:" in html.text
+    assert "1 video is not shown here, but in index.html." in html.text
     assert "An expression is not an emotion." in html.text
     assert "<b>.png" in html.text
     assert "<b>.png" not in html.source

@@ -84,7 +84,10 @@ def command(
         _tell(terminal, each, out)
     _sum_up(terminal, done, out)
     if report is not None:
-        page = write_printed(report, out, done.records, done.unread, faces, overwrite)
+        videos = len(done.videos)
+        page = write_printed(
+            report, out, done.records, done.unread, videos=videos, faces=faces, overwrite=overwrite
+        )
         terminal.say(f"Report to print or send: {page}")
     return 0 if done.ok else 1
 

@@ -30,6 +30,8 @@ def write_printed(
     folder: str | os.PathLike[str],
     records: Iterable[Mapping[str, Any]],
     unread: Sequence[str] = (),
+    *,
+    videos: int = 0,
     faces: FacesShown = "shown",
     overwrite: bool = False,
 ) -> Path:
@@ -40,6 +42,7 @@ def write_printed(
         folder: Where the explanations lie.
         records: Of the faces, as `ExplainReport.records` has them.
         unread: Files that could not be read, a sentence each.
+        videos: How many videos were explained as well; the page says that it does not show them.
         faces: "shown", "blurred", or "outlines", drawn from the landmarks, where people are not to be
             recognised. File names stay.
         overwrite: Replace an existing file.
@@ -63,6 +66,7 @@ def write_printed(
             people=[_face(record, folder, faces) for record in shown],
             faceless=[printable(Path(record["photo"]).name) for record in records if not record["faces"]],
             unread=unread,
+            videos=videos,
             faces=faces,
             tables=tables,
             model=shown[0]["model"] if shown else None,
