@@ -1,17 +1,10 @@
-"""Trial for the model in the box: answers that stay when the face is a bit off, dim or blurred, or talks.
+"""A network that learns to give its own answers where the face is a bit off, dim or blurred, or talks.
 
-    python -m box.steady --out runs/box [--arms steady] [--seeds 0 1] [--docs]
-
-From the model file in the box, biases included, its weights go on learning from its own answers: it answers a
-face (with its mirror image), and has to give the same answer when the face is moved within its frame, dimmed,
-blurred, and, if it is neutral, opens its mouth. So no label is needed, and neither biases nor the mix that
-they stand for change. Measured on held-out faces alone: FER+'s last tenth and the training part of `london`.
---docs brings the table to docs/recipe.md. Everything resumes.
+Needs no label: the network answers a face (with its mirror image), and has to give the same answer when the
+face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth. Neither biases nor
+the mix of expressions that they stand for change.
 """
 
-import argparse
-from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,28 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.classifiers import Classifier
-from aucue.data import eval_transform, open_prepared
-from aucue.metrics import calibration_error
-from aucue.models import boxed_model
-from aucue.training import TrainConfig, fit
+from aucue.models import Card, load_model
+from aucue.training import TrainConfig
 from aucue.training.module import Batch
 from box.moving import moved
 from box.open_mouths import with_open_mouths
-from box.robustness import shaken, talking
-from box.train import RENDERED, Stage, figures, mirroring, outputs, studio_faces
-from experiments.doc_tables import block, paste, table
-from experiments.ferplus_set import Continued, prepared, prepared_with_rendered
-
-PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
-STAGE = Stage(80, 2, lr=5e-4, stored=96)
-ARMS: Mapping[str, Mapping[str, float]] = {
-    "moved": {"talking": 0.0, "worse": 0.0},
-    "steady": {"talking": 0.5, "worse": 0.3},
-}
-"""Further arguments of `Steady`."""
+from experiments.ferplus_set import Continued
 
 SHIFT, DEGREES, SCALE = 0.08, 15.0, 0.12
-"""Largest shift as a share of the side, turn and change of size by which a face is moved in training."""
+"""Largest shift as a share of the side, turn and change of size by which a face is moved."""
 DARKEST = 0.15
 """Smallest factor of brightness."""
 COARSEST = 28
@@ -60,7 +40,12 @@ class Steady(Continued):
     """
 
     def __init__(
-        self, classifier: Classifier, config: TrainConfig, start: Path, talking: float, worse: float
+        self,
+        classifier: Classifier,
+        config: TrainConfig,
+        start: Path,
+        talking: float = 0.5,
+        worse: float = 0.3,
     ) -> None:
         super().__init__(classifier, config, start)
         self.talking, self.worse = talking, worse
@@ -107,58 +92,9 @@ def _chosen(faces: Tensor, share: float) -> Tensor:
     return torch.rand(len(faces), device=faces.device) < share
 
 
-def row(name: str, trained: Path, photographs: Path, studio: Path) -> list[str]:
-    """Figures of a model file on held-out faces: how right, how steady, how neutral faces that talk."""
-    network, _ = mirroring(trained)
-    small, large = (outputs(network, open_prepared(path)) for path in (photographs, studio))
-    nothing = torch.zeros(len(network.classes))
-    faces = open_prepared(photographs).dataset("val", eval_transform(network.input_size))
-    changed = [share for change, share in shaken(network, faces).items() if change.startswith("4 %")]
-    neutral = network.classes.index("neutral")
-    spoke = [(called == neutral).double().mean() for called in talking(network, faces)]
-    fer, london = figures(*small, nothing), figures(*large, nothing)
-    return [
-        name,
-        f"{fer['accuracy']:.3f} / {fer['capped']:.3f} / {fer['balanced_accuracy']:.3f}",
-        f"{london['accuracy']:.3f}",
-        " / ".join(f"{calibration_error(z.softmax(1), y):.3f}" for z, y in (small, large)),
-        f"{sum(changed) / len(changed):.3f}",
-        " / ".join(f"{share:.3f}" for share in spoke),
-    ]
-
-
-def main() -> None:
-    """Train all arms, tabulate."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/box"))
-    parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-    photographs, studio = arguments.data or prepared(out), studio_faces(out)
-    faces = prepared_with_rendered(out, RENDERED, STAGE.stored)
-    rows = [row("in the box", boxed_model(), photographs, studio)]
-    print(rows[-1], flush=True)
-    for seed in arguments.seeds:
-        for name in arguments.arms:
-            config = replace(STAGE.settings(faces, out / "trials" / f"{name}-{seed}"), seed=seed)
-            config.data.augment = "none"
-            trained = fit(config, progress=False, module=partial(Steady, start=boxed_model(), **ARMS[name]))
-            rows.append(row(f"{name}, seed {seed}", trained, photographs, studio))
-            print(rows[-1], flush=True)
-    errors = "calibration error (votes)"
-    heads = ["network", "FER+", "london", errors, "changed by 4 %", "neutral: closed / open"]
-    text = table(heads, rows)
-    print(text)
-    if arguments.docs:
-        paste(PAGE, {"box-steady": block("box-steady", text)})
-
-
-if __name__ == "__main__":
-    main()
+def mirroring(trained: Path) -> tuple[Classifier, Card]:
+    """The network of a model file, made to average face and mirror image."""
+    plain, info = load_model(trained)
+    classifier = Classifier(**{**plain.config, "mirror": True}).eval()
+    classifier.load_state_dict(plain.state_dict())
+    return classifier, info

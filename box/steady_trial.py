@@ -1,0 +1,88 @@
+"""Trial for the model in the box: answers that stay when the face is a bit off, dim or blurred, or talks.
+
+    python -m box.steady_trial --out runs/box [--arms steady] [--seeds 0 1] [--docs]
+
+From the model file in the box, biases included, its weights go on learning from its own answers, see
+`box.steady`. Measured on held-out faces alone: FER+'s last tenth and the training part of `london`.
+--docs brings the table to docs/recipe.md. Everything resumes.
+"""
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from aucue.data import eval_transform, open_prepared
+from aucue.metrics import calibration_error
+from aucue.models import boxed_model
+from aucue.training import fit
+from box.robustness import shaken, talking
+from box.steady import Steady, mirroring
+from box.train import RENDERED, STEADY, figures, outputs, steady_settings, studio_faces
+from experiments.doc_tables import block, paste, table
+from experiments.ferplus_set import prepared, prepared_with_rendered
+
+PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
+ARMS: Mapping[str, Mapping[str, float]] = {
+    "moved": {"talking": 0.0, "worse": 0.0},
+    "steady": {"talking": 0.5, "worse": 0.3},
+}
+"""Further arguments of `Steady`."""
+
+
+def row(name: str, trained: Path, photographs: Path, studio: Path) -> list[str]:
+    """Figures of a model file on held-out faces: how right, how steady, how neutral faces that talk."""
+    network, _ = mirroring(trained)
+    small, large = (outputs(network, open_prepared(path)) for path in (photographs, studio))
+    nothing = torch.zeros(len(network.classes))
+    faces = open_prepared(photographs).dataset("val", eval_transform(network.input_size))
+    changed = [share for change, share in shaken(network, faces).items() if change.startswith("4 %")]
+    neutral = network.classes.index("neutral")
+    spoke = [(called == neutral).double().mean() for called in talking(network, faces)]
+    fer, london = figures(*small, nothing), figures(*large, nothing)
+    return [
+        name,
+        f"{fer['accuracy']:.3f} / {fer['capped']:.3f} / {fer['balanced_accuracy']:.3f}",
+        f"{london['accuracy']:.3f}",
+        " / ".join(f"{calibration_error(z.softmax(1), y):.3f}" for z, y in (small, large)),
+        f"{sum(changed) / len(changed):.3f}",
+        " / ".join(f"{share:.3f}" for share in spoke),
+    ]
+
+
+def main() -> None:
+    """Train all arms, tabulate."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/box"))
+    parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    photographs, studio = arguments.data or prepared(out), studio_faces(out)
+    faces = prepared_with_rendered(out, RENDERED, STEADY.stored)
+    rows = [row("in the box", boxed_model(), photographs, studio)]
+    print(rows[-1], flush=True)
+    for seed in arguments.seeds:
+        for name in arguments.arms:
+            config = steady_settings(faces, out / "trials" / f"{name}-{seed}", seed)
+            trained = fit(config, progress=False, module=partial(Steady, start=boxed_model(), **ARMS[name]))
+            rows.append(row(f"{name}, seed {seed}", trained, photographs, studio))
+            print(rows[-1], flush=True)
+    errors = "calibration error (votes)"
+    heads = ["network", "FER+", "london", errors, "changed by 4 %", "neutral: closed / open"]
+    text = table(heads, rows)
+    print(text)
+    if arguments.docs:
+        paste(PAGE, {"box-steady": block("box-steady", text)})
+
+
+if __name__ == "__main__":
+    main()
