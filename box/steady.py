@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.classifiers import Classifier
-from aucue.models import Card, load_model
 from aucue.training import TrainConfig
 from aucue.training.module import Batch
 from box.moving import moved
 from box.open_mouths import with_open_mouths
+from box.train import mirroring
 from experiments.ferplus_set import Continued
 
 SHIFT, DEGREES, SCALE = 0.08, 15.0, 0.12
@@ -74,27 +74,27 @@ def randomly_moved(faces: Tensor) -> Tensor:
 def randomly_dimmed(faces: Tensor, share: float) -> Tensor:
     """Faces (B, 3, S, S) uint8, of which a share gets less light, down to `DARKEST`."""
     factors = DARKEST ** torch.rand(len(faces), device=faces.device)
-    factors = torch.where(_chosen(faces, share), factors, 1.0)
+    return dimmed(faces, torch.where(_chosen(faces, share), factors, 1.0))
+
+
+def dimmed(faces: Tensor, factors: Tensor) -> Tensor:
+    """Faces (B, 3, S, S) uint8 whose brightness is multiplied by factors (B,)."""
     return (faces.float() * factors[:, None, None, None]).round().to(faces.dtype)
 
 
 def randomly_blurred(faces: Tensor, share: float) -> Tensor:
-    """Faces (B, 3, S, S) uint8, of which a share is reduced to a side of `COARSEST` or more, and enlarged."""
-    size = faces.shape[-1]
-    side = int(torch.randint(COARSEST, size, ()))
+    """Faces (B, 3, S, S) uint8, of which a share is as coarse as `COARSEST` or less."""
+    side = int(torch.randint(COARSEST, faces.shape[-1], ()))
+    return torch.where(_chosen(faces, share)[:, None, None, None], coarse(faces, side), faces)
+
+
+def coarse(faces: Tensor, side: int) -> Tensor:
+    """Faces (B, 3, S, S) uint8 that were reduced to a side in pixels and enlarged again."""
     resized = partial(F.interpolate, mode="bilinear", antialias=True)
-    coarse = resized(resized(faces.float(), size=(side, side)), size=(size, size))
-    chosen = _chosen(faces, share)[:, None, None, None]
-    return torch.where(chosen, coarse.round().clamp(0, 255).to(faces.dtype), faces)
+    size = faces.shape[-1]
+    enlarged = resized(resized(faces.float(), size=(side, side)), size=(size, size))
+    return enlarged.round().clamp(0, 255).to(faces.dtype)
 
 
 def _chosen(faces: Tensor, share: float) -> Tensor:
     return torch.rand(len(faces), device=faces.device) < share
-
-
-def mirroring(trained: Path) -> tuple[Classifier, Card]:
-    """The network of a model file, made to average face and mirror image."""
-    plain, info = load_model(trained)
-    classifier = Classifier(**{**plain.config, "mirror": True}).eval()
-    classifier.load_state_dict(plain.state_dict())
-    return classifier, info

@@ -6,11 +6,9 @@ Trains on FER+ votes, strongly augmented, nine tenths of the training part, in t
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
 `aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
 fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
-each face with its mirror image, and its biases are set on the last tenth and on the training part of
-`london`. At last it learns to give its own answers where the face is a bit off, dim or blurred, or talks
-(`box/steady.py`), and gets its temperature on the same held-out faces: OUT/aucue-fer.safetensors
-(`box/calibrate.py` does the last step alone). Nothing here looks at a test part; `box/figures.py` does that,
-once. Everything resumes.
+each face with its mirror image, and its biases and its temperature are set on the last tenth and on the
+training part of `london`: OUT/aucue-fer.safetensors (`box/calibrate.py` does the last step alone). Nothing
+here looks at a test part; `box/figures.py` does that, once. Everything resumes.
 """
 
 import argparse
@@ -26,12 +24,11 @@ from aucue.classifiers.heads import WeightedGAP
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.export.description import without_folders
 from aucue.metrics.classification import classification_report, confusion_counts
-from aucue.models import CalibrationRecord, PriorRecord, load_model, save_model
+from aucue.models import CalibrationRecord, Card, PriorRecord, load_model, save_model
 from aucue.models.calibration import compensated_prior
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, fit, with_recipe
 from aucue.training.calibrating import Answers as Outputs
 from aucue.training.calibrating import answers, calibration_of
-from box.steady import Steady, mirroring
 from experiments.ferplus_set import Continued, prepared, prepared_with_rendered, undetected
 
 BALANCE = 0.5
@@ -95,21 +92,6 @@ STAGES = (
     Stage(64, 24, lr=2e-3),
     Stage(80, 15, lr=1.5e-3, stored=96),
 )
-STEADY = Stage(80, 2, lr=5e-4, stored=96)
-"""The one that follows when the biases are set, on the network's own answers."""
-
-
-def steady_settings(faces: Path, out: Path, seed: int = 0) -> TrainConfig:
-    """Settings of `STEADY`: `Steady` changes the faces itself.
-
-    Args:
-        faces: Prepared set; its labels say no more than which faces are neutral.
-        out: Folder of the training.
-        seed: Of order and changes.
-    """
-    config = STEADY.settings(faces, out)
-    config.data.augment, config.seed = "none", seed
-    return config
 
 
 class Continuing(Continued):
@@ -212,29 +194,6 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     save_model(out, classifier, without_folders(info), overwrite=True)
 
 
-def seal(photographs: Path, studio: Path, trained: Path, before: Path, out: Path) -> None:
-    """Give a steadied network the card of the model that it started from, with figures of its own.
-
-    Args:
-        photographs: Prepared set, of which the held-out faces count.
-        studio: Prepared set of neutral and smiling faces on large photographs.
-        trained: Model file of the steadied network.
-        before: The one that it started from.
-        out: Model file to write.
-    """
-    classifier, info = mirroring(trained)
-    card, nothing = load_model(before)[1], torch.zeros(len(classifier.classes))
-    small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
-    measured = {**figures(*small, nothing), "studio": figures(*large, nothing)["accuracy"]}
-    card = replace(
-        card,
-        metrics={"held_out": {**card.metrics["held_out"], **measured}},
-        calibration=calibration([small, large]),
-        provenance={**card.provenance, "steadied": info.provenance["settings"]},
-    )
-    save_model(out, classifier, without_folders(card), overwrite=True)
-
-
 def calibration(found: Sequence[Outputs]) -> CalibrationRecord:
     """The temperature that fits both kinds of held-out faces, those of FER+ and those of `london`, alike.
 
@@ -256,6 +215,14 @@ def made_for(log_frequency: torch.Tensor, classes: Sequence[str], shift: float) 
     """
     natural = dict(zip(classes, log_frequency.exp().tolist(), strict=True))
     return compensated_prior(natural, BALANCE + shift)
+
+
+def mirroring(trained: Path) -> tuple[Classifier, Card]:
+    """The network of a model file, made to average face and mirror image."""
+    plain, info = load_model(trained)
+    classifier = Classifier(**{**plain.config, "mirror": True}).eval()
+    classifier.load_state_dict(plain.state_dict())
+    return classifier, info
 
 
 def outputs(classifier: Classifier, faces: PreparedSet) -> Outputs:
@@ -334,11 +301,8 @@ def main() -> None:
             faces = open_prepared(photographs)
             small = outputs(load_model(model)[0], faces)
             print_figures("shift", compensated(small, -log_frequency(faces)))
-    studio, biased = studio_faces(out), out / "biased.safetensors"
-    finish(photographs, studio, trained[-1], biased)
-    faces = prepared_with_rendered(out, RENDERED, STEADY.stored)
-    steady = fit(steady_settings(faces, out / "steady"), progress=False, module=partial(Steady, start=biased))
-    seal(photographs, studio, steady, biased, out / "aucue-fer.safetensors")
+    studio = studio_faces(out)
+    finish(photographs, studio, trained[-1], out / "aucue-fer.safetensors")
 
 
 if __name__ == "__main__":

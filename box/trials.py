@@ -22,7 +22,6 @@ from aucue.models import load_model, save_model
 from aucue.training import fit
 from aucue.training.module import Batch
 from box.faint_smiles import with_faint_smiles
-from box.steady import mirroring
 from box.train import (
     CAP,
     RENDERED,
@@ -32,6 +31,7 @@ from box.train import (
     choose,
     figures,
     log_frequency,
+    mirroring,
     outputs,
     studio_faces,
 )

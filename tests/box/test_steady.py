@@ -9,7 +9,8 @@ from tests.builders import information, untrained
 from aucue.models import Model
 from aucue.training import DataSettings, TrainConfig
 from box import steady
-from box.steady import Steady, mirroring, randomly_blurred, randomly_dimmed, randomly_moved
+from box.steady import Steady, randomly_blurred, randomly_dimmed, randomly_moved
+from box.train import mirroring
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -60,4 +61,4 @@ def test_the_start_answers_for_faces_that_stay(tmp_path: Path, monkeypatch: pyte
     with torch.inference_mode():
         target = mirroring(start)[0](FACES).logits.softmax(1)
         given = network.eval()(FACES).logits.log_softmax(1)
-    assert float(loss) == pytest.approx(float(-(target * given).sum(1).mean()), rel=1e-4)
+    assert loss.item() == pytest.approx(float(-(target * given).sum(1).mean()), rel=1e-4)
