@@ -5,7 +5,6 @@ face is moved within its frame, dimmed, blurred, and, if it is neutral, opens it
 the mix of expressions that they stand for change.
 """
 
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.classifiers import Classifier
+from aucue.data.batched import shrunk
 from aucue.training import TrainConfig
 from aucue.training.module import Batch
 from box.moving import moved
@@ -44,8 +44,8 @@ class Steady(Continued):
         classifier: Classifier,
         config: TrainConfig,
         start: Path,
-        talking: float = 0.5,
-        worse: float = 0.3,
+        talking: float,
+        worse: float,
     ) -> None:
         super().__init__(classifier, config, start)
         self.talking, self.worse = talking, worse
@@ -90,9 +90,8 @@ def randomly_blurred(faces: Tensor, share: float) -> Tensor:
 
 def coarse(faces: Tensor, side: int) -> Tensor:
     """Faces (B, 3, S, S) uint8 that were reduced to a side in pixels and enlarged again."""
-    resized = partial(F.interpolate, mode="bilinear", antialias=True)
     size = faces.shape[-1]
-    enlarged = resized(resized(faces.float(), size=(side, side)), size=(size, size))
+    enlarged = F.interpolate(shrunk(faces.float(), side), (size, size), mode="bilinear", antialias=True)
     return enlarged.round().clamp(0, 255).to(faces.dtype)
 
 
