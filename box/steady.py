@@ -1,8 +1,8 @@
 """A network that learns to give its own answers where the face is a bit off, dim or blurred, or talks.
 
-Needs no label: the network answers a face (with its mirror image), and has to give the same answer when the
-face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth. Neither biases nor
-the mix of expressions that they stand for change.
+Needs no label but which faces are neutral: the network answers a face (with its mirror image), and has to
+give the same answer when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens
+its mouth. Neither biases nor the mix of expressions that they stand for are chosen anew.
 """
 
 from pathlib import Path
