@@ -15,7 +15,7 @@ from torch import nn
 from aucue.classifiers import Classifier
 from aucue.errors import InputError, OutputExistsError
 from aucue.facs import Codebook
-from aucue.models import Card, GuidanceRecord, files, load_model, save_model
+from aucue.models import Card, GuidanceRecord, files, load_card, load_model, save_model
 
 CLASSES = ("neutral", "happiness", "fear")
 
@@ -98,6 +98,7 @@ def test_every_setting_of_the_network_comes_back(tmp_path: Path) -> None:
 
 def test_information_comes_back(file: Path, info: Card) -> None:
     _, loaded = load_model(file)
+    assert load_card(file) == loaded
     assert loaded.classes == CLASSES
     assert loaded.template == "aucue"
     assert Codebook.from_dict(loaded.codebook or {})["happiness"] == (6, 12, 25)
@@ -221,15 +222,22 @@ def test_pickles_and_archives_are_refused(tmp_path: Path, kind: str) -> None:
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.safetensors", tmp_path):
-        with pytest.raises(InputError, match="no such model file"):
-            load_model(path)
+        for read in (load_model, load_card):
+            with pytest.raises(InputError, match="no such model file"):
+                read(path)
+
+
+def test_a_card_is_read_without_the_network(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(files, "Classifier")
+    assert load_card(file).classes == CLASSES
 
 
 @pytest.mark.parametrize("kept", [0, 8, 9, 500, 50_000, -1])
 def test_truncated_files_are_refused(file: Path, kept: int) -> None:
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(InputError, match=f"{file.name}: (damaged or cut short|not a model file)"):
-        load_model(file)
+    for read in (load_model, load_card):
+        with pytest.raises(InputError, match=f"{file.name}: (damaged or cut short|not a model file)"):
+            read(file)
 
 
 def test_foreign_safetensors_are_refused(tmp_path: Path) -> None:
@@ -238,13 +246,13 @@ def test_foreign_safetensors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"no model file of aucue; train with it as weights=timm\.safetensors"
     ):
-        load_model(path)
+        load_card(path)
 
 
 def test_newer_formats_are_refused(file: Path) -> None:
     rewrite(file, lambda record, _: record.update(format=3))
     with pytest.raises(InputError, match="written in format 3 by a newer aucue; this one reads up to 2"):
-        load_model(file)
+        load_card(file)
 
 
 def _drop(entry: str) -> Any:

@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
     config = _config(parser, _with_defaults(parser, settings, argv))
     check_start(config, settings.overwrite)
 
-    from aucue.models import load_model
+    from aucue.models import load_card
     from aucue.training.fitting import fit
     from aucue.training.start import comparison_sentence
     from aucue.work import is_first_rank
@@ -64,7 +64,7 @@ def run(argv: list[str]) -> int:
         return 0
     terminal.say(f"Model: {model}")
     starts = config.classifier.weights is not None
-    if starts and (compared := comparison_sentence(load_model(model)[1])) is not None:
+    if starts and (compared := comparison_sentence(load_card(model))) is not None:
         terminal.say(compared)
     if (split := _split_to_evaluate(config)) is not None:
         data = f"--data {config.data.path}{split}"

@@ -9,7 +9,7 @@ from aucue._lazy import on_first_use
 if TYPE_CHECKING:
     from aucue.models.calibration import CalibrationRecord, PriorRecord, Scale
     from aucue.models.card import Card, GuidanceRecord
-    from aucue.models.files import boxed_model, holds_model, load_model, model_file, save_model
+    from aucue.models.files import boxed_model, holds_model, load_card, load_model, model_file, save_model
     from aucue.models.hub import local_file
     from aucue.models.looking import Look
     from aucue.models.model import Model
@@ -21,6 +21,7 @@ _HOME = {
     "files": (
         "boxed_model",
         "holds_model",
+        "load_card",
         "load_model",
         "model_file",
         "save_model",
@@ -48,6 +49,7 @@ __all__ = [
     "holds_model",
     "is_address",
     "is_box",
+    "load_card",
     "load_model",
     "local_file",
     "model_file",

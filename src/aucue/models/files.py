@@ -2,7 +2,8 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,41 @@ def load_model(path: str | Path) -> tuple[Classifier, Card]:
         HubError: the hub does not give it.
     """
     path = model_file(path)
+    with _opened(path) as (file, record):
+        classifier = _built(path, record["config"], _Header(file))
+        # copied: as they lie in the file, their addresses depend on the length of its description, and
+        # sums over unaligned memory may have another last digit
+        state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
+    _check_finite(state, str(path))
+    # assign, because a copy would turn the file's number types into those of a new network
+    classifier.load_state_dict(state, assign=True)
+    # images meet the head's number type; the normalisation is no part of the file
+    number = next(classifier.head.parameters()).dtype
+    classifier.mean, classifier.std = classifier.mean.to(number), classifier.std.to(number)
+    return classifier.eval(), Card.from_dict(record["info"])
+
+
+def load_card(path: str | Path) -> Card:
+    """Read what a model file tells of its model, without the network.
+
+    Args:
+        path: as for `load_model`.
+
+    Returns:
+        The card that `load_model` gives beside the classifier.
+
+    Raises:
+        InputError: the file is missing, of another kind or of a newer format, or an entry of its description
+            is wrong. Whether its weights are whole and fit the network is not looked at.
+        HubError: the hub does not give it.
+    """
+    with _opened(model_file(path)) as (_, record):
+        return Card.from_dict(record["info"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """An open model file and its description, every entry of which is checked."""
     require_file(path)
     if not is_safetensors(path):
         raise InputError(
@@ -100,20 +136,9 @@ def load_model(path: str | Path) -> tuple[Classifier, Card]:
     _check_header(path)
     try:
         with safe_open(path, "pt") as file:
-            record = _record(path, (file.metadata() or {}).get(_KEY))
-            classifier = _built(path, record["config"], _Header(file))
-            # copied: as they lie in the file, their addresses depend on the length of its description, and
-            # sums over unaligned memory may have another last digit
-            state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
+            yield file, _record(path, (file.metadata() or {}).get(_KEY))
     except SafetensorError as error:
         raise InputError(f"{path}: damaged or cut short ({error}); copy or train it again.") from error
-    _check_finite(state, str(path))
-    # assign, because a copy would turn the file's number types into those of a new network
-    classifier.load_state_dict(state, assign=True)
-    # images meet the head's number type; the normalisation is no part of the file
-    number = next(classifier.head.parameters()).dtype
-    classifier.mean, classifier.std = classifier.mean.to(number), classifier.std.to(number)
-    return classifier.eval(), Card.from_dict(record["info"])
 
 
 def boxed_model() -> Path:

@@ -8,7 +8,7 @@ import huggingface_hub
 
 from aucue.errors import InputError
 from aucue.models.card import Card
-from aucue.models.files import boxed_model, holds_model, load_model
+from aucue.models.files import boxed_model, holds_model, load_card
 from aucue.models.hub import MODEL_FILE, hub_errors
 from aucue.models.naming import BOX, SCHEME
 
@@ -36,12 +36,12 @@ def models_here() -> Iterator[ListedModel]:
     """The model in the box, and those that were fetched from a hub."""
     try:
         path = boxed_model()
-        yield ListedModel(BOX, "box", path.stat().st_size, load_model(path)[1])
+        yield ListedModel(BOX, "box", path.stat().st_size, load_card(path))
     except InputError:
         pass  # this installation carries none
     for name, path in _cached():
         try:
-            yield ListedModel(f"{SCHEME}{name}", "cached", path.stat().st_size, load_model(path)[1])
+            yield ListedModel(f"{SCHEME}{name}", "cached", path.stat().st_size, load_card(path))
         except InputError:
             yield ListedModel(f"{SCHEME}{name}", "cached", path.stat().st_size)
 

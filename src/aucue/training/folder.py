@@ -81,9 +81,9 @@ def _settings_of(out: Path) -> Any:
     file = out / CONFIG_NAME
     if not file.exists():
         if (out / MODEL_NAME).exists():
-            from aucue.models import load_model
+            from aucue.models import load_card
 
-            return load_model(out / MODEL_NAME)[1].provenance.get("settings")
+            return load_card(out / MODEL_NAME).provenance.get("settings")
         from aucue.training.checkpoints import read_checkpoint
 
         return _as_yaml(read_checkpoint(out / CHECKPOINTS / LAST)["settings"])
