@@ -18,7 +18,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from aucue.data import FaceDataset, eval_transform, open_prepared
@@ -55,7 +55,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-class Recognition:
+class Recognition(nn.Module):
     """dlib's network: residual blocks, each convolution followed by a scale and an offset per channel.
 
     Args:
@@ -63,19 +63,27 @@ class Recognition:
     """
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        self.weights = weights
+        super().__init__()
+        self.weights = nn.ParameterDict(dict(weights))
         self.blocks = list(dict.fromkeys(name.split("/")[0] for name in weights))[1:-1]
 
-    def __call__(self, faces: Tensor) -> dict[str, Tensor]:
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
         """Features of faces (B, 3, 150, 150) in [0, 255], by name (B, n)."""
-        seen = self._convolved((faces - torch.tensor(MEAN)[:, None, None]) / 256, "conv32_down", 2).relu()
-        seen, kept = functional.max_pool2d(seen, 3, 2), {}
-        for block in self.blocks:
-            seen = self._block(seen, block)
-            if block in ("conv128_2", "conv256_2", "conv256_down_out"):
-                kept[f"{block}, 3 x 3"] = functional.adaptive_avg_pool2d(seen, 3).flatten(1)
-        pooled = seen.mean(dim=(2, 3))
+        maps = self.maps(faces)
+        kept = {
+            f"{block}, 3 x 3": functional.adaptive_avg_pool2d(maps[block], 3).flatten(1)
+            for block in ("conv128_2", "conv256_2", "conv256_down_out")
+        }
+        pooled = maps["conv256_down_out"].mean(dim=(2, 3))
         return {"128 numbers": pooled @ self.weights["fc"], "256 channels": pooled, **kept}
+
+    def maps(self, faces: Tensor) -> dict[str, Tensor]:
+        """What each block gives (B, C, h, w) of faces (B, 3, S, S) in [0, 255]."""
+        seen = self._convolved((faces - torch.tensor(MEAN)[:, None, None]) / 256, "conv32_down", 2).relu()
+        seen, found = functional.max_pool2d(seen, 3, 2), {}
+        for block in self.blocks:
+            seen = found[block] = self._block(seen, block)
+        return found
 
     def _block(self, seen: Tensor, name: str) -> Tensor:
         down = "down" in name

@@ -1,10 +1,11 @@
-"""A network that learns to give its own answers where the face is a bit off, dim or blurred, or talks.
+"""A network that learns to give the same answers where the face is a bit off, dim or blurred, or talks.
 
-Needs no label but which faces are neutral: the network answers a face (with its mirror image), and has to
-give the same answer when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens
-its mouth. Neither biases nor the mix of expressions that they stand for are chosen anew.
+Each face has one answer: that of the network itself (with its mirror image), or of a better one. It has to be
+given when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
+Neither biases nor the mix of expressions that they stand for are chosen anew.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,8 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.classifiers import Classifier
+from aucue.data import FaceDataset
 from aucue.data.batched import shrunk
 from aucue.training import TrainConfig
+from aucue.training.calibrating import answers
 from aucue.training.module import Batch
 from box.moving import moved
 from box.open_mouths import with_open_mouths
@@ -28,13 +31,18 @@ COARSEST = 28
 """Smallest side, in pixels, to which a face is reduced before it gets its size back."""
 
 
+Teach = Callable[[FaceDataset], Tensor]
+"""Gives for each of some faces the answer that is asked for: probabilities (N, K), in their order."""
+
+
 class Steady(Continued):
-    """Asks that a changed face be answered as the network that it starts from answers the face itself.
+    """Asks that a changed face be answered as the face itself.
 
     Args:
         classifier: The network.
         config: Its settings, without augmentation.
         start: Model file whose weights it starts from.
+        teach: Gives the answers to the faces themselves.
         talking: Share of the neutral faces whose mouths a warp opens, see `with_open_mouths`.
         worse: Share of the faces that are dimmed, and of those that are blurred.
     """
@@ -44,24 +52,32 @@ class Steady(Continued):
         classifier: Classifier,
         config: TrainConfig,
         start: Path,
+        teach: Teach,
         talking: float,
         worse: float,
     ) -> None:
         super().__init__(classifier, config, start)
-        self.talking, self.worse = talking, worse
-        teacher, _ = mirroring(start)
-        self.teacher = [teacher.requires_grad_(False)]  # in a list: no part of the weights that are stored
+        self.teach, self.talking, self.worse = teach, talking, worse
+
+    def on_fit_start(self) -> None:
+        """Let all training faces be answered, once."""
+        super().on_fit_start()
+        self.taught = self.teach(self.trainer.train_dataloader.dataset)  # pyright: ignore[reportOptionalMemberAccess]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Cross-entropy between the answer to a changed face and that of the start to the face."""
-        with torch.no_grad():
-            target = self.teacher[0](batch["image"]).logits.softmax(1)
+        """Cross-entropy between what is said of a changed face and the answer to the face."""
+        target = self.taught[batch["index"]]
         neutral = self.classifier.classes.index("neutral")
         faces = randomly_moved(with_open_mouths(batch, neutral, self.talking)["image"])
         logits = self.classifier(randomly_blurred(randomly_dimmed(faces, self.worse), self.worse)).logits
         loss = F.cross_entropy(logits, target)
         self.log_mean("train/steady", loss, len(target))
         return loss
+
+
+def own_answers(start: Path) -> Teach:
+    """The answers that a model file gives, with mirror images."""
+    return lambda faces: answers(mirroring(start)[0], faces)[0].softmax(1)
 
 
 def randomly_moved(faces: Tensor) -> Tensor:

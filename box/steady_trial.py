@@ -3,8 +3,9 @@
     python -m box.steady_trial --out runs/box [--arms steady] [--seeds 0 1] [--docs]
 
 From the model file in the box, biases included, its weights go on learning from its own answers, see
-`box.steady`. Measured on held-out faces alone: FER+'s last tenth and the training part of `london`.
---docs brings the table to docs/recipe.md. Everything resumes.
+`box.steady`; in the arm `taught` from those beside the answers of a teacher and the votes (--teacher, what
+`box.teacher` has left, and --weights as there). Measured on held-out faces alone: FER+'s last tenth and the
+training part of `london`. --docs brings the table to docs/recipe.md. Everything resumes.
 """
 
 import argparse
@@ -21,8 +22,10 @@ from aucue.data import FaceDataset, eval_transform, make_loader, open_prepared
 from aucue.metrics import calibration_error
 from aucue.models import boxed_model
 from aucue.training import fit
+from aucue.training.calibrating import answers
 from box.robustness import shaken, talking
-from box.steady import COARSEST, Steady, coarse, dimmed
+from box.steady import COARSEST, Steady, coarse, dimmed, own_answers
+from box.teacher import Teacher, said, tuned
 from box.train import RENDERED, Stage, figures, mirroring, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, prepared_with_rendered
@@ -32,8 +35,20 @@ STAGE = Stage(80, 2, lr=5e-4, stored=96)
 ARMS: Mapping[str, Mapping[str, float]] = {
     "moved": {"talking": 0.0, "worse": 0.0},
     "steady": {"talking": 0.5, "worse": 0.3},
+    "taught": {"talking": 0.2, "worse": 0.3},
 }
 """Further arguments of `Steady`."""
+
+VOTES = 0.3
+"""Share of the votes in the answers that `taught` asks for; a teacher and the box share the rest alike."""
+
+
+def taught(faces: FaceDataset, box: Path, teacher: Teacher) -> Tensor:
+    """The answers (N, K) of the box, of a teacher and of the voters to faces, mixed."""
+    ours, theirs = answers(mirroring(box)[0], faces)[0], said(teacher, faces)[0]
+    votes = faces.probabilities
+    assert votes is not None
+    return VOTES * torch.from_numpy(votes) + (1 - VOTES) * ((ours + theirs) / 2).softmax(1)
 
 
 def row(name: str, trained: Path, photographs: Path, studio: Path) -> list[str]:
@@ -82,7 +97,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["moved", "steady"])
+    parser.add_argument("--teacher", type=Path, help="checkpoint of box.teacher")
+    parser.add_argument("--weights", type=Path, help="what that started from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
@@ -91,13 +108,20 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
     faces = prepared_with_rendered(out, RENDERED, STAGE.stored)
+    teach = {name: own_answers(boxed_model()) for name in ARMS}
+    if arguments.teacher:
+        teacher = tuned(arguments.teacher, arguments.weights)
+        teach["taught"] = partial(taught, box=boxed_model(), teacher=teacher)
+    elif "taught" in arguments.arms:
+        parser.error("taught: --teacher and --weights are needed")
     rows = [row("in the box", boxed_model(), photographs, studio)]
     print(rows[-1], flush=True)
     for seed in arguments.seeds:
         for name in arguments.arms:
             config = replace(STAGE.settings(faces, out / "trials" / f"{name}-{seed}"), seed=seed)
             config.data.augment = "none"  # `Steady` changes the faces itself
-            trained = fit(config, progress=False, module=partial(Steady, start=boxed_model(), **ARMS[name]))
+            module = partial(Steady, start=boxed_model(), teach=teach[name], **ARMS[name])
+            trained = fit(config, progress=False, module=module)
             rows.append(row(f"{name}, seed {seed}", trained, photographs, studio))
             print(rows[-1], flush=True)
     errors = "calibration error (votes)"

@@ -1,15 +1,16 @@
 """Changes of faces that a network has to answer as it answers the faces."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tests.builders import information, untrained
 
 from aucue.models import Model
-from aucue.training import DataSettings, TrainConfig
+from aucue.training import DataSettings, TrainConfig, calibrating
 from box import steady
-from box.steady import Steady, randomly_blurred, randomly_dimmed, randomly_moved
+from box.steady import Steady, own_answers, randomly_blurred, randomly_dimmed, randomly_moved
 from box.train import mirroring
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -45,20 +46,39 @@ def test_without_room_to_move_a_face_stays_or_is_mirrored(monkeypatch: pytest.Mo
     assert 0 < sum(mirrored) < len(FACES)
 
 
-def test_the_start_answers_for_faces_that_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_face_is_asked_for_the_answer_to_the_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(steady, "randomly_moved", lambda faces: faces)
     network = untrained(seed=1)
     start = Model(network, information()).save(tmp_path / "start.safetensors")
-    module = Steady(untrained(seed=2), TrainConfig("run", DataSettings("set")), start, talking=0.0, worse=0.0)
+    taught = torch.rand(9, 7).softmax(1)
+    settings = TrainConfig("run", DataSettings("set"))
+    module = Steady(untrained(seed=2), settings, start, lambda faces: faces, talking=0.0, worse=0.0)  # pyright: ignore
     monkeypatch.setattr(module, "log_mean", lambda *_: None)
+    monkeypatch.setattr(module, "_trainer", SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught)))
+    module.on_fit_start()
+    rows = torch.tensor([8, 0, 3, 3, 5, 1])
     batch = {
         "image": FACES,
+        "index": rows,
         "label": torch.zeros(6, dtype=torch.long),
         "landmarks": torch.full((6, 68, 2), float("nan")),
         "landmarks_valid": torch.zeros(6, dtype=torch.bool),
     }
-    loss = module.eval().training_step(batch, 0)  # pyright: ignore[reportArgumentType]
+    loss = module.eval().training_step(batch, 0)
     with torch.inference_mode():
-        target = mirroring(start)[0](FACES).logits.softmax(1)
         given = network.eval()(FACES).logits.log_softmax(1)
-    assert loss.item() == pytest.approx(float(-(target * given).sum(1).mean()), rel=1e-4)
+    assert loss.item() == pytest.approx(float(-(taught[rows] * given).sum(1).mean()), rel=1e-4)
+
+
+def test_a_model_answers_with_mirror_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Model(untrained(seed=1), information()).save(tmp_path / "start.safetensors")
+    monkeypatch.setattr(
+        calibrating, "make_loader", lambda *_, **__: [{"image": FACES, "label": torch.zeros(6)}]
+    )
+    network, _ = mirroring(start)
+    with torch.inference_mode():
+        expected = network(FACES).logits.softmax(1)
+    torch.testing.assert_close(own_answers(start)(None), expected)  # pyright: ignore[reportArgumentType]
+    assert not torch.allclose(expected, untrained(seed=1).eval()(FACES).logits.softmax(1))

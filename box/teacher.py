@@ -1,0 +1,175 @@
+"""A teacher for the model in the box: dlib's recognition network, fine-tuned on the votes of FER+.
+
+    python -m box.teacher --weights DIR --data SET --out runs/teacher [--epochs 6] [--seeds 0 1]
+
+DIR holds the network as the npm package @vladmandic/face-api has it, see `box.recognition`; SET is what
+`ferplus_set.prepared` makes. It is trained on nine tenths of the training part and measured on the last
+tenth, alone and beside the model in the box. No test part is read. A training that was interrupted goes on
+after its last whole epoch.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aucue.data import STRONG, FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
+from aucue.facs import EXPRESSIONS
+from aucue.models import boxed_model, load_model
+from aucue.training import OptimizerSettings
+from aucue.training.calibrating import Answers, frequencies
+from aucue.training.schedule import learning_rate_factor
+from aucue.work.files import appearing
+from box.recognition import Recognition, read_weights
+from box.train import BALANCE, figures, outputs
+from experiments.doc_tables import table
+
+SIDE, INNER = 112, 100
+"""Side of the network's input, and of our crops in it: three quarters of what it was trained on, for time."""
+
+BODY, HEAD = 2e-4, 2e-3
+"""Highest learning rates of what it knew before and of what is new."""
+
+SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
+"""Shares of the teacher's logits beside those of the box that are tabulated."""
+
+
+class Teacher(nn.Module):
+    """Recognition's maps of 3 x 3 cells, and a linear layer that reads all of them.
+
+    Args:
+        weights: See `read_weights`.
+        classes: Number of classes K.
+    """
+
+    LAST = "conv256_2"
+
+    def __init__(self, weights: Mapping[str, Tensor], classes: int) -> None:
+        super().__init__()
+        self.body = Recognition(weights)
+        self.head = nn.Sequential(nn.Dropout(0.4), nn.LazyLinear(classes))
+        with torch.no_grad():
+            self.eval()(torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8))  # makes the linear layer
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Logits (B, K) of aligned faces (B, 3, S, S), uint8."""
+        edge = (SIDE - INNER) // 2
+        inner = functional.interpolate(faces.float(), (INNER, INNER), mode="bilinear", align_corners=False)
+        framed = functional.pad(inner, (edge, edge, 0, SIDE - INNER), mode="replicate")
+        return self.head(self.body.maps(framed)[self.LAST].flatten(1))
+
+    def groups(self) -> list[dict[str, object]]:
+        """What an optimiser takes."""
+        return [
+            {"params": list(self.body.parameters()), "lr": BODY},
+            {"params": list(self.head.parameters()), "lr": HEAD},
+        ]
+
+
+def tune(teacher: Teacher, faces: PreparedSet, out: Path, epochs: int, seed: int) -> None:
+    """Train on the votes, frequencies half compensated, faces strongly augmented; goes on where it was.
+
+    Args:
+        teacher: Its weights are changed.
+        faces: Of which the training part is trained on.
+        out: Folder of the checkpoint.
+        epochs: Passes over the faces.
+        seed: Of order and augmentation.
+    """
+    training = faces.dataset("train", eval_transform(faces.size))
+    prior = BALANCE * frequencies(training, len(faces.classes)).log()
+    loader = make_loader(training, 64, shuffle=True, seed=seed, workers=0, drop_last=True)
+    optimizer = torch.optim.AdamW(teacher.groups(), weight_decay=1e-2)
+    settings, steps = OptimizerSettings(), len(loader)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(settings, step, epochs * steps, steps)
+    )
+    kept, parts = out / f"seed{seed}.pt", (teacher, optimizer, schedule)
+    done = _restored(kept, parts)
+    for epoch in range(done, epochs):
+        torch.manual_seed(100_003 * seed + epoch)
+        loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
+        teacher.train()
+        losses = []
+        for batch in loader:
+            changed = STRONG(batch, faces.size)  # pyright: ignore[reportArgumentType]
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = teacher(changed["image"])
+            loss = functional.cross_entropy(logits.float() + prior, batch["probabilities"])
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.detach())
+        with appearing(kept) as unfinished:
+            torch.save({"epochs": epoch + 1, "parts": [part.state_dict() for part in parts]}, unfinished)
+        print(f"seed {seed}, epoch {epoch + 1}: loss {torch.stack(losses).mean():.3f}", flush=True)
+        print(figures(*said(teacher, faces.dataset("val", eval_transform(faces.size))), torch.zeros(7)))
+
+
+def tuned(kept: Path, weights: Path) -> Teacher:
+    """The teacher of a checkpoint that `tune` has left; `weights` is the folder that it started from."""
+    teacher = Teacher(read_weights(weights), len(EXPRESSIONS))
+    teacher.load_state_dict(torch.load(kept, weights_only=True)["parts"][0])
+    return teacher.eval()
+
+
+def _restored(kept: Path, parts: tuple) -> int:
+    """Epochs that a checkpoint has behind it, whose state all parts take; 0 without one."""
+    if not kept.exists():
+        return 0
+    state = torch.load(kept, weights_only=True)
+    for part, its in zip(parts, state["parts"], strict=True):
+        part.load_state_dict(its)
+    return state["epochs"]
+
+
+@torch.inference_mode()
+def said(teacher: Teacher, faces: FaceDataset) -> Answers:
+    """Logits (N, K), means of face and mirror image, and labels (N,)."""
+    teacher.eval()
+    found = []
+    for batch in make_loader(faces, 64, workers=0):
+        with torch.autocast("cpu", torch.bfloat16):
+            both = teacher(torch.cat([batch["image"], batch["image"].flip(-1)])).float()
+        found.append((both.unflatten(0, (2, -1)).mean(0), batch["label"]))
+    logits, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return logits, labels
+
+
+def main() -> None:
+    """Train, measure on held-out faces, tabulate."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/teacher"))
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    faces = open_prepared(arguments.data)
+    box, _ = load_model(boxed_model())
+    ours, _ = outputs(box, faces)
+    rows = []
+    for seed in arguments.seeds:
+        torch.manual_seed(seed)
+        teacher = Teacher(read_weights(arguments.weights), len(faces.classes))
+        tune(teacher, faces, arguments.out, arguments.epochs, seed)
+        theirs, labels = said(teacher, faces.dataset("val", eval_transform(faces.size)))
+        for share in SHARES:
+            found = figures(share * theirs + (1 - share) * ours, labels, torch.zeros(len(faces.classes)))
+            rows.append([str(seed), f"{share:g}", *(f"{value:.3f}" for value in found.values())])
+    text = table(["seed", "share of the teacher", "capped", "accuracy", "mean recall"], rows)
+    (arguments.out / "figures.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
