@@ -106,16 +106,20 @@ class Recognition(nn.Module):
         return out * scale[:, None, None] + offset[:, None, None]
 
 
+def framed(faces: Tensor, side: int, inner: int) -> Tensor:
+    """Aligned faces (B, 3, S, S) uint8 as pictures (B, 3, side, side) in [0, 255], the face `inner` wide."""
+    edge = (side - inner) // 2
+    scaled = functional.interpolate(faces.float(), (inner, inner), mode="bilinear", align_corners=False)
+    return functional.pad(scaled, (edge, edge, 0, side - inner), mode="replicate")
+
+
 def features(network: Recognition, faces: FaceDataset, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Features of some faces, by name (n, d)."""
     found: dict[str, list[np.ndarray]] = {}
-    edge = (SIDE - INNER) // 2
     for start in range(0, len(rows), 50):
-        images = torch.stack([faces[int(row)]["image"] for row in rows[start : start + 50]]).float()
-        images = functional.interpolate(images, (INNER, INNER), mode="bilinear", align_corners=False)
-        images = functional.pad(images, (edge, edge, 0, SIDE - INNER), mode="replicate")
+        images = torch.stack([faces[int(row)]["image"] for row in rows[start : start + 50]])
         with torch.inference_mode():
-            for name, values in network(images).items():
+            for name, values in network(framed(images, SIDE, INNER)).items():
                 found.setdefault(name, []).append(values.numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
 

@@ -103,17 +103,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
+    if "taught" in arguments.arms and not (arguments.teacher and arguments.weights):
+        parser.error("taught: --teacher and --weights are needed")
     torch.set_num_threads(1)
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
     faces = prepared_with_rendered(out, RENDERED, STAGE.stored)
     teach = {name: own_answers(boxed_model()) for name in ARMS}
-    if arguments.teacher:
+    if "taught" in arguments.arms:
         teacher = tuned(arguments.teacher, arguments.weights)
         teach["taught"] = partial(taught, box=boxed_model(), teacher=teacher)
-    elif "taught" in arguments.arms:
-        parser.error("taught: --teacher and --weights are needed")
     rows = [row("in the box", boxed_model(), photographs, studio)]
     print(rows[-1], flush=True)
     for seed in arguments.seeds:

@@ -23,7 +23,7 @@ from aucue.training import OptimizerSettings
 from aucue.training.calibrating import Answers, frequencies
 from aucue.training.schedule import learning_rate_factor
 from aucue.work.files import appearing
-from box.recognition import Recognition, read_weights
+from box.recognition import Recognition, framed, read_weights
 from box.train import BALANCE, figures, outputs
 from experiments.doc_tables import table
 
@@ -56,10 +56,7 @@ class Teacher(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """Logits (B, K) of aligned faces (B, 3, S, S), uint8."""
-        edge = (SIDE - INNER) // 2
-        inner = functional.interpolate(faces.float(), (INNER, INNER), mode="bilinear", align_corners=False)
-        framed = functional.pad(inner, (edge, edge, 0, SIDE - INNER), mode="replicate")
-        return self.head(self.body.maps(framed)[self.LAST].flatten(1))
+        return self.head(self.body.maps(framed(faces, SIDE, INNER))[self.LAST].flatten(1))
 
     def groups(self) -> list[dict[str, object]]:
         """What an optimiser takes."""
@@ -108,7 +105,12 @@ def tune(teacher: Teacher, faces: PreparedSet, out: Path, epochs: int, seed: int
         with appearing(kept) as unfinished:
             torch.save({"epochs": epoch + 1, "parts": [part.state_dict() for part in parts]}, unfinished)
         print(f"seed {seed}, epoch {epoch + 1}: loss {torch.stack(losses).mean():.3f}", flush=True)
-        print(figures(*said(teacher, faces.dataset("val", eval_transform(faces.size))), torch.zeros(7)))
+        print(
+            figures(
+                *said(teacher, faces.dataset("val", eval_transform(faces.size))),
+                torch.zeros(len(faces.classes)),
+            )
+        )
 
 
 def tuned(kept: Path, weights: Path) -> Teacher:

@@ -1,12 +1,12 @@
 """Trials of locality: networks that see less of the face at each cell, on held-out faces of FER+ only.
 
-    python -m experiments.locality --out runs/locality [--only NAME ...] [--docs]
+    python -m experiments.locality --out runs/locality [--only NAME ...]
 
 The network of the grid `evidence` (ResNet-10 of 32 to 256 channels, 64 x 64 pixels), whose kernels are 1 x 1
 from some layer on, so that a cell of its last maps sees a window of the face. Each is trained for itself
 without guidance; from there it goes on without guidance and with the recipe `units`, equally long, and both
 are measured on the last tenth of the training part. Nothing here looks at the test part. What is finished is
-not run again. What was learnt is in docs/recipe.md.
+not run again.
 """
 
 import argparse
@@ -22,10 +22,9 @@ from aucue.models import load_model
 from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, guidance_of
 from aucue.training.config import TrainerSettings
 from aucue.training.fitting import fit
-from experiments.doc_tables import block, paste, table
+from experiments.doc_tables import table
 from experiments.ferplus_set import prepared
 
-PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 SIZE = 64
 ARMS = ("unguided", "units")
 COLUMNS = {
@@ -49,7 +48,7 @@ class Trial:
     Attributes:
         local_from: The first layer whose kernels are 1 x 1; None leaves all as they are.
         stride: Pixels per cell of the last maps.
-        epochs: Passes over the training part, without guidance; then a third as many in each arm.
+        epochs: Passes over the training part, without guidance, before the arms.
     """
 
     local_from: str | None
@@ -152,16 +151,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[*TRIALS], choices=[*TRIALS])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faces", type=int, default=15, help="held-out faces per expression with evidence")
-    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = arguments.data or prepared(arguments.out)
     for name in arguments.only:
         run(name, data, arguments.out, arguments.seed, arguments.faces)
-    text = table(["window", "maps", "recipe", *COLUMNS], list(rows(arguments.out, arguments.seed)))
-    print(text)
-    if arguments.docs:
-        paste(PAGE, {"locality": block("locality", text)})
+    print(table(["window", "maps", "recipe", *COLUMNS], list(rows(arguments.out, arguments.seed))))
 
 
 if __name__ == "__main__":
