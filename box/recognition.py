@@ -102,8 +102,8 @@ class Recognition(nn.Module):
             for part in ("conv/filters", "conv/bias", "scale/weights", "scale/biases")
         )
         padding = 0 if stride == 2 else 1
-        out = functional.conv2d(seen, filters, bias, stride, padding)
-        return out * scale[:, None, None] + offset[:, None, None]
+        scaled = filters * scale[:, None, None, None]  # there is less of them than of what they give
+        return functional.conv2d(seen, scaled, bias * scale + offset, stride, padding)
 
 
 def framed(faces: Tensor, side: int, inner: int) -> Tensor:

@@ -1,8 +1,7 @@
-"""A network that learns to give the same answers where the face is a bit off, dim or blurred, or talks.
+"""Networks that learn answers, and give them where the face is a bit off, dim or blurred, or talks, too.
 
-Each face has one answer: that of the network itself (with its mirror image), or of a better one. It has to be
+Each face has one answer: that of the network itself (with its mirror image), or of better ones. It has to be
 given when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
-Neither biases nor the mix of expressions that they stand for are chosen anew.
 """
 
 from collections.abc import Callable
@@ -35,12 +34,12 @@ Teach = Callable[[FaceDataset], Tensor]
 """Gives for each of some faces the answer that is asked for: probabilities (N, K), in their order."""
 
 
-class Steady(Continued):
-    """Asks that a changed face be answered as the face itself.
+class Pupil(Continued):
+    """Has an answer to each training face, and what makes faces harder to answer.
 
     Args:
         classifier: The network.
-        config: Its settings, without augmentation.
+        config: Its settings.
         start: Model file whose weights it starts from.
         teach: Gives the answers to the faces themselves.
         talking: Share of the neutral faces whose mouths a warp opens, see `with_open_mouths`.
@@ -64,15 +63,38 @@ class Steady(Continued):
         super().on_fit_start()
         self.taught = self.teach(self.trainer.train_dataloader.dataset)  # pyright: ignore[reportOptionalMemberAccess]
 
+    def talked(self, batch: Batch) -> Batch:
+        """A batch in which some neutral faces open their mouths."""
+        return with_open_mouths(batch, self.classifier.classes.index("neutral"), self.talking)
+
+    def worsened(self, faces: Tensor) -> Tensor:
+        """Faces (B, 3, S, S) uint8, of which some are dim and some coarse."""
+        return randomly_blurred(randomly_dimmed(faces, self.worse), self.worse)
+
+
+class Steady(Pupil):
+    """Asks that a changed face be answered as the face itself, and nothing else: nothing guides."""
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy between what is said of a changed face and the answer to the face."""
         target = self.taught[batch["index"]]
-        neutral = self.classifier.classes.index("neutral")
-        faces = randomly_moved(with_open_mouths(batch, neutral, self.talking)["image"])
-        logits = self.classifier(randomly_blurred(randomly_dimmed(faces, self.worse), self.worse)).logits
+        faces = randomly_moved(self.talked(batch)["image"])
+        logits = self.classifier(self.worsened(faces)).logits
         loss = F.cross_entropy(logits, target)
         self.log_mean("train/steady", loss, len(target))
         return loss
+
+
+class Taught(Pupil):
+    """Is trained as its settings say, augmented and guided, with the answers in the place of votes."""
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Put the answers into a training batch, and change its faces."""
+        if not self.trainer.training:
+            return super().on_after_batch_transfer(batch, dataloader_idx)
+        asked = self.talked({**batch, "probabilities": self.taught[batch["index"]]})
+        moved = super().on_after_batch_transfer(asked, dataloader_idx)
+        return {**moved, "image": self.worsened(moved["image"])}
 
 
 def own_answers(start: Path) -> Teach:

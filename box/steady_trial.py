@@ -3,14 +3,15 @@
     python -m box.steady_trial --out runs/box [--arms steady] [--seeds 0 1] [--docs]
 
 From the model file in the box, biases included, its weights go on learning from its own answers, see
-`box.steady`; in the arm `taught` from those beside the answers of a teacher and the votes (--teacher, what
-`box.teacher` has left, and --weights as there). Measured on held-out faces alone: FER+'s last tenth and the
-training part of `london`. --docs brings the table to docs/recipe.md. Everything resumes.
+`box.steady`; in the arm `taught`, longer and with the recipe `aucue`, from those beside the answers of a
+teacher and the votes (--teacher, what `box.teacher` has left, and --weights as there). Measured on held-out
+faces alone: FER+'s last tenth and the training part of `london`. --docs brings the table to docs/recipe.md.
+Everything resumes.
 """
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,23 +22,49 @@ from aucue.classifiers import Classifier
 from aucue.data import FaceDataset, eval_transform, make_loader, open_prepared
 from aucue.metrics import calibration_error
 from aucue.models import boxed_model
-from aucue.training import fit
+from aucue.training import TrainConfig, fit
 from aucue.training.calibrating import answers
+from aucue.training.config import TrainerSettings
 from box.robustness import shaken, talking
-from box.steady import COARSEST, Steady, coarse, dimmed, own_answers
+from box.steady import COARSEST, Pupil, Steady, Taught, coarse, dimmed, own_answers
 from box.teacher import Teacher, said, tuned
 from box.train import RENDERED, Stage, figures, mirroring, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, prepared_with_rendered
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
-STAGE = Stage(80, 2, lr=5e-4, stored=96)
-ARMS: Mapping[str, Mapping[str, float]] = {
-    "moved": {"talking": 0.0, "worse": 0.0},
-    "steady": {"talking": 0.5, "worse": 0.3},
-    "taught": {"talking": 0.2, "worse": 0.3},
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A training that goes on from the box.
+
+    Attributes:
+        module: How it learns answers.
+        stage: Its length and size.
+        talking: Share of the neutral faces whose mouths a warp opens.
+        worse: Share of the faces that are dimmed, and of those that are blurred.
+    """
+
+    module: type[Pupil]
+    stage: Stage
+    talking: float
+    worse: float
+
+    def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
+        """Settings of the training: the answers are for the mix of the box, so nothing is compensated."""
+        config = replace(self.stage.settings(path, out), seed=seed, balance=0.0)
+        if self.module is Steady:
+            config.data.augment = "none"  # it changes the faces itself
+            return config
+        return replace(config, trainer=TrainerSettings(precision="bf16-mixed"))
+
+
+ARMS: Mapping[str, Arm] = {
+    "moved": Arm(Steady, Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
+    "steady": Arm(Steady, Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
+    "taught": Arm(Taught, Stage(80, 8, lr=1e-3, recipe="aucue", stored=96), 0.2, 0.2),
 }
-"""Further arguments of `Steady`."""
 
 VOTES = 0.3
 """Share of the votes in the answers that `taught` asks for; a teacher and the box share the rest alike."""
@@ -109,7 +136,7 @@ def main() -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
-    faces = prepared_with_rendered(out, RENDERED, STAGE.stored)
+    faces = prepared_with_rendered(out, RENDERED, ARMS["taught"].stage.stored)
     teach = {name: own_answers(boxed_model()) for name in ARMS}
     if "taught" in arguments.arms:
         teacher = tuned(arguments.teacher, arguments.weights)
@@ -118,9 +145,11 @@ def main() -> None:
     print(rows[-1], flush=True)
     for seed in arguments.seeds:
         for name in arguments.arms:
-            config = replace(STAGE.settings(faces, out / "trials" / f"{name}-{seed}"), seed=seed)
-            config.data.augment = "none"  # `Steady` changes the faces itself
-            module = partial(Steady, start=boxed_model(), teach=teach[name], **ARMS[name])
+            arm = ARMS[name]
+            module = partial(
+                arm.module, start=boxed_model(), teach=teach[name], talking=arm.talking, worse=arm.worse
+            )
+            config = arm.settings(faces, out / "trials" / f"{name}-{seed}", seed)
             trained = fit(config, progress=False, module=module)
             rows.append(row(f"{name}, seed {seed}", trained, photographs, studio))
             print(rows[-1], flush=True)

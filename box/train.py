@@ -4,7 +4,7 @@
 
 Trains on FER+ votes, strongly augmented, nine tenths of the training part, in the `STAGES` below: first small
 pictures with the attention aligned alone, then from those weights larger ones, maps of 8 x 8, with the recipe
-`aucue`, then with rendered faces among the photographs, which are sharp and show faint smiles,
+`aucue-1`, then with rendered faces among the photographs, which are sharp and show faint smiles,
 fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
 each face with its mirror image, and its biases and its temperature are set on the last tenth and on the
 training part of `london`: OUT/aucue-fer.safetensors (`box/calibrate.py` does the last step alone). Nothing
@@ -54,8 +54,7 @@ class Stage:
         size: Side of the input.
         epochs: Passes over the faces.
         lr: Highest learning rate.
-        recipe: Whether the recipe `aucue` guides, and frequencies are half compensated; or else the attention
-            alone is aligned.
+        recipe: What guides, with frequencies half compensated; None aligns the attention alone.
         rendered: Whether rendered faces are among the photographs.
         stored: Side of the faces in the set with rendered ones.
     """
@@ -63,7 +62,7 @@ class Stage:
     size: int
     epochs: int
     lr: float
-    recipe: bool = True
+    recipe: str | None = "aucue-1"
     rendered: bool = True
     stored: int = 72
 
@@ -83,11 +82,11 @@ class Stage:
             epochs=self.epochs,
             select="last",  # the schedule ends there; 9 held-out faces of disgust could not choose
         )
-        return replace(with_recipe(config, "aucue"), balance=BALANCE) if self.recipe else config
+        return replace(with_recipe(config, self.recipe), balance=BALANCE) if self.recipe else config
 
 
 STAGES = (
-    Stage(48, 14, lr=3e-3, recipe=False, rendered=False),
+    Stage(48, 14, lr=3e-3, recipe=None, rendered=False),
     Stage(64, 18, lr=2e-3, rendered=False),
     Stage(64, 24, lr=2e-3),
     Stage(80, 15, lr=1.5e-3, stored=96),

@@ -1,143 +1,109 @@
 """Trials of locality: networks that see less of the face at each cell, on held-out faces of FER+ only.
 
-    python -m experiments.locality --out runs/locality [--only NAME ...]
+    python -m experiments.locality --out runs/evidence [--only NAME ...] [--docs]
 
-The network of the grid `evidence` (ResNet-10 of 32 to 256 channels, 64 x 64 pixels), whose kernels are 1 x 1
-from some layer on, so that a cell of its last maps sees a window of the face. Each is trained for itself
-without guidance; from there it goes on without guidance and with the recipe `units`, equally long, and both
-are measured on the last tenth of the training part. Nothing here looks at the test part. What is finished is
-not run again.
+The networks and the recipes `unguided` and `units` of the grid `evidence`, whose kernels are 1 x 1 from some
+layer on, so that a cell of the last maps sees a window of the face, and whose maps may be finer. A network's
+two arms go on from one training of its own without guidance, all as in the grid; both are measured on the
+last tenth of the training part. Nothing here looks at the test part. Trainings that the grid has in OUT, or
+an earlier call, are not run again. --docs brings the table to docs/recipe.md.
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from aucue.benchmark import GRIDS, Cell, Grid
+from aucue.benchmark.grid import EVALUATED_FILE
 from aucue.classifiers.locality import receptive_field
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.models import load_model
-from aucue.training import ClassifierSettings, DataSettings, OptimizerSettings, TrainConfig, guidance_of
-from aucue.training.config import TrainerSettings
-from aucue.training.fitting import fit
-from experiments.doc_tables import table
-from experiments.ferplus_set import prepared
+from aucue.training import fit
+from aucue.training.names import MODEL_NAME
+from experiments.doc_tables import block, paste, table
 
-SIZE = 64
+PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 ARMS = ("unguided", "units")
 COLUMNS = {
     "accuracy": ("accuracy", ""),
-    "balanced": ("balanced_accuracy", ""),
+    "mean recall": ("balanced_accuracy", ""),
     "left, one": ("hidden.left", "log_odds"),
     "left, all": ("painted.left", "log_odds"),
-    "first is dearest": ("dearest.first", "log_odds"),
+    "first = dearest": ("dearest.first", "log_odds"),
     "rank": ("dearest.rank", "log_odds"),
     "raises": ("dearest.raises", "log_odds"),
+    "ratio": ("occlusion.mean", "ratio"),
     "specific": ("specificity", "class_map"),
     "own face": ("own_face", "class_map"),
 }
 """Of the table: measure and variant of each."""
 
-
-@dataclass(frozen=True)
-class Trial:
-    """A network.
-
-    Attributes:
-        local_from: The first layer whose kernels are 1 x 1; None leaves all as they are.
-        stride: Pixels per cell of the last maps.
-        epochs: Passes over the training part, without guidance, before the arms.
-    """
-
-    local_from: str | None
-    stride: int = 8
-    epochs: int = 14
-
-
-TRIALS = {
-    "whole": Trial(None),
-    "layer2": Trial("layer2"),
-    "layer1": Trial("layer1"),
-    "fine": Trial(None, stride=4),
-    "fine-layer2": Trial("layer2", stride=4),
-    "fine-layer1": Trial("layer1", stride=4),
+NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "whole": {},
+    "layer2": {"classifier.local_from": "layer2"},
+    "layer1": {"classifier.local_from": "layer1"},
+    "fine": {"classifier.final_stride": 4},
+    "fine-layer2": {"classifier.final_stride": 4, "classifier.local_from": "layer2"},
+    "fine-layer1": {"classifier.final_stride": 4, "classifier.local_from": "layer1"},
 }
+"""Settings in which each differs from the grid's."""
 
 
-def start_settings(trial: Trial, data: Path, out: Path, seed: int) -> TrainConfig:
-    """The training that both arms of a network go on from."""
-    return TrainConfig(
-        out=str(out),
-        data=DataSettings(str(data), augment="strong", workers=0),
-        classifier=ClassifierSettings(
-            backbone="resnet10t",
-            input_size=SIZE,
-            final_stride=trial.stride,
-            options={"channels": [32, 64, 128, 256], "stem_width": 16},
-            grey=True,
-            local_from=trial.local_from,
-        ),
-        optimizer=OptimizerSettings(lr=3e-3),
-        guidance=guidance_of("unguided"),
-        trainer=TrainerSettings(precision="bf16-mixed"),
-        epochs=trial.epochs,
-        select="last",
-        balance=0.5,
-        seed=seed,
-    )
+def cells(network: str, seed: int) -> Iterator[tuple[str, Cell]]:
+    """The arms of a network and their trainings, as the grid `evidence` would have them."""
+    found = Grid.load(GRIDS / "evidence.yaml").table
+    settings, axes = {**found["settings"], **NETWORKS[network]}, {"recipe": {}}
+    axes["recipe"] = {arm: found["axes"]["recipe"][arm] for arm in ARMS}
+    grid = Grid.from_dict({**found, "settings": settings, "axes": axes, "seeds": [seed]})
+    trained = [cell for cell in grid.cells if cell.start is not None]
+    return zip(ARMS, trained, strict=True)
 
 
-def arm_settings(arm: str, start: TrainConfig, model: Path, out: Path) -> TrainConfig:
-    """What goes on from a start: a recipe, frequencies fully compensated."""
-    method = "units" if arm == "units" else "cam"
-    return replace(
-        start,
-        out=str(out),
-        classifier=replace(start.classifier, weights=str(model), method=method),
-        optimizer=OptimizerSettings(lr=1e-3),
-        guidance=guidance_of(arm),
-        epochs=4,
-        balance=1.0,
-    )
+def measured(cell: Cell, out: Path) -> Path:
+    """Folder of a cell's evaluation on held-out faces, evidence included."""
+    return cell.folder(out) / f"held-out{cell.assessment.suffix}"
 
 
-def run(name: str, data: Path, out: Path, seed: int, faces: int) -> None:
+def run(network: str, out: Path, seed: int) -> None:
     """Train a network and its arms, and measure these on held-out faces, unless that is done."""
-    start = start_settings(TRIALS[name], data, out / f"{name}-start-{seed}", seed)
-    model = fit(start, progress=False)
-    for arm in ARMS:
-        folder = out / f"{name}-{arm}-{seed}"
-        trained = fit(arm_settings(arm, start, model, folder), progress=False)
-        if (folder / "evaluation" / "evaluation.json").exists():
+    for arm, cell in cells(network, seed):
+        assert cell.start is not None
+        if not (cell.start.folder(out) / MODEL_NAME).is_file():
+            fit(cell.start.config(out), progress=False)
+        if not (cell.folder(out) / MODEL_NAME).is_file():
+            fit(cell.config(out), progress=False)
+        if (measured(cell, out) / EVALUATED_FILE).is_file():
             continue
         asked = EvaluationSettings(
             split="val",
-            codebook="facs",
-            regions="anatomical",
+            codebook=cell.assessment.codebook,
+            regions=cell.assessment.regions,
             workers=0,
             evidence=True,
-            evidence_faces=faces,
+            evidence_faces=cell.assessment.evidence,
         )
-        evaluate(trained, data, asked, out=folder / "evaluation", progress=False)
-        print(f"{folder.name} is measured", flush=True)
+        data = cell.config(out).data.path
+        evaluate(cell.folder(out) / MODEL_NAME, data, asked, out=measured(cell, out), progress=False)
+        print(f"{network}, {arm}: measured", flush=True)
 
 
 def rows(out: Path, seed: int) -> Iterator[list[str]]:
-    """Lines of the table, of the trials that are measured."""
-    for name, trial in TRIALS.items():
-        for arm in ARMS:
-            folder = out / f"{name}-{arm}-{seed}"
-            file = folder / "evaluation" / "evaluation.json"
-            if file.exists():
-                found = Evaluation.load(file)
-                seen, _ = receptive_field(load_model(folder / "model.safetensors")[0], SIZE)
+    """Lines of the table, of the networks that are measured."""
+    for network in NETWORKS:
+        for arm, cell in cells(network, seed):
+            file = measured(cell, out) / EVALUATED_FILE
+            if file.is_file():
+                found, settings = Evaluation.load(file), cell.config(out).classifier
+                trained, _ = load_model(cell.folder(out) / MODEL_NAME)
+                seen, _ = receptive_field(trained, trained.input_size)
+                count = trained.input_size // settings.final_stride
                 values = (found.estimate(measure, variant).value for measure, variant in COLUMNS.values())
-                cells = SIZE // trial.stride
                 yield [
-                    f"{seen} of {SIZE}",
-                    f"{cells} x {cells}",
+                    f"{seen} of {trained.input_size}",
+                    f"{count} x {count}",
                     arm,
                     *("" if value is None else f"{value:.3f}" for value in values),
                 ]
@@ -146,17 +112,18 @@ def rows(out: Path, seed: int) -> Iterator[list[str]]:
 def main() -> None:
     """Train, evaluate on held-out faces, tabulate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/locality"))
-    parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--only", nargs="*", default=[*TRIALS], choices=[*TRIALS])
+    parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="folder of the grid")
+    parser.add_argument("--only", nargs="*", default=[*NETWORKS], choices=NETWORKS, help="which to train")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--faces", type=int, default=15, help="held-out faces per expression with evidence")
+    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    data = arguments.data or prepared(arguments.out)
-    for name in arguments.only:
-        run(name, data, arguments.out, arguments.seed, arguments.faces)
-    print(table(["window", "maps", "recipe", *COLUMNS], list(rows(arguments.out, arguments.seed))))
+    for network in arguments.only:
+        run(network, arguments.out, arguments.seed)
+    text = table(["window", "maps", "recipe", *COLUMNS], list(rows(arguments.out, arguments.seed)))
+    print(text)
+    if arguments.docs:
+        paste(PAGE, {"locality": block("locality", text)})
 
 
 if __name__ == "__main__":

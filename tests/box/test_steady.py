@@ -1,5 +1,6 @@
 """Changes of faces that a network has to answer as it answers the faces."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,10 +8,12 @@ import pytest
 import torch
 from tests.builders import information, untrained
 
+from aucue.data import GEOMETRIC
 from aucue.models import Model
 from aucue.training import DataSettings, TrainConfig, calibrating
+from aucue.training.module import BATCHED
 from box import steady
-from box.steady import Steady, own_answers, randomly_blurred, randomly_dimmed, randomly_moved
+from box.steady import Steady, Taught, own_answers, randomly_blurred, randomly_dimmed, randomly_moved
 from box.train import mirroring
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -70,6 +73,36 @@ def test_a_changed_face_is_asked_for_the_answer_to_the_face(
     with torch.inference_mode():
         given = network.eval()(FACES).logits.log_softmax(1)
     assert loss.item() == pytest.approx(float(-(taught[rows] * given).sum(1).mean()), rel=1e-4)
+
+
+def test_answers_take_the_place_of_votes_and_cues_move_with_the_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BATCHED, "strong", replace(GEOMETRIC, rotate_p=0.0, area=(1.0, 1.0)))  # mirrors
+    start = Model(untrained(seed=1), information()).save(tmp_path / "start.safetensors")
+    taught = torch.rand(9, 7).softmax(1)
+    settings = TrainConfig("run", DataSettings("set", augment="strong"))
+    module = Taught(untrained(seed=2), settings, start, lambda faces: faces, talking=0.0, worse=1.0)  # pyright: ignore
+    trainer = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught), training=True)
+    monkeypatch.setattr(module, "_trainer", trainer)
+    module.on_fit_start()
+    rows = torch.tensor([8, 0, 3, 3, 5, 1])
+    batch = {
+        "image": FACES,
+        "index": rows,
+        "label": torch.zeros(6, dtype=torch.long),
+        "probabilities": torch.full((6, 7), 1 / 7),
+        "landmarks": 64 * torch.rand(6, 68, 2),
+        "landmarks_valid": torch.ones(6, dtype=torch.bool),
+    }
+    torch.manual_seed(0)
+    asked = module.on_after_batch_transfer(batch, 0)
+    assert torch.equal(asked["probabilities"], taught[rows])
+    same = (asked["landmarks"] - batch["landmarks"]).abs().amax((1, 2)) < 1e-3
+    assert 0 < same.sum() < 6  # the others are mirrored
+    assert (asked["image"].float().mean((1, 2, 3)) < FACES.float().mean((1, 2, 3))).all()  # dim
+    trainer.training = False
+    assert torch.equal(module.on_after_batch_transfer(batch, 0)["image"], FACES)
 
 
 def test_a_model_answers_with_mirror_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,11 +87,10 @@ def test_a_teacher_learns_and_an_interrupted_one_goes_on(
     monkeypatch.setattr(teacher, "learning_rate_factor", lambda *_: 1.0)  # else it depends on all epochs
     ends = []
     for name, steps in (("whole", [3]), ("in two", [1, 3])):
-        (tmp_path / name).mkdir()
         for epochs in steps:
             torch.manual_seed(0)
             network = Teacher(weights(), 2)
-            tune(network, Faces(), tmp_path / name, epochs, seed=1)  # pyright: ignore[reportArgumentType]
+            tune(network, Faces(), torch.zeros(2), tmp_path / f"{name}.pt", epochs, seed=1)  # pyright: ignore[reportArgumentType]
         ends.append(network)  # pyright: ignore[reportPossiblyUnboundVariable]
     torch.testing.assert_close(ends[0].state_dict(), ends[1].state_dict())
     logits, labels = said(ends[0], Faces().dataset("val"))
