@@ -1,16 +1,16 @@
-"""Trials of locality: networks that see less of the face at each cell, on held-out faces of FER+ only.
+"""Trials around the grid `evidence`, on held-out faces of FER+ only: what makes maps truer?
 
-    python -m experiments.locality --out runs/evidence [--only NAME ...] [--docs]
+    python -m experiments.evidence_trials --out runs/evidence [--only NAME ...] [--arms NAME ...] [--docs]
 
-The networks and the recipes `unguided` and `units` of the grid `evidence`, whose kernels are 1 x 1 from some
-layer on, so that a cell of the last maps sees a window of the face, and whose maps may be finer. A network's
-two arms go on from one training of its own without guidance, all as in the grid; both are measured on the
-last tenth of the training part. Nothing here looks at the test part. Trainings that the grid has in OUT, or
-an earlier call, are not run again. --docs brings the table to docs/recipe.md.
+Networks that differ from the grid's: kernels are 1 x 1 from some layer on, so that a cell of the last maps
+sees a window of the face; maps are finer; or the first training is guided, too. Of each, arms go on from one
+training of its own, as in the grid: its recipes, or these with terms of other weights. All are measured on
+the last tenth of the training part, and nothing here looks at the test part. Trainings that the grid has in
+OUT, or an earlier call, are not run again. --docs brings the table to docs/recipe.md.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,15 @@ from aucue.training.names import MODEL_NAME
 from experiments.doc_tables import block, paste, table
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
-ARMS = ("unguided", "units")
+ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "unguided": ("unguided", {}),
+    "aucue": ("aucue", {}),
+    "units": ("units", {}),
+    "aucue, hidden 4": ("aucue", {"guidance.hidden": 4}),
+    "units, hidden 4": ("units", {"guidance.hidden": 4}),
+}
+"""Recipe of the grid that each goes on with, and settings in which it differs."""
+
 COLUMNS = {
     "accuracy": ("accuracy", ""),
     "mean recall": ("balanced_accuracy", ""),
@@ -43,23 +51,26 @@ COLUMNS = {
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "whole": {},
+    "guided": {},
     "layer2": {"classifier.local_from": "layer2"},
     "layer1": {"classifier.local_from": "layer1"},
     "fine": {"classifier.final_stride": 4},
     "fine-layer2": {"classifier.final_stride": 4, "classifier.local_from": "layer2"},
     "fine-layer1": {"classifier.final_stride": 4, "classifier.local_from": "layer1"},
 }
-"""Settings in which each differs from the grid's."""
+"""Settings in which each differs from the grid's; `guided` differs in its first training alone."""
 
 
 def cells(network: str, seed: int) -> Iterator[tuple[str, Cell]]:
     """The arms of a network and their trainings, as the grid `evidence` would have them."""
     found = Grid.load(GRIDS / "evidence.yaml").table
-    settings, axes = {**found["settings"], **NETWORKS[network]}, {"recipe": {}}
-    axes["recipe"] = {arm: found["axes"]["recipe"][arm] for arm in ARMS}
-    grid = Grid.from_dict({**found, "settings": settings, "axes": axes, "seeds": [seed]})
-    trained = [cell for cell in grid.cells if cell.start is not None]
-    return zip(ARMS, trained, strict=True)
+    settings = {**found["settings"], **NETWORKS[network]}
+    for arm, (name, more) in ARMS.items():
+        recipe = {**found["axes"]["recipe"][name], **more}
+        start = {**found["start"], **(recipe if network == "guided" else {})}
+        axes = {"recipe": {arm: recipe}}
+        table = {**found, "settings": settings, "start": start, "axes": axes, "baseline": {}, "seeds": [seed]}
+        yield arm, Grid.from_dict(table).cells[-1]
 
 
 def measured(cell: Cell, out: Path) -> Path:
@@ -67,9 +78,11 @@ def measured(cell: Cell, out: Path) -> Path:
     return cell.folder(out) / f"held-out{cell.assessment.suffix}"
 
 
-def run(network: str, out: Path, seed: int) -> None:
-    """Train a network and its arms, and measure these on held-out faces, unless that is done."""
+def run(network: str, arms: Sequence[str], out: Path, seed: int) -> None:
+    """Train a network and some of its arms, and measure these on held-out faces, unless that is done."""
     for arm, cell in cells(network, seed):
+        if arm not in arms:
+            continue
         assert cell.start is not None
         if not (cell.start.folder(out) / MODEL_NAME).is_file():
             fit(cell.start.config(out), progress=False)
@@ -96,12 +109,13 @@ def rows(out: Path, seed: int) -> Iterator[list[str]]:
         for arm, cell in cells(network, seed):
             file = measured(cell, out) / EVALUATED_FILE
             if file.is_file():
-                found, settings = Evaluation.load(file), cell.config(out).classifier
+                found = Evaluation.load(file)
                 trained, _ = load_model(cell.folder(out) / MODEL_NAME)
                 seen, _ = receptive_field(trained, trained.input_size)
-                count = trained.input_size // settings.final_stride
+                count = trained.shapes[trained.final_layer][1]
                 values = (found.estimate(measure, variant).value for measure, variant in COLUMNS.values())
                 yield [
+                    network,
                     f"{seen} of {trained.input_size}",
                     f"{count} x {count}",
                     arm,
@@ -114,16 +128,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/evidence"), help="folder of the grid")
     parser.add_argument("--only", nargs="*", default=[*NETWORKS], choices=NETWORKS, help="which to train")
+    parser.add_argument("--arms", nargs="*", default=[*ARMS], choices=ARMS, help="which to train")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for network in arguments.only:
-        run(network, arguments.out, arguments.seed)
-    text = table(["window", "maps", "recipe", *COLUMNS], list(rows(arguments.out, arguments.seed)))
+        run(network, arguments.arms, arguments.out, arguments.seed)
+    text = table(["network", "window", "maps", "recipe", *COLUMNS], list(rows(arguments.out, arguments.seed)))
     print(text)
     if arguments.docs:
-        paste(PAGE, {"locality": block("locality", text)})
+        paste(PAGE, {"evidence-trials": block("evidence-trials", text)})
 
 
 if __name__ == "__main__":
