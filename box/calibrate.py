@@ -6,20 +6,25 @@ Prints what held-out faces say of the temperature and of every mix of expression
 FER+'s last tenth, whose mix is that of the web search that made it, and the training part of `london`.
 --write brings both to the description in the model file; `box/train.py` does the same at its end. No test
 part chooses anything: --test measures the calibration error on those of FER+ (landmarks as given), `london`
-and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to MODEL_CARD.md.
+and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to MODEL_CARD.md,
+and draws how often answers are right, by how probable they are called.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
-from aucue.metrics import calibration_error
+from aucue.metrics import calibration_error, reliability
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import Model, boxed_model, load_model, save_model
 from aucue.models.looking import calibrated
+from aucue.pages import ACCENT
 from aucue.training.calibrating import answers
 from box.train import Outputs, calibration, log_frequency, made_for, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
@@ -27,6 +32,8 @@ from experiments.ferplus_set import prepared, undetected
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
+PLOT = Path(__file__).parents[1] / "docs" / "images" / "calibration.png"
+PLOT_BINS = 10
 
 DRAWS = 500
 """Times that answers of a perfectly calibrated network are drawn."""
@@ -50,9 +57,9 @@ def row(model: Model, which: str, found: Outputs) -> list[str]:
     ]
 
 
-def test_row(name: str, model: Model, faces: PreparedSet) -> list[str]:
+def test_row(name: str, model: Model, found: Outputs) -> list[str]:
     """Calibration error of votes and probabilities on a test part, and what a perfect network would get."""
-    logits, labels = answers(model.network, faces.dataset("test", eval_transform(model.input_size)))
+    logits, labels = found
     votes, chances = ((logits.double() / t).softmax(1) for t in (1.0, model.scale.temperature))
     drawn = [torch.multinomial(chances, 1)[:, 0] for _ in range(DRAWS)]
     free = torch.stack([calibration_error(chances, each) for each in drawn]).mean()
@@ -61,16 +68,46 @@ def test_row(name: str, model: Model, faces: PreparedSet) -> list[str]:
     return [name, str(len(labels)), *(f"{value:.3f}" for value in (*errors, *means))]
 
 
-def test_table(model: Model, photographs: PreparedSet, out: Path) -> str:
-    """The calibration on test parts; nothing is chosen by it."""
-    torch.manual_seed(0)
-    rows = [test_row("ferplus", model, photographs)]
+def test_outputs(model: Model, photographs: PreparedSet, out: Path) -> dict[str, Outputs]:
+    """What a model says of the test parts, by their names."""
+    sets = {"ferplus": photographs}
     for name in ("london", "sfhq"):
         faces = out / f"prepared-{name}-test"
         prepare(undetected(name, "test", out / f"{name}-test.csv", "test"), faces, size=96)
-        rows.append(test_row(name, model, open_prepared(faces)))
+        sets[name] = open_prepared(faces)
+    how = eval_transform(model.input_size)
+    return {name: answers(model.network, faces.dataset("test", how)) for name, faces in sets.items()}
+
+
+def test_table(model: Model, found: Mapping[str, Outputs]) -> str:
+    """The calibration on test parts; nothing is chosen by it."""
+    torch.manual_seed(0)
     heads = ["test part", "faces", "error of votes", "error of probability", "of a perfect one"]
+    rows = [test_row(name, model, its) for name, its in found.items()]
     return table([*heads, "mean vote", "mean probability", "right"], rows)
+
+
+def plot(model: Model, found: Mapping[str, Outputs]) -> Figure:
+    """How often answers are right, by how probable they are called, with 95 % intervals of so many faces."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axes, (name, (logits, labels)) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
+        chances = (logits.double() / model.scale.temperature).softmax(1)
+        faces, said, right = (part.numpy() for part in reliability(chances, labels, PLOT_BINS))
+        low, high = wilson(right, faces)
+        axes.plot([0, 1], [0, 1], color="#8d8a97", linewidth=1)
+        axes.errorbar(said, right, [right - low, high - right], fmt="none", ecolor=ACCENT.light, alpha=0.5)
+        axes.scatter(said, right, s=12 + 200 * faces / faces.sum(), color=ACCENT.light)
+        axes.set(title=f"{name}: {len(labels)} faces", xlabel="probability of the answer", aspect="equal")
+        axes.set(xlim=(0.15, 1.02), ylim=(0, 1.05))
+    figure.axes[0].set_ylabel("share that is right")
+    return figure
+
+
+def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval of shares (n,) of counts (n,)."""
+    middle, spread = share + z**2 / (2 * count), share * (1 - share) / count + z**2 / (4 * count**2)
+    reach, scale = z * np.sqrt(spread), 1 + z**2 / count
+    return (middle - reach) / scale, (middle + reach) / scale
 
 
 def main() -> None:
@@ -93,10 +130,13 @@ def main() -> None:
     network, card = load_model(path)
     photographs = open_prepared(arguments.data or prepared(out))
     if arguments.test:
-        text = test_table(Model.load(path, device="cpu"), photographs, out)
+        model = Model.load(path, device="cpu")
+        found = test_outputs(model, photographs, out)
+        text = test_table(model, found)
         print(text)
         if arguments.card:
             paste(CARD, {"calibration": block("calibration", text)})
+            plot(model, found).savefig(PLOT, dpi=110)
         return
     sets = {
         "FER+": outputs(network, photographs),
