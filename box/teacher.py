@@ -1,6 +1,6 @@
 """A teacher for the model in the box: dlib's recognition network, fine-tuned on the votes of FER+.
 
-    python -m box.teacher --weights DIR --out runs/box [--epochs 16] [--seeds 0 1]
+    python -m box.teacher --weights DIR --out runs/box [--epochs 12] [--seeds 0 1]
 
 DIR holds the network as the npm package @vladmandic/face-api has it, see `box.recognition`. It is trained on
 nine tenths of the training part of FER+ and the rendered faces of the box, and measured on the last tenth,
@@ -34,7 +34,7 @@ SIDE, INNER = 112, 100
 LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue add to the brightness (Rec. 601)."""
 
-BODY, HEAD = 4e-4, 2e-3
+BODY, HEAD = 1e-4, 1e-3
 """Highest learning rates of what it knew before and of what is new."""
 
 SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
@@ -42,18 +42,20 @@ SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
 
 
 class Teacher(nn.Module):
-    """Recognition's maps of 3 x 3 cells, and a linear layer that reads all of them.
+    """Recognition's maps of 3 x 3 cells, and a linear layer that reads all of them; its first blocks stay.
 
     Args:
         weights: See `read_weights`.
         classes: Number of classes K.
     """
 
-    LAST = "conv256_2"
+    LAST, KEPT = "conv256_2", "conv32"
 
     def __init__(self, weights: Mapping[str, Tensor], classes: int) -> None:
         super().__init__()
         self.body = Recognition(weights)
+        for name, value in self.body.named_parameters():
+            value.requires_grad_(not name.startswith(f"weights.{self.KEPT}"))
         self.head = nn.Sequential(nn.Dropout(0.4), nn.LazyLinear(classes))
         with torch.no_grad():
             self.eval()(torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8))  # makes the linear layer
@@ -68,7 +70,7 @@ class Teacher(nn.Module):
     def groups(self) -> list[dict[str, object]]:
         """What an optimiser takes."""
         return [
-            {"params": list(self.body.parameters()), "lr": BODY},
+            {"params": [value for value in self.body.parameters() if value.requires_grad], "lr": BODY},
             {"params": list(self.head.parameters()), "lr": HEAD},
         ]
 
@@ -153,7 +155,7 @@ def main() -> None:
     )
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
     torch.set_num_threads(1)

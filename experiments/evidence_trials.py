@@ -52,13 +52,17 @@ COLUMNS = {
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "whole": {},
     "guided": {},
+    "finer": {"classifier.final_stride": 4},
     "layer2": {"classifier.local_from": "layer2"},
     "layer1": {"classifier.local_from": "layer1"},
     "fine": {"classifier.final_stride": 4},
     "fine-layer2": {"classifier.final_stride": 4, "classifier.local_from": "layer2"},
     "fine-layer1": {"classifier.final_stride": 4, "classifier.local_from": "layer1"},
 }
-"""Settings in which each differs from the grid's; `guided` differs in its first training alone."""
+"""Settings in which each differs from the grid's."""
+
+STARTS: Mapping[str, Mapping[str, Any]] = {"finer": {"classifier.final_stride": 8}}
+"""Settings in which a first training differs from its arms; that of `guided` has their guidance."""
 
 
 def cells(network: str, seed: int) -> Iterator[tuple[str, Cell]]:
@@ -67,7 +71,7 @@ def cells(network: str, seed: int) -> Iterator[tuple[str, Cell]]:
     settings = {**found["settings"], **NETWORKS[network]}
     for arm, (name, more) in ARMS.items():
         recipe = {**found["axes"]["recipe"][name], **more}
-        start = {**found["start"], **(recipe if network == "guided" else {})}
+        start = {**found["start"], **(recipe if network == "guided" else STARTS.get(network, {}))}
         axes = {"recipe": {arm: recipe}}
         table = {**found, "settings": settings, "start": start, "axes": axes, "baseline": {}, "seeds": [seed]}
         yield arm, Grid.from_dict(table).cells[-1]
