@@ -3,10 +3,10 @@
     python -m box.steady_trial --out runs/box [--arms steady] [--seeds 0 1] [--docs]
 
 From the model file in the box, biases included, its weights go on learning from its own answers, see
-`box.steady`; in the arm `taught`, longer and with the recipe `aucue`, from those beside the answers of a
-teacher and the votes (--teacher, what `box.teacher` has left, and --weights as there). Measured on held-out
-faces alone: FER+'s last tenth and the training part of `london`. --docs brings the table to docs/recipe.md.
-Everything resumes.
+`box.steady`; in the arm `taught`, longer, with blurred strides and the recipe `aucue`, from those beside the
+answers of a teacher and the votes (--teacher, what `box.teacher` has left, and --weights as there). Measured
+on held-out faces alone: FER+'s last tenth and the training part of `london`. --docs brings the table to
+docs/recipe.md. Everything resumes.
 """
 
 import argparse
@@ -57,7 +57,8 @@ class Arm:
         if self.module is Steady:
             config.data.augment = "none"  # it changes the faces itself
             return config
-        return replace(config, trainer=TrainerSettings(precision="bf16-mixed"))
+        classifier = replace(config.classifier, blur=True)
+        return replace(config, classifier=classifier, trainer=TrainerSettings(precision="bf16-mixed"))
 
 
 ARMS: Mapping[str, Arm] = {

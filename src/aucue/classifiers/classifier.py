@@ -25,6 +25,7 @@ from aucue.classifiers.backbones import (
     shapes_of,
     study,
 )
+from aucue.classifiers.blurring import blur_strides
 from aucue.classifiers.heads import Head
 from aucue.classifiers.locality import narrow, receptive_field
 from aucue.classifiers.methods import Method, method_named, readout_for
@@ -85,6 +86,8 @@ class Classifier(nn.Module):
             not touched.
         local_from: a layer from which on all kernels are 1 x 1, so that no cell of the last maps sees further
             than what this layer reads (`receptive_field`); None leaves them as they are.
+        blur: maps are smoothed before a stride makes them smaller, so that fewer answers change where a face
+            is shifted a little; weights stay what they are.
 
     Attributes:
         config: dict of plain values with which `Classifier(**config)` builds the same network.
@@ -122,6 +125,7 @@ class Classifier(nn.Module):
         grey: bool = False,
         mirror: bool = False,
         local_from: str | None = None,
+        blur: bool = False,
     ):
         super().__init__()
         self.method = method_named(method)
@@ -136,6 +140,8 @@ class Classifier(nn.Module):
         self._anatomy = self._shape_backbone(backbone, final_stride, options)
         if local_from is not None:
             narrow(self.backbone, local_from, self.layers)
+        if blur:
+            blur_strides(self.backbone)
         for name, parameter in self.backbone.named_parameters():
             # parts of timm's own head that stay in the backbone: never reached by gradients, they would stop
             # distributed training
@@ -159,6 +165,7 @@ class Classifier(nn.Module):
             "grey": grey,
             "mirror": mirror,
             "local_from": local_from,
+            "blur": blur,
         }
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)

@@ -202,6 +202,7 @@ _CONFIG = _entries(
         "grey": _switch,
         "mirror": _switch,
         "local_from": _or_null(_name),
+        "blur": _switch,
     },
     needed=("backbone", "classes", "head", "input_size"),
 )

@@ -66,6 +66,8 @@ class ClassifierSettings:
         grey: let the network see brightness only; for training pictures that are grey.
         local_from: layer from which on all kernels are 1 x 1, so that a cell of the maps speaks of its own
             part of the face alone; null leaves them. Faster, and less accurate.
+        blur: smooth maps before a stride makes them smaller, so that fewer answers change where a face is
+            shifted a little; hardly slower.
     """
 
     method: MethodName = "cam"
@@ -80,6 +82,7 @@ class ClassifierSettings:
     head_options: dict[str, Any] = field(default_factory=dict)
     grey: bool = False
     local_from: str | None = None
+    blur: bool = False
 
 
 @dataclass(frozen=True)

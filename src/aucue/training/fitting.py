@@ -249,6 +249,7 @@ def build_classifier(
         head_options=options,
         grey=settings.grey,
         local_from=settings.local_from,
+        blur=settings.blur,
         **taken,
     )
     if start is not None and settings.weights is not None:
