@@ -11,6 +11,7 @@ docs/recipe.md. Everything resumes.
 
 import argparse
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,7 @@ class Arm:
 ARMS: Mapping[str, Arm] = {
     "moved": Arm(Steady, Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
     "steady": Arm(Steady, Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
-    "taught": Arm(Taught, Stage(80, 8, lr=1e-3, recipe="aucue", stored=96), 0.2, 0.2),
+    "taught": Arm(Taught, Stage(80, 5, lr=1e-3, recipe="aucue", stored=96), 0.2, 0.2),
 }
 
 VOTES = 0.3
@@ -73,10 +74,19 @@ VOTES = 0.3
 
 def taught(faces: FaceDataset, box: Path, teacher: Teacher) -> Tensor:
     """The answers (N, K) of the box, of a teacher and of the voters to faces, mixed."""
-    ours, theirs = answers(mirroring(box)[0], faces)[0], said(teacher, faces)[0]
+    network, stored = mirroring(box)[0], ARMS["taught"].stage.stored
+    ours, _ = answers(network, plain(faces, network.input_size))
+    theirs, _ = said(teacher, plain(faces, stored))
     votes = faces.probabilities
     assert votes is not None
     return VOTES * torch.from_numpy(votes) + (1 - VOTES) * ((ours + theirs) / 2).softmax(1)
+
+
+def plain(faces: FaceDataset, size: int) -> FaceDataset:
+    """The same faces as they are, at another size."""
+    same = copy(faces)
+    same.transform, same.hidden = eval_transform(size), False
+    return same
 
 
 def row(name: str, trained: Path, photographs: Path, studio: Path) -> list[str]:
