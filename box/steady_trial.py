@@ -89,9 +89,8 @@ def plain(faces: FaceDataset, size: int) -> FaceDataset:
     return same
 
 
-def row(name: str, trained: Path, photographs: Path, studio: Path) -> list[str]:
-    """Figures of a model file on held-out faces: how right, how steady, how neutral faces that talk."""
-    network, _ = mirroring(trained)
+def row(name: str, network: Classifier, photographs: Path, studio: Path) -> list[str]:
+    """Figures of a network on held-out faces: how right, how steady, how neutral faces that talk."""
     small, large = (outputs(network, open_prepared(path)) for path in (photographs, studio))
     nothing = torch.zeros(len(network.classes))
     faces = open_prepared(photographs).dataset("val", eval_transform(network.input_size))
@@ -152,8 +151,11 @@ def main() -> None:
     if "taught" in arguments.arms:
         teacher = tuned(arguments.teacher, arguments.weights)
         teach["taught"] = partial(taught, box=boxed_model(), teacher=teacher)
-    rows = [row("in the box", boxed_model(), photographs, studio)]
-    print(rows[-1], flush=True)
+    rows = [
+        row("in the box", mirroring(boxed_model())[0], photographs, studio),
+        row("in the box, blurred", mirroring(boxed_model(), blur=True)[0], photographs, studio),
+    ]
+    print(*rows, sep="\n", flush=True)
     for seed in arguments.seeds:
         for name in arguments.arms:
             arm = ARMS[name]
@@ -162,14 +164,15 @@ def main() -> None:
             )
             config = arm.settings(faces, out / "trials" / f"{name}-{seed}", seed)
             trained = fit(config, progress=False, module=module)
-            rows.append(row(f"{name}, seed {seed}", trained, photographs, studio))
+            rows.append(row(f"{name}, seed {seed}", mirroring(trained)[0], photographs, studio))
             print(rows[-1], flush=True)
     errors = "calibration error (votes)"
     heads = ["network", "FER+", "london", errors, "changed by 4 %", "neutral: closed / open", "dim / coarse"]
     text = table(heads, rows)
     print(text)
     if arguments.docs:
-        paste(PAGE, {"box-steady": block("box-steady", text)})
+        place = f"box-{arguments.arms[-1]}"
+        paste(PAGE, {place: block(place, text)})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -216,10 +217,10 @@ def made_for(log_frequency: torch.Tensor, classes: Sequence[str], shift: float) 
     return compensated_prior(natural, BALANCE + shift)
 
 
-def mirroring(trained: Path) -> tuple[Classifier, Card]:
-    """The network of a model file, made to average face and mirror image."""
+def mirroring(trained: Path, **changes: Any) -> tuple[Classifier, Card]:
+    """The network of a model file, made to average face and mirror image, and changed further if asked."""
     plain, info = load_model(trained)
-    classifier = Classifier(**{**plain.config, "mirror": True}).eval()
+    classifier = Classifier(**{**plain.config, "mirror": True, **changes}).eval()
     classifier.load_state_dict(plain.state_dict())
     return classifier, info
 

@@ -2,11 +2,11 @@
 
     python -m experiments.evidence_trials --out runs/evidence [--only NAME ...] [--arms NAME ...] [--docs]
 
-Networks that differ from the grid's: kernels are 1 x 1 from some layer on, so that a cell of the last maps
-sees a window of the face; maps are finer; or the first training is guided, too. Of each, arms go on from one
-training of its own, as in the grid: its recipes, or these with terms of other weights. All are measured on
-the last tenth of the training part, and nothing here looks at the test part. Trainings that the grid has in
-OUT, or an earlier call, are not run again. --docs brings the table to docs/recipe.md.
+Networks that differ from the grid's: maps are finer, from the grid's own first training; or kernels are 1 x 1
+from some layer on, so that a cell of the last maps sees a window of the face, which wants a first training of
+its own. Of each, arms go on as in the grid: its recipes, or these with terms of other weights. All are
+measured on the last tenth of the training part, and nothing here looks at the test part. Trainings that the
+grid has in OUT, or an earlier call, are not run again. --docs brings table and picture to docs/recipe.md.
 """
 
 import argparse
@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
 from aucue.benchmark import GRIDS, Cell, Grid
 from aucue.benchmark.grid import EVALUATED_FILE
 from aucue.classifiers.locality import receptive_field
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.models import load_model
+from aucue.pages import ACCENT
 from aucue.training import fit
 from aucue.training.names import MODEL_NAME
 from experiments.doc_tables import block, paste, table
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
+PICTURE = PAGE.parent / "images" / "evidence-trials.png"
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "unguided": ("unguided", {}),
     "aucue": ("aucue", {}),
@@ -51,29 +54,29 @@ COLUMNS = {
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "whole": {},
-    "guided": {},
     "finer": {"classifier.final_stride": 4},
-    "layer2": {"classifier.local_from": "layer2"},
-    "layer1": {"classifier.local_from": "layer1"},
-    "fine": {"classifier.final_stride": 4},
-    "fine-layer2": {"classifier.final_stride": 4, "classifier.local_from": "layer2"},
-    "fine-layer1": {"classifier.final_stride": 4, "classifier.local_from": "layer1"},
+    "local": {"classifier.local_from": "layer2"},
 }
 """Settings in which each differs from the grid's."""
 
 STARTS: Mapping[str, Mapping[str, Any]] = {"finer": {"classifier.final_stride": 8}}
-"""Settings in which a first training differs from its arms; that of `guided` has their guidance."""
+"""Settings in which a first training differs from its arms."""
+
+
+DRAWN = {"left, one": "evidence left, one unit hidden", "rank": "order of units"}
+INKS = {"unguided": "#8d8a97", "aucue": ACCENT.light, "units": "#2f6f9f"}
+MARKS = {"whole": "o", "finer": "s", "local": "^"}
 
 
 def cells(network: str, seed: int) -> Iterator[tuple[str, Cell]]:
     """The arms of a network and their trainings, as the grid `evidence` would have them."""
-    found = Grid.load(GRIDS / "evidence.yaml").table
-    settings = {**found["settings"], **NETWORKS[network]}
+    whole = Grid.load(GRIDS / "evidence.yaml").table
+    settings = {**whole["settings"], **NETWORKS[network]}
     for arm, (name, more) in ARMS.items():
-        recipe = {**found["axes"]["recipe"][name], **more}
-        start = {**found["start"], **(recipe if network == "guided" else STARTS.get(network, {}))}
+        recipe = {**whole["axes"]["recipe"][name], **more}
+        start = {**whole["start"], **STARTS.get(network, {})}
         axes = {"recipe": {arm: recipe}}
-        table = {**found, "settings": settings, "start": start, "axes": axes, "baseline": {}, "seeds": [seed]}
+        table = {**whole, "settings": settings, "start": start, "axes": axes, "baseline": {}, "seeds": [seed]}
         yield arm, Grid.from_dict(table).cells[-1]
 
 
@@ -107,24 +110,51 @@ def run(network: str, arms: Sequence[str], out: Path, seed: int) -> None:
         print(f"{network}, {arm}: measured", flush=True)
 
 
-def rows(out: Path, seed: int) -> Iterator[list[str]]:
-    """Lines of the table, of the networks that are measured."""
+def found(out: Path, seed: int) -> Iterator[tuple[str, str, Cell, Evaluation]]:
+    """Network, arm, training and figures of what is measured."""
     for network in NETWORKS:
         for arm, cell in cells(network, seed):
             file = measured(cell, out) / EVALUATED_FILE
             if file.is_file():
-                found = Evaluation.load(file)
-                trained, _ = load_model(cell.folder(out) / MODEL_NAME)
-                seen, _ = receptive_field(trained, trained.input_size)
-                count = trained.shapes[trained.final_layer][1]
-                values = (found.estimate(measure, variant).value for measure, variant in COLUMNS.values())
-                yield [
-                    network,
-                    f"{seen} of {trained.input_size}",
-                    f"{count} x {count}",
-                    arm,
-                    *("" if value is None else f"{value:.3f}" for value in values),
-                ]
+                yield network, arm, cell, Evaluation.load(file)
+
+
+def rows(out: Path, seed: int) -> Iterator[list[str]]:
+    """Lines of the table."""
+    for network, arm, cell, evaluation in found(out, seed):
+        trained, _ = load_model(cell.folder(out) / MODEL_NAME)
+        seen, _ = receptive_field(trained, trained.input_size)
+        count = trained.shapes[trained.final_layer][1]
+        values = (evaluation.estimate(*which).value for which in COLUMNS.values())
+        yield [
+            network,
+            f"{seen} of {trained.input_size}",
+            f"{count} x {count}",
+            arm,
+            *("" if value is None else f"{value:.3f}" for value in values),
+        ]
+
+
+def picture(out: Path, seed: int) -> Figure:
+    """Accuracy against what the causal measures say, with 95 % intervals over faces."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = dict(zip(DRAWN, figure.subplots(1, len(DRAWN)), strict=True))
+    for network, arm, _, evaluation in found(out, seed):
+        if arm in INKS:
+            accuracy = evaluation.estimate(*COLUMNS["accuracy"]).value
+            for name, axes in panels.items():
+                estimate = evaluation.estimate(*COLUMNS[name])
+                assert estimate.value is not None
+                assert estimate.interval is not None
+                low, high = estimate.interval
+                reach = [[estimate.value - low], [high - estimate.value]]
+                label = f"{network}, {arm}"
+                how = {"color": INKS[arm], "marker": MARKS[network], "linestyle": "none"}
+                axes.errorbar(accuracy, estimate.value, reach, label=label, **how)
+    for name, axes in panels.items():
+        axes.set(title=DRAWN[name], xlabel="accuracy on held-out faces")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return figure
 
 
 def main() -> None:
@@ -134,7 +164,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[*NETWORKS], choices=NETWORKS, help="which to train")
     parser.add_argument("--arms", nargs="*", default=[*ARMS], choices=ARMS, help="which to train")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
+    parser.add_argument("--docs", action="store_true", help="bring table and picture to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for network in arguments.only:
@@ -143,6 +173,7 @@ def main() -> None:
     print(text)
     if arguments.docs:
         paste(PAGE, {"evidence-trials": block("evidence-trials", text)})
+        picture(arguments.out, arguments.seed).savefig(PICTURE, dpi=110)
 
 
 if __name__ == "__main__":

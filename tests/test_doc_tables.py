@@ -10,7 +10,7 @@ from experiments.doc_tables import block, paste, table
 
 ROOT = Path(__file__).parent.parent
 PLACES = {
-    "docs/recipe.md": ("trials", "box-trials", "box-mixes", "box-steady"),
+    "docs/recipe.md": ("trials", "evidence-trials", "box-trials", "box-mixes", "box-steady", "box-taught"),
     "docs/results.md": paper_page.NAMES,
     "docs/evidence.md": ("targets", "main", "recall", "measures"),
     "MODEL_CARD.md": (
