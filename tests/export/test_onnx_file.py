@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.export.tiny import tiny
 
-from aucue.classifiers import METHODS
+from aucue.classifiers import METHODS, Classifier
 from aucue.errors import AucueError, InputError, MissingExtraError, OutputExistsError
 from aucue.export import CropClassifier, export_onnx, onnx_file
 from aucue.models import Card, Model, load_model, save_model
@@ -30,6 +30,12 @@ def test_every_method_agrees_with_torch(method: str, tmp_path: Path):
         np.testing.assert_allclose(output, ours.numpy(), atol=1e-4, rtol=0)
     assert expected.class_maps.shape[:2] == (5, 7)
     assert expected.class_maps.amax() == 1
+
+
+def test_blurred_strides_agree_with_torch(tmp_path: Path):
+    classifier = Classifier("test_resnet", input_size=64, final_stride=8, blur=True).eval()
+    made = export_onnx(Model(classifier, Card(classifier.classes)), tmp_path / "model.onnx")
+    assert max(made.differences.values()) <= 1e-4
 
 
 def test_a_file_describes_itself(model: Model, tmp_path: Path):
