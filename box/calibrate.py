@@ -20,6 +20,7 @@ import torch
 from matplotlib.figure import Figure
 
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
+from aucue.evaluation.estimate import wilson
 from aucue.metrics import calibration_error, reliability
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import Model, boxed_model, load_model, save_model
@@ -87,27 +88,23 @@ def test_table(model: Model, found: Mapping[str, Outputs]) -> str:
     return table([*heads, "mean vote", "mean probability", "right"], rows)
 
 
-def plot(model: Model, found: Mapping[str, Outputs]) -> Figure:
+def plot(model: Model, sets: Mapping[str, Outputs]) -> Figure:
     """How often answers are right, by how probable they are called, with 95 % intervals of so many faces."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    for axes, (name, (logits, labels)) in zip(figure.subplots(1, len(found)), found.items(), strict=True):
+    for axes, (name, (logits, labels)) in zip(figure.subplots(1, len(sets)), sets.items(), strict=True):
         chances = (logits.double() / model.scale.temperature).softmax(1)
-        faces, said, right = (part.numpy() for part in reliability(chances, labels, PLOT_BINS))
-        low, high = wilson(right, faces)
+        found = reliability(chances, labels, PLOT_BINS)
+        faces, said, right = (part[found.faces > 0].numpy() for part in found)
+        intervals = [wilson(round(share * n), int(n)) for share, n in zip(right, faces, strict=True)]
+        low, high = np.array(intervals).T
+        reach = np.clip([right - low, high - right], 0, None)  # at 0 and 1 it may be beyond by a rounding
         axes.plot([0, 1], [0, 1], color="#8d8a97", linewidth=1)
-        axes.errorbar(said, right, [right - low, high - right], fmt="none", ecolor=ACCENT.light, alpha=0.5)
+        axes.errorbar(said, right, reach, fmt="none", ecolor=ACCENT.light, alpha=0.5)
         axes.scatter(said, right, s=12 + 200 * faces / faces.sum(), color=ACCENT.light)
         axes.set(title=f"{name}: {len(labels)} faces", xlabel="probability of the answer", aspect="equal")
         axes.set(xlim=(0.15, 1.02), ylim=(0, 1.05))
     figure.axes[0].set_ylabel("share that is right")
     return figure
-
-
-def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval of shares (n,) of counts (n,)."""
-    middle, spread = share + z**2 / (2 * count), share * (1 - share) / count + z**2 / (4 * count**2)
-    reach, scale = z * np.sqrt(spread), 1 + z**2 / count
-    return (middle - reach) / scale, (middle + reach) / scale
 
 
 def main() -> None:

@@ -11,19 +11,19 @@ grid has in OUT, or an earlier call, are not run again. --docs brings table and 
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 
-from aucue.benchmark import GRIDS, Cell, Grid
+from aucue.benchmark import GRIDS, Cell, Grid, run_cell
 from aucue.benchmark.grid import EVALUATED_FILE
 from aucue.classifiers.locality import receptive_field
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.models import load_model
 from aucue.pages import ACCENT
-from aucue.training import fit
 from aucue.training.names import MODEL_NAME
 from experiments.doc_tables import block, paste, table
 
@@ -34,7 +34,6 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "aucue": ("aucue", {}),
     "units": ("units", {}),
     "aucue, hidden 4": ("aucue", {"guidance.hidden": 4}),
-    "units, hidden 4": ("units", {"guidance.hidden": 4}),
 }
 """Recipe of the grid that each goes on with, and settings in which it differs."""
 
@@ -91,10 +90,11 @@ def run(network: str, arms: Sequence[str], out: Path, seed: int) -> None:
         if arm not in arms:
             continue
         assert cell.start is not None
-        if not (cell.start.folder(out) / MODEL_NAME).is_file():
-            fit(cell.start.config(out), progress=False)
-        if not (cell.folder(out) / MODEL_NAME).is_file():
-            fit(cell.config(out), progress=False)
+        for training in (
+            cell.start,
+            replace(cell, readouts=()),
+        ):  # without read-outs nothing reads the test part
+            run_cell(training, out, progress=False)
         if (measured(cell, out) / EVALUATED_FILE).is_file():
             continue
         asked = EvaluationSettings(

@@ -19,6 +19,20 @@ from box.train import mirroring
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
+ROWS = torch.tensor([8, 0, 3, 3, 5, 1])
+
+
+def batch_of(landmarks: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The faces as neutral ones with these landmarks, in these rows of a set."""
+    return {
+        "image": FACES,
+        "index": ROWS,
+        "label": torch.zeros(6, dtype=torch.long),
+        "landmarks": landmarks,
+        "landmarks_valid": landmarks.isfinite().flatten(1).all(1),
+    }
+
+
 def detail(faces: torch.Tensor) -> torch.Tensor:
     return (faces[..., 1:].float() - faces[..., :-1]).abs().mean((1, 2, 3))
 
@@ -61,18 +75,10 @@ def test_a_changed_face_is_asked_for_the_answer_to_the_face(
     monkeypatch.setattr(module, "log_mean", lambda *_: None)
     monkeypatch.setattr(module, "_trainer", SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught)))
     module.on_fit_start()
-    rows = torch.tensor([8, 0, 3, 3, 5, 1])
-    batch = {
-        "image": FACES,
-        "index": rows,
-        "label": torch.zeros(6, dtype=torch.long),
-        "landmarks": torch.full((6, 68, 2), float("nan")),
-        "landmarks_valid": torch.zeros(6, dtype=torch.bool),
-    }
-    loss = module.eval().training_step(batch, 0)
+    loss = module.eval().training_step(batch_of(torch.full((6, 68, 2), float("nan"))), 0)
     with torch.inference_mode():
         given = network.eval()(FACES).logits.log_softmax(1)
-    assert loss.item() == pytest.approx(float(-(taught[rows] * given).sum(1).mean()), rel=1e-4)
+    assert loss.item() == pytest.approx(float(-(taught[ROWS] * given).sum(1).mean()), rel=1e-4)
 
 
 def test_answers_take_the_place_of_votes_and_cues_move_with_the_faces(
@@ -86,18 +92,10 @@ def test_answers_take_the_place_of_votes_and_cues_move_with_the_faces(
     trainer = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught), training=True)
     monkeypatch.setattr(module, "_trainer", trainer)
     module.on_fit_start()
-    rows = torch.tensor([8, 0, 3, 3, 5, 1])
-    batch = {
-        "image": FACES,
-        "index": rows,
-        "label": torch.zeros(6, dtype=torch.long),
-        "probabilities": torch.full((6, 7), 1 / 7),
-        "landmarks": 64 * torch.rand(6, 68, 2),
-        "landmarks_valid": torch.ones(6, dtype=torch.bool),
-    }
+    batch = {**batch_of(64 * torch.rand(6, 68, 2)), "probabilities": torch.full((6, 7), 1 / 7)}
     torch.manual_seed(0)
     asked = module.on_after_batch_transfer(batch, 0)
-    assert torch.equal(asked["probabilities"], taught[rows])
+    assert torch.equal(asked["probabilities"], taught[ROWS])
     same = (asked["landmarks"] - batch["landmarks"]).abs().amax((1, 2)) < 1e-3
     assert 0 < same.sum() < 6  # the others are mirrored
     assert (asked["image"].float().mean((1, 2, 3)) < FACES.float().mean((1, 2, 3))).all()  # dim
