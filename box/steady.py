@@ -19,8 +19,7 @@ from aucue.training.calibrating import answers
 from aucue.training.module import Batch
 from box.moving import moved
 from box.open_mouths import with_open_mouths
-from box.train import mirroring
-from experiments.ferplus_set import Continued
+from box.train import Continuing, mirroring
 
 SHIFT, DEGREES, SCALE = 0.08, 15.0, 0.12
 """Largest shift as a share of the side, turn and change of size by which a face is moved."""
@@ -34,13 +33,14 @@ Teach = Callable[[FaceDataset], Tensor]
 """Gives for each of some faces the answer that is asked for: probabilities (N, K), in their order."""
 
 
-class Pupil(Continued):
+class Pupil(Continuing):
     """Has an answer to each training face, and what makes faces harder to answer.
 
     Args:
         classifier: The network.
         config: Its settings.
         start: Model file whose weights it starts from.
+        photographs: As in `Continuing`.
         teach: Gives the answers to the faces themselves.
         talking: Share of the neutral faces whose mouths a warp opens, see `with_open_mouths`.
         worse: Share of the faces that are dimmed, and of those that are blurred.
@@ -51,11 +51,12 @@ class Pupil(Continued):
         classifier: Classifier,
         config: TrainConfig,
         start: Path,
+        photographs: Path,
         teach: Teach,
         talking: float,
         worse: float,
     ) -> None:
-        super().__init__(classifier, config, start)
+        super().__init__(classifier, config, start, photographs)
         self.teach, self.talking, self.worse = teach, talking, worse
 
     def on_fit_start(self) -> None:

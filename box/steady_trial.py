@@ -3,15 +3,12 @@
     python -m box.steady_trial --out runs/box [--arms steady] [--seeds 0 1] [--docs]
 
 From the model file in the box, biases included, its weights go on learning from its own answers, see
-`box.steady`; in the arm `taught`, longer, with blurred strides and the recipe `aucue`, from those beside the
-answers of a teacher and the votes (--teacher, what `box.teacher` has left, and --weights as there). Measured
-on held-out faces alone: FER+'s last tenth and the training part of `london`. --docs brings the table to
-docs/recipe.md. Everything resumes.
+`box.steady`. Measured on held-out faces alone: FER+'s last tenth and the training part of `london`. --docs
+brings the table to docs/recipe.md. Everything resumes.
 """
 
 import argparse
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,11 +21,8 @@ from aucue.data import FaceDataset, eval_transform, make_loader, open_prepared
 from aucue.metrics import calibration_error
 from aucue.models import boxed_model
 from aucue.training import TrainConfig, fit
-from aucue.training.calibrating import answers
-from aucue.training.config import TrainerSettings
 from box.robustness import shaken, talking
-from box.steady import COARSEST, Pupil, Steady, Taught, coarse, dimmed, own_answers
-from box.teacher import Teacher, said, tuned
+from box.steady import COARSEST, Steady, coarse, dimmed, own_answers
 from box.train import RENDERED, Stage, figures, mirroring, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, prepared_with_rendered
@@ -41,13 +35,11 @@ class Arm:
     """A training that goes on from the box.
 
     Attributes:
-        module: How it learns answers.
         stage: Its length and size.
         talking: Share of the neutral faces whose mouths a warp opens.
         worse: Share of the faces that are dimmed, and of those that are blurred.
     """
 
-    module: type[Pupil]
     stage: Stage
     talking: float
     worse: float
@@ -55,38 +47,25 @@ class Arm:
     def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training: the answers are for the mix of the box, so nothing is compensated."""
         config = replace(self.stage.settings(path, out), seed=seed, balance=0.0)
-        if self.module is Steady:
-            config.data.augment = "none"  # it changes the faces itself
-            return config
-        classifier = replace(config.classifier, blur=True)
-        return replace(config, classifier=classifier, trainer=TrainerSettings(precision="bf16-mixed"))
+        config.data.augment = "none"  # it changes the faces itself
+        return config
 
 
 ARMS: Mapping[str, Arm] = {
-    "moved": Arm(Steady, Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
-    "steady": Arm(Steady, Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
-    "taught": Arm(Taught, Stage(80, 5, lr=1e-3, recipe="aucue", stored=96), 0.2, 0.2),
+    "moved": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
+    "steady": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
 }
 
-VOTES = 0.3
-"""Share of the votes in the answers that `taught` asks for; a teacher and the box share the rest alike."""
 
-
-def taught(faces: FaceDataset, box: Path, teacher: Teacher) -> Tensor:
-    """The answers (N, K) of the box, of a teacher and of the voters to faces, mixed."""
-    network, stored = mirroring(box)[0], ARMS["taught"].stage.stored
-    ours, _ = answers(network, plain(faces, network.input_size))
-    theirs, _ = said(teacher, plain(faces, stored))
-    votes = faces.probabilities
-    assert votes is not None
-    return VOTES * torch.from_numpy(votes) + (1 - VOTES) * ((ours + theirs) / 2).softmax(1)
-
-
-def plain(faces: FaceDataset, size: int) -> FaceDataset:
-    """The same faces as they are, at another size."""
-    same = copy(faces)
-    same.transform, same.hidden = eval_transform(size), False
-    return same
+HEADS = (
+    "network",
+    "FER+",
+    "london",
+    "calibration error (votes)",
+    "changed by 4 %",
+    "neutral: closed / open",
+    "dim / coarse",
+)
 
 
 def row(name: str, network: Classifier, photographs: Path, studio: Path) -> list[str]:
@@ -135,44 +114,35 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=["moved", "steady"])
-    parser.add_argument("--teacher", type=Path, help="checkpoint of box.teacher")
-    parser.add_argument("--weights", type=Path, help="what that started from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
-    if "taught" in arguments.arms and not (arguments.teacher and arguments.weights):
-        parser.error("taught: --teacher and --weights are needed")
     torch.set_num_threads(1)
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
-    faces = prepared_with_rendered(out, RENDERED, ARMS["taught"].stage.stored)
-    teach = {name: own_answers(boxed_model()) for name in ARMS}
-    if "taught" in arguments.arms:
-        teacher = tuned(arguments.teacher, arguments.weights)
-        teach["taught"] = partial(taught, box=boxed_model(), teacher=teacher)
-    rows = [
-        row("in the box", mirroring(boxed_model())[0], photographs, studio),
-        row("in the box, blurred", mirroring(boxed_model(), blur=True)[0], photographs, studio),
-    ]
+    rows = [row("in the box", mirroring(boxed_model())[0], photographs, studio)]
     print(*rows, sep="\n", flush=True)
     for seed in arguments.seeds:
         for name in arguments.arms:
             arm = ARMS[name]
+            faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
             module = partial(
-                arm.module, start=boxed_model(), teach=teach[name], talking=arm.talking, worse=arm.worse
+                Steady,
+                start=boxed_model(),
+                photographs=photographs,
+                teach=own_answers(boxed_model()),
+                talking=arm.talking,
+                worse=arm.worse,
             )
             config = arm.settings(faces, out / "trials" / f"{name}-{seed}", seed)
             trained = fit(config, progress=False, module=module)
             rows.append(row(f"{name}, seed {seed}", mirroring(trained)[0], photographs, studio))
             print(rows[-1], flush=True)
-    errors = "calibration error (votes)"
-    heads = ["network", "FER+", "london", errors, "changed by 4 %", "neutral: closed / open", "dim / coarse"]
-    text = table(heads, rows)
+    text = table(HEADS, rows)
     print(text)
     if arguments.docs:
-        place = f"box-{arguments.arms[-1]}"
-        paste(PAGE, {place: block(place, text)})
+        paste(PAGE, {"box-steady": block("box-steady", text)})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aucue.data import STRONG, FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
-from aucue.facs import EXPRESSIONS
 from aucue.models import boxed_model, load_model
 from aucue.training import OptimizerSettings
 from aucue.training.calibrating import Answers
@@ -36,6 +35,8 @@ LUMA = (0.299, 0.587, 0.114)
 
 BODY, HEAD = 1e-4, 1e-3
 """Highest learning rates of what it knew before and of what is new."""
+
+EPOCHS = 12
 
 SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
 """Shares of the teacher's logits beside those of the box that are tabulated."""
@@ -118,13 +119,6 @@ def tune(teacher: Teacher, faces: PreparedSet, prior: Tensor, kept: Path, epochs
         print(figures(*held_out, torch.zeros_like(prior)), flush=True)
 
 
-def tuned(kept: Path, weights: Path) -> Teacher:
-    """The teacher of a checkpoint that `tune` has left; `weights` is the folder that it started from."""
-    teacher = Teacher(read_weights(weights), len(EXPRESSIONS))
-    teacher.load_state_dict(torch.load(kept, weights_only=True)["parts"][0])
-    return teacher.eval()
-
-
 def _restored(kept: Path, parts: tuple) -> int:
     """Epochs that a checkpoint has behind it, whose state all parts take; 0 without one."""
     if not kept.exists():
@@ -148,6 +142,24 @@ def said(teacher: Teacher, faces: FaceDataset) -> Answers:
     return logits, labels
 
 
+def trained(out: Path, photographs: Path, weights: Path, epochs: int = EPOCHS, seed: int = 0) -> Teacher:
+    """The teacher, tuned unless it is there.
+
+    Args:
+        out: Folder of its checkpoint, and of the faces.
+        photographs: Prepared set of the photographs alone.
+        weights: Folder of dlib's network.
+        epochs: Passes over the faces.
+        seed: Of head, order and augmentation.
+    """
+    faces = open_prepared(prepared_with_rendered(out, RENDERED, STAGES[-1].stored))
+    prior = BALANCE * log_frequency(open_prepared(photographs))  # rendered faces are as frequent as we chose
+    torch.manual_seed(seed)
+    teacher = Teacher(read_weights(weights), len(faces.classes))
+    tune(teacher, faces, prior, out / f"teacher-seed{seed}.pt", epochs, seed)
+    return teacher.eval()
+
+
 def main() -> None:
     """Train, measure on held-out faces, tabulate."""
     parser = argparse.ArgumentParser(
@@ -155,22 +167,20 @@ def main() -> None:
     )
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    photographs = open_prepared(prepared(arguments.out))
-    faces = open_prepared(prepared_with_rendered(arguments.out, RENDERED, STAGES[-1].stored))
-    prior = BALANCE * log_frequency(photographs)  # rendered faces are as frequent as we chose
+    path = prepared(arguments.out)
+    photographs = open_prepared(path)
     ours, _ = outputs(load_model(boxed_model())[0], photographs)
     rows = []
     for seed in arguments.seeds:
-        torch.manual_seed(seed)
-        teacher = Teacher(read_weights(arguments.weights), len(faces.classes))
-        tune(teacher, faces, prior, arguments.out / f"teacher-seed{seed}.pt", arguments.epochs, seed)
-        theirs, labels = said(teacher, faces.dataset("val", eval_transform(faces.size)))
+        teacher = trained(arguments.out, path, arguments.weights, arguments.epochs, seed)
+        theirs, labels = said(teacher, photographs.dataset("val", eval_transform(STAGES[-1].stored)))
         for share in SHARES:
-            found = figures(share * theirs + (1 - share) * ours, labels, torch.zeros_like(prior))
+            mixed = share * theirs + (1 - share) * ours
+            found = figures(mixed, labels, torch.zeros(mixed.shape[1]))
             rows.append([str(seed), f"{share:g}", *(f"{value:.3f}" for value in found.values())])
     text = table(["seed", "share of the teacher", "capped", "accuracy", "mean recall"], rows)
     (arguments.out / "teacher.md").write_text(text + "\n", encoding="utf-8")

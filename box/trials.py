@@ -138,12 +138,22 @@ def average(trained: Sequence[Path], faces: FaceDataset, out: Path) -> None:
     save_model(out, classifier, info)
 
 
-def row(name: str, small: Outputs, large: Outputs, rare: torch.Tensor, classes: Sequence[str]) -> list[str]:
+HEADS = ("network", "FER+", "AUC", "best cut", "with biases", "crossed")
+
+
+def row(name: str, found: Sequence[Outputs], rare: torch.Tensor, classes: Sequence[str]) -> list[str]:
     """Figures of a network: without biases; with those of `choose`; and crossed.
 
     Crossed: the biases are chosen on one half of the held-out faces and measured on the other, mean of four
     random divisions, both ways. Those with biases flatter: the faces that chose are those that measure.
+
+    Args:
+        name: Of the network.
+        found: Logits and labels of photographs as in training, and of large ones.
+        rare: Rarity of the classes (K,).
+        classes: Their names.
     """
+    small, large = found
     neutral, happiness = (classes.index(label) for label in ("neutral", "happiness"))
     score = large[0][:, happiness] - large[0][:, neutral]
     smiles = (large[1] == happiness).long()
@@ -222,10 +232,9 @@ def main() -> None:
         classifier, _ = mirroring(path)
         smalls.append(outputs(classifier, faces))
         larges.append(outputs(classifier, faint))
-        rows.append(row(name, smalls[-1], larges[-1], rare, faces.classes))
-    rows.append(row("all of these together", together(smalls), together(larges), rare, faces.classes))
-    heads = ["network", "FER+", "AUC", "best cut", "with biases", "crossed"]
-    text = table(heads, rows)
+        rows.append(row(name, (smalls[-1], larges[-1]), rare, faces.classes))
+    rows.append(row("all of these together", (together(smalls), together(larges)), rare, faces.classes))
+    text = table(HEADS, rows)
     (out / "trials").mkdir(exist_ok=True)
     (out / "trials" / "figures.md").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -71,7 +71,7 @@ def test_a_changed_face_is_asked_for_the_answer_to_the_face(
     start = Model(network, information()).save(tmp_path / "start.safetensors")
     taught = torch.rand(9, 7).softmax(1)
     settings = TrainConfig("run", DataSettings("set"))
-    module = Steady(untrained(seed=2), settings, start, lambda faces: faces, talking=0.0, worse=0.0)  # pyright: ignore
+    module = Steady(untrained(seed=2), settings, start, tmp_path, lambda faces: faces, talking=0.0, worse=0.0)  # pyright: ignore
     monkeypatch.setattr(module, "log_mean", lambda *_: None)
     monkeypatch.setattr(module, "_trainer", SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught)))
     module.on_fit_start()
@@ -88,7 +88,7 @@ def test_answers_take_the_place_of_votes_and_cues_move_with_the_faces(
     start = Model(untrained(seed=1), information()).save(tmp_path / "start.safetensors")
     taught = torch.rand(9, 7).softmax(1)
     settings = TrainConfig("run", DataSettings("set", augment="strong"))
-    module = Taught(untrained(seed=2), settings, start, lambda faces: faces, talking=0.0, worse=1.0)  # pyright: ignore
+    module = Taught(untrained(seed=2), settings, start, tmp_path, lambda faces: faces, talking=0.0, worse=1.0)  # pyright: ignore
     trainer = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught), training=True)
     monkeypatch.setattr(module, "_trainer", trainer)
     module.on_fit_start()

@@ -1,0 +1,63 @@
+"""What a small network learns of larger ones."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import information, untrained
+
+from aucue.classifiers import Classifier
+from aucue.facs import EXPRESSIONS
+from aucue.models import Model, load_model
+from box import distil
+
+VOTES = np.array([[1.0, 0.0], [0.5, 0.5]], dtype=np.float32)
+
+
+def test_targets_are_votes_and_answers_for_their_mix() -> None:
+    said = {
+        "box": torch.tensor([[4.0, 0.0], [0.0, 8.0]]),
+        "large": torch.zeros(2, 2),
+        "dlib": torch.zeros(2, 2),
+    }
+    faces: Any = SimpleNamespace(probabilities=VOTES)
+    found = distil.targets(faces, said, torch.tensor([0.0, 1.0]))
+    odds = distil.SHARES["box"] * torch.tensor([-4.0, 8.0]) + 1.0  # of the second class
+    second = distil.VOTES * torch.tensor([0.0, 0.5]) + (1 - distil.VOTES) * odds.sigmoid()
+    torch.testing.assert_close(found[:, 1], second)
+    torch.testing.assert_close(found.sum(1), torch.ones(2))
+    assert sum(distil.SHARES.values()) == 1
+
+
+def test_every_teacher_is_asked_once(tmp_path: Path) -> None:
+    asked = []
+
+    def says(faces: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(faces)
+        return torch.tensor([[1.0, 2.0]]), torch.zeros(1)
+
+    faces: Any = SimpleNamespace(dataset=lambda split: split)
+    for _ in range(2):
+        found = distil.answered(tmp_path, {"one": says}, faces)
+    assert asked == ["train"]
+    assert found["one"].tolist() == [[1.0, 2.0]]  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def test_biases_that_were_chosen_are_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, frequency = untrained(seed=0), torch.linspace(0.05, 0.2, 7).log()
+    bias = network.head.fc.bias.detach().clone()  # pyright: ignore
+    with torch.no_grad():
+        network.head.fc.bias.sub_(0.3 * frequency)  # pyright: ignore
+        network.head.fc.bias[1] += 0.5  # pyright: ignore
+    info = information(metrics={"held_out": {"shift": 0.3, "smile": 0.5}})
+    model = Model(network, info).save(tmp_path / "model.safetensors")
+    monkeypatch.setattr(distil, "boxed_model", lambda: model)
+    monkeypatch.setattr(distil, "open_prepared", lambda path: path)
+    monkeypatch.setattr(distil, "log_frequency", lambda faces: frequency)
+    found, _ = load_model(distil.before_biases(tmp_path, tmp_path))
+    assert isinstance(found, Classifier)
+    assert found.classes == EXPRESSIONS
+    torch.testing.assert_close(found.head.fc.bias.detach(), bias)  # pyright: ignore
