@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_every_layer_gives_what_the_package_says(folder: Path, tmp_path: Path) -
     network.with_weights(converted(folder, tmp_path / "faceres.safetensors")).eval()
     pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     given = 255 * pixels - torch.tensor(MEAN)[:, None, None]
-    backbone = network.backbone
+    backbone: Any = network.backbone
 
     def same(found: torch.Tensor, expected: torch.Tensor) -> None:
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
@@ -99,5 +100,6 @@ def test_first_blocks_and_statistics_stay(tmp_path: Path) -> None:
     trained = {name for name, value in network.named_parameters() if value.grad is not None}
     assert not any(name.startswith(("backbone.conv_stem", "backbone.blocks.1")) for name in trained)
     assert {"backbone.blocks.2.0.conv_dw.weight", "backbone.blocks.4.1.conv_pw.weight"} <= trained
-    assert (network.backbone.bn1.running_var == 1).all()
-    assert not (network.backbone.blocks[4][1].bn2.running_mean).any()
+    backbone: Any = network.backbone
+    assert (backbone.bn1.running_var == 1).all()
+    assert not backbone.blocks[4][1].bn2.running_mean.any()
