@@ -36,7 +36,7 @@ from box.trials import row as accuracies
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, prepared_with_rendered
 
-STAGE = Stage(80, 12, lr=1.5e-3, stored=96)
+STAGE = Stage(80, 10, lr=1.5e-3, stored=96)
 
 TALKING, WORSE = 0.15, 0.15
 """Shares of the neutral faces that open their mouths, and of all that are dimmed, and coarse."""
@@ -186,7 +186,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--docs", action="store_true", help="bring the tables to docs/recipe.md")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     out: Path = arguments.out
     photographs, studio = prepared(out), studio_faces(out)
     said = teachers(out, photographs, arguments.human, arguments.dlib)
