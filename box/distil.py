@@ -36,7 +36,7 @@ from box.trials import row as accuracies
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, prepared_with_rendered
 
-STAGE = Stage(80, 10, lr=1.5e-3, stored=96)
+STAGE = Stage(80, 8, lr=1.5e-3, stored=96)
 
 TALKING, WORSE = 0.15, 0.15
 """Shares of the neutral faces that open their mouths, and of all that are dimmed, and coarse."""
