@@ -70,7 +70,9 @@ def teachers(out: Path, photographs: Path, human: Path, dlib: Path) -> Teachers:
 
 
 def _said(network: Classifier, faces: FaceDataset) -> Answers:
-    return answers(network, plain(faces, network.input_size))
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    with torch.autocast("cpu", torch.bfloat16):
+        return answers(network, plain(faces, network.input_size))
 
 
 def plain(faces: FaceDataset, size: int) -> FaceDataset:
@@ -191,9 +193,7 @@ def main() -> None:
     said = teachers(out, photographs, arguments.human, arguments.dlib)
     sets = open_prepared(photographs), open_prepared(studio)
     rare, classes = -log_frequency(sets[0]), sets[0].classes
-    right = of_teachers(said, sets, rare)
-    steady = [row("in the box", mirroring(boxed_model())[0], photographs, studio)]
-    print(table(ACCURACIES, right), flush=True)
+    right, steady = [], [row("in the box", mirroring(boxed_model())[0], photographs, studio)]
     for seed in arguments.seeds:
         path, finished = learnt(out, photographs, said, seed), out / f"distilled-{seed}.safetensors"
         network, name = mirroring(path)[0], f"pupil, seed {seed}"
@@ -201,6 +201,7 @@ def main() -> None:
         finish(photographs, studio, path, finished)
         steady.append(row(name, mirroring(finished)[0], photographs, studio))
         print(right[-1], steady[-1], sep="\n", flush=True)
+    right = [*of_teachers(said, sets, rare), *right]
     texts = {"box-teachers": table(ACCURACIES, right), "box-taught": table(HEADS, steady)}
     print(*texts.values(), sep="\n\n")
     if arguments.docs:
