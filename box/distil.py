@@ -193,7 +193,7 @@ def main() -> None:
     said = teachers(out, photographs, arguments.human, arguments.dlib)
     sets = open_prepared(photographs), open_prepared(studio)
     rare, classes = -log_frequency(sets[0]), sets[0].classes
-    right, steady = [], [row("in the box", mirroring(boxed_model())[0], photographs, studio)]
+    right, steady = [], []
     for seed in arguments.seeds:
         path, finished = learnt(out, photographs, said, seed), out / f"distilled-{seed}.safetensors"
         network, name = mirroring(path)[0], f"pupil, seed {seed}"
@@ -202,6 +202,7 @@ def main() -> None:
         steady.append(row(name, mirroring(finished)[0], photographs, studio))
         print(right[-1], steady[-1], sep="\n", flush=True)
     right = [*of_teachers(said, sets, rare), *right]
+    steady = [row("in the box", mirroring(boxed_model())[0], photographs, studio), *steady]
     texts = {"box-teachers": table(ACCURACIES, right), "box-taught": table(HEADS, steady)}
     print(*texts.values(), sep="\n\n")
     if arguments.docs:
