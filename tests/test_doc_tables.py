@@ -10,7 +10,15 @@ from experiments.doc_tables import block, paste, table
 
 ROOT = Path(__file__).parent.parent
 PLACES = {
-    "docs/recipe.md": ("trials", "evidence-trials", "box-trials", "box-mixes", "box-steady", "box-taught"),
+    "docs/recipe.md": (
+        "trials",
+        "evidence-trials",
+        "box-trials",
+        "box-mixes",
+        "box-steady",
+        "box-teachers",
+        "box-taught",
+    ),
     "docs/results.md": paper_page.NAMES,
     "docs/evidence.md": ("targets", "main", "recall", "measures"),
     "MODEL_CARD.md": (
