@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aucue.classifiers.brightness import brightness
 from aucue.data import STRONG, FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
 from aucue.models import boxed_model, load_model
 from aucue.training import OptimizerSettings
@@ -29,9 +30,6 @@ from experiments.ferplus_set import prepared, prepared_with_rendered
 
 SIDE, INNER = 112, 100
 """Side of the network's input, and of our crops in it: three quarters of what it was trained on, for time."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""What red, green and blue add to the brightness (Rec. 601)."""
 
 BODY, HEAD = 1e-4, 1e-3
 """Highest learning rates of what it knew before and of what is new."""
@@ -64,8 +62,8 @@ class Teacher(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """Logits (B, K) of aligned faces (B, 3, S, S), uint8, whose colours it does not see."""
-        grey = torch.einsum("c,bchw->bhw", torch.tensor(LUMA), framed(faces, SIDE, INNER))
-        pictures = torch.stack([grey] * 3, dim=1).contiguous(memory_format=torch.channels_last)
+        grey = brightness(framed(faces, SIDE, INNER)).expand(-1, 3, -1, -1)
+        pictures = grey.contiguous(memory_format=torch.channels_last)
         return self.head(self.body.maps(pictures)[self.LAST].flatten(1))
 
     def groups(self) -> list[dict[str, object]]:

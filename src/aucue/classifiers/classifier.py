@@ -26,6 +26,7 @@ from aucue.classifiers.backbones import (
     study,
 )
 from aucue.classifiers.blurring import blur_strides
+from aucue.classifiers.brightness import brightness
 from aucue.classifiers.heads import Head
 from aucue.classifiers.locality import narrow, receptive_field
 from aucue.classifiers.methods import Method, method_named, readout_for
@@ -47,7 +48,6 @@ MAX_NAME = 200  # letters
 # Of backbones that were built here, by what they are made of: which layers were set to stride 1, the anatomy.
 _KNOWN: dict[str, tuple[tuple[str, ...], Anatomy]] = {}
 _MOST_KNOWN = 100
-_BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 
 
 class ClassifierOutput(NamedTuple):
@@ -353,7 +353,7 @@ class Classifier(nn.Module):
         if images.dtype == torch.uint8:
             unit = unit / 255
         if self.config["grey"]:
-            unit = (unit * unit.new_tensor(_BRIGHTNESS).view(3, 1, 1)).sum(1, keepdim=True)
+            unit = brightness(unit)
         return (unit - self.mean) / self.std
 
 

@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aucue.classifiers.brightness import brightness
 from aucue.data.transforms import PARTNER, source_size
-
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,9 @@ class BatchAugmentation:
                 for largest in self.jitter
             )
             pictures = (pictures * bright).clamp(0, 255)
-            level = _grey(pictures).mean((2, 3), keepdim=True)
+            level = brightness(pictures).mean((2, 3), keepdim=True)
             pictures = level + contrast * (pictures - level)
-            grey = _grey(pictures)
+            grey = brightness(pictures)
             pictures = (grey + saturation * (pictures - grey)).clamp(0, 255)
         if self.blur_p or self.sharpen_p:
             drawn, strength = torch.rand(2, count, device=device)
@@ -184,11 +183,6 @@ def moved_landmarks(landmarks: Tensor, change: Tensor, mirrored: Tensor, before:
 
 def _uniform(count: int, device: torch.device, low: float, high: float) -> Tensor:
     return low + (high - low) * torch.rand(count, device=device)
-
-
-def _grey(pictures: Tensor) -> Tensor:
-    weights = torch.tensor(_LUMA, device=pictures.device)[:, None, None]
-    return (pictures * weights).sum(1, keepdim=True)
 
 
 def _smooth(pictures: Tensor) -> Tensor:
