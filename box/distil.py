@@ -1,10 +1,10 @@
-"""The small model learns what larger ones answer: how the model in the box was made.
+"""Trial for the model in the box: it learns what larger networks answer.
 
     python -m box.distil --out runs/box --human DIR --dlib DIR [--seeds 0 1] [--docs]
 
-Trains the teachers (`box.large`, `box.teacher`; DIR as there), lets them and the network of `box.train`
-answer to every training face, and goes on from that network's weights with blurred strides, the mix of their
-answers and the votes as targets. Biases and temperature are then set as in `box.train`:
+Trains the teachers (`box.large`, `box.teacher`; DIR as there), lets them and the model in the box, without the
+biases that were chosen for it, answer to every training face, and goes on from the weights of that model with
+blurred strides; the mix of these answers and the votes is the target. Biases and temperature are then set as in `box.train`:
 OUT/distilled-SEED.safetensors. Measured on held-out faces alone: FER+'s last tenth and the training part of
 `london`; --docs brings the tables to docs/recipe.md. Everything resumes.
 """
