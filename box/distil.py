@@ -2,11 +2,11 @@
 
     python -m box.distil --out runs/box --human DIR --dlib DIR [--seeds 0 1] [--docs]
 
-Trains the teachers (`box.large`, `box.teacher`; DIR as there), lets them and the model in the box, without the
-biases that were chosen for it, answer to every training face, and goes on from the weights of that model with
-blurred strides; the mix of these answers and the votes is the target. Biases and temperature are then set as in `box.train`:
-OUT/distilled-SEED.safetensors. Measured on held-out faces alone: FER+'s last tenth and the training part of
-`london`; --docs brings the tables to docs/recipe.md. Everything resumes.
+Trains the teachers (`box.large`, `box.teacher`; DIR as there). They and the model in the box, without the
+biases that were chosen for it, answer to every training face. From the weights of that model a training with
+blurred strides goes on, whose targets are the mix of these answers and the votes. Biases and temperature are
+then set as in `box.train`: OUT/distilled-SEED.safetensors. Measured on held-out faces alone: FER+'s last
+tenth and the training part of `london`; --docs brings the tables to docs/recipe.md. Everything resumes.
 """
 
 import argparse
