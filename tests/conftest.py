@@ -15,7 +15,7 @@ import aucue  # noqa: F401  (first: makes torchvision importable beside a CPU bu
 ROOT = Path(__file__).parent.parent
 
 # Files that take long, the longest first: two processes that share the files end at about the same time if no
-# long one is left for the end. Where one of these is gone, nothing is wrong. The first four fork this
+# long one is left for the end. Where one of these is gone, nothing is wrong. Some of the first four fork this
 # process, which is best done before a page is served in it: its threads would be missing in the fork.
 SLOW = (
     "evaluation/test_sharded.py",

@@ -53,6 +53,7 @@ def rank(index: int, folder: str) -> None:
     torch.save(
         {name: step(model, guidance, rows, valid) for name, valid in VALID.items()}, f"{folder}/{index}.pt"
     )
+    dist.barrier()  # none leaves while the other one still talks
     dist.destroy_process_group()
 
 
@@ -60,8 +61,8 @@ def rank(index: int, folder: str) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     """What the two processes found, by case."""
     folder: Path = tmp_path_factory.mktemp("ranks")
-    # Forked, as nothing but the talk of the two matters: a fresh process takes seconds to import torch.
-    processes = [get_context("fork").Process(target=rank, args=(index, str(folder))) for index in range(2)]
+    # Fresh ones: of two that were forked, the second one once did not end in a whole run of the tests.
+    processes = [get_context("spawn").Process(target=rank, args=(index, str(folder))) for index in range(2)]
     for process in processes:
         process.start()
     for process in processes:
