@@ -117,9 +117,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="model file; default the one in the box")
     parser.add_argument("--write", action="store_true", help="bring temperature and mix to the model file")
     parser.add_argument("--test", action="store_true", help="measure what the model file holds on test parts")
-    parser.add_argument(
-        "--card", type=Path, nargs="?", const=CARD, help="bring that to this page; MODEL_CARD.md"
-    )
+    parser.add_argument("--card", action="store_true", help="bring that to MODEL_CARD.md")
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -134,9 +132,8 @@ def main() -> None:
         text = test_table(model, found)
         print(text)
         if arguments.card:
-            paste(arguments.card, {"calibration": block("calibration", text)})
-            if arguments.card == CARD:
-                plot(model, found).savefig(PLOT, dpi=110)
+            paste(CARD, {"calibration": block("calibration", text)})
+            plot(model, found).savefig(PLOT, dpi=110)
         return
     sets = {
         "FER+": outputs(network, photographs),

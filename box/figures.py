@@ -72,9 +72,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="model file; default the one in the box")
     parser.add_argument("--out", type=Path, default=Path("runs/box-figures"))
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
-    parser.add_argument(
-        "--card", type=Path, nargs="?", const=CARD, help="bring the tables to this page; MODEL_CARD.md"
-    )
+    parser.add_argument("--card", action="store_true", help="bring the tables to MODEL_CARD.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = arguments.model or boxed_model()
@@ -83,7 +81,7 @@ def main() -> None:
     (arguments.out / "figures.md").write_text("\n\n".join(blocks.values()) + "\n", encoding="utf-8")
     print("\n\n".join(texts.values()))
     if arguments.card:
-        paste(arguments.card, blocks)
+        paste(CARD, blocks)
 
 
 def measure(

@@ -203,9 +203,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/box-figures"))
     parser.add_argument("--detector", default=DEFAULT_DETECTOR)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
-    parser.add_argument(
-        "--card", type=Path, nargs="?", const=CARD, help="bring the tables to this page; MODEL_CARD.md"
-    )
+    parser.add_argument("--card", action="store_true", help="bring the tables to MODEL_CARD.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
@@ -214,7 +212,7 @@ def main() -> None:
         text = TABLES[name](model, arguments.out, arguments.detector)
         print(text, flush=True)
         if arguments.card:
-            paste(arguments.card, {name: block(name, text)})
+            paste(CARD, {name: block(name, text)})
 
 
 if __name__ == "__main__":
