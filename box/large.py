@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -27,6 +26,7 @@ from aucue.data import open_prepared
 from aucue.training import ClassifierSettings, OptimizerSettings, TrainConfig, fit
 from aucue.training.config import TrainerSettings
 from aucue.work.files import appearing
+from box.tensorflow_js import read_tensors
 from box.train import RENDERED, Continuing, Stage, log_frequency, mirroring, outputs, studio_faces
 from box.trials import HEADS, row
 from experiments.doc_tables import table
@@ -72,14 +72,7 @@ def settings(faces: Path, weights: Path, out: Path, seed: int) -> TrainConfig:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of `faceres`, by their names there."""
     (group,) = json.loads((folder / "faceres.json").read_text())["weightsManifest"]
-    content, at, weights = (folder / "faceres.bin").read_bytes(), 0, {}
-    for entry in group["weights"]:
-        kind = np.dtype(entry.get("quantization", entry)["dtype"])
-        size = int(np.prod(entry["shape"]))
-        stored = np.frombuffer(content, kind, size, at).astype(np.float32).reshape(entry["shape"])
-        weights[entry["name"]] = torch.from_numpy(stored)
-        at += size * kind.itemsize
-    return weights
+    return read_tensors(group["weights"], (folder / "faceres.bin").read_bytes())
 
 
 @torch.no_grad()
@@ -130,7 +123,8 @@ class Kept(Continuing):
     def __init__(self, classifier: Classifier, config: TrainConfig, photographs: Path) -> None:
         super().__init__(classifier, config, None, photographs)
         for name, value in self.classifier.named_parameters():
-            value.requires_grad_(not name.startswith(KEPT))
+            if name.startswith(KEPT):
+                value.requires_grad_(False)
 
     def on_train_epoch_start(self) -> None:
         """Let statistics be."""

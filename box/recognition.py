@@ -25,6 +25,7 @@ from aucue.data import FaceDataset, eval_transform, open_prepared
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import boxed_model, load_model
 from aucue.training.calibrating import answers
+from box.tensorflow_js import read_tensors
 from experiments.doc_tables import table
 
 FACES = 4000
@@ -43,16 +44,11 @@ SHARES = (0.3, 0.5, 0.7)
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The tensors of the package: bytes with a scale and an offset for each."""
     (group,) = json.loads((folder / "face_recognition_model-weights_manifest.json").read_text())
-    content, at, weights = (folder / "face_recognition_model.bin").read_bytes(), 0, {}
-    for entry in group["weights"]:
-        size, how = int(np.prod(entry["shape"])), entry.get("quantization")
-        kind = np.uint8 if how else np.float32
-        stored = np.frombuffer(content, kind, size, at).astype(np.float32).reshape(entry["shape"])
-        value = torch.from_numpy(stored * how["scale"] + how["min"] if how else stored)
-        at += size * np.dtype(kind).itemsize
-        name = entry["name"]
-        weights[name] = value.permute(3, 2, 0, 1).contiguous() if name.endswith("filters") else value
-    return weights
+    tensors = read_tensors(group["weights"], (folder / "face_recognition_model.bin").read_bytes())
+    return {
+        name: value.permute(3, 2, 0, 1).contiguous() if name.endswith("filters") else value
+        for name, value in tensors.items()
+    }
 
 
 class Recognition(nn.Module):
