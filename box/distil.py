@@ -11,7 +11,6 @@ tenth and the training part of `london`; --docs brings the tables to docs/recipe
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,39 +46,33 @@ VOTES = 0.3
 SHARES = {"box": 0.25, "large": 0.5, "dlib": 0.25}
 """How much the logits of each teacher count."""
 
-Teachers = Mapping[str, Callable[[FaceDataset], Answers]]
-"""Logits and labels of faces by name of who answers, all for the mix that the training of `box.train` has."""
+Teachers = Mapping[str, Callable[[PreparedSet, str], Answers]]
+"""Logits and labels of a split by name of who answers, all for the mix that `box.train` trains for."""
 
 
-def teachers(out: Path, photographs: Path, human: Path, dlib: Path) -> Teachers:
+def teachers(start: Path, out: Path, photographs: Path, human: Path, dlib: Path) -> Teachers:
     """Networks whose answers are learnt; trains those that are not there yet.
 
     Args:
+        start: The model that goes on learning.
         out: Folder of all trainings.
         photographs: Prepared set of the photographs alone.
         human: Weights that `box.large` starts from.
         dlib: Weights that `box.teacher` starts from.
     """
-    start, larger = before_biases(out, photographs), large.trained(out, photographs, human, seed=0)
-    other = teacher.trained(out, photographs, dlib, seed=0)
+    larger = large.trained(out, photographs, human, seed=0)
+    other, how = teacher.trained(out, photographs, dlib, seed=0), eval_transform(STAGE.stored)
     return {
         "box": partial(_said, mirroring(start)[0]),
         "large": partial(_said, mirroring(larger)[0]),
-        "dlib": lambda faces: teacher.said(other, plain(faces, STAGE.stored)),
+        "dlib": lambda faces, split: teacher.said(other, faces.dataset(split, how)),
     }
 
 
-def _said(network: Classifier, faces: FaceDataset) -> Answers:
+def _said(network: Classifier, faces: PreparedSet, split: str) -> Answers:
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     with torch.autocast("cpu", torch.bfloat16):
-        return answers(network, plain(faces, network.input_size))
-
-
-def plain(faces: FaceDataset, size: int) -> FaceDataset:
-    """The same faces as they are, at another size."""
-    same = copy(faces)
-    same.transform, same.hidden = eval_transform(size), False
-    return same
+        return answers(network, faces.dataset(split, eval_transform(network.input_size)))
 
 
 def before_biases(out: Path, photographs: Path) -> Path:
@@ -96,13 +89,13 @@ def before_biases(out: Path, photographs: Path) -> Path:
 
 def answered(out: Path, said: Teachers, faces: PreparedSet) -> dict[str, Tensor]:
     """Logits (N, K) of all teachers to the training faces; each is asked once."""
-    found, training = {}, faces.dataset("train")
+    found = {}
     for name, says in said.items():
         path = out / "answers" / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
             with appearing(path) as unfinished:
-                save_file({"logits": says(training)[0].contiguous()}, unfinished)
+                save_file({"logits": says(faces, "train")[0].contiguous()}, unfinished)
         found[name] = load_file(path)["logits"]
     return found
 
@@ -137,10 +130,11 @@ def settings(faces: Path, out: Path, seed: int) -> TrainConfig:
     )
 
 
-def learnt(out: Path, photographs: Path, said: Teachers, seed: int) -> Path:
+def learnt(start: Path, out: Path, photographs: Path, said: Teachers, seed: int) -> Path:
     """The small network's model file, trained unless it is there.
 
     Args:
+        start: The model whose weights it starts from.
         out: Folder of all trainings.
         photographs: Prepared set of the photographs alone.
         said: Who answers.
@@ -151,7 +145,7 @@ def learnt(out: Path, photographs: Path, said: Teachers, seed: int) -> Path:
     log_prior = BALANCE * log_frequency(open_prepared(photographs))
     module = partial(
         Taught,
-        start=before_biases(out, photographs),
+        start=start,
         photographs=photographs,
         teach=lambda faces: targets(faces, logits, log_prior),
         talking=TALKING,
@@ -168,7 +162,7 @@ def of_teachers(said: Teachers, faces: Sequence[PreparedSet], rare: Tensor) -> l
         faces: Photographs as in training, and large ones.
         rare: Rarity of the classes (K,).
     """
-    found = {name: [says(its.dataset("val")) for its in faces] for name, says in said.items()}
+    found = {name: [says(its, "val") for its in faces] for name, says in said.items()}
     rows = [accuracies(name, its, rare, faces[0].classes) for name, its in found.items()]
     mixed = [
         (together({name: its[place][0] for name, its in found.items()}), found["box"][place][1])
@@ -190,12 +184,13 @@ def main() -> None:
     arguments = parser.parse_args()
     out: Path = arguments.out
     photographs, studio = prepared(out), studio_faces(out)
-    said = teachers(out, photographs, arguments.human, arguments.dlib)
+    start = before_biases(out, photographs)
+    said = teachers(start, out, photographs, arguments.human, arguments.dlib)
     sets = open_prepared(photographs), open_prepared(studio)
     rare, classes = -log_frequency(sets[0]), sets[0].classes
     right, steady = [], []
     for seed in arguments.seeds:
-        path, finished = learnt(out, photographs, said, seed), out / f"distilled-{seed}.safetensors"
+        path, finished = learnt(start, out, photographs, said, seed), out / f"distilled-{seed}.safetensors"
         network, name = mirroring(path)[0], f"pupil, seed {seed}"
         right.append(accuracies(name, [outputs(network, its) for its in sets], rare, classes))
         finish(photographs, studio, path, finished)

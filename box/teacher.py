@@ -170,12 +170,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path = prepared(arguments.out)
-    photographs = open_prepared(path)
-    ours, _ = outputs(load_model(boxed_model())[0], photographs)
+    faces = open_prepared(prepared_with_rendered(arguments.out, RENDERED, STAGES[-1].stored))
+    ours, _ = outputs(load_model(boxed_model())[0], open_prepared(path))
     rows = []
     for seed in arguments.seeds:
         teacher = trained(arguments.out, path, arguments.weights, arguments.epochs, seed)
-        theirs, labels = said(teacher, photographs.dataset("val", eval_transform(STAGES[-1].stored)))
+        theirs, labels = said(teacher, faces.dataset("val", eval_transform(faces.size)))
         for share in SHARES:
             mixed = share * theirs + (1 - share) * ours
             found = figures(mixed, labels, torch.zeros(mixed.shape[1]))

@@ -90,10 +90,7 @@ def run(network: str, arms: Sequence[str], out: Path, seed: int) -> None:
         if arm not in arms:
             continue
         assert cell.start is not None
-        for training in (
-            cell.start,
-            replace(cell, readouts=()),
-        ):  # without read-outs nothing reads the test part
+        for training in (cell.start, replace(cell, readouts=())):  # no read-out: the test part is not read
             run_cell(training, out, progress=False)
         if (measured(cell, out) / EVALUATED_FILE).is_file():
             continue

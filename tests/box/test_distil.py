@@ -35,14 +35,14 @@ def test_targets_are_votes_and_answers_for_their_mix() -> None:
 def test_every_teacher_is_asked_once(tmp_path: Path) -> None:
     asked = []
 
-    def says(faces: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        asked.append(faces)
+    def says(faces: Any, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append((faces, split))
         return torch.tensor([[1.0, 2.0]]), torch.zeros(1)
 
-    faces: Any = SimpleNamespace(dataset=lambda split: split)
+    faces: Any = SimpleNamespace()
     for _ in range(2):
         found = distil.answered(tmp_path, {"one": says}, faces)
-    assert asked == ["train"]
+    assert asked == [(faces, "train")]
     assert found["one"].tolist() == [[1.0, 2.0]]  # pyright: ignore[reportPossiblyUnboundVariable]
 
 

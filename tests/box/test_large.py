@@ -60,14 +60,14 @@ def test_every_layer_gives_what_the_package_says(folder: Path, tmp_path: Path) -
         kernel = weights["conv1/convolution/merged_input"].permute(3, 2, 0, 1)
         expected = functional.conv2d(given, kernel, weights["conv1_bn/batchnorm_1/sub"], stride=2)
         same(seen[..., :31, :31], expected.clamp(0, 6))  # beyond it the border is seen
-        number = 0
-        for block in (block for stage in backbone.blocks for block in stage):
-            number += 1
+        blocks = [block for stage in backbone.blocks for block in stage]
+        assert len(blocks) == len(WIDTHS) - 1
+        for number, block in enumerate(blocks, 1):
+            stride = block.conv_dw.stride[0]
             narrow = functional.conv2d(
-                functional.pad(seen, (0, 1, 0, 1)) if block.conv_dw.stride[0] == 2 else seen,
+                functional.pad(seen, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1)),
                 weights[f"conv_dw_{number}/depthwise_kernel"].permute(2, 3, 0, 1),
-                stride=block.conv_dw.stride,
-                padding=0 if block.conv_dw.stride[0] == 2 else 1,
+                stride=stride,
                 groups=seen.shape[1],
             )
             scale, offset = (
@@ -81,7 +81,6 @@ def test_every_layer_gives_what_the_package_says(folder: Path, tmp_path: Path) -
             ).clamp(0, 6)
             seen = block(seen)
             same(seen, wide)
-    assert number == len(WIDTHS) - 1
 
 
 def test_a_file_of_weights_is_made_once(folder: Path, tmp_path: Path) -> None:

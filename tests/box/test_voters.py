@@ -24,10 +24,8 @@ def test_voters_agree_on_what_is_clear_and_not_on_what_is_split(
     panel: Callable[..., tuple[np.ndarray, np.ndarray]], voters: int, split: float
 ) -> None:
     draw = np.random.default_rng(0)
-    for votes, expected in (
-        (CLEAR, 1.0),
-        (SPLIT, split),
-    ):  # what one half says more often, the other does not
+    # of five and five, what one half says more often the other half does not
+    for votes, expected in ((CLEAR, 1.0), (SPLIT, split)):
         both = panel(np.array([votes] * 2000), draw)
         assert (both[0].sum(1) == voters).all()
         assert agreement(*both, draw)["accuracy"] == pytest.approx(expected, abs=0.04)
