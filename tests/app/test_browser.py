@@ -16,7 +16,11 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from .conftest import Running, encoded
+from aucue.explanation import ExplainSettings, explain_files
+from aucue.models import Model
+from aucue.pages import PLOT
+
+from .conftest import Running, TiledFaces, encoded
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
@@ -218,6 +222,32 @@ def test_several_photographs_and_a_video(page: Page, running: Running, photo, cl
     part.get_by_role("button", name="Clear").click()
     expect(part.locator(".film, .gallery li")).to_have_count(0)
     assert running.files() == []
+
+
+def test_curves_of_a_written_page_follow_its_video(
+    context: BrowserContext, models: dict[str, Model], detector: TiledFaces, clip: bytes, tmp_path: Path
+):
+    """The page of `aucue explain` holds the script that this page asks for."""
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    model = models["guided"].save(tmp_path / "model.safetensors")
+    settings = ExplainSettings(workers=1, fps=10)
+    assert explain_files([tmp_path / "clip.mp4"], model, tmp_path / "out", settings, detector=detector).ok
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "out" / "index.html").as_uri())
+    chart = page.locator(".chart")
+    box = chart.bounding_box()
+    assert box is not None
+    middle = (PLOT["left"] + PLOT["across"] / 2) / PLOT["width"] * box["width"]
+    chart.click(position={"x": middle, "y": box["height"] / 2})
+    halfway = (float(chart.get_attribute("data-from") or 0) + float(chart.get_attribute("data-to") or 0)) / 2
+    assert page.locator("video").evaluate("video => video.currentTime") == pytest.approx(halfway, abs=0.01)
+    expect(page.locator(".chart .now")).to_be_attached()
+    page.locator("[data-time]").click()
+    assert page.locator("video").evaluate("video => video.currentTime") == 0
+    assert complaints == []
+    page.close()
 
 
 def test_live_camera(page: Page):

@@ -156,7 +156,7 @@ def test_probabilities_of_a_camera_are_smoothed(service: Service, photo, monkeyp
 
 
 def test_scripts(running: Running):
-    for name in ("several", "film", "camera", "shared"):
+    for name in ("several", "film", "curves", "camera", "shared"):
         answer = running.client.get(f"/scripts/{name}.js")
         assert answer.headers["content-type"].startswith("text/javascript")
         assert "export " in answer.text

@@ -21,11 +21,12 @@ from aucue.app.live import Live
 from aucue.app.service import Service
 from aucue.app.uploads import MAX_BYTES, read_upload
 from aucue.errors import AucueError
+from aucue.pages import CURVES_SCRIPT
 
 FRAMES = 15
 """Pictures of a camera for each request that may send something: they are small, and come one by one."""
 
-_SCRIPTS = Path(__file__).with_name("scripts")
+_SCRIPTS = [*Path(__file__).with_name("scripts").glob("*.js"), CURVES_SCRIPT]
 
 Name = Annotated[str, Query(max_length=500)]
 Choice = Annotated[str | None, Query()]
@@ -55,7 +56,7 @@ def new_router(service: Service, cameras: Live, folder: str, max_bytes: int = MA
     """
     router = APIRouter(include_in_schema=False)
     photographs, videos, frames = Turns(), Turns(at_once=1), Turns()
-    scripts = {path.name: path.read_text(encoding="utf-8") for path in _SCRIPTS.glob("*.js")}
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in _SCRIPTS}
 
     @router.get("/scripts/{name}")
     def script(name: str) -> Response:

@@ -48,7 +48,7 @@ def write_index(
             first_without_in_python=printable(repr(first_without)),
             videos=[{**video, **_drawn(path.parent, video)} for video in videos],
             caveat=CAVEAT,
-            chart=PLOT,
+            plot=PLOT,
         )
     )
     with appearing(path) as unfinished:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -12,6 +13,9 @@ _INKS = ("accent", "good", "soft", "bad", "control")
 
 PLOT = {"width": WIDTH, "left": _LEFT, "across": WIDTH - _LEFT - _RIGHT}
 """Width of the drawing, where its curves begin and how wide they are; for scripts that read a click."""
+
+CURVES_SCRIPT = Path(__file__).with_name("templates") / "curves.js"
+"""Script of `curves.html.j2`: a module for pages that ask for it, and a template for pages that hold it."""
 
 Point = tuple[float, float]
 

@@ -1,7 +1,6 @@
 // A video: plays from the disk of whoever looks at it, beside the curves that the server draws of it.
+import { follow } from './curves.js';
 import { make, save, send } from './shared.js';
-
-const SVG = 'http://www.w3.org/2000/svg';
 
 /** A place in the page for a video, in which it can be explained. */
 export function startFilm(container, file, { videoBytes, plot }) {
@@ -18,33 +17,7 @@ export function startFilm(container, file, { videoBytes, plot }) {
 
   video.onerror = () => status.after(make('p', { class: 'soft small' }, 'This browser cannot play the video; the curves are not affected.'));
   table.onclick = () => save(`${file.name.replace(/\.[^.]*$/, '')}.csv`, rows, 'text/csv');
-  curves.onclick = (event) => {
-    const button = event.target.closest('[data-time]'), chart = event.target.closest('.chart');
-    if (button) return seek(Number(button.dataset.time));
-    if (!chart) return;
-    const box = chart.getBoundingClientRect(), from = Number(chart.dataset.from), to = Number(chart.dataset.to);
-    const share = ((event.clientX - box.left) / box.width * plot.width - plot.left) / plot.across;
-    seek(from + Math.min(Math.max(share, 0), 1) * (to - from));
-  };
-  video.ontimeupdate = () => { for (const chart of curves.querySelectorAll('.chart')) mark(chart, video.currentTime); };
-
-  function seek(time) {
-    video.currentTime = time;
-    video.scrollIntoView({ block: 'nearest' });
-  }
-
-  /** A line in a chart where the video is. */
-  function mark(chart, time) {
-    const from = Number(chart.dataset.from), to = Number(chart.dataset.to);
-    let line = chart.querySelector('.now');
-    if (!line) {
-      line = document.createElementNS(SVG, 'path');
-      line.setAttribute('class', 'now');
-      chart.append(line);
-    }
-    const x = plot.left + Math.min(Math.max((time - from) / (to - from), 0), 1) * plot.across;
-    line.setAttribute('d', `M${x.toFixed(1)} 8V184`);
-  }
+  follow(video, curves, plot);
 
   function take(event) {
     if (event.error) throw new Error(event.error);
