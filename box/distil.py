@@ -1,8 +1,8 @@
-"""Trial for the model in the box: it learns what larger networks answer.
+"""Trial for the model in the box: the small network learns what larger networks answer.
 
     python -m box.distil --out runs/box --human DIR --dlib DIR [--seeds 0 1] [--docs]
 
-Trains the teachers (`box.large`, `box.teacher`; DIR as there). They and the model in the box, without the
+Trains the teachers (`box.large`, `box.teacher`; DIR as there). They and what `box.train` makes, without the
 biases that were chosen for it, answer to every training face. From the weights of that model a training with
 blurred strides goes on, whose targets are the mix of these answers and the votes. Biases and temperature are
 then set as in `box.train`: OUT/distilled-SEED.safetensors. Measured on held-out faces alone: FER+'s last
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from aucue.classifiers import Classifier
 from aucue.data import FaceDataset, PreparedSet, eval_transform, open_prepared
-from aucue.models import boxed_model, load_model, save_model
+from aucue.models import load_model, save_model
 from aucue.training import TrainConfig, fit
 from aucue.training.calibrating import Answers, answers
 from aucue.training.config import TrainerSettings
@@ -29,7 +29,17 @@ from aucue.work.files import appearing
 from box import large, teacher
 from box.steady import Taught
 from box.steady_trial import HEADS, PAGE, row
-from box.train import BALANCE, RENDERED, Stage, finish, log_frequency, mirroring, outputs, studio_faces
+from box.train import (
+    BALANCE,
+    RENDERED,
+    Stage,
+    by_votes,
+    finish,
+    log_frequency,
+    mirroring,
+    outputs,
+    studio_faces,
+)
 from box.trials import HEADS as ACCURACIES
 from box.trials import row as accuracies
 from experiments.doc_tables import block, paste, table
@@ -75,9 +85,9 @@ def _said(network: Classifier, faces: PreparedSet, split: str) -> Answers:
         return answers(network, faces.dataset(split, eval_transform(network.input_size)))
 
 
-def before_biases(out: Path, photographs: Path) -> Path:
-    """The model in the box without the biases that held-out faces chose."""
-    classifier, card = load_model(boxed_model())
+def before_biases(by_votes: Path, out: Path, photographs: Path) -> Path:
+    """The network that learnt from votes without the biases that held-out faces chose."""
+    classifier, card = load_model(by_votes)
     chosen, path = card.metrics["held_out"], out / "before-biases.safetensors"
     rarity = -log_frequency(open_prepared(photographs))
     with torch.no_grad():
@@ -186,7 +196,8 @@ def main() -> None:
     arguments = parser.parse_args()
     out: Path = arguments.out
     photographs, studio = prepared(out), studio_faces(out)
-    start = before_biases(out, photographs)
+    before = by_votes(out, photographs, studio)
+    start = before_biases(before, out, photographs)
     said = teachers(start, out, photographs, arguments.human, arguments.dlib)
     sets = open_prepared(photographs), open_prepared(studio)
     rare, classes = -log_frequency(sets[0]), sets[0].classes
@@ -199,7 +210,7 @@ def main() -> None:
         steady.append(row(name, mirroring(finished)[0], photographs, studio))
         print(right[-1], steady[-1], sep="\n", flush=True)
     right = [*of_teachers(said, sets, rare), *right]
-    steady = [row("in the box", mirroring(boxed_model())[0], photographs, studio), *steady]
+    steady = [row("by votes", mirroring(before)[0], photographs, studio), *steady]
     texts = {"box-teachers": table(ACCURACIES, right), "box-taught": table(HEADS, steady)}
     print(*texts.values(), sep="\n\n")
     if arguments.docs:

@@ -4,7 +4,9 @@ Each face has one answer: that of the network itself (with its mirror image), or
 given when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,12 +16,14 @@ from torch import Tensor
 from aucue.classifiers import Classifier
 from aucue.data import FaceDataset
 from aucue.data.batched import shrunk
-from aucue.training import TrainConfig
+from aucue.training import TrainConfig, fit
 from aucue.training.calibrating import answers
+from aucue.training.config import TrainerSettings
 from aucue.training.module import Batch
 from box.moving import moved
 from box.open_mouths import with_open_mouths
-from box.train import Continuing, mirroring
+from box.train import RENDERED, Continuing, Stage, mirroring
+from experiments.ferplus_set import prepared_with_rendered
 
 SHIFT, DEGREES, SCALE = 0.08, 15.0, 0.12
 """Largest shift as a share of the side, turn and change of size by which a face is moved."""
@@ -96,6 +100,62 @@ class Taught(Pupil):
         asked = self.talked({**batch, "probabilities": self.taught[batch["index"]]})
         moved = super().on_after_batch_transfer(asked, dataloader_idx)
         return {**moved, "image": self.worsened(moved["image"])}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A training of a network on its own answers, by `Steady`.
+
+    Attributes:
+        stage: Its length and size.
+        talking: Share of the neutral faces whose mouths a warp opens.
+        worse: Share of the faces that are dimmed, and of those that are blurred.
+    """
+
+    stage: Stage
+    talking: float
+    worse: float
+
+    def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
+        """Settings of the training: answers are for the mix of their network, so nothing is compensated."""
+        config = self.stage.settings(path, out)
+        return replace(
+            config,
+            data=replace(config.data, augment="none"),  # it changes the faces itself
+            trainer=TrainerSettings(precision="bf16-mixed"),
+            seed=seed,
+            balance=0.0,
+        )
+
+
+ARMS: Mapping[str, Arm] = {
+    "moved": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
+    "steady": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
+}
+"""Trainings that were tried; the model in the box is made by `steady`."""
+
+
+def steadied(name: str, start: Path, out: Path, photographs: Path, seed: int) -> Path:
+    """A network that has learnt its own answers; trained unless it is there.
+
+    Args:
+        name: One of `ARMS`.
+        start: Model file whose weights it starts from, and whose answers it learns.
+        out: Folder of all trainings.
+        photographs: Prepared set of the photographs alone.
+        seed: Of order and changes.
+    """
+    arm = ARMS[name]
+    module = partial(
+        Steady,
+        start=start,
+        photographs=photographs,
+        teach=own_answers(start),
+        talking=arm.talking,
+        worse=arm.worse,
+    )
+    faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
+    return fit(arm.settings(faces, out / f"{name}-{seed}", seed), progress=False, module=module)
 
 
 def own_answers(start: Path) -> Teach:

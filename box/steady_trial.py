@@ -1,16 +1,15 @@
-"""Trial for the model in the box: answers that stay when the face is a bit off, dim or blurred, or talks.
+"""The last epochs of the model in the box: answers that stay when a face is a bit off, dim, coarse, or talks.
 
     python -m box.steady_trial --out runs/box [--arms steady] [--seeds 0 1] [--docs]
 
-From the model file in the box, biases included, its weights go on learning from its own answers, see
-`box.steady`. Measured on held-out faces alone: FER+'s last tenth and the training part of `london`. --docs
-brings the table to docs/recipe.md. Everything resumes.
+From what `box.train` makes, biases included, the weights go on learning from its own answers, see
+`box.steady`; the model in the box is `steady` with seed 0, see `box.make`. Measured on held-out faces alone:
+FER+'s last tenth and the training part of `london`. --docs brings the table to docs/recipe.md. Everything
+resumes.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,42 +18,13 @@ from torch import Tensor
 from aucue.classifiers import Classifier
 from aucue.data import FaceDataset, eval_transform, make_loader, open_prepared
 from aucue.metrics import calibration_error
-from aucue.models import boxed_model
-from aucue.training import TrainConfig, fit
 from box.robustness import shaken, talking
-from box.steady import COARSEST, Steady, coarse, dimmed, own_answers
-from box.train import RENDERED, Stage, figures, mirroring, outputs, studio_faces
+from box.steady import ARMS, COARSEST, coarse, dimmed, steadied
+from box.train import by_votes, figures, mirroring, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
-from experiments.ferplus_set import prepared, prepared_with_rendered
+from experiments.ferplus_set import prepared
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A training that goes on from the box.
-
-    Attributes:
-        stage: Its length and size.
-        talking: Share of the neutral faces whose mouths a warp opens.
-        worse: Share of the faces that are dimmed, and of those that are blurred.
-    """
-
-    stage: Stage
-    talking: float
-    worse: float
-
-    def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
-        """Settings of the training: the answers are for the mix of the box, so nothing is compensated."""
-        config = replace(self.stage.settings(path, out), seed=seed, balance=0.0)
-        config.data.augment = "none"  # it changes the faces itself
-        return config
-
-
-ARMS: Mapping[str, Arm] = {
-    "moved": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
-    "steady": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
-}
 
 
 HEADS = (
@@ -121,22 +91,12 @@ def main() -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
-    rows = [row("in the box", mirroring(boxed_model())[0], photographs, studio)]
+    start = by_votes(out, photographs, studio)
+    rows = [row("by votes", mirroring(start)[0], photographs, studio)]
     print(*rows, sep="\n", flush=True)
     for seed in arguments.seeds:
         for name in arguments.arms:
-            arm = ARMS[name]
-            faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
-            module = partial(
-                Steady,
-                start=boxed_model(),
-                photographs=photographs,
-                teach=own_answers(boxed_model()),
-                talking=arm.talking,
-                worse=arm.worse,
-            )
-            config = arm.settings(faces, out / "trials" / f"{name}-{seed}", seed)
-            trained = fit(config, progress=False, module=module)
+            trained = steadied(name, start, out, photographs, seed)
             rows.append(row(f"{name}, seed {seed}", mirroring(trained)[0], photographs, studio))
             print(rows[-1], flush=True)
     text = table(HEADS, rows)

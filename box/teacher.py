@@ -4,8 +4,8 @@
 
 DIR holds the network as the npm package @vladmandic/face-api has it, see `box.recognition`. It is trained on
 nine tenths of the training part of FER+ and the rendered faces of the box, and measured on the last tenth,
-alone and beside the model in the box. No test part is read. A training that was interrupted goes on after its
-last whole epoch.
+alone and beside what `box.train` makes. No test part is read. A training that was interrupted goes on after
+its last whole epoch.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from torch.nn import functional
 
 from aucue.classifiers.brightness import brightness
 from aucue.data import STRONG, FaceDataset, PreparedSet, eval_transform, make_loader, open_prepared
-from aucue.models import boxed_model, load_model
+from aucue.models import load_model
 from aucue.training import OptimizerSettings
 from aucue.training.calibrating import Answers
 from aucue.training.schedule import learning_rate_factor
 from aucue.work.files import appearing
 from box.recognition import Recognition, framed, read_weights
-from box.train import BALANCE, RENDERED, STAGES, figures, log_frequency, outputs
+from box.train import BALANCE, RENDERED, STAGES, by_votes, figures, log_frequency, outputs, studio_faces
 from experiments.doc_tables import table
 from experiments.ferplus_set import prepared, prepared_with_rendered
 
@@ -171,7 +171,8 @@ def main() -> None:
     torch.set_num_threads(1)
     path = prepared(arguments.out)
     faces = open_prepared(prepared_with_rendered(arguments.out, RENDERED, STAGES[-1].stored))
-    ours, _ = outputs(load_model(boxed_model())[0], open_prepared(path))
+    box, _ = load_model(by_votes(arguments.out, path, studio_faces(arguments.out)))
+    ours, _ = outputs(box, open_prepared(path))
     rows = []
     for seed in arguments.seeds:
         teacher = trained(arguments.out, path, arguments.weights, arguments.epochs, seed)

@@ -1,4 +1,4 @@
-"""Train the model in the box: the small network that aucue uses where no model is named.
+"""Train the small network on votes: all of the model in the box but its last epochs, see `box/make.py`.
 
     python -m box.train --out runs/box
 
@@ -7,8 +7,8 @@ pictures with the attention aligned alone, then from those weights larger ones, 
 `aucue-1`, then with rendered faces among the photographs, which are sharp and show faint smiles,
 fear and disgust, of which FER+ has few, at last at 80 x 80 pixels, maps of 10 x 10. The network then averages
 each face with its mirror image, and its biases and its temperature are set on the last tenth and on the
-training part of `london`: OUT/aucue-fer.safetensors (`box/calibrate.py` does the last step alone). Nothing
-here looks at a test part; `box/figures.py` does that, once. Everything resumes.
+training part of `london`: OUT/by-votes.safetensors. Nothing here looks at a test part; `box/figures.py` does
+that, once. Everything resumes.
 """
 
 import argparse
@@ -165,6 +165,34 @@ def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int, c
     return Choice(shifts, smiles, shift, smile, biases[smile])
 
 
+def by_votes(out: Path, photographs: Path, studio: Path) -> Path:
+    """The network after all stages, with its biases and its temperature; made unless it is there.
+
+    Args:
+        out: Folder of all trainings.
+        photographs: Prepared set of the photographs alone.
+        studio: As in `finish`.
+    """
+    made = out / "by-votes.safetensors"
+    if not made.exists():
+        finish(photographs, studio, _trained(out, photographs), made)
+    return made
+
+
+def _trained(out: Path, photographs: Path) -> Path:
+    start = None
+    for number, stage in enumerate(STAGES, 1):
+        path = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
+        module = partial(Continuing, start=start, photographs=photographs)
+        start = fit(stage.settings(path, out / f"stage-{number}"), progress=False, module=module)
+        if number == 1:  # BALANCE is chosen by these
+            faces = open_prepared(photographs)
+            small = outputs(load_model(start)[0], faces)
+            print_figures("shift", compensated(small, -log_frequency(faces)))
+    assert start is not None
+    return start
+
+
 def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     """Average face and mirror image, and set the head's biases and the temperature on held-out faces.
 
@@ -277,32 +305,17 @@ def log_frequency(faces: PreparedSet) -> torch.Tensor:
 
 
 def main() -> None:
-    """Train all stages and finish."""
+    """Train all stages, set biases and temperature."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    numbers = range(1, len(STAGES) + 1)
-    parser.add_argument("--stages", type=int, nargs="+", default=[*numbers], choices=numbers)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out: Path = arguments.out
     photographs = arguments.data or prepared(out)
-    trained = [out / f"stage-{number}" / "model.safetensors" for number in numbers]
-    for number in arguments.stages:
-        stage, model = STAGES[number - 1], trained[number - 1]
-        path = prepared_with_rendered(out, RENDERED, stage.stored) if stage.rendered else photographs
-        module = partial(
-            Continuing, start=trained[number - 2] if number > 1 else None, photographs=photographs
-        )
-        fit(stage.settings(path, model.parent), progress=False, module=module)
-        if number == 1:  # BALANCE is chosen by these
-            faces = open_prepared(photographs)
-            small = outputs(load_model(model)[0], faces)
-            print_figures("shift", compensated(small, -log_frequency(faces)))
-    studio = studio_faces(out)
-    finish(photographs, studio, trained[-1], out / "aucue-fer.safetensors")
+    print(by_votes(out, photographs, studio_faces(out)))
 
 
 if __name__ == "__main__":
