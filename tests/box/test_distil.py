@@ -54,10 +54,9 @@ def test_biases_that_were_chosen_are_taken_back(tmp_path: Path, monkeypatch: pyt
         network.head.fc.bias[1] += 0.5  # pyright: ignore
     info = information(metrics={"held_out": {"shift": 0.3, "smile": 0.5}})
     model = Model(network, info).save(tmp_path / "model.safetensors")
-    monkeypatch.setattr(distil, "boxed_model", lambda: model)
     monkeypatch.setattr(distil, "open_prepared", lambda path: path)
     monkeypatch.setattr(distil, "log_frequency", lambda faces: frequency)
-    found, _ = load_model(distil.before_biases(tmp_path, tmp_path))
+    found, _ = load_model(distil.before_biases(model, tmp_path, tmp_path))
     assert isinstance(found, Classifier)
     assert found.classes == EXPRESSIONS
     torch.testing.assert_close(found.head.fc.bias.detach(), bias)  # pyright: ignore
