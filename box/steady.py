@@ -20,6 +20,7 @@ from aucue.training import TrainConfig, fit
 from aucue.training.calibrating import answers
 from aucue.training.config import TrainerSettings
 from aucue.training.module import Batch
+from box.faint_smiles import with_faint_smiles
 from box.moving import moved
 from box.open_mouths import with_open_mouths
 from box.train import RENDERED, Continuing, Stage, mirroring
@@ -78,16 +79,32 @@ class Pupil(Continuing):
 
 
 class Steady(Pupil):
-    """Asks that a changed face be answered as the face itself, and nothing else: nothing guides."""
+    """Asks that a changed face be answered as the face itself, and nothing else: nothing guides.
+
+    Args:
+        *arguments: Of `Pupil`.
+        smiling: Share of the neutral faces that a warp makes smile faintly, whose answer moves towards
+            happiness as its votes would, see `with_faint_smiles`.
+        **others: Of `Pupil`.
+    """
+
+    def __init__(self, *arguments, smiling: float, **others) -> None:
+        super().__init__(*arguments, **others)
+        self.smiling = smiling
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy between what is said of a changed face and the answer to the face."""
-        target = self.taught[batch["index"]]
-        faces = randomly_moved(self.talked(batch)["image"])
+        asked = self.smiled({**batch, "probabilities": self.taught[batch["index"]]})
+        faces = randomly_moved(self.talked(asked)["image"])
         logits = self.classifier(self.worsened(faces)).logits
-        loss = F.cross_entropy(logits, target)
-        self.log_mean("train/steady", loss, len(target))
+        loss = F.cross_entropy(logits, asked["probabilities"])
+        self.log_mean("train/steady", loss, len(faces))
         return loss
+
+    def smiled(self, batch: Batch) -> Batch:
+        """A batch in which some neutral faces smile faintly."""
+        neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
+        return with_faint_smiles(batch, neutral, happiness, self.smiling)
 
 
 class Taught(Pupil):
@@ -110,11 +127,13 @@ class Arm:
         stage: Its length and size.
         talking: Share of the neutral faces whose mouths a warp opens.
         worse: Share of the faces that are dimmed, and of those that are blurred.
+        smiling: Share of the neutral faces that a warp makes smile faintly.
     """
 
     stage: Stage
     talking: float
     worse: float
+    smiling: float = 0.0
 
     def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training: answers are for the mix of their network, so nothing is compensated."""
@@ -131,6 +150,7 @@ class Arm:
 ARMS: Mapping[str, Arm] = {
     "moved": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
     "steady": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
+    "smiling": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.4, 0.3, smiling=0.12),
 }
 """Trainings that were tried; the model in the box is made by `steady`."""
 
@@ -153,6 +173,7 @@ def steadied(name: str, start: Path, out: Path, photographs: Path, seed: int) ->
         teach=own_answers(start),
         talking=arm.talking,
         worse=arm.worse,
+        smiling=arm.smiling,
     )
     faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
     return fit(arm.settings(faces, out / f"{name}-{seed}", seed), progress=False, module=module)
