@@ -2,37 +2,60 @@
 
     python -m box.make --out runs/box
 
-Begins with the network that learnt from votes (`box.train`, trained if need be). It then learns to give its
-own answers where the face is a bit off, dim, coarse, or talks (`box/steady.py`, two epochs), and its
-temperature is set anew on held-out faces: OUT/aucue-fer.safetensors. Nothing here looks at a test part;
-`box/figures.py` does that, once. Everything resumes. Tables of this are made by `box/steady_trial.py`.
+Begins with the network that learnt from votes (`box.train`, trained if need be). Two trainings go on from
+there, of two epochs each, in which it learns to give its own answers where the face is a bit off, dim,
+coarse, or talks, and to see faint smiles (`box/steady.py`); they differ in their seeds, and their weights are
+averaged. Then the temperature is set anew on held-out faces: OUT/aucue-fer.safetensors. Nothing here looks at
+a test part; `box/figures.py` does that, once. Everything resumes. Tables of this are made by
+`box/steady_trial.py`.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from aucue.classifiers import Classifier
 from aucue.data import open_prepared
 from aucue.export.description import without_folders
-from aucue.models import load_card, save_model
+from aucue.models import Card, load_card, load_model, save_model
 from box.steady import steadied
 from box.train import by_votes, calibration, figures, mirroring, outputs, studio_faces
 from experiments.ferplus_set import prepared
 
+ARM, SEEDS = "smiling", (0, 1)
+"""Of `box.steady.ARMS`, and one training each."""
 
-def finish(steady: Path, start: Path, photographs: Path, studio: Path, out: Path) -> None:
-    """Set the temperature on held-out faces; biases and mix of the answers are those that were learnt.
+
+def averaged(trained: Sequence[Path]) -> tuple[Classifier, Card]:
+    """The mean of networks that went on from the same weights (Wortsman et al., ICML 2022).
 
     Args:
-        steady: Model file.
-        start: The one whose answers it learnt.
+        trained: Model files; the first one's card is that of the mean.
+    """
+    classifier, card = mirroring(trained[0])
+    states = [load_model(path)[0].state_dict() for path in trained]
+    mean = {
+        name: torch.stack([state[name] for state in states]).double().mean(0).to(value.dtype)
+        for name, value in states[0].items()
+    }
+    classifier.load_state_dict(mean)
+    return classifier, card
+
+
+def finish(steady: Sequence[Path], start: Path, photographs: Path, studio: Path, out: Path) -> None:
+    """Average, and set the temperature; biases and mix of the answers are those that were learnt.
+
+    Args:
+        steady: Model files.
+        start: The one whose answers they learnt.
         photographs: Prepared set, of which the held-out faces count.
         studio: Prepared set of neutral and smiling faces on large photographs.
         out: Model file to write.
     """
-    classifier, card = mirroring(steady)
+    classifier, card = averaged(steady)
     small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
     nothing, before = torch.zeros(len(classifier.classes)), load_card(start)
     held_out = {**figures(*small, nothing), "studio": figures(*large, nothing)["accuracy"]}
@@ -58,7 +81,8 @@ def main() -> None:
     photographs, studio = prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
     made = out / "aucue-fer.safetensors"
-    finish(steadied("steady", start, out, photographs, seed=0), start, photographs, studio, made)
+    steady = [steadied(ARM, start, out, photographs, seed) for seed in SEEDS]
+    finish(steady, start, photographs, studio, made)
     print(made)
 
 

@@ -71,7 +71,16 @@ def test_a_changed_face_is_asked_for_the_answer_to_the_face(
     start = Model(network, information()).save(tmp_path / "start.safetensors")
     taught = torch.rand(9, 7).softmax(1)
     settings = TrainConfig("run", DataSettings("set"))
-    module = Steady(untrained(seed=2), settings, start, tmp_path, lambda faces: faces, talking=0.0, worse=0.0)  # pyright: ignore
+    module = Steady(
+        untrained(seed=2),
+        settings,
+        start,
+        tmp_path,
+        lambda faces: faces,  # pyright: ignore
+        talking=0.0,
+        worse=0.0,
+        smiling=0.5,
+    )
     monkeypatch.setattr(module, "log_mean", lambda *_: None)
     monkeypatch.setattr(module, "_trainer", SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught)))
     module.on_fit_start()
@@ -79,6 +88,23 @@ def test_a_changed_face_is_asked_for_the_answer_to_the_face(
     with torch.inference_mode():
         given = network.eval()(FACES).logits.log_softmax(1)
     assert loss.item() == pytest.approx(float(-(taught[ROWS] * given).sum(1).mean()), rel=1e-4)
+
+
+def test_who_smiles_is_asked_for_more_happiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TrainConfig("run", DataSettings("set"))
+    network = untrained(seed=1)
+    start = Model(network, information()).save(tmp_path / "start.safetensors")
+    module = Steady(
+        network, settings, start, tmp_path, own_answers(start), talking=0.0, worse=0.0, smiling=1.0
+    )
+    taught = torch.rand(6, 7).softmax(1)
+    landmarks = torch.rand(6, 68, 2, generator=torch.Generator().manual_seed(0)) * 64
+    smiled = module.smiled({**batch_of(landmarks), "probabilities": taught})
+    asked = smiled["probabilities"]
+    torch.testing.assert_close(asked[:, 2:], taught[:, 2:])
+    torch.testing.assert_close(asked.sum(1), torch.ones(6))
+    assert (asked[:, 1] > taught[:, 1]).all()
+    assert not torch.equal(smiled["image"], FACES)
 
 
 def test_answers_take_the_place_of_votes_and_cues_move_with_the_faces(
