@@ -45,7 +45,7 @@ from box.trials import row as accuracies
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, prepared_with_rendered
 
-STAGES = (Stage(64, 20, lr=2e-3, stored=96), Stage(80, 12, lr=1.5e-3, stored=96))
+STAGE = Stage(80, 8, lr=1.5e-3, stored=96)
 
 TALKING, WORSE = 0.15, 0.15
 """Shares of the neutral faces that open their mouths, and of all that are dimmed, and coarse."""
@@ -71,7 +71,7 @@ def teachers(start: Path, out: Path, photographs: Path, human: Path, dlib: Path)
         dlib: Weights that `box.teacher` starts from.
     """
     larger = large.trained(out, photographs, human, seed=0)
-    other, how = teacher.trained(out, photographs, dlib, seed=0), eval_transform(STAGES[0].stored)
+    other, how = teacher.trained(out, photographs, dlib, seed=0), eval_transform(STAGE.stored)
     return {
         "box": partial(_said, mirroring(start)[0]),
         "large": partial(_said, mirroring(larger)[0]),
@@ -129,9 +129,9 @@ def targets(faces: FaceDataset, said: Mapping[str, Tensor], log_prior: Tensor) -
     return VOTES * torch.from_numpy(votes) + (1 - VOTES) * logits.softmax(1)
 
 
-def settings(stage: Stage, faces: Path, out: Path, seed: int) -> TrainConfig:
+def settings(faces: Path, out: Path, seed: int) -> TrainConfig:
     """Settings of the small network's training."""
-    config = stage.settings(faces, out)
+    config = STAGE.settings(faces, out)
     return replace(
         config,
         classifier=replace(config.classifier, blur=True),
@@ -150,20 +150,18 @@ def learnt(start: Path, out: Path, photographs: Path, said: Teachers, seed: int)
         said: Who answers.
         seed: Of order and augmentation.
     """
-    path = prepared_with_rendered(out, RENDERED, STAGES[0].stored)
+    path = prepared_with_rendered(out, RENDERED, STAGE.stored)
     logits = answered(out, said, open_prepared(path))
     log_prior = BALANCE * log_frequency(open_prepared(photographs))
     module = partial(
         Taught,
+        start=start,
         photographs=photographs,
         teach=lambda faces: targets(faces, logits, log_prior),
         talking=TALKING,
         worse=WORSE,
     )
-    for number, stage in enumerate(STAGES, 1):
-        config = settings(stage, path, out / f"learnt-{seed}" / f"stage-{number}", seed)
-        start = fit(config, progress=False, module=partial(module, start=start))
-    return start
+    return fit(settings(path, out / f"learnt-{seed}", seed), progress=False, module=module)
 
 
 def of_teachers(said: Teachers, faces: Sequence[PreparedSet], rare: Tensor) -> list[list[str]]:
