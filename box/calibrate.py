@@ -4,7 +4,7 @@
 
 Prints what held-out faces say of the temperature and of every mix of expressions that `--prior` may name:
 FER+'s last tenth, whose mix is that of the web search that made it, and the training part of `london`.
---write brings both to the description in the model file; `box/train.py` does the same at its end. No test
+--write brings both to the description in the model file; `box/make.py` does the same at its end. No test
 part chooses anything: --test measures the calibration error on those of FER+ (landmarks as given), `london`
 and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to MODEL_CARD.md,
 and draws how often answers are right, by how probable they are called.

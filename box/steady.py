@@ -152,7 +152,7 @@ ARMS: Mapping[str, Arm] = {
     "steady": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
     "smiling": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.4, 0.3, smiling=0.12),
 }
-"""Trainings that were tried; the model in the box is made by `steady`."""
+"""Trainings that were tried; those of `smiling` end the model in the box, see `box.make`."""
 
 
 def steadied(name: str, start: Path, out: Path, photographs: Path, seed: int) -> Path:

@@ -2,9 +2,9 @@
 
     python -m box.trials --out runs/box [--only NAME ...] [--docs]
 
-needs OUT/stage-4 of `box.py`, from which `TRIALS` go on. Every network is then measured on held-out faces
-alone, as `box.py` does it: FER+'s last tenth, and the training part of `london`. OUT/trials/figures.md holds
-the table, --docs brings it to docs/recipe.md. Everything resumes.
+needs OUT/stage-4 of `box.train`, from which `TRIALS` go on. Every network is then measured on held-out faces
+alone, as `box.train` does it: FER+'s last tenth, and the training part of `london`. OUT/trials/figures.md
+holds the table, --docs brings it to docs/recipe.md. Everything resumes.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from experiments.ferplus_set import prepared, prepared_with_rendered
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 
 BOX = "stage-4"
-"""The last stage of `box.py`: what is in the box, but for its biases."""
+"""The last stage of `box.train`; the model in the box was this, but for its biases, when this was tried."""
 
 
 @dataclass(frozen=True)
