@@ -85,9 +85,9 @@ def _said(network: Classifier, faces: PreparedSet, split: str) -> Answers:
         return answers(network, faces.dataset(split, eval_transform(network.input_size)))
 
 
-def before_biases(by_votes: Path, out: Path, photographs: Path) -> Path:
+def before_biases(voting: Path, out: Path, photographs: Path) -> Path:
     """The network that learnt from votes without the biases that held-out faces chose."""
-    classifier, card = load_model(by_votes)
+    classifier, card = load_model(voting)
     chosen, path = card.metrics["held_out"], out / "before-biases.safetensors"
     rarity = -log_frequency(open_prepared(photographs))
     with torch.no_grad():

@@ -22,7 +22,7 @@ from aucue.data import open_prepared
 from aucue.export.description import without_folders
 from aucue.models import Card, load_card, load_model, save_model
 from box.steady import steadied
-from box.train import by_votes, calibration, figures, mirroring, outputs, studio_faces
+from box.train import both_figures, by_votes, calibration, mirroring, outputs, studio_faces
 from experiments.ferplus_set import prepared
 
 ARM, SEEDS = "smiling", (0, 1)
@@ -36,7 +36,7 @@ def averaged(trained: Sequence[Path]) -> tuple[Classifier, Card]:
         trained: Model files; the first one's card is that of the mean.
     """
     classifier, card = mirroring(trained[0])
-    states = [load_model(path)[0].state_dict() for path in trained]
+    states = [classifier.state_dict(), *(load_model(path)[0].state_dict() for path in trained[1:])]
     mean = {
         name: torch.stack([state[name] for state in states]).double().mean(0).to(value.dtype)
         for name, value in states[0].items()
@@ -58,7 +58,7 @@ def finish(steady: Sequence[Path], start: Path, photographs: Path, studio: Path,
     classifier, card = averaged(steady)
     small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
     nothing, before = torch.zeros(len(classifier.classes)), load_card(start)
-    held_out = {**figures(*small, nothing), "studio": figures(*large, nothing)["accuracy"]}
+    held_out = both_figures(small, large, nothing)
     held_out |= {name: before.metrics["held_out"][name] for name in ("shift", "smile")}
     card = replace(
         card,
@@ -81,8 +81,7 @@ def main() -> None:
     photographs, studio = prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
     made = out / "aucue-fer.safetensors"
-    steady = [steadied(ARM, start, out, photographs, seed) for seed in SEEDS]
-    finish(steady, start, photographs, studio, made)
+    finish(steadied(ARM, start, out, photographs, SEEDS), start, photographs, studio, made)
     print(made)
 
 

@@ -4,7 +4,7 @@ Each face has one answer: that of the network itself (with its mirror image), or
 given when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -155,28 +155,38 @@ ARMS: Mapping[str, Arm] = {
 """Trainings that were tried; those of `smiling` end the model in the box, see `box.make`."""
 
 
-def steadied(name: str, start: Path, out: Path, photographs: Path, seed: int) -> Path:
-    """A network that has learnt its own answers; trained unless it is there.
+def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequence[int]) -> list[Path]:
+    """Networks that have learnt the answers of one, which gives them once; trained unless they are there.
 
     Args:
         name: One of `ARMS`.
         start: Model file whose weights it starts from, and whose answers it learns.
         out: Folder of all trainings.
         photographs: Prepared set of the photographs alone.
-        seed: Of order and changes.
+        seeds: Of order and changes, one for each.
     """
-    arm = ARMS[name]
+    arm, given = ARMS[name], []
+
+    def teach(faces: FaceDataset) -> Tensor:
+        """The same faces in the same order for every seed."""
+        if not given:
+            given.append(own_answers(start)(faces))
+        return given[0]
+
     module = partial(
         Steady,
         start=start,
         photographs=photographs,
-        teach=own_answers(start),
+        teach=teach,
         talking=arm.talking,
         worse=arm.worse,
         smiling=arm.smiling,
     )
     faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
-    return fit(arm.settings(faces, out / f"{name}-{seed}", seed), progress=False, module=module)
+    return [
+        fit(arm.settings(faces, out / f"{name}-{seed}", seed), progress=False, module=module)
+        for seed in seeds
+    ]
 
 
 def own_answers(start: Path) -> Teach:

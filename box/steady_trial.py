@@ -96,11 +96,13 @@ def main() -> None:
     rows = [row("by votes", mirroring(start)[0], photographs, studio)]
     print(*rows, sep="\n", flush=True)
     for name in arguments.arms:
-        trained = [steadied(name, start, out, photographs, seed) for seed in arguments.seeds]
+        trained = steadied(name, start, out, photographs, arguments.seeds)
         networks = {
             f"{name}, seed {seed}": [path] for seed, path in zip(arguments.seeds, trained, strict=True)
         }
-        for which, files in {**networks, f"{name}, averaged": trained}.items():
+        if len(trained) > 1:
+            networks[f"{name}, averaged"] = trained
+        for which, files in networks.items():
             rows.append(row(which, averaged(files)[0], photographs, studio))
             print(rows[-1], flush=True)
     text = table(HEADS, rows)

@@ -157,10 +157,7 @@ def choose(small: Outputs, large: Outputs, rare: torch.Tensor, happiness: int, c
     smiling = torch.zeros_like(rare)
     smiling[happiness] = 1
     biases = {smile: shift * rare + smile * smiling for smile in SMILES}
-    smiles = {
-        smile: {**figures(*small, bias, cap), "studio": figures(*large, bias)["accuracy"]}
-        for smile, bias in biases.items()
-    }
+    smiles = {smile: both_figures(small, large, bias, cap) for smile, bias in biases.items()}
     smile = best(smiles, "studio", capped=most - 0.01)
     return Choice(shifts, smiles, shift, smile, biases[smile])
 
@@ -271,6 +268,11 @@ def figures(
     capped = (report["recall"] * weights).nansum() / weights.sum()
     found = {"capped": capped, **{name: report[name] for name in ("accuracy", "balanced_accuracy")}}
     return {name: float(value) for name, value in found.items()}
+
+
+def both_figures(small: Outputs, large: Outputs, bias: torch.Tensor, cap: int = CAP) -> dict[str, float]:
+    """Figures on photographs as in training, and `studio`: the accuracy on large photographs."""
+    return {**figures(*small, bias, cap), "studio": figures(*large, bias)["accuracy"]}
 
 
 def print_figures(what: str, found: Mapping[float, Mapping[str, float]]) -> None:
