@@ -18,10 +18,11 @@ from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import update_bn
 
 from aucue.data import STRONG, FaceDataset, make_loader, open_prepared
-from aucue.models import load_model, save_model
+from aucue.models import save_model
 from aucue.training import fit
 from aucue.training.module import Batch
 from box.faint_smiles import with_faint_smiles
+from box.make import averaged
 from box.train import (
     CAP,
     RENDERED,
@@ -110,14 +111,14 @@ def train(trial: Trial, start: Path, out: Path, photographs: Path) -> dict[str, 
         models[f", seed {seed}"] = fit(config, progress=False, module=module)
     if len(models) == 1:
         return models
-    averaged = out / "model.safetensors"
-    if not averaged.exists():
-        average([*models.values()], open_prepared(faces).dataset("train"), averaged)
-    return {**models, ", averaged": averaged}
+    mean = out / "model.safetensors"
+    if not mean.exists():
+        average([*models.values()], open_prepared(faces).dataset("train"), mean)
+    return {**models, ", averaged": mean}
 
 
 def average(trained: Sequence[Path], faces: FaceDataset, out: Path) -> None:
-    """Average weights of trainings that went on from the same ones (Wortsman et al., ICML 2022).
+    """Average weights of long trainings that went on from the same ones.
 
     Means and variances of the batch normalisation belong to no average: they are taken anew.
 
@@ -127,12 +128,7 @@ def average(trained: Sequence[Path], faces: FaceDataset, out: Path) -> None:
         out: Model file to write.
     """
     torch.manual_seed(0)
-    loaded = [load_model(path) for path in trained]
-    classifier, info = loaded[0]
-    weights = [dict(each.named_parameters()) for each, _ in loaded]
-    with torch.no_grad():
-        for name, weight in classifier.named_parameters():
-            weight.copy_(torch.stack([each[name] for each in weights]).mean(0))
+    classifier, info = averaged(trained)
     batches = make_loader(faces, 64, shuffle=True, workers=0)
     update_bn((STRONG(batch, classifier.input_size)["image"] for batch in batches), classifier)
     save_model(out, classifier, info)
