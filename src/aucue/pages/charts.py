@@ -11,8 +11,15 @@ WIDTH, HEIGHT = 460, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 26
 _INKS = ("accent", "good", "soft", "bad", "control")
 
-PLOT = {"width": WIDTH, "left": _LEFT, "across": WIDTH - _LEFT - _RIGHT}
-"""Width of the drawing, where its curves begin and how wide they are; for scripts that read a click."""
+PLOT = {
+    "width": WIDTH,
+    "left": _LEFT,
+    "across": WIDTH - _LEFT - _RIGHT,
+    "top": _TOP - 4,
+    "bottom": HEIGHT - _BOTTOM,
+}
+"""Width of the drawing, where its curves begin and how wide they are, and from where to where a line across
+them reaches; for scripts that read a click and mark a time."""
 
 CURVES_SCRIPT = Path(__file__).with_name("templates") / "curves.js"
 """Script of `curves.html.j2`: a module for pages that ask for it, and a template for pages that hold it."""

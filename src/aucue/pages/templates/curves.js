@@ -3,7 +3,7 @@
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** Let a video and the curves in an element, of which there may be none yet, follow one another.
- * `plot`: width of the drawings, where their curves begin, and how wide they are. */
+ * `plot`: width of the drawings, where their curves begin, how wide they are, and how high a line is. */
 export function follow(video, curves, plot) {
   const limits = (chart) => [Number(chart.dataset.from), Number(chart.dataset.to)];
   const within = (share) => Math.min(Math.max(share, 0), 1);
@@ -33,6 +33,6 @@ export function follow(video, curves, plot) {
       chart.append(line);
     }
     const x = plot.left + within((video.currentTime - from) / (to - from)) * plot.across;
-    line.setAttribute('d', `M${x.toFixed(1)} 8V184`);
+    line.setAttribute('d', `M${x.toFixed(1)} ${plot.top}V${plot.bottom}`);
   }
 }
