@@ -27,7 +27,7 @@ from aucue.training.calibrating import Answers, answers
 from aucue.training.config import TrainerSettings
 from aucue.work.files import appearing
 from box import large, teacher
-from box.steady import Taught
+from box.steady import Pupil
 from box.steady_trial import HEADS, PAGE, row
 from box.train import (
     BALANCE,
@@ -154,7 +154,7 @@ def learnt(start: Path, out: Path, photographs: Path, said: Teachers, seed: int)
     logits = answered(out, said, open_prepared(path))
     log_prior = BALANCE * log_frequency(open_prepared(photographs))
     module = partial(
-        Taught,
+        Pupil,
         start=start,
         photographs=photographs,
         teach=lambda faces: targets(faces, logits, log_prior),

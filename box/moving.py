@@ -1,12 +1,13 @@
 """Faces moved within their frame, and pictures warped."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aucue.data.batched import resampled
+from aucue.data.batched import moved_landmarks, outside, resampled
 
 
 def moved(
@@ -25,12 +26,56 @@ def moved(
         degrees: Turn.
         scale: Factor of size.
     """
+    return _seen(faces, _back(faces, right, down, degrees, scale))
+
+
+def moved_batch(
+    batch: Mapping[str, Tensor],
+    mirrored: Tensor,
+    right: Tensor,
+    down: Tensor,
+    degrees: Tensor,
+    scale: Tensor,
+) -> dict[str, Tensor]:
+    """A batch whose faces are mirrored or not (B,), then moved as `moved` does it, landmarks with them.
+
+    Args:
+        batch: `image` (B, 3, S, S) uint8, `landmarks` (B, 68, 2) in its pixels, NaN where unknown; whatever
+            else it holds stays.
+        mirrored: Which faces are mirrored (B,).
+        right: As in `moved`, one for each face (B,).
+        down: The same.
+        degrees: The same.
+        scale: The same.
+
+    Returns:
+        The batch with changed faces and landmarks, and `hidden` (B, 1, S, S) bool, what lay outside.
+    """
+    faces, side = batch["image"], batch["image"].shape[-1]
+    back = _back(faces, right, down, degrees, scale)
+    sign = torch.where(mirrored, -1.0, 1.0)
+    through = torch.stack([sign[:, None] * back[:, 0], back[:, 1]], 1)  # back to the face as it was
+    return {
+        **batch,
+        "image": _seen(torch.where(mirrored[:, None, None, None], faces.flip(-1), faces), back),
+        "landmarks": moved_landmarks(batch["landmarks"], through, mirrored, side, side),
+        "hidden": outside(back, side),
+    }
+
+
+def _back(
+    faces: Tensor, right: Tensor | float, down: Tensor | float, degrees: Tensor | float, scale: Tensor | float
+) -> Tensor:
+    """Affine maps (B, 2, 3) from places of the result to those of the faces, both from -1 to 1."""
     side, like = faces.shape[-1], torch.ones(len(faces), device=faces.device)
     angle, size = torch.as_tensor(degrees) * math.pi / 180 * like, torch.as_tensor(scale) * like
     across, below = (-2 * (torch.as_tensor(each) * side).round() / side * like for each in (right, down))
     cos, sin = angle.cos() / size, angle.sin() / size
-    back = torch.stack([torch.stack([cos, -sin, across], 1), torch.stack([sin, cos, below], 1)], 1)
-    return resampled(faces.float(), back, side).round().to(faces.dtype)
+    return torch.stack([torch.stack([cos, -sin, across], 1), torch.stack([sin, cos, below], 1)], 1)
+
+
+def _seen(faces: Tensor, back: Tensor) -> Tensor:
+    return resampled(faces.float(), back, faces.shape[-1]).round().to(faces.dtype)
 
 
 def pixels(images: Tensor) -> Tensor:

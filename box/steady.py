@@ -5,9 +5,10 @@ given when the face is moved within its frame, dimmed, blurred, and, if it is ne
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from aucue.training.calibrating import answers
 from aucue.training.config import TrainerSettings
 from aucue.training.module import Batch
 from box.faint_smiles import with_faint_smiles
-from box.moving import moved
+from box.moving import moved_batch
 from box.open_mouths import with_open_mouths
 from box.train import RENDERED, Continuing, Stage, mirroring
 from experiments.ferplus_set import prepared_with_rendered
@@ -39,7 +40,9 @@ Teach = Callable[[FaceDataset], Tensor]
 
 
 class Pupil(Continuing):
-    """Has an answer to each training face, and what makes faces harder to answer.
+    """Learns an answer to each training face in the place of its votes, while faces get harder to answer.
+
+    What else the loss asks for, and how faces are augmented, its settings say.
 
     Args:
         classifier: The network.
@@ -49,6 +52,8 @@ class Pupil(Continuing):
         teach: Gives the answers to the faces themselves.
         talking: Share of the neutral faces whose mouths a warp opens, see `with_open_mouths`.
         worse: Share of the faces that are dimmed, and of those that are blurred.
+        smiling: Share of the neutral faces that a warp makes smile faintly, whose answer moves towards
+            happiness as their votes would, see `with_faint_smiles`.
     """
 
     def __init__(
@@ -60,63 +65,38 @@ class Pupil(Continuing):
         teach: Teach,
         talking: float,
         worse: float,
+        smiling: float = 0.0,
     ) -> None:
         super().__init__(classifier, config, start, photographs)
-        self.teach, self.talking, self.worse = teach, talking, worse
+        self.teach, self.talking, self.worse, self.smiling = teach, talking, worse, smiling
 
     def on_fit_start(self) -> None:
         """Let all training faces be answered, once."""
         super().on_fit_start()
         self.taught = self.teach(self.trainer.train_dataloader.dataset)  # pyright: ignore[reportOptionalMemberAccess]
 
-    def talked(self, batch: Batch) -> Batch:
-        """A batch in which some neutral faces open their mouths."""
-        return with_open_mouths(batch, self.classifier.classes.index("neutral"), self.talking)
-
-    def worsened(self, faces: Tensor) -> Tensor:
-        """Faces (B, 3, S, S) uint8, of which some are dim and some coarse."""
-        return randomly_blurred(randomly_dimmed(faces, self.worse), self.worse)
-
-
-class Steady(Pupil):
-    """Asks that a changed face be answered as the face itself, and nothing else: nothing guides.
-
-    Args:
-        *arguments: Of `Pupil`.
-        smiling: Share of the neutral faces that a warp makes smile faintly, whose answer moves towards
-            happiness as its votes would, see `with_faint_smiles`.
-        **others: Of `Pupil`.
-    """
-
-    def __init__(self, *arguments, smiling: float, **others) -> None:
-        super().__init__(*arguments, **others)
-        self.smiling = smiling
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Cross-entropy between what is said of a changed face and the answer to the face."""
-        asked = self.smiled({**batch, "probabilities": self.taught[batch["index"]]})
-        faces = randomly_moved(self.talked(asked)["image"])
-        logits = self.classifier(self.worsened(faces)).logits
-        loss = F.cross_entropy(logits, asked["probabilities"])
-        self.log_mean("train/steady", loss, len(faces))
-        return loss
-
-    def smiled(self, batch: Batch) -> Batch:
-        """A batch in which some neutral faces smile faintly."""
-        neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
-        return with_faint_smiles(batch, neutral, happiness, self.smiling)
-
-
-class Taught(Pupil):
-    """Is trained as its settings say, augmented and guided, with the answers in the place of votes."""
-
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Put the answers into a training batch, and change its faces."""
         if not self.trainer.training:
-            return super().on_after_batch_transfer(batch, dataloader_idx)
-        asked = self.talked({**batch, "probabilities": self.taught[batch["index"]]})
-        moved = super().on_after_batch_transfer(asked, dataloader_idx)
-        return {**moved, "image": self.worsened(moved["image"])}
+            return batch
+        neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
+        asked = {**batch, "probabilities": self.taught[batch["index"]]}
+        smiled = with_faint_smiles(asked, neutral, happiness, self.smiling)
+        moved = self.moved(with_open_mouths(smiled, neutral, self.talking), dataloader_idx)
+        faces = randomly_blurred(randomly_dimmed(moved["image"], self.worse), self.worse)
+        return {**moved, "image": faces}
+
+    def moved(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """A batch augmented as the settings say."""
+        return super().on_after_batch_transfer(batch, dataloader_idx)
+
+
+class Steady(Pupil):
+    """Moves faces within their frame and augments them no further."""
+
+    def moved(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """A batch whose faces are a bit off."""
+        return randomly_moved(batch)
 
 
 @dataclass(frozen=True)
@@ -124,16 +104,18 @@ class Arm:
     """A training of a network on its own answers, by `Steady`.
 
     Attributes:
-        stage: Its length and size.
+        stage: Its length, size and recipe.
         talking: Share of the neutral faces whose mouths a warp opens.
         worse: Share of the faces that are dimmed, and of those that are blurred.
         smiling: Share of the neutral faces that a warp makes smile faintly.
+        guidance: Settings of guidance in which it differs from its recipe.
     """
 
     stage: Stage
     talking: float
     worse: float
     smiling: float = 0.0
+    guidance: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training: answers are for the mix of their network, so nothing is compensated."""
@@ -141,16 +123,22 @@ class Arm:
         return replace(
             config,
             data=replace(config.data, augment="none"),  # it changes the faces itself
+            guidance=replace(config.guidance, **self.guidance),
             trainer=TrainerSettings(precision="bf16-mixed"),
             seed=seed,
             balance=0.0,
         )
 
 
+_UNGUIDED = Stage(80, 2, lr=5e-4, recipe="unguided", stored=96)
+
 ARMS: Mapping[str, Arm] = {
-    "moved": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.0, 0.0),
-    "steady": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.5, 0.3),
-    "smiling": Arm(Stage(80, 2, lr=5e-4, stored=96), 0.4, 0.3, smiling=0.12),
+    "moved": Arm(_UNGUIDED, 0.0, 0.0),
+    "steady": Arm(_UNGUIDED, 0.5, 0.3),
+    "smiling": Arm(_UNGUIDED, 0.4, 0.3, smiling=0.12),
+    "truer": Arm(Stage(80, 2, lr=5e-4, recipe="aucue", stored=96), 0.4, 0.3, smiling=0.12),
+    "truer4": Arm(Stage(80, 4, lr=1e-3, recipe="aucue", stored=96), 0.4, 0.3, smiling=0.12),
+    "truest4": Arm(Stage(80, 4, lr=1e-3, recipe="aucue", stored=96), 0.4, 0.3, 0.12, {"hidden": 4.0}),
 }
 """Trainings that were tried; those of `smiling` end the model in the box, see `box.make`."""
 
@@ -194,11 +182,14 @@ def own_answers(start: Path) -> Teach:
     return lambda faces: answers(mirroring(start)[0], faces)[0].softmax(1)
 
 
-def randomly_moved(faces: Tensor) -> Tensor:
-    """Faces (B, 3, S, S), each mirrored or not and moved by draws of its own, see `SHIFT`."""
+def randomly_moved(batch: Batch) -> Batch:
+    """A batch whose faces and landmarks are mirrored or not and moved by draws of their own, see `SHIFT`."""
+    faces = batch["image"]
     draws = 2 * torch.rand(4, len(faces), device=faces.device) - 1
-    mirrored = torch.where((_chosen(faces, 0.5))[:, None, None, None], faces.flip(-1), faces)
-    return moved(mirrored, SHIFT * draws[0], SHIFT * draws[1], DEGREES * draws[2], 1 + SCALE * draws[3])
+    mirrored = _chosen(faces, 0.5)
+    return moved_batch(
+        batch, mirrored, SHIFT * draws[0], SHIFT * draws[1], DEGREES * draws[2], 1 + SCALE * draws[3]
+    )
 
 
 def randomly_dimmed(faces: Tensor, share: float) -> Tensor:
