@@ -196,7 +196,7 @@ def _peak(arguments: list[str]) -> dict[str, float]:
     mapped, which the system takes back when it needs them.
     """
     start = time.perf_counter()
-    command = [sys.executable, "-m", "aucue.cli.main", *arguments]
+    command = [sys.executable, "-m", "aucue", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors: list[bytes] = []
     reader = threading.Thread(target=lambda: errors.append(process.stderr.read() if process.stderr else b""))

@@ -250,7 +250,7 @@ class Memory:
 
 def explain_command() -> list[str]:
     """The command line of this installation."""
-    return [sys.executable, "-m", "aucue.cli.main", "explain", "--workers", "1"]
+    return [sys.executable, "-m", "aucue", "explain", "--workers", "1"]
 
 
 def lines_of(path: Path) -> int:

@@ -82,7 +82,7 @@ def train_and_evaluate(arm: str, seed: int, prepared: Path, out: Path) -> Path:
 
 def aucue(*arguments: object, log: Path) -> None:
     """Run one command with one thread, so that two side by side do not stall each other; keep its output."""
-    command = [sys.executable, "-m", "aucue.cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "aucue", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with log.open("a") as file:
         status = subprocess.run(

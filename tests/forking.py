@@ -42,7 +42,7 @@ class ForkedCommand:
     def __init__(
         self, command: Sequence[str], stdout: IO[bytes], stderr: IO[bytes], env: Mapping[str, str]
     ) -> None:
-        assert list(command[:3]) == [sys.executable, "-m", "aucue.cli.main"]
+        assert list(command[:3]) == [sys.executable, "-m", "aucue"]
         assert stdout is stderr
         settings = list(command[3:]), stdout.fileno(), dict(env)
         self._process = get_context("fork").Process(target=_run_command, args=settings)

@@ -1,4 +1,5 @@
 import os
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,3 +149,10 @@ def test_names_that_are_no_unicode_are_printed(monkeypatch, tmp_path):
         assert main(["train"]) == 0
     said = (tmp_path / "out.txt").read_text().splitlines()
     assert said == ["a\\udcff.jpg", r"\u041f\u0440\u0438\u0432\u0435\u0442.jpg"]
+
+
+def test_the_package_can_be_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["aucue", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("aucue", run_name="__main__")
+    assert capsys.readouterr().out.startswith("aucue 0.")

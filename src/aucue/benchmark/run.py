@@ -199,7 +199,7 @@ def _run_apart(
     """Run a cell in a process of its own; why it failed, if it did."""
     folder = cell.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "aucue.cli.main", "benchmark", str(grid_file)]
+    command = [sys.executable, "-m", "aucue", "benchmark", str(grid_file)]
     command += ["--out", str(out), "--cell", str(number)]
     environment = os.environ | _device(slot) | starter_environment()
     with (folder / LOG_FILE).open("ab") as log:

@@ -153,7 +153,3 @@ def _run(name: str, argv: list[str]) -> int:
     from aucue.cli.arguments import run_command
 
     return run_command(module.command, argv, prog=f"aucue {name}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
