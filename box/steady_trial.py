@@ -15,18 +15,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from aucue.benchmark.grid import EVALUATED_FILE
 from aucue.classifiers import Classifier
 from aucue.data import FaceDataset, eval_transform, make_loader, open_prepared
+from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.metrics import calibration_error
+from aucue.models import Model
 from box.make import averaged
 from box.robustness import shaken, talking
 from box.steady import ARMS, COARSEST, coarse, dimmed, steadied
 from box.train import by_votes, figures, mirroring, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
+from experiments.evidence_trials import COLUMNS
 from experiments.ferplus_set import prepared
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 
+
+CAUSES = {name: which for name, which in COLUMNS.items() if name not in ("accuracy", "mean recall")}
+"""Measures of evidence and their variants, by the heads of their columns."""
+
+OF_EACH = 15
+"""Held-out faces of each expression on which evidence is measured."""
 
 HEADS = (
     "network",
@@ -57,6 +67,24 @@ def row(name: str, network: Classifier, photographs: Path, studio: Path) -> list
         " / ".join(f"{share:.3f}" for share in spoke),
         " / ".join(f"{share:.3f}" for share in right_in_bad_pictures(network, faces)),
     ]
+
+
+def causes(name: str, model: Model, photographs: Path, out: Path) -> list[str]:
+    """What a network's maps say of what decides, on held-out faces; measured once.
+
+    Args:
+        name: Of the network.
+        model: It.
+        photographs: Prepared set.
+        out: Folder of all trainings.
+    """
+    folder = out / "causes" / name.replace(", ", "-").replace(" ", "-")
+    if not (folder / EVALUATED_FILE).is_file():
+        asked = EvaluationSettings(split="val", workers=0, evidence=True, evidence_faces=OF_EACH)
+        evaluate(model, photographs, asked, name=name, out=folder, progress=False)
+    evaluation = Evaluation.load(folder / EVALUATED_FILE)
+    values = (evaluation.estimate(*which).value for which in CAUSES.values())
+    return [name, *("" if value is None else f"{value:.3f}" for value in values)]
 
 
 @torch.inference_mode()
@@ -93,22 +121,24 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
-    rows = [row("by votes", mirroring(start)[0], photographs, studio)]
-    print(*rows, sep="\n", flush=True)
+    networks = {"by votes": mirroring(start)}
     for name in arguments.arms:
         trained = steadied(name, start, out, photographs, arguments.seeds)
-        networks = {
-            f"{name}, seed {seed}": [path] for seed, path in zip(arguments.seeds, trained, strict=True)
+        networks |= {
+            f"{name}, seed {seed}": averaged([path])
+            for seed, path in zip(arguments.seeds, trained, strict=True)
         }
         if len(trained) > 1:
-            networks[f"{name}, averaged"] = trained
-        for which, files in networks.items():
-            rows.append(row(which, averaged(files)[0], photographs, studio))
-            print(rows[-1], flush=True)
-    text = table(HEADS, rows)
-    print(text)
+            networks[f"{name}, averaged"] = averaged(trained)
+    rows, decides = [], []
+    for name, (network, card) in networks.items():
+        rows.append(row(name, network, photographs, studio))
+        decides.append(causes(name, Model(network, card), photographs, out))
+        print(rows[-1], decides[-1], sep="\n", flush=True)
+    texts = {"box-steady": table(HEADS, rows), "box-causes": table(("network", *CAUSES), decides)}
+    print(*texts.values(), sep="\n\n")
     if arguments.docs:
-        paste(PAGE, {"box-steady": block("box-steady", text)})
+        paste(PAGE, {name: block(name, text) for name, text in texts.items()})
 
 
 if __name__ == "__main__":

@@ -79,10 +79,10 @@ def test_without_room_to_move_a_face_stays_or_is_mirrored(monkeypatch: pytest.Mo
     assert not moved["hidden"].any()
 
 
-def pupil_of(kind: type[Pupil], taught: Tensor, folder: Path, augment: str = "none", **changes: Any) -> Pupil:
+def pupil_of(kind: type[Pupil], taught: Tensor, folder: Path, **changes: Any) -> Pupil:
     """A network in training whose faces, rows of a set, have these answers (N, 7)."""
     start = Model(untrained(seed=1), information()).save(folder / "start.safetensors")
-    settings = TrainConfig("run", DataSettings("set", augment=augment))
+    settings = TrainConfig("run", DataSettings("set", augment="strong"))
     teach = cast(Teach, lambda faces: faces)
     module = kind(untrained(seed=2), settings, start, folder, teach, **changes)
     trainer = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught), training=True)
@@ -130,7 +130,7 @@ def test_cues_move_with_the_faces_that_settings_augment(
 ) -> None:
     monkeypatch.setitem(BATCHED, "strong", replace(GEOMETRIC, rotate_p=0.0, area=(1.0, 1.0)))  # mirrors
     taught = torch.rand(9, 7).softmax(1)
-    pupil = pupil_of(Pupil, taught, tmp_path, "strong", talking=0.0, worse=1.0)
+    pupil = pupil_of(Pupil, taught, tmp_path, talking=0.0, worse=1.0)
     torch.manual_seed(0)
     asked = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
     same = (asked["landmarks"] - LANDMARKS).abs().amax((1, 2)) < 1e-3
