@@ -4,7 +4,7 @@ FER+ was voted on at 48 pixels, where a faint smile is hardly seen and rarely ca
 pictures shows one for certain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -26,8 +26,7 @@ corners: the cheek beside it comes along, the nose does not."""
 
 def with_faint_smiles(
     batch: Mapping[str, Tensor],
-    neutral: int,
-    happiness: int,
+    classes: Sequence[str],
     share: float,
 ) -> dict[str, Tensor]:
     """Let some neutral faces of a batch smile faintly.
@@ -35,13 +34,13 @@ def with_faint_smiles(
     Args:
         batch: `image` (B, 3, S, S) uint8, `landmarks` (B, 68, 2) in its pixels, `landmarks_valid` (B,),
             `label` (B,), `probabilities` (B, K); whatever else it holds stays.
-        neutral: Class of the faces that may be changed.
-        happiness: Class that they get.
+        classes: What the classes are called; neutral faces are changed, and get happiness.
         share: Of the neutral faces with landmarks, how many smile.
 
     Returns:
         The batch with changed faces, landmarks, labels and votes.
     """
+    neutral, happiness = classes.index("neutral"), classes.index("happiness")
     images, landmarks = batch["image"], batch["landmarks"]
     device, count = images.device, len(images)
     chosen = (batch["label"] == neutral) & batch["landmarks_valid"].bool()

@@ -19,10 +19,9 @@ import torch
 
 from aucue.classifiers import Classifier
 from aucue.data import open_prepared
-from aucue.export.description import without_folders
-from aucue.models import Card, load_card, load_model, save_model
+from aucue.models import Card, load_card, load_model
 from box.steady import steadied
-from box.train import both_figures, by_votes, calibration, mirroring, outputs, studio_faces
+from box.train import both_figures, by_votes, mirroring, outputs, save_calibrated, studio_faces
 from experiments.ferplus_set import prepared
 
 ARM, SEEDS = "smiling", (0, 1)
@@ -60,13 +59,7 @@ def finish(steady: Sequence[Path], start: Path, photographs: Path, studio: Path,
     nothing, before = torch.zeros(len(classifier.classes)), load_card(start)
     held_out = both_figures(small, large, nothing)
     held_out |= {name: before.metrics["held_out"][name] for name in ("shift", "smile")}
-    card = replace(
-        card,
-        metrics={"held_out": held_out},
-        calibration=calibration([small, large]),
-        prior=before.prior,
-    )
-    save_model(out, classifier, without_folders(card), overwrite=True)
+    save_calibrated(out, classifier, replace(card, prior=before.prior), held_out, [small, large])
 
 
 def main() -> None:

@@ -79,10 +79,11 @@ class Pupil(Continuing):
         """Put the answers into a training batch, and change its faces."""
         if not self.trainer.training:
             return batch
-        neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
+        classes = self.classifier.classes
         asked = {**batch, "probabilities": self.taught[batch["index"]]}
-        smiled = with_faint_smiles(asked, neutral, happiness, self.smiling)
-        moved = self.moved(with_open_mouths(smiled, neutral, self.talking), dataloader_idx)
+        smiled = with_faint_smiles(asked, classes, self.smiling)
+        talked = with_open_mouths(smiled, classes.index("neutral"), self.talking)
+        moved = self.moved(talked, dataloader_idx)
         faces = randomly_blurred(randomly_dimmed(moved["image"], self.worse), self.worse)
         return {**moved, "image": faces}
 

@@ -210,13 +210,25 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     with torch.no_grad():
         classifier.head.fc.bias.add_(choice.bias)
     held_out = {**choice.smiles[choice.smile], "shift": choice.shift, "smile": choice.smile}
-    info = replace(
-        info,
-        metrics={"held_out": held_out},
-        calibration=calibration([(logits + choice.bias, labels) for logits, labels in (small, large)]),
-        prior=made_for(frequency, classifier.classes, choice.shift),
-    )
-    save_model(out, classifier, without_folders(info), overwrite=True)
+    info = replace(info, prior=made_for(frequency, classifier.classes, choice.shift))
+    found = [(logits + choice.bias, labels) for logits, labels in (small, large)]
+    save_calibrated(out, classifier, info, held_out, found)
+
+
+def save_calibrated(
+    out: Path, classifier: Classifier, card: Card, held_out: Mapping[str, float], found: Sequence[Outputs]
+) -> None:
+    """Write a finished model, whose temperature fits both kinds of held-out faces.
+
+    Args:
+        out: Model file to write.
+        classifier: The network.
+        card: Its card, which gets the rest.
+        held_out: Figures on held-out faces.
+        found: What it says of photographs as in training, and of large ones.
+    """
+    card = replace(card, metrics={"held_out": dict(held_out)}, calibration=calibration(found))
+    save_model(out, classifier, without_folders(card), overwrite=True)
 
 
 def calibration(found: Sequence[Outputs]) -> CalibrationRecord:

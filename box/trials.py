@@ -86,8 +86,7 @@ class Smiling(Continuing):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Some neutral faces smile, then all are augmented."""
         if self.share and self.trainer.training:
-            neutral, happiness = (self.classifier.classes.index(name) for name in ("neutral", "happiness"))
-            batch = with_faint_smiles(batch, neutral, happiness, self.share)
+            batch = with_faint_smiles(batch, self.classifier.classes, self.share)
         return super().on_after_batch_transfer(batch, dataloader_idx)
 
 
