@@ -131,17 +131,19 @@ class Arm:
         )
 
 
-_UNGUIDED = Stage(80, 2, lr=5e-4, recipe="unguided", stored=96)
+_SHORT = Stage(80, 2, lr=5e-4, recipe="unguided", stored=96)
+_GUIDED = Stage(80, 4, lr=1e-3, recipe="aucue", stored=96)
 
 ARMS: Mapping[str, Arm] = {
-    "moved": Arm(_UNGUIDED, 0.0, 0.0),
-    "steady": Arm(_UNGUIDED, 0.5, 0.3),
-    "smiling": Arm(_UNGUIDED, 0.4, 0.3, smiling=0.12),
-    "truer": Arm(Stage(80, 2, lr=5e-4, recipe="aucue", stored=96), 0.4, 0.3, smiling=0.12),
-    "truer4": Arm(Stage(80, 4, lr=1e-3, recipe="aucue", stored=96), 0.4, 0.3, smiling=0.12),
-    "truest4": Arm(Stage(80, 4, lr=1e-3, recipe="aucue", stored=96), 0.4, 0.3, 0.12, {"hidden": 4.0}),
+    "moved": Arm(_SHORT, 0.0, 0.0),
+    "steady": Arm(_SHORT, 0.5, 0.3),
+    "smiling": Arm(_SHORT, 0.4, 0.3, smiling=0.12),
+    "guided": Arm(_GUIDED, 0.4, 0.3, smiling=0.12),
+    "truer": Arm(
+        _GUIDED, 0.4, 0.3, 0.12, {"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0}
+    ),
 }
-"""Trainings that were tried; those of `smiling` end the model in the box, see `box.make`."""
+"""Trainings that were tried; those of `truer` end the model in the box, see `box.make`."""
 
 
 def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequence[int]) -> list[Path]:

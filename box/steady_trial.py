@@ -1,9 +1,9 @@
 """The last epochs of the model in the box: answers that stay when a face is a bit off, dim, coarse, or talks.
 
-    python -m box.steady_trial --out runs/box [--arms smiling] [--seeds 0 1] [--docs]
+    python -m box.steady_trial --out runs/box [--arms truer] [--seeds 0 1] [--docs]
 
 From what `box.train` makes, biases included, the weights go on learning from its own answers, see
-`box.steady`; the model in the box is the average of `smiling`, see `box.make`. Measured on held-out faces
+`box.steady`; the model in the box is the average of `truer`, see `box.make`. Measured on held-out faces
 alone: FER+'s last tenth and the training part of `london`. --docs brings the table to docs/recipe.md.
 Everything resumes.
 """
@@ -112,7 +112,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["steady", "smiling"])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["smiling", "guided", "truer"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
@@ -121,20 +121,20 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
-    networks = {"by votes": mirroring(start)}
+    networks, settled = {"by votes": mirroring(start)}, ["by votes"]
     for name in arguments.arms:
         trained = steadied(name, start, out, photographs, arguments.seeds)
-        networks |= {
-            f"{name}, seed {seed}": averaged([path])
-            for seed, path in zip(arguments.seeds, trained, strict=True)
-        }
-        if len(trained) > 1:
-            networks[f"{name}, averaged"] = averaged(trained)
+        each = {f"{name}, seed {seed}": [path] for seed, path in zip(arguments.seeds, trained, strict=True)}
+        together = {f"{name}, averaged": trained} if len(trained) > 1 else {}
+        settled += together or each
+        networks |= {which: averaged(files) for which, files in (each | together).items()}
     rows, decides = [], []
     for name, (network, card) in networks.items():
         rows.append(row(name, network, photographs, studio))
-        decides.append(causes(name, Model(network, card), photographs, out))
-        print(rows[-1], decides[-1], sep="\n", flush=True)
+        print(rows[-1], flush=True)
+        if name in settled:
+            decides.append(causes(name, Model(network, card), photographs, out))
+            print(decides[-1], flush=True)
     texts = {"box-steady": table(HEADS, rows), "box-causes": table(("network", *CAUSES), decides)}
     print(*texts.values(), sep="\n\n")
     if arguments.docs:

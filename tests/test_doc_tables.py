@@ -16,6 +16,7 @@ PLACES = {
         "box-trials",
         "box-mixes",
         "box-steady",
+        "box-causes",
         "box-teachers",
         "box-taught",
     ),

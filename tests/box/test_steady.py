@@ -1,6 +1,6 @@
 """Changes of faces that a network has to answer as it answers the faces."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -144,6 +144,13 @@ def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> Non
     settings = ARMS["smiling"].settings(tmp_path, tmp_path, 3)
     assert settings.guidance == guidance_of("unguided")
     assert (settings.seed, settings.balance, settings.data.augment) == (3, 0.0, "none")
+    recipe, truer = (
+        asdict(guidance_of("aucue")),
+        asdict(ARMS["truer"].settings(tmp_path, tmp_path, 3).guidance),
+    )
+    changed = {name for name, value in truer.items() if value != recipe[name]}
+    assert changed == {"weight", "class_map", "contrast", "hidden"}
+    assert truer["hidden"] == 2 * recipe["hidden"]
 
 
 def test_a_model_answers_with_mirror_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
