@@ -5,9 +5,9 @@
 Begins with the network that learnt from votes (`box.train`, trained if need be). Two trainings go on from
 there, of four epochs each, in which it learns to give its own answers where the face is a bit off, dim,
 coarse, or talks, and to see faint smiles (`box/steady.py`), while its maps learn to lose what is hidden; they
-differ in their seeds, and their weights are averaged. Then the temperature is set anew on held-out faces: OUT/aucue-fer.safetensors. Nothing here looks at
-a test part; `box/figures.py` does that, once. Everything resumes. Tables of this are made by
-`box/steady_trial.py`.
+differ in their seeds, and their weights are averaged. Then the temperature is set anew on held-out faces:
+OUT/aucue-fer.safetensors. Nothing here looks at a test part; `box/figures.py` does that, once. Everything
+resumes. Tables of this are made by `box/steady_trial.py`.
 """
 
 import argparse
