@@ -104,25 +104,28 @@ def test_a_changed_face_is_asked_for_the_answer_to_the_face(tmp_path: Path) -> N
 def test_the_loss_is_the_cross_entropy_with_the_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pupil = pupil_of(Steady, torch.rand(9, 7).softmax(1), tmp_path, talking=0.0, worse=0.0)
-    asked = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
+    monkeypatch.setattr(steady, "randomly_moved", lambda batch: batch)
+    taught = torch.rand(9, 7).softmax(1)
+    pupil = pupil_of(Steady, taught, tmp_path, talking=0.0, worse=0.0, smiling=0.5)
+    asked = pupil.on_after_batch_transfer(batch_of(torch.full((6, 68, 2), float("nan"))), 0)
     monkeypatch.setattr(pupil, "log_mean", lambda *_: None)
-    pupil.config = ARMS["smiling"].settings(tmp_path, tmp_path, 0)
-    pupil.objective = Objective(pupil.classifier, pupil.config.guidance)
+    pupil.objective = Objective(pupil.classifier, ARMS["smiling"].settings(tmp_path, tmp_path, 0).guidance)
     loss = pupil.eval().training_step(asked, 0)
     with torch.inference_mode():
-        given = pupil.classifier(asked["image"]).logits.log_softmax(1)
-    expected = -(asked["probabilities"] * given).sum(1).mean()
-    assert loss.item() == pytest.approx(float(expected), rel=1e-4)
+        given = untrained(seed=1).eval()(FACES).logits.log_softmax(1)
+    assert loss.item() == pytest.approx(float(-(taught[ROWS] * given).sum(1).mean()), rel=1e-4)
 
 
-def test_who_smiles_is_asked_for_more_happiness(tmp_path: Path) -> None:
+def test_who_smiles_is_asked_for_more_happiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steady, "randomly_moved", lambda batch: batch)
     taught = torch.rand(9, 7).softmax(1)
     pupil = pupil_of(Steady, taught, tmp_path, talking=0.0, worse=0.0, smiling=1.0)
-    asked = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)["probabilities"]
+    smiled = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
+    asked = smiled["probabilities"]
     torch.testing.assert_close(asked[:, 2:], taught[ROWS, 2:])
     torch.testing.assert_close(asked.sum(1), torch.ones(6))
     assert (asked[:, 1] > taught[ROWS, 1]).all()
+    assert not torch.equal(smiled["image"], FACES)
 
 
 def test_cues_move_with_the_faces_that_settings_augment(
@@ -133,6 +136,7 @@ def test_cues_move_with_the_faces_that_settings_augment(
     pupil = pupil_of(Pupil, taught, tmp_path, talking=0.0, worse=1.0)
     torch.manual_seed(0)
     asked = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
+    assert torch.equal(asked["probabilities"], taught[ROWS])
     same = (asked["landmarks"] - LANDMARKS).abs().amax((1, 2)) < 1e-3
     assert 0 < same.sum() < 6  # the others are mirrored
     assert (asked["image"].float().mean((1, 2, 3)) < FACES.float().mean((1, 2, 3))).all()  # dim
@@ -144,10 +148,8 @@ def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> Non
     settings = ARMS["smiling"].settings(tmp_path, tmp_path, 3)
     assert settings.guidance == guidance_of("unguided")
     assert (settings.seed, settings.balance, settings.data.augment) == (3, 0.0, "none")
-    recipe, truer = (
-        asdict(guidance_of("aucue")),
-        asdict(ARMS["truer"].settings(tmp_path, tmp_path, 3).guidance),
-    )
+    recipe = asdict(guidance_of("aucue"))
+    truer = asdict(ARMS["truer"].settings(tmp_path, tmp_path, 3).guidance)
     changed = {name for name, value in truer.items() if value != recipe[name]}
     assert changed == {"weight", "class_map", "contrast", "hidden"}
     assert truer["hidden"] == 2 * recipe["hidden"]
