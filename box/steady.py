@@ -140,7 +140,11 @@ ARMS: Mapping[str, Arm] = {
     "smiling": Arm(_SHORT, 0.4, 0.3, smiling=0.12),
     "guided": Arm(_GUIDED, 0.4, 0.3, smiling=0.12),
     "truer": Arm(
-        _GUIDED, 0.4, 0.3, 0.12, {"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0}
+        _GUIDED,
+        0.4,
+        0.3,
+        smiling=0.12,
+        guidance={"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0},
     ),
 }
 """Trainings that were tried; those of `truer` end the model in the box, see `box.make`."""

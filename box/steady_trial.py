@@ -1,10 +1,10 @@
-"""The last epochs of the model in the box: answers that stay when a face is a bit off, dim, coarse, or talks.
+"""The last epochs of the model in the box: answers that stay when a face is a bit off, maps that follow it.
 
     python -m box.steady_trial --out runs/box [--arms truer] [--seeds 0 1] [--docs]
 
 From what `box.train` makes, biases included, the weights go on learning from its own answers, see
 `box.steady`; the model in the box is the average of `truer`, see `box.make`. Measured on held-out faces
-alone: FER+'s last tenth and the training part of `london`. --docs brings the table to docs/recipe.md.
+alone: FER+'s last tenth and the training part of `london`. --docs brings the tables to docs/recipe.md.
 Everything resumes.
 """
 
@@ -26,7 +26,7 @@ from box.robustness import shaken, talking
 from box.steady import ARMS, COARSEST, coarse, dimmed, steadied
 from box.train import by_votes, figures, mirroring, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
-from experiments.evidence_trials import COLUMNS
+from experiments.evidence_trials import COLUMNS, columns
 from experiments.ferplus_set import prepared
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
@@ -82,9 +82,7 @@ def causes(name: str, model: Model, photographs: Path, out: Path) -> list[str]:
     if not (folder / EVALUATED_FILE).is_file():
         asked = EvaluationSettings(split="val", workers=0, evidence=True, evidence_faces=OF_EACH)
         evaluate(model, photographs, asked, name=name, out=folder, progress=False)
-    evaluation = Evaluation.load(folder / EVALUATED_FILE)
-    values = (evaluation.estimate(*which).value for which in CAUSES.values())
-    return [name, *("" if value is None else f"{value:.3f}" for value in values)]
+    return [name, *columns(Evaluation.load(folder / EVALUATED_FILE), CAUSES)]
 
 
 @torch.inference_mode()
@@ -114,7 +112,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=["smiling", "guided", "truer"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
+    parser.add_argument("--docs", action="store_true", help="bring the tables to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out: Path = arguments.out

@@ -116,19 +116,24 @@ def found(out: Path, seed: int) -> Iterator[tuple[str, str, Cell, Evaluation]]:
                 yield network, arm, cell, Evaluation.load(file)
 
 
+def columns(evaluation: Evaluation, which: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Figures of a line, by measure and variant of each column; empty where there is none."""
+    values = (evaluation.estimate(*measure).value for measure in which.values())
+    return ["" if value is None else f"{value:.3f}" for value in values]
+
+
 def rows(out: Path, seed: int) -> Iterator[list[str]]:
     """Lines of the table."""
     for network, arm, cell, evaluation in found(out, seed):
         trained, _ = load_model(cell.folder(out) / MODEL_NAME)
         seen, _ = receptive_field(trained, trained.input_size)
         count = trained.shapes[trained.final_layer][1]
-        values = (evaluation.estimate(*which).value for which in COLUMNS.values())
         yield [
             network,
             f"{seen} of {trained.input_size}",
             f"{count} x {count}",
             arm,
-            *("" if value is None else f"{value:.3f}" for value in values),
+            *columns(evaluation, COLUMNS),
         ]
 
 
