@@ -25,13 +25,15 @@ from aucue.models import load_model, save_model
 from aucue.training import TrainConfig, fit
 from aucue.training.calibrating import Answers, answers
 from aucue.training.config import TrainerSettings
+from aucue.training.module import Batch
 from aucue.work.files import appearing
 from box import large, teacher
-from box.steady import Pupil
+from box.steady import Changes
 from box.steady_trial import HEADS, PAGE, row
 from box.train import (
     BALANCE,
     RENDERED,
+    Continuing,
     Stage,
     by_votes,
     finish,
@@ -47,14 +49,50 @@ from experiments.ferplus_set import prepared, prepared_with_rendered
 
 STAGE = Stage(80, 8, lr=1.5e-3, stored=96)
 
-TALKING, WORSE = 0.15, 0.15
-"""Shares of the neutral faces that open their mouths, and of all that are dimmed, and coarse."""
+CHANGES = Changes(talking=0.15, worse=0.15)
 
 VOTES = 0.3
 """Share of the votes in the targets."""
 
 SHARES = {"box": 0.25, "large": 0.5, "dlib": 0.25}
 """How much the logits of each teacher count."""
+
+
+class Pupil(Continuing):
+    """Learns an answer to each training face in the place of its votes, while faces get harder to answer.
+
+    Args:
+        classifier: The network.
+        config: Its settings.
+        start: Model file whose weights it starts from.
+        photographs: As in `Continuing`.
+        teach: Gives the answers to the faces themselves (N, K).
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        config: TrainConfig,
+        start: Path,
+        photographs: Path,
+        teach: Callable[[FaceDataset], Tensor],
+    ) -> None:
+        super().__init__(classifier, config, start, photographs)
+        self.teach = teach
+
+    def on_fit_start(self) -> None:
+        """Let all training faces be answered, once."""
+        super().on_fit_start()
+        self.taught = self.teach(self.trainer.train_dataloader.dataset)  # pyright: ignore[reportOptionalMemberAccess]
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Put the answers into a training batch, and change its faces."""
+        if not self.trainer.training:
+            return batch
+        augment = partial(super().on_after_batch_transfer, dataloader_idx=dataloader_idx)
+        asked = {**batch, "probabilities": self.taught[batch["index"]]}
+        return CHANGES(asked, self.classifier.classes, augment)
+
 
 Teachers = Mapping[str, Callable[[PreparedSet, str], Answers]]
 """Logits and labels of a split by name of who answers, all for the mix that `box.train` trains for."""
@@ -158,8 +196,6 @@ def learnt(start: Path, out: Path, photographs: Path, said: Teachers, seed: int)
         start=start,
         photographs=photographs,
         teach=lambda faces: targets(faces, logits, log_prior),
-        talking=TALKING,
-        worse=WORSE,
     )
     return fit(settings(path, out / f"learnt-{seed}", seed), progress=False, module=module)
 

@@ -74,7 +74,7 @@ def main() -> None:
     photographs, studio = prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
     made = out / "aucue-fer.safetensors"
-    finish(steadied(ARM, start, out, photographs, SEEDS), start, photographs, studio, made)
+    finish(steadied(ARM, start, out, SEEDS), start, photographs, studio, made)
     print(made)
 
 

@@ -1,7 +1,7 @@
-"""Networks that learn answers, and give them where the face is a bit off, dim or blurred, or talks, too.
+"""Networks that learn their own answers, and give them where the face is a bit off, dim or blurred, or talks.
 
-Each face has one answer: that of the network itself (with its mirror image), or of better ones. It has to be
-given when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
+Each face has one answer: that of the network itself, with the mirror image. It has to be given when the face
+is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,16 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.classifiers import Classifier
-from aucue.data import FaceDataset
 from aucue.data.batched import shrunk
 from aucue.training import TrainConfig, fit
-from aucue.training.calibrating import answers
 from aucue.training.config import TrainerSettings
-from aucue.training.module import Batch
+from aucue.training.module import Batch, GuidedModule
+from aucue.training.names import START
 from box.faint_smiles import with_faint_smiles
 from box.moving import moved_batch
 from box.open_mouths import with_open_mouths
-from box.train import RENDERED, Continuing, Stage, mirroring
+from box.train import RENDERED, Stage
 from experiments.ferplus_set import prepared_with_rendered
 
 SHIFT, DEGREES, SCALE = 0.08, 15.0, 0.12
@@ -35,69 +34,53 @@ COARSEST = 28
 """Smallest side, in pixels, to which a face is reduced before it gets its size back."""
 
 
-Teach = Callable[[FaceDataset], Tensor]
-"""Gives for each of some faces the answer that is asked for: probabilities (N, K), in their order."""
+@dataclass(frozen=True)
+class Changes:
+    """How faces are made harder to answer, while the answer that is asked for stays.
 
-
-class Pupil(Continuing):
-    """Learns an answer to each training face in the place of its votes, while faces get harder to answer.
-
-    What else the loss asks for, and how faces are augmented, its settings say.
-
-    Args:
-        classifier: The network.
-        config: Its settings.
-        start: Model file whose weights it starts from.
-        photographs: As in `Continuing`.
-        teach: Gives the answers to the faces themselves.
+    Attributes:
         talking: Share of the neutral faces whose mouths a warp opens, see `with_open_mouths`.
         worse: Share of the faces that are dimmed, and of those that are blurred.
         smiling: Share of the neutral faces that a warp makes smile faintly, whose answer moves towards
             happiness as their votes would, see `with_faint_smiles`.
     """
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        config: TrainConfig,
-        start: Path,
-        photographs: Path,
-        teach: Teach,
-        talking: float,
-        worse: float,
-        smiling: float = 0.0,
-    ) -> None:
-        super().__init__(classifier, config, start, photographs)
-        self.teach, self.talking, self.worse, self.smiling = teach, talking, worse, smiling
+    talking: float
+    worse: float
+    smiling: float = 0.0
 
-    def on_fit_start(self) -> None:
-        """Let all training faces be answered, once."""
-        super().on_fit_start()
-        self.taught = self.teach(self.trainer.train_dataloader.dataset)  # pyright: ignore[reportOptionalMemberAccess]
+    def __call__(self, batch: Batch, classes: Sequence[str], augment: Callable[[Batch], Batch]) -> Batch:
+        """A batch of such faces.
+
+        Args:
+            batch: With the answers as `probabilities`.
+            classes: What the classes are called.
+            augment: What else happens to the faces, between mouths and light.
+        """
+        smiled = with_faint_smiles(batch, classes, self.smiling)
+        changed = augment(with_open_mouths(smiled, classes.index("neutral"), self.talking))
+        faces = randomly_blurred(randomly_dimmed(changed["image"], self.worse), self.worse)
+        return {**changed, "image": faces}
+
+
+class Steady(GuidedModule):
+    """Learns the answers of its teacher to faces that are changed and a bit off, and augments no further.
+
+    Args:
+        classifier: The network.
+        config: Its settings, which say who teaches and what else the loss asks for.
+        changes: What happens to the faces.
+    """
+
+    def __init__(self, classifier: Classifier, config: TrainConfig, changes: Changes) -> None:
+        super().__init__(classifier, config)
+        self.changes = changes
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Put the answers into a training batch, and change its faces."""
-        if not self.trainer.training:
-            return batch
-        classes = self.classifier.classes
-        asked = {**batch, "probabilities": self.taught[batch["index"]]}
-        smiled = with_faint_smiles(asked, classes, self.smiling)
-        talked = with_open_mouths(smiled, classes.index("neutral"), self.talking)
-        moved = self.moved(talked, dataloader_idx)
-        faces = randomly_blurred(randomly_dimmed(moved["image"], self.worse), self.worse)
-        return {**moved, "image": faces}
-
-    def moved(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """A batch augmented as the settings say."""
-        return super().on_after_batch_transfer(batch, dataloader_idx)
-
-
-class Steady(Pupil):
-    """Moves faces within their frame and augments them no further."""
-
-    def moved(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """A batch whose faces are a bit off."""
-        return randomly_moved(batch)
+        """Change the faces of a training batch."""
+        return (
+            self.changes(batch, self.classifier.classes, randomly_moved) if self.trainer.training else batch
+        )
 
 
 @dataclass(frozen=True)
@@ -106,87 +89,64 @@ class Arm:
 
     Attributes:
         stage: Its length, size and recipe.
-        talking: Share of the neutral faces whose mouths a warp opens.
-        worse: Share of the faces that are dimmed, and of those that are blurred.
-        smiling: Share of the neutral faces that a warp makes smile faintly.
+        changes: What happens to the faces.
         guidance: Settings of guidance in which it differs from its recipe.
     """
 
     stage: Stage
-    talking: float
-    worse: float
-    smiling: float = 0.0
+    changes: Changes
     guidance: Mapping[str, Any] = field(default_factory=dict)
 
-    def settings(self, path: Path, out: Path, seed: int) -> TrainConfig:
-        """Settings of the training: answers are for the mix of their network, so nothing is compensated."""
+    def settings(self, path: Path, start: Path, out: Path, seed: int) -> TrainConfig:
+        """Settings of the training.
+
+        Args:
+            path: Prepared set.
+            start: Model file whose weights it starts from, and whose answers it learns.
+            out: Folder of the training.
+            seed: Of order and changes.
+        """
         config = self.stage.settings(path, out)
         return replace(
             config,
             data=replace(config.data, augment="none"),  # it changes the faces itself
+            classifier=replace(config.classifier, weights=str(start)),
+            teacher=START,
             guidance=replace(config.guidance, **self.guidance),
             trainer=TrainerSettings(precision="bf16-mixed"),
             seed=seed,
-            balance=0.0,
+            balance=0.0,  # answers are for the mix of their network
         )
 
 
+_CHANGES = Changes(talking=0.4, worse=0.3, smiling=0.12)
 _SHORT = Stage(80, 2, lr=5e-4, recipe="unguided", stored=96)
 _GUIDED = Stage(80, 4, lr=1e-3, recipe="aucue", stored=96)
 
 ARMS: Mapping[str, Arm] = {
-    "moved": Arm(_SHORT, 0.0, 0.0),
-    "steady": Arm(_SHORT, 0.5, 0.3),
-    "smiling": Arm(_SHORT, 0.4, 0.3, smiling=0.12),
-    "guided": Arm(_GUIDED, 0.4, 0.3, smiling=0.12),
-    "truer": Arm(
-        _GUIDED,
-        0.4,
-        0.3,
-        smiling=0.12,
-        guidance={"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0},
-    ),
+    "moved": Arm(_SHORT, Changes(0.0, 0.0)),
+    "steady": Arm(_SHORT, Changes(0.5, 0.3)),
+    "smiling": Arm(_SHORT, _CHANGES),
+    "guided": Arm(_GUIDED, _CHANGES),
+    "truer": Arm(_GUIDED, _CHANGES, {"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0}),
 }
 """Trainings that were tried; those of `truer` end the model in the box, see `box.make`."""
 
 
-def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequence[int]) -> list[Path]:
-    """Networks that have learnt the answers of one, which gives them once; trained unless they are there.
+def steadied(name: str, start: Path, out: Path, seeds: Sequence[int]) -> list[Path]:
+    """Networks that have learnt the answers of one, their start; trained unless they are there.
 
     Args:
         name: One of `ARMS`.
-        start: Model file whose weights it starts from, and whose answers it learns.
+        start: Model file.
         out: Folder of all trainings.
-        photographs: Prepared set of the photographs alone.
         seeds: Of order and changes, one for each.
     """
-    arm, given = ARMS[name], []
-
-    def teach(faces: FaceDataset) -> Tensor:
-        """The same faces in the same order for every seed."""
-        if not given:
-            given.append(own_answers(start)(faces))
-        return given[0]
-
-    module = partial(
-        Steady,
-        start=start,
-        photographs=photographs,
-        teach=teach,
-        talking=arm.talking,
-        worse=arm.worse,
-        smiling=arm.smiling,
-    )
+    arm = ARMS[name]
     faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
-    return [
-        fit(arm.settings(faces, out / f"{name}-{seed}", seed), progress=False, module=module)
-        for seed in seeds
-    ]
-
-
-def own_answers(start: Path) -> Teach:
-    """The answers that a model file gives, with mirror images."""
-    return lambda faces: answers(mirroring(start)[0], faces)[0].softmax(1)
+    module = partial(Steady, changes=arm.changes)
+    trainings = [arm.settings(faces, start, out / f"{name}-{seed}", seed) for seed in seeds]
+    return [fit(settings, progress=False, module=module) for settings in trainings]
 
 
 def randomly_moved(batch: Batch) -> Batch:

@@ -121,7 +121,7 @@ def main() -> None:
     start = by_votes(out, photographs, studio)
     networks, settled = {"by votes": mirroring(start)}, ["by votes"]
     for name in arguments.arms:
-        trained = steadied(name, start, out, photographs, arguments.seeds)
+        trained = steadied(name, start, out, arguments.seeds)
         each = {f"{name}, seed {seed}": [path] for seed, path in zip(arguments.seeds, trained, strict=True)}
         together = {f"{name}, averaged": trained} if len(trained) > 1 else {}
         settled += together or each

@@ -1,5 +1,6 @@
 """What a small network learns of larger ones."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,13 @@ import torch
 from tests.builders import information, untrained
 
 from aucue.classifiers import Classifier
+from aucue.data import GEOMETRIC
 from aucue.facs import EXPRESSIONS
 from aucue.models import Model, load_model
+from aucue.training import DataSettings, TrainConfig
+from aucue.training.module import BATCHED
 from box import distil
+from box.steady import Changes
 
 VOTES = np.array([[1.0, 0.0], [0.5, 0.5]], dtype=np.float32)
 
@@ -60,3 +65,39 @@ def test_biases_that_were_chosen_are_taken_back(tmp_path: Path, monkeypatch: pyt
     assert isinstance(found, Classifier)
     assert found.classes == EXPRESSIONS
     torch.testing.assert_close(found.head.fc.bias.detach(), bias)  # pyright: ignore
+
+
+class Trained(SimpleNamespace):
+    """What a module asks of its trainer."""
+
+    training = True
+
+
+def test_a_pupil_is_asked_for_answers_to_augmented_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BATCHED, "strong", replace(GEOMETRIC, rotate_p=0.0, area=(1.0, 1.0)))  # mirrors
+    monkeypatch.setattr(distil, "CHANGES", Changes(talking=0.0, worse=1.0))
+    start = Model(untrained(seed=1), information()).save(tmp_path / "start.safetensors")
+    taught, generator = torch.rand(9, 7).softmax(1), torch.Generator().manual_seed(0)
+    config = TrainConfig("run", DataSettings("set", augment="strong"))
+    pupil = distil.Pupil(untrained(seed=2), config, start, tmp_path, lambda faces: faces)  # pyright: ignore
+    pupil._trainer = Trained(train_dataloader=SimpleNamespace(dataset=taught))  # pyright: ignore
+    pupil.on_fit_start()
+    faces = torch.randint(0, 256, (6, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    landmarks, rows = 16 + 32 * torch.rand(6, 68, 2, generator=generator), torch.tensor([8, 0, 3, 3, 5, 1])
+    batch = {
+        "image": faces,
+        "index": rows,
+        "label": torch.zeros(6, dtype=torch.long),
+        "landmarks": landmarks,
+        "landmarks_valid": torch.ones(6, dtype=torch.bool),
+    }
+    torch.manual_seed(0)
+    asked = pupil.on_after_batch_transfer(batch, 0)
+    assert torch.equal(asked["probabilities"], taught[rows])
+    same = (asked["landmarks"] - landmarks).abs().amax((1, 2)) < 1e-3
+    assert 0 < same.sum() < 6  # the others are mirrored
+    assert (asked["image"].float().mean((1, 2, 3)) < faces.float().mean((1, 2, 3))).all()  # dim
+    pupil.trainer.training = False
+    assert pupil.on_after_batch_transfer(batch, 0) is batch

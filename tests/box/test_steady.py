@@ -1,44 +1,32 @@
 """Changes of faces that a network has to answer as it answers the faces."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 import torch
-from tests.builders import information, untrained
+from tests.builders import untrained
 from torch import Tensor
 
-from aucue.data import GEOMETRIC
-from aucue.models import Model
-from aucue.training import DataSettings, Objective, TrainConfig, calibrating, guidance_of
-from aucue.training.module import BATCHED
+from aucue.facs import EXPRESSIONS
+from aucue.training import DataSettings, TrainConfig, guidance_of
+from aucue.training.module import Batch
 from box import steady
-from box.steady import (
-    ARMS,
-    Pupil,
-    Steady,
-    Teach,
-    own_answers,
-    randomly_blurred,
-    randomly_dimmed,
-    randomly_moved,
-)
-from box.train import mirroring
+from box.steady import ARMS, Changes, Steady, randomly_blurred, randomly_dimmed, randomly_moved
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
-ROWS = torch.tensor([8, 0, 3, 3, 5, 1])
+ANSWERS = torch.rand(6, 7, generator=torch.Generator().manual_seed(2)).softmax(1)
 LANDMARKS = 16 + 32 * torch.rand(6, 68, 2, generator=torch.Generator().manual_seed(1))
 
 
 def batch_of(landmarks: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The faces as neutral ones with these landmarks, in these rows of a set."""
+    """The faces as neutral ones with these landmarks, and answers."""
     return {
         "image": FACES,
-        "index": ROWS,
+        "probabilities": ANSWERS,
         "label": torch.zeros(6, dtype=torch.long),
         "landmarks": landmarks,
         "landmarks_valid": landmarks.isfinite().flatten(1).all(1),
@@ -79,89 +67,62 @@ def test_without_room_to_move_a_face_stays_or_is_mirrored(monkeypatch: pytest.Mo
     assert not moved["hidden"].any()
 
 
-def pupil_of(kind: type[Pupil], taught: Tensor, folder: Path, **changes: Any) -> Pupil:
-    """A network in training whose faces, rows of a set, have these answers (N, 7)."""
-    start = Model(untrained(seed=1), information()).save(folder / "start.safetensors")
-    settings = TrainConfig("run", DataSettings("set", augment="strong"))
-    teach = cast(Teach, lambda faces: faces)
-    module = kind(untrained(seed=2), settings, start, folder, teach, **changes)
-    trainer = SimpleNamespace(train_dataloader=SimpleNamespace(dataset=taught), training=True)
-    module._trainer = trainer  # pyright: ignore
-    module.on_fit_start()
-    return module
+def asked_of(batch: dict[str, Tensor], folder: Path, changes: Changes) -> Batch:
+    """What a training batch with answers becomes."""
+    module = Steady(untrained(), TrainConfig("run", DataSettings(str(folder))), changes)
+    module._trainer = SimpleNamespace(training=True)  # pyright: ignore
+    changed = module.on_after_batch_transfer(batch, 0)
+    module.trainer.training = False
+    assert module.on_after_batch_transfer(batch, 0) is batch
+    return changed
 
 
 def test_a_changed_face_is_asked_for_the_answer_to_the_face(tmp_path: Path) -> None:
-    taught = torch.rand(9, 7).softmax(1)
-    pupil = pupil_of(Steady, taught, tmp_path, talking=1.0, worse=1.0)
     torch.manual_seed(0)
-    asked = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
-    assert torch.equal(asked["probabilities"], taught[ROWS])
+    asked = asked_of(batch_of(LANDMARKS), tmp_path, Changes(talking=1.0, worse=1.0))
+    assert torch.equal(asked["probabilities"], ANSWERS)
     assert (asked["image"].float().mean((1, 2, 3)) < FACES.float().mean((1, 2, 3))).all()  # dim
     assert (asked["landmarks"] - LANDMARKS).abs().amax((1, 2)).min() > 0.5  # moved, like the faces
 
 
-def test_the_loss_is_the_cross_entropy_with_the_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steady, "randomly_moved", lambda batch: batch)
-    taught = torch.rand(9, 7).softmax(1)
-    pupil = pupil_of(Steady, taught, tmp_path, talking=0.0, worse=0.0, smiling=0.5)
-    asked = pupil.on_after_batch_transfer(batch_of(torch.full((6, 68, 2), float("nan"))), 0)
-    monkeypatch.setattr(pupil, "log_mean", lambda *_: None)
-    pupil.objective = Objective(pupil.classifier, ARMS["smiling"].settings(tmp_path, tmp_path, 0).guidance)
-    loss = pupil.eval().training_step(asked, 0)
-    with torch.inference_mode():
-        given = untrained(seed=1).eval()(FACES).logits.log_softmax(1)
-    assert loss.item() == pytest.approx(float(-(taught[ROWS] * given).sum(1).mean()), rel=1e-4)
+def test_faces_without_landmarks_keep_their_answers(tmp_path: Path) -> None:
+    asked = asked_of(batch_of(torch.full((6, 68, 2), float("nan"))), tmp_path, Changes(0.0, 0.0, smiling=1.0))
+    assert torch.equal(asked["probabilities"], ANSWERS)
 
 
 def test_who_smiles_is_asked_for_more_happiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steady, "randomly_moved", lambda batch: batch)
-    taught = torch.rand(9, 7).softmax(1)
-    pupil = pupil_of(Steady, taught, tmp_path, talking=0.0, worse=0.0, smiling=1.0)
-    smiled = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
+    smiled = asked_of(batch_of(LANDMARKS), tmp_path, Changes(talking=0.0, worse=0.0, smiling=1.0))
     asked = smiled["probabilities"]
-    torch.testing.assert_close(asked[:, 2:], taught[ROWS, 2:])
+    torch.testing.assert_close(asked[:, 2:], ANSWERS[:, 2:])
     torch.testing.assert_close(asked.sum(1), torch.ones(6))
-    assert (asked[:, 1] > taught[ROWS, 1]).all()
+    assert (asked[:, 1] > ANSWERS[:, 1]).all()
     assert not torch.equal(smiled["image"], FACES)
 
 
-def test_cues_move_with_the_faces_that_settings_augment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(BATCHED, "strong", replace(GEOMETRIC, rotate_p=0.0, area=(1.0, 1.0)))  # mirrors
-    taught = torch.rand(9, 7).softmax(1)
-    pupil = pupil_of(Pupil, taught, tmp_path, talking=0.0, worse=1.0)
+def test_other_augmentation_takes_the_place_of_moving() -> None:
+    """Happens once, between the mouths and the light."""
+    seen = []
+
+    def augment(batch: Batch) -> Batch:
+        seen.append(batch["image"])
+        return {**batch, "image": batch["image"].flip(-1)}
+
     torch.manual_seed(0)
-    asked = pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)
-    assert torch.equal(asked["probabilities"], taught[ROWS])
-    same = (asked["landmarks"] - LANDMARKS).abs().amax((1, 2)) < 1e-3
-    assert 0 < same.sum() < 6  # the others are mirrored
-    assert (asked["image"].float().mean((1, 2, 3)) < FACES.float().mean((1, 2, 3))).all()  # dim
-    pupil.trainer.training = False
-    assert torch.equal(pupil.on_after_batch_transfer(batch_of(LANDMARKS), 0)["image"], FACES)
+    changed = Changes(talking=0.0, worse=1.0)(batch_of(LANDMARKS), EXPRESSIONS, augment)
+    assert len(seen) == 1
+    assert torch.equal(seen[0], FACES)
+    assert (changed["image"].float().mean((1, 2, 3)) < FACES.float().mean((1, 2, 3))).all()  # dim
+    assert torch.equal(changed["landmarks"], LANDMARKS)
 
 
 def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> None:
-    settings = ARMS["smiling"].settings(tmp_path, tmp_path, 3)
+    settings = ARMS["smiling"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
     assert settings.guidance == guidance_of("unguided")
     assert (settings.seed, settings.balance, settings.data.augment) == (3, 0.0, "none")
+    assert (settings.teacher, settings.classifier.weights) == ("start", str(tmp_path / "start.safetensors"))
     recipe = asdict(guidance_of("aucue"))
-    truer = asdict(ARMS["truer"].settings(tmp_path, tmp_path, 3).guidance)
+    truer = asdict(ARMS["truer"].settings(tmp_path, tmp_path, tmp_path, 3).guidance)
     changed = {name for name, value in truer.items() if value != recipe[name]}
     assert changed == {"weight", "class_map", "contrast", "hidden"}
     assert truer["hidden"] == 2 * recipe["hidden"]
-
-
-def test_a_model_answers_with_mirror_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Model(untrained(seed=1), information()).save(tmp_path / "start.safetensors")
-    monkeypatch.setattr(
-        calibrating, "make_loader", lambda *_, **__: [{"image": FACES, "label": torch.zeros(6)}]
-    )
-    network, _ = mirroring(start)
-    with torch.inference_mode():
-        expected = network(FACES).logits.softmax(1)
-    torch.testing.assert_close(own_answers(start)(None), expected)  # pyright: ignore[reportArgumentType]
-    assert not torch.allclose(expected, untrained(seed=1).eval()(FACES).logits.softmax(1))

@@ -59,6 +59,8 @@ def run(argv: list[str]) -> int:
             terminal.say(f"Note: {name} is {value}, not {of_recipe} as in the recipe {settings.recipe}.")
     if is_first_rank() and (started := _start(config)) is not None:
         terminal.say(started)
+    if is_first_rank() and config.teacher is not None:
+        terminal.say(f"Teacher: {config.teacher}; what it says of the training faces replaces their labels.")
     model = fit(config, overwrite=settings.overwrite)
     if not is_first_rank():
         return 0

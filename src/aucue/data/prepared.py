@@ -239,6 +239,7 @@ class FaceDataset(Dataset[FaceSample]):
         seed: Of the transform's randomness, not negative.
         rows: Rows of the split, in the order of this data set; all by default.
         hidden: Whether samples say what a `FaceTransform` hid.
+        probabilities: Soft labels (N, K) of these rows; None takes those that the set holds, if any.
     """
 
     def __init__(
@@ -248,12 +249,14 @@ class FaceDataset(Dataset[FaceSample]):
         seed: int = 0,
         rows: np.ndarray | None = None,
         hidden: bool = False,
+        probabilities: np.ndarray | None = None,
     ) -> None:
         self._columns = columns
         self.transform = transform
         self.seed = seed
         self.hidden = hidden
         self._rows = np.arange(len(columns)) if rows is None else rows
+        self._given = probabilities
         # Shared memory: loader processes that live through all epochs hold a copy of this object.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -265,6 +268,8 @@ class FaceDataset(Dataset[FaceSample]):
     @property
     def probabilities(self) -> np.ndarray | None:
         """Soft labels (N, K) float32; None in a set that holds none."""
+        if self._given is not None:
+            return self._given
         stored = self._columns.probabilities
         return None if stored is None else stored[self._rows]
 
@@ -303,8 +308,33 @@ class FaceDataset(Dataset[FaceSample]):
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> "FaceDataset":
         """Some samples, by their positions in this data set; each keeps the randomness it has here."""
-        chosen = self._rows[np.asarray(rows, dtype=np.int64)]
-        return FaceDataset(self._columns, self.transform, self.seed, chosen, self.hidden)
+        chosen = np.asarray(rows, dtype=np.int64)
+        given = None if self._given is None else self._given[chosen]
+        return self._changed_in(rows=self._rows[chosen], probabilities=given)
+
+    def with_transform(self, transform: Transform | None) -> "FaceDataset":
+        """The same samples, changed otherwise; None gives the stored crops."""
+        return self._changed_in(transform=transform)
+
+    def with_probabilities(self, probabilities: np.ndarray) -> "FaceDataset":
+        """The same samples with other soft labels (N, K); their labels stay.
+
+        Raises:
+            ValueError: There are not N of them.
+        """
+        if len(probabilities) != len(self):
+            raise ValueError(f"{len(probabilities)} soft labels for {len(self)} samples.")
+        return self._changed_in(probabilities=probabilities.astype(np.float32))
+
+    def _changed_in(self, **changes: Any) -> "FaceDataset":
+        kept = {
+            "transform": self.transform,
+            "seed": self.seed,
+            "rows": self._rows,
+            "hidden": self.hidden,
+            "probabilities": self._given,
+        }
+        return FaceDataset(self._columns, **{**kept, **changes})
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -322,7 +352,9 @@ class FaceDataset(Dataset[FaceSample]):
             "label": int(self._columns.labels[row]),
             "index": index,
         }
-        if self._columns.probabilities is not None:
+        if self._given is not None:
+            sample["probabilities"] = torch.tensor(self._given[index])
+        elif self._columns.probabilities is not None:
             sample["probabilities"] = torch.tensor(self._columns.probabilities[row])
         if hidden is not None:
             sample["hidden"] = hidden

@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from aucue.data.description import describe, require_split
 from aucue.errors import InputError
 from aucue.facs import Codebook
+from aucue.models import require_file
 from aucue.training.config import TrainConfig
 from aucue.training.folder import is_finished
 from aucue.training.loggers import logger_names
+from aucue.training.names import START
 from aucue.work.devices import read_devices
 from aucue.work.files import printable
 from aucue.work.tables import did_you_mean
@@ -104,8 +106,21 @@ def check_settings(config: TrainConfig) -> None:
     for name, folder in (("out", config.out), ("data.path", config.data.path)):
         if not folder.strip() or "\0" in folder:
             raise InputError(f"{name}: the name of a folder is needed, not {_shown(folder)}.")
+    _check_teacher(config)
     logger_names(config.trainer.logger)
     read_devices(config.trainer.device)
+
+
+def _check_teacher(config: TrainConfig) -> None:
+    if config.teacher is None:
+        return
+    if config.teacher == START and config.classifier.weights is None:
+        raise InputError("teacher: the training starts from no model; give one with --from, or name another.")
+    if config.balance or config.class_weights != "none":
+        raise InputError(
+            "teacher: its answers are for the mix of expressions that it was made for; set balance to 0 and "
+            "class_weights to none."
+        )
 
 
 def check_start(config: TrainConfig, overwrite: bool = False) -> None:
@@ -123,6 +138,8 @@ def check_start(config: TrainConfig, overwrite: bool = False) -> None:
     """
     check_settings(config)
     if not is_finished(Path(config.out), config, overwrite):
+        if config.teacher not in (None, START):
+            require_file(config.teacher)
         Codebook.load(config.guidance.codebook)
         check_set(config)
 

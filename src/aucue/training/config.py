@@ -177,6 +177,10 @@ class TrainConfig:
         guidance: the cue and its weight.
         optimizer: optimiser and schedule.
         trainer: hardware and precision.
+        teacher: a trained model (`box`, a model file or `hf:OWNER/NAME`) whose answers to the training faces
+            are learnt in the place of their labels (distillation, Hinton et al. 2015); `start` is the one
+            that the training starts from, which keeps what it says while guidance changes its maps; null
+            learns the labels. Guidance goes by the labels in any case.
         epochs: passes over the training split.
         select: figure that chooses the epoch whose weights are kept; `last` keeps the last epoch.
         select_on: where that figure is measured: `holdout` (the `val` split, or a part of `train`), or `test`
@@ -196,6 +200,7 @@ class TrainConfig:
     guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    teacher: str | None = None
     epochs: int = 20
     select: Literal["accuracy", "balanced_accuracy", "last"] = "accuracy"
     select_on: Literal["holdout", "test"] = "holdout"

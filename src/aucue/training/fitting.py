@@ -53,7 +53,8 @@ from aucue.training.module import BATCHED, GuidedModule
 from aucue.training.names import BEST, CHECKPOINTS, LAST, MODEL_NAME
 from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
-from aucue.training.start import check_template, started_from, starting_model, take_over
+from aucue.training.start import check_template, lineage, started_from, starting_model, take_over
+from aucue.training.teaching import taught, teacher_of
 from aucue.work import Rank, on_ranks
 from aucue.work.devices import read_devices
 
@@ -118,6 +119,7 @@ def _fit(
     training, held_out = _datasets(prepared, config, rank.count)
     if (model_before := starting_model(config.classifier.weights)) is not None:
         check_template(model_before, prepared)
+    teacher = teacher_of(config.teacher, model_before, prepared)
     torch.manual_seed(config.seed)
     codebook = config.guidance.codebook
     classifier = build_classifier(config.classifier, prepared.classes, codebook, model_before)
@@ -131,6 +133,9 @@ def _fit(
         start = rank.first(partial(take, claim, out, config, overwrite, module))
         if rank.count > 1 and trainer.strategy.root_device.type == "cuda":
             convert_sync_batchnorm(module.classifier)  # timm's: torch's own loses activations
+        if teacher is not None:
+            device, shown = trainer.strategy.root_device, progress and rank.is_first
+            training = taught(training, teacher, prepared.classes, device, shown)
         with _interruptible(trainer):
             trainer.fit(
                 module,
@@ -143,15 +148,17 @@ def _fit(
             chosen = read_checkpoint(out / CHECKPOINTS / BEST)
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
-            info.prior = _prior(training, prepared.classes, config)
+            info.prior = _prior(training, prepared.classes, config) if teacher is None else teacher.card.prior
             if config.select_on == "holdout" and len(held_out) >= FEWEST:
                 of = f"held-out faces of {prepared.name}"
-                voters = training.probabilities is not None
+                voters = _says_votes(teacher) if teacher else training.probabilities is not None
                 info.calibration = calibration_of([answers(module.classifier, held_out)], of, voters)
             info.provenance["curves"] = _curves(trainer).by_name()
             if model_before is not None:
                 unseen = held_out if config.select_on == "holdout" else None
                 info.provenance["started_from"] = started_from(model_before, module.classifier, unseen)
+            if teacher is not None:
+                info.provenance["taught_by"] = lineage(teacher)
             save_model(model, module.classifier, info, overwrite=True)
 
         rank.first(save)
@@ -327,6 +334,11 @@ def _lightning_trainer(
 
 def _curves(trainer: L.Trainer) -> Curves:
     return next(callback for callback in trainer.callbacks if isinstance(callback, Curves))  # pyright: ignore
+
+
+def _says_votes(teacher: Model) -> bool:
+    """Whether a teacher's answers are shares of voters."""
+    return teacher.card.calibration is not None and teacher.card.calibration.voters
 
 
 def _prior(training: FaceDataset, classes: Sequence[str], config: TrainConfig) -> PriorRecord:

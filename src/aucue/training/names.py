@@ -3,3 +3,6 @@
 MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+
+START = "start"
+"""As a teacher: the model that a training starts from."""

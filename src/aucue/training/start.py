@@ -160,15 +160,20 @@ def started_from(model: Model, classifier: Classifier, held_out: FaceDataset | N
         classifier: The trained network; the model is measured, too, where it has its classes and its input.
         held_out: The faces that chose the epoch, if they were no test faces.
     """
-    before = model.card.provenance.get("trained_on") or {}
-    kept = ("name", "licence", "samples", "settings")
-    said = {"model": model.name, "trained_on": {name: before[name] for name in kept if name in before}}
+    said = lineage(model)
     if held_out is not None and (model.classes, model.input_size) == (
         classifier.classes,
         classifier.input_size,
     ):
         said["held_out"] = {"faces": len(held_out), **_figures(*answers(model.network, held_out))}
     return said
+
+
+def lineage(model: Model) -> dict[str, Any]:
+    """What a card says of a model that a training learnt from: its name, and what that was trained on."""
+    before = model.card.provenance.get("trained_on") or {}
+    kept = ("name", "licence", "samples", "settings")
+    return {"model": model.name, "trained_on": {name: before[name] for name in kept if name in before}}
 
 
 def _figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
