@@ -18,6 +18,7 @@ from aucue.benchmark import Grid, collect, is_finished, run_cell, run_grid, writ
 from aucue.cli.main import main
 from aucue.errors import AucueError, InputError
 from aucue.evaluation import Evaluation
+from aucue.models import load_card
 
 from ..forking import ForkedCommand
 from .conftest import small_table
@@ -134,17 +135,21 @@ def test_a_broken_cell_is_noted_and_the_others_go_on(jobs: int, runs: dict[int, 
 
 def test_arms_begin_with_the_weights_of_their_start(table: dict[str, Any], tmp_path: Path) -> None:
     settings = {**table["settings"], "optimizer.lr": 1e-12, "epochs": 1}  # so that they stay where they begin
-    axes = {"arm": {"plain": {}}}
+    axes = {"arm": {"plain": {}, "taught": {"teacher": "start"}}}
     start = {"guidance.weight": 0, "optimizer.lr": 0.01}
     grid = Grid.from_dict({"name": "on", "settings": settings, "start": start, "axes": axes, "seeds": [4]})
-    began, arm = grid.cells
+    began, *arms = grid.cells
     assert not is_finished(began, tmp_path)
     assert run_grid(grid, tmp_path, progress=False) == {}
     assert is_finished(began, tmp_path)
-    assert is_finished(arm, tmp_path)
     assert not list(began.folder(tmp_path).rglob("evaluation.json"))
-    first, then = (load_file(cell.folder(tmp_path) / "model.safetensors") for cell in (began, arm))
-    torch.testing.assert_close(then["head.fc.weight"], first["head.fc.weight"], rtol=0, atol=1e-8)
+    first = load_file(began.folder(tmp_path) / "model.safetensors")
+    for arm in arms:
+        then = load_file(arm.folder(tmp_path) / "model.safetensors")
+        torch.testing.assert_close(then["head.fc.weight"], first["head.fc.weight"], rtol=0, atol=1e-8)
+    plain, taught = (load_card(arm.folder(tmp_path) / "model.safetensors").provenance for arm in arms)
+    assert "taught_by" not in plain
+    assert taught["taught_by"]["model"] == began.name
 
 
 def test_a_cell_that_another_process_runs_is_left_alone(table: dict[str, Any], tmp_path: Path) -> None:

@@ -148,8 +148,10 @@ def test_from_sets_the_network_and_what_is_given_wins(
     model = save_model(tmp_path / "model.safetensors", untrained(), card)
     monkeypatch.setattr(fitting, "fit", lambda config, overwrite: made.append(config) or model)
     command = ["train", "--from", "box", "--out", "run", "--data.path", str(faces), "--recipe", "aucue"]
-    assert main([*command, "--classifier.input_size", "64"]) == 0
-    start, _, compared, _ = capsys.readouterr().out.splitlines()
+    assert main([*command, "--classifier.input_size", "64", "--teacher", "start"]) == 0
+    start, teacher, _, compared, _ = capsys.readouterr().out.splitlines()
+    assert teacher == "Teacher: start; what it says of the training faces replaces their labels."
+    assert made[0].teacher == "start"
     assert start == "Start: box, backbone and head."
     assert compared == "36 held-out faces: accuracy 90.0 -> 80.0 %; no better than what it started from."
     network = made[0].classifier

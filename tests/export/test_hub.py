@@ -193,11 +193,25 @@ def test_the_card_of_a_stranger_s_model_of_any_form(trained_on: object):
     assert "Licence of the data it was trained on: not stated" in card
 
 
+def test_models_that_it_learnt_from_stand_beside_the_licence():
+    classifier = tiny()
+    told = {"model": "box", "trained_on": {"name": "ferplus", "licence": "research only"}}
+    provenance = {"started_from": told, "taught_by": {"model": "elder"}}
+    card = model_card(Model(classifier, Card(classifier.classes, provenance=provenance)), "jane/fer")
+    started = "Started from the model box; data that it was trained on: ferplus, licence: research only."
+    assert started in card
+    assert "Taught by the model elder; data that it was trained on: not stated, licence: not stated." in card
+    none = model_card(Model(classifier, Card(classifier.classes, provenance={"taught_by": "x"})), "jane/fer")
+    assert "Taught by" not in none
+
+
 def test_what_a_stranger_s_model_says_is_text(tmp_path: Path):
     evil = "x\n# Safe\n<script>a</script> [click](http://a) | `b` \x1b[31m"
     said = {"name": evil, "notes": [evil], "licence": evil, "samples": {evil: 3}}
     classifier = tiny()
-    info = Card(classifier.classes, provenance={"trained_on": said, "date": evil}, metrics={evil: 1.0})
+    before = {"model": evil, "trained_on": said}
+    provenance = {"trained_on": said, "date": evil, "started_from": before, "taught_by": before}
+    info = Card(classifier.classes, provenance=provenance, metrics={evil: 1.0})
     card = write_repository(Model(classifier, info), tmp_path, "jane/fer")[1].read_text()
-    assert card.count("&lt;script>") == 6
+    assert card.count("&lt;script>") == 12
     assert not any(part in card for part in ("<script", " [click]", "\n# Safe", "`b`", "\x1b"))

@@ -41,7 +41,7 @@ def test_soft_labels_are_what_the_teacher_says_of_each_face(rendered: Path) -> N
     for place, row in enumerate([4, 0, 7]):
         said = said_by_name(teacher, resized[row]["image"])
         expected = torch.tensor([said[name] for name in prepared.classes])
-        torch.testing.assert_close(learnt[place]["probabilities"], expected)
+        torch.testing.assert_close(learnt[place].get("probabilities"), expected)
     assert learnt.labels.tolist() == faces.labels.tolist()
     assert torch.equal(learnt[1]["image"], faces[1]["image"])
 

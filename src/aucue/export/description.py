@@ -15,6 +15,8 @@ WARNINGS = (
     "A map is evidence of where the network looked, not proof of why it decided.",
 )
 
+_BEFORE = {"started_from": "Started from", "taught_by": "Taught by"}
+
 
 def without_folders(info: Card) -> Card:
     """The same, with files on this machine named without their folders, which may name people."""
@@ -23,9 +25,24 @@ def without_folders(info: Card) -> Card:
 
 def licence_of_data(info: Card) -> str:
     """Licence of the data that a model was trained on, as its prepared set states it."""
-    trained_on = info.provenance.get("trained_on")
-    licence = trained_on.get("licence") if isinstance(trained_on, Mapping) else None
-    return licence if licence and isinstance(licence, str) else UNSTATED
+    return _stated(info.provenance, "licence")
+
+
+def models_before(info: Card) -> dict[str, tuple[str, str, str]]:
+    """Models that a training learnt from: how ("Started from") -> its name, its data and their licence."""
+    found = {how: info.provenance.get(entry) for entry, how in _BEFORE.items()}
+    return {
+        how: (str(told.get("model", "unnamed")), _stated(told, "name"), _stated(told, "licence"))
+        for how, told in found.items()
+        if isinstance(told, Mapping)
+    }
+
+
+def _stated(told: Mapping[str, Any], entry: str) -> str:
+    """What a card says of the data of a training."""
+    data = told.get("trained_on")
+    value = data.get(entry) if isinstance(data, Mapping) else None
+    return value if value and isinstance(value, str) else UNSTATED
 
 
 def _names_alone(value: Any) -> Any:

@@ -9,7 +9,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from markupsafe import Markup
 
 from aucue.errors import InputError, OutputExistsError
-from aucue.export.description import WARNINGS, licence_of_data, without_folders
+from aucue.export.description import WARNINGS, licence_of_data, models_before, without_folders
 from aucue.facs import ActionUnit
 from aucue.models import Card, Model, load_model
 from aucue.models.files import write_whole
@@ -123,6 +123,7 @@ def model_card(model: Model, repository: str, license: str | None = None) -> str
             figures=list(_figures(model.card.to_dict()["metrics"])),  # without NaN
             data=_data(model.card),
             licence_of_data=licence_of_data(model.card),
+            before=models_before(model.card),
             warnings=WARNINGS,
         )
     )
