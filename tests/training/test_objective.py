@@ -98,21 +98,6 @@ def test_evidence_of_a_method_without_units_is_that_of_classes(batch, classifier
     )
 
 
-def test_the_cue_leaves_out_what_is_hidden(batch, classifier: Classifier):
-    hidden = torch.zeros(4, 1, 48, 48, dtype=torch.bool)
-    hidden[..., 24:, :] = True  # the lower half
-    covered = batch | {"hidden": hidden}
-    layer = classifier.final_layer
-    published = Objective(classifier, GuidanceSettings()).draw(covered, layer).map
-    seen = Objective(classifier, GuidanceSettings(visible=True)).draw(covered, layer)
-    half = published.shape[2] // 2
-    assert published[:3, :, half:].any()
-    assert not seen.map[:, :, half:].any()
-    torch.testing.assert_close(seen.map[:, :, :half], published[:, :, :half])
-    covered["hidden"] = torch.ones_like(hidden)
-    assert not Objective(classifier, GuidanceSettings(visible=True)).draw(covered, layer).valid.any()
-
-
 @pytest.mark.parametrize("method", ["apvit", "cutmix"])
 def test_hiding_needs_a_class_map_of_one_face(method: str):
     options = {"input_size": 48, "backbone": "test_resnet"} if method == "cutmix" else {}

@@ -1,4 +1,4 @@
-"""What the published training can be asked for, and what a comparison of cues needs."""
+"""What the published training can be asked for."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from aucue.classifiers import Classifier
-from aucue.cues import AUCue, LandmarkCue
+from aucue.cues import AUCue
 from aucue.data import make_loader, open_prepared
 from aucue.guidance import alignment, attention
 from aucue.training import GuidanceSettings, GuidedModule, Objective, OptimizerSettings, TrainConfig
@@ -33,40 +33,6 @@ def batch(settings: MakeSettings) -> dict[str, torch.Tensor]:
 def terms_of(classifier: Classifier, batch: dict[str, torch.Tensor], **options: Any) -> dict[str, float]:
     objective = Objective(classifier, GuidanceSettings(**options))
     return {term.name: term.value.item() for term in objective(batch)}
-
-
-def test_what_each_cue_draws(classifier: Classifier, batch):
-    draw, marks = AUCue("facs", classifier.classes), batch["landmarks"]
-    happiness, after = (classifier.classes.index(name) for name in ("happiness", "surprise"))
-    cues = {
-        kind: Objective(classifier, GuidanceSettings(cue=kind)).draw(batch, "layer4")
-        for kind in ("expression", "all", "landmarks", "wrong")
-    }
-    torch.testing.assert_close(cues["expression"].map, draw(marks, batch["label"], SIZE, GRID).map)
-    torch.testing.assert_close(cues["all"].map, draw.generic(marks, SIZE, GRID).map)
-    published = LandmarkCue()((marks + 0.5) * (224 / 48) - 0.5, (224, 224), GRID)
-    torch.testing.assert_close(cues["landmarks"].map, published.map)
-    happy = batch["label"] == happiness
-    assert happy.any()
-    wrong = draw(marks[happy], torch.full((int(happy.sum()),), after), SIZE, GRID)
-    torch.testing.assert_close(cues["wrong"].map[happy], wrong.map)
-    neutral = batch["label"] == classifier.classes.index("neutral")
-    assert {kind: bool(cue.valid[neutral].any()) for kind, cue in cues.items()} == {
-        "expression": False,
-        "all": True,
-        "landmarks": True,
-        "wrong": False,
-    }
-
-
-def test_the_wrong_expression_is_another_one_with_action_units(classifier: Classifier):
-    objective = Objective(classifier, GuidanceSettings(cue="wrong"))
-    ids = torch.arange(len(classifier.classes))
-    others = objective.other(ids)
-    neutral = classifier.classes.index("neutral")
-    assert others[neutral] == neutral
-    assert all(others[id] != id for id in ids if id != neutral)
-    assert sorted(others.tolist()) == ids.tolist()
 
 
 @pytest.mark.parametrize(

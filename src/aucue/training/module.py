@@ -18,7 +18,8 @@ from aucue.models import Look
 from aucue.training.calibrating import frequencies
 from aucue.training.checkpoints import diverged
 from aucue.training.config import OptimizerSettings, TrainConfig
-from aucue.training.objective import Batch, Objective, faces_of_step, total
+from aucue.training.drawing import Batch
+from aucue.training.objective import Objective, faces_of_step, total
 from aucue.training.schedule import learning_rate_factor
 
 # Between the seeds of two ranks. Torch's generator on the CPU reads 32 bits of a seed; the multiples of 2**32

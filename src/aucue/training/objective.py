@@ -1,6 +1,6 @@
 """The training objective, in plain torch: be right, and look where the cue lies (Belharbi et al., eq. 4)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from aucue.cams import normalize_cam
 from aucue.classifiers import Classifier, ClassifierOutput
 from aucue.classifiers.regularisers import cutmix
 from aucue.classifiers.unit_head import ActionUnitHead
-from aucue.cues import AUCue, Cue, LandmarkCue, mask_cue
+from aucue.cues import AUCue, Cue
 from aucue.errors import InputError
 from aucue.guidance import (
     READS_SIGNED,
@@ -23,16 +23,9 @@ from aucue.guidance import (
     outside_regions,
     region_alignment,
 )
-from aucue.models.card import CueKind
 from aucue.training.config import GuidanceSettings
+from aucue.training.drawing import Batch, Drawing, visible
 from aucue.training.hiding import Hidden, hide_units
-from aucue.training.moving import move_map
-
-Batch = Mapping[str, Tensor]
-"""image (B, 3, S, S), label (B,) long, landmarks (B, 68, 2) in pixels of the image, NaN where unknown; and,
-where labels are soft, probabilities (B, K); and, where the augmentation hides something, hidden (B, 1, S, S)
-bool; and, where the set has them, mask (B, 1, C, C) in [0, 1] of the stored crops and stored (B, 68, 2), the
-landmarks of these as shares of the sides."""
 
 WITHOUT_CLASS_MAP = {
     "cutmix": "mixes faces, so no class map belongs to one face",
@@ -83,7 +76,8 @@ class Objective:
 
     Attributes:
         layers: The aligned layers.
-        cue: Draws the action-unit maps.
+        cue: Draws the action-unit maps of landmarks and expressions.
+        draw: Draws those of a batch, as the settings ask for them.
         guiding: Whether the terms of guidance take part: not before `first_epoch` nor after `last_epoch`.
         class_weights: (K,) weights of the classes in the cross-entropy, as in torch's; None weighs all alike.
         label_smoothing: Share of the target that is spread evenly over all classes in the cross-entropy.
@@ -98,6 +92,7 @@ class Objective:
         self.classifier, self.settings = classifier, settings
         self.layers = guided_layers(classifier, settings)
         self.cue = AUCue(settings.codebook, classifier.classes, settings.regions)
+        self.draw = Drawing(self.cue, settings, classifier.shapes)
         self.guiding = True
         self.log_prior: Tensor | None = None
         self.class_weights: Tensor | None = None
@@ -108,8 +103,6 @@ class Objective:
                 f"guidance: {method} {WITHOUT_CLASS_MAP[method]}; set class_map, contrast and hidden to 0."
             )
         self._units = _rows_of_units(classifier, self.cue, settings)
-        self._landmarks = LandmarkCue()
-        self._expressions = [i for i, name in enumerate(classifier.classes) if self.cue.codebook[name]]
 
     def __call__(self, batch: Batch) -> Iterator[Term]:
         """The terms of a batch, those without a weight left out."""
@@ -160,76 +153,6 @@ class Objective:
             across_ranks=True,
         )
 
-    def draw(self, batch: Batch, layer: str, expression: Tensor | None = None) -> Cue:
-        """Action-unit maps (B, 1, h, w) of a batch, drawn on its device, for a layer.
-
-        Args:
-            batch: The faces.
-            layer: On whose grid they are drawn, unless the settings ask for the input's.
-            expression: (B,) ids whose action units are drawn, whatever the settings draw.
-        """
-        size = (batch["image"].shape[-2], batch["image"].shape[-1])
-        grid = None if self.settings.cue_size == "input" else self.classifier.shapes[layer][1:]
-        kind = self.settings.cue if expression is None else "expression"
-        expression = batch["label"] if expression is None else expression
-        if kind == "mask":
-            cue = self._moved_mask(batch)
-        elif self.settings.drawn == "stored":
-            cue = self._moved_cue(kind, batch, expression, size)
-        else:
-            cue = self._cue_of(kind, batch["landmarks"], expression, size, grid)
-        if not self.settings.visible or "hidden" not in batch:
-            return cue
-        seen = cue.map * self._visible(batch, cue.map)
-        return Cue(seen, cue.valid & seen.flatten(1).any(1))
-
-    def _cue_of(
-        self,
-        kind: CueKind,
-        landmarks: Tensor,
-        expression: Tensor,
-        size: tuple[int, int],
-        grid: tuple[int, int] | None,
-    ) -> Cue:
-        if kind == "all":
-            return self.cue.generic(landmarks, size, grid)
-        if kind == "landmarks":  # bumps as wide as published, which is at 224 pixels, whatever the input
-            scale = 224 / size[1]
-            published = (landmarks + 0.5) * scale - 0.5
-            return self._landmarks(published, (round(size[0] * scale), 224), grid or size)
-        return self.cue(landmarks, self.other(expression) if kind == "wrong" else expression, size, grid)
-
-    def _moved_cue(self, kind: CueKind, batch: Batch, expression: Tensor, size: tuple[int, int]) -> Cue:
-        """The cue of the stored landmarks, moved as the picture was."""
-        if "stored" not in batch:
-            raise InputError(
-                "guidance.drawn: 'stored' needs the landmarks before augmentation in each batch."
-            )
-        sides = torch.tensor([size[1], size[0]], device=batch["stored"].device)
-        cue = self._cue_of(kind, batch["stored"] * sides - 0.5, expression, size, None)
-        moved = move_map(cue.map, batch["stored"], _shares(batch, size))
-        return Cue(moved, cue.valid & moved.flatten(1).any(1))
-
-    def _moved_mask(self, batch: Batch) -> Cue:
-        """The masks of the faces, moved as the pictures were; neutral faces have theirs, too."""
-        if "mask" not in batch:
-            raise InputError(
-                "guidance.cue: 'mask' needs faces with masks; prepare a table that has the column mask."
-            )
-        size = (batch["image"].shape[-2], batch["image"].shape[-1])
-        masks = interpolate(batch["mask"], size, mode="bilinear", antialias=True)
-        return mask_cue(move_map(masks, batch["stored"], _shares(batch, size)).clamp(0, 1))
-
-    def other(self, expression: Tensor) -> Tensor:
-        """For each expression (B,) another one that has action units, always the same: the next one.
-
-        One without action units stays what it is.
-        """
-        turned = [*self._expressions[1:], *self._expressions[:1]]
-        following = dict(zip(self._expressions, turned, strict=True))
-        table = [following.get(id, id) for id in range(len(self.classifier.classes))]
-        return torch.tensor(table, device=expression.device)[expression]
-
     def one_hot(self, target: Tensor) -> Tensor:
         """Labels (B,) as probabilities (B, K); soft labels stay what they are."""
         return target if target.ndim == 2 else one_hot(target, len(self.classifier.classes)).float()
@@ -269,7 +192,7 @@ class Objective:
         regions, drawn = regions[:, self._units], drawn[:, self._units]
         regions = regions / regions.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
         if settings.visible and "hidden" in batch:
-            regions = regions * self._visible(batch, regions)
+            regions = regions * visible(batch, regions)
         if settings.units:
             head = self.classifier.head
             assert isinstance(head, ActionUnitHead)
@@ -279,11 +202,6 @@ class Objective:
         if settings.outside:
             value = outside_regions(maps, regions, drawn, across_ranks=True)
             yield Term("outside", settings.outside, value)
-
-    @staticmethod
-    def _visible(batch: Batch, like: Tensor) -> Tensor:
-        """Share of each cell that the augmentation left visible (B, 1, h, w)."""
-        return 1 - interpolate(batch["hidden"].to(like), like.shape[-2:], mode="area")
 
     def _cross_entropy(self, out: ClassifierOutput, target: Tensor) -> Tensor:
         if self.log_prior is not None:
@@ -311,7 +229,7 @@ class Objective:
             read = signed if settings.loss in READS_SIGNED else map_
             yield Term("class_map", settings.class_map, self._aligned(read, cue))
         if settings.contrast:
-            cues, target = self._draw_all(batch, layer)
+            cues, target = self.draw.of_all(batch, layer)
             value = contrast(map_, cues, target, cue.valid, across_ranks=True)
             yield Term("contrast", settings.contrast, value)
 
@@ -322,17 +240,6 @@ class Objective:
         (gradient,) = torch.autograd.grad(chosen, images, create_graph=True)
         cells = adaptive_avg_pool2d(gradient.abs().sum(1, keepdim=True), self.classifier.shapes[layer][1:])
         return self._aligned(cells, self.draw(batch, layer))
-
-    def _draw_all(self, batch: Batch, layer: str) -> tuple[Tensor, Tensor]:
-        """Maps (B, E, h, w) of all expressions that have one on each face, and which is the label's (B,).
-
-        That of a label without action units is 0.
-        """
-        labels = batch["label"]
-        index = torch.zeros(len(self.classifier.classes), dtype=torch.long, device=labels.device)
-        index[self._expressions] = torch.arange(len(self._expressions), device=labels.device)
-        drawn = [self.draw(batch, layer, torch.full_like(labels, id)).map for id in self._expressions]
-        return torch.cat(drawn, dim=1), index[labels]
 
 
 def _rows_of_units(classifier: Classifier, cue: AUCue, settings: GuidanceSettings) -> list[int]:
@@ -350,12 +257,6 @@ def _rows_of_units(classifier: Classifier, cue: AUCue, settings: GuidanceSetting
             f"guidance.regions: {cue.regions.name} cannot draw AU{missing[0]}, which the head has."
         )
     return [cue.action_units.index(unit) for unit in classifier.head.units]
-
-
-def _shares(batch: Batch, size: tuple[int, int]) -> Tensor:
-    """The landmarks of a batch as shares of the sides of its pictures."""
-    height, width = size
-    return (batch["landmarks"] + 0.5) / batch["landmarks"].new_tensor([width, height])
 
 
 def total(terms: Iterable[Term]) -> Tensor:
