@@ -124,6 +124,29 @@ def test_subset(prepared: PreparedSet) -> None:
     assert len(part) == 2
 
 
+def test_the_same_samples_with_other_soft_labels(prepared: PreparedSet) -> None:
+    whole = prepared.dataset("train", train_transform(48), seed=3)
+    shares = np.random.default_rng(0).dirichlet(np.ones(7), len(whole))
+    told = whole.with_probabilities(shares)
+    assert same(told, whole)  # with the same random transforms
+    assert told[-1].get("probabilities") is not None
+    part = told.subset([5, 2]).subset([1])
+    np.testing.assert_array_equal(part.probabilities, shares[[2]].astype(np.float32))
+    np.testing.assert_array_equal(part[0].get("probabilities"), shares[2].astype(np.float32))
+    assert (whole.probabilities, whole[0].get("probabilities")) == (None, None)
+    with pytest.raises(ValueError, match="14 soft labels for 15 samples"):
+        whole.with_probabilities(shares[1:])
+
+
+def test_the_same_samples_changed_otherwise(prepared: PreparedSet) -> None:
+    told = prepared.dataset("test").with_probabilities(np.full((15, 7), 1 / 7))
+    small = told.subset([4]).with_transform(eval_transform(24))
+    assert small[0]["image"].shape == (3, 24, 24)
+    assert small.column("key") == ["face009.png"]
+    assert small.probabilities is not None
+    assert torch.equal(small.with_transform(None)[0]["image"], told[4]["image"])
+
+
 def test_epoch_of_a_subset_is_its_own(prepared: PreparedSet) -> None:
     whole = prepared.dataset("train", train_transform(48))
     part = whole.subset([0])
