@@ -201,3 +201,13 @@ def test_everything_stays_on_the_device_of_the_landmarks(faces, regions):
     maps, valid = draw.single(landmarks, FRAME)
     for tensor in (*cue, maps, valid, *draw.generic(landmarks, FRAME)):
         assert tensor.device.type == "meta"
+
+
+@pytest.mark.parametrize("regions", MODELS)
+def test_units_that_are_named_are_drawn_and_none_if_none_is(faces, regions):
+    draw = AUCue(regions=regions)
+    maps, _ = draw.single(faces, FRAME, (14, 14))
+    some, _ = draw.single(faces, FRAME, (14, 14), units=[12, 6])
+    torch.testing.assert_close(some, maps[:, [draw.action_units.index(number) for number in (12, 6)]])
+    none, known = draw.single(faces, FRAME, (14, 14), units=[])
+    assert (none.shape, known.shape) == ((len(faces), 0, 14, 14), (len(faces), 0))

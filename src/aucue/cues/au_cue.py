@@ -170,7 +170,7 @@ class AUCue:
             bool whether each is valid.
         """
         size, grid = check_frame(landmarks, size, grid)
-        rows = [self.regions.shapes([unit]) for unit in units or self.action_units]
+        rows = [self.regions.shapes([unit]) for unit in (self.action_units if units is None else units)]
         table = _padded(rows).to(landmarks.device)
         faces, count = len(landmarks), len(table)
         maps, drawn = self.regions.draw(
@@ -222,4 +222,5 @@ class AUCue:
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     """Stack rows of different lengths, (rows, longest), padded with -1."""
     width = max(1, *(len(row) for row in rows)) if rows else 1
-    return torch.tensor([[*row] + [-1] * (width - len(row)) for row in rows])
+    padded = [[*row] + [-1] * (width - len(row)) for row in rows]
+    return torch.tensor(padded, dtype=torch.long).view(-1, width)
