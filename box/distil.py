@@ -240,7 +240,7 @@ def main() -> None:
         path, finished = learnt(start, out, photographs, said, seed), out / f"distilled-{seed}.safetensors"
         network, name = mirroring(path)[0], f"pupil, seed {seed}"
         right.append(accuracies(name, [outputs(network, its) for its in sets], rare, classes))
-        finish(photographs, studio, path, finished)
+        finish(mirroring(path), photographs, studio, finished)
         steady.append(row(name, mirroring(finished)[0], photographs, studio))
         print(right[-1], steady[-1], sep="\n", flush=True)
     right = [*of_teachers(said, sets, rare), *right]

@@ -59,7 +59,8 @@ def finish(steady: Sequence[Path], start: Path, photographs: Path, studio: Path,
     nothing, before = torch.zeros(len(classifier.classes)), load_card(start)
     held_out = both_figures(small, large, nothing)
     held_out |= {name: before.metrics["held_out"][name] for name in ("shift", "smile")}
-    save_calibrated(out, classifier, replace(card, prior=before.prior), held_out, [small, large])
+    card = replace(card, prior=before.prior, metrics={"held_out": held_out})
+    save_calibrated(out, classifier, card, [small, large])
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def main() -> None:
     photographs, studio = prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
     made = out / "aucue-fer.safetensors"
-    finish(steadied(ARM, start, out, SEEDS), start, photographs, studio, made)
+    finish(steadied(ARM, start, out, photographs, SEEDS), start, photographs, studio, made)
     print(made)
 
 

@@ -18,12 +18,12 @@ from aucue.classifiers import Classifier
 from aucue.data.batched import shrunk
 from aucue.training import TrainConfig, fit
 from aucue.training.config import TrainerSettings
-from aucue.training.module import Batch, GuidedModule
+from aucue.training.module import Batch
 from aucue.training.names import START
 from box.faint_smiles import with_faint_smiles
 from box.moving import moved_batch
 from box.open_mouths import with_open_mouths
-from box.train import RENDERED, Stage
+from box.train import BALANCE, RENDERED, Continuing, Stage
 from experiments.ferplus_set import prepared_with_rendered
 
 SHIFT, DEGREES, SCALE = 0.08, 15.0, 0.12
@@ -63,17 +63,20 @@ class Changes:
         return {**changed, "image": faces}
 
 
-class Steady(GuidedModule):
-    """Learns the answers of its teacher to faces that are changed and a bit off, and augments no further.
+class Steady(Continuing):
+    """Learns answers or votes of faces that are changed and a bit off, and augments no further.
 
     Args:
         classifier: The network.
-        config: Its settings, which say who teaches and what else the loss asks for.
+        config: Its settings, which say what it starts from, who teaches and what else the loss asks for.
+        photographs: As in `Continuing`.
         changes: What happens to the faces.
     """
 
-    def __init__(self, classifier: Classifier, config: TrainConfig, changes: Changes) -> None:
-        super().__init__(classifier, config)
+    def __init__(
+        self, classifier: Classifier, config: TrainConfig, photographs: Path, changes: Changes
+    ) -> None:
+        super().__init__(classifier, config, None, photographs)
         self.changes = changes
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -85,24 +88,26 @@ class Steady(GuidedModule):
 
 @dataclass(frozen=True)
 class Arm:
-    """A training of a network on its own answers, by `Steady`.
+    """A training that goes on from a network, by `Steady`.
 
     Attributes:
         stage: Its length, size and recipe.
         changes: What happens to the faces.
         guidance: Settings of guidance in which it differs from its recipe.
+        votes: Whether it learns the votes, and not the network's own answers.
     """
 
     stage: Stage
     changes: Changes
     guidance: Mapping[str, Any] = field(default_factory=dict)
+    votes: bool = False
 
     def settings(self, path: Path, start: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training.
 
         Args:
             path: Prepared set.
-            start: Model file whose weights it starts from, and whose answers it learns.
+            start: Model file whose weights it starts from.
             out: Folder of the training.
             seed: Of order and changes.
         """
@@ -111,40 +116,43 @@ class Arm:
             config,
             data=replace(config.data, augment="none"),  # it changes the faces itself
             classifier=replace(config.classifier, weights=str(start)),
-            teacher=START,
+            teacher=None if self.votes else START,
             guidance=replace(config.guidance, **self.guidance),
             trainer=TrainerSettings(precision="bf16-mixed"),
             seed=seed,
-            balance=0.0,  # answers are for the mix of their network
+            balance=BALANCE if self.votes else 0.0,  # answers are for the mix of their network
         )
 
 
 _CHANGES = Changes(talking=0.4, worse=0.3, smiling=0.12)
 _SHORT = Stage(80, 2, lr=5e-4, recipe="unguided", stored=96)
 _GUIDED = Stage(80, 4, lr=1e-3, recipe="aucue", stored=96)
+_LIGHTER = {"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0}
 
 ARMS: Mapping[str, Arm] = {
     "moved": Arm(_SHORT, Changes(0.0, 0.0)),
     "steady": Arm(_SHORT, Changes(0.5, 0.3)),
     "smiling": Arm(_SHORT, _CHANGES),
     "guided": Arm(_GUIDED, _CHANGES),
-    "truer": Arm(_GUIDED, _CHANGES, {"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0}),
+    "truer": Arm(_GUIDED, _CHANGES, _LIGHTER),
+    "voted": Arm(_GUIDED, _CHANGES, _LIGHTER, votes=True),
 }
 """Trainings that were tried; those of `truer` end the model in the box, see `box.make`."""
 
 
-def steadied(name: str, start: Path, out: Path, seeds: Sequence[int]) -> list[Path]:
-    """Networks that have learnt the answers of one, their start; trained unless they are there.
+def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequence[int]) -> list[Path]:
+    """Networks that went on from one; trained unless they are there.
 
     Args:
         name: One of `ARMS`.
         start: Model file.
         out: Folder of all trainings.
+        photographs: Prepared set of the photographs alone.
         seeds: Of order and changes, one for each.
     """
     arm = ARMS[name]
     faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
-    module = partial(Steady, changes=arm.changes)
+    module = partial(Steady, photographs=photographs, changes=arm.changes)
     trainings = [arm.settings(faces, start, out / f"{name}-{seed}", seed) for seed in seeds]
     return [fit(settings, progress=False, module=module) for settings in trainings]
 

@@ -172,7 +172,7 @@ def by_votes(out: Path, photographs: Path, studio: Path) -> Path:
     """
     made = out / "by-votes.safetensors"
     if not made.exists():
-        finish(photographs, studio, _trained(out, photographs), made)
+        finish(mirroring(_trained(out, photographs)), photographs, studio, made)
     return made
 
 
@@ -190,18 +190,33 @@ def _trained(out: Path, photographs: Path) -> Path:
     return start
 
 
-def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
-    """Average face and mirror image, and set the head's biases and the temperature on held-out faces.
+def finish(trained: tuple[Classifier, Card], photographs: Path, studio: Path, out: Path) -> None:
+    """Set the head's biases and the temperature on held-out faces.
 
     Args:
+        trained: A network that averages face and mirror image, and its card.
         photographs: Prepared set, of which the held-out faces count.
         studio: Prepared set of neutral and smiling faces on large photographs.
-        trained: Model file.
         out: Model file to write.
     """
-    classifier, info = mirroring(trained)
-    small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
-    frequency = log_frequency(open_prepared(photographs))
+    sets = open_prepared(photographs), open_prepared(studio)
+    classifier, card = with_biases(*trained, *sets)
+    save_calibrated(out, classifier, card, [outputs(classifier, faces) for faces in sets])
+
+
+def with_biases(
+    classifier: Classifier, card: Card, photographs: PreparedSet, studio: PreparedSet
+) -> tuple[Classifier, Card]:
+    """A network whose head has the biases that held-out faces chose, and its card, which says so.
+
+    Args:
+        classifier: The network; it is changed.
+        card: Its card.
+        photographs: As in training.
+        studio: Neutral and smiling faces on large photographs.
+    """
+    frequency = log_frequency(photographs)
+    small, large = (outputs(classifier, faces) for faces in (photographs, studio))
     choice = choose(small, large, -frequency, classifier.classes.index("happiness"))
     print_figures("shift", choice.shifts)
     print_figures("smile", choice.smiles)
@@ -210,24 +225,20 @@ def finish(photographs: Path, studio: Path, trained: Path, out: Path) -> None:
     with torch.no_grad():
         classifier.head.fc.bias.add_(choice.bias)
     held_out = {**choice.smiles[choice.smile], "shift": choice.shift, "smile": choice.smile}
-    info = replace(info, prior=made_for(frequency, classifier.classes, choice.shift))
-    found = [(logits + choice.bias, labels) for logits, labels in (small, large)]
-    save_calibrated(out, classifier, info, held_out, found)
+    prior = made_for(frequency, classifier.classes, choice.shift)
+    return classifier, replace(card, prior=prior, metrics={"held_out": held_out})
 
 
-def save_calibrated(
-    out: Path, classifier: Classifier, card: Card, held_out: Mapping[str, float], found: Sequence[Outputs]
-) -> None:
+def save_calibrated(out: Path, classifier: Classifier, card: Card, found: Sequence[Outputs]) -> None:
     """Write a finished model, whose temperature fits both kinds of held-out faces.
 
     Args:
         out: Model file to write.
         classifier: The network.
-        card: Its card, which gets the rest.
-        held_out: Figures on held-out faces.
+        card: Its card, with figures on held-out faces.
         found: What it says of photographs as in training, and of large ones.
     """
-    card = replace(card, metrics={"held_out": dict(held_out)}, calibration=calibration(found))
+    card = replace(card, calibration=calibration(found))
     save_model(out, classifier, without_folders(card), overwrite=True)
 
 

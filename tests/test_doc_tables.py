@@ -17,6 +17,7 @@ PLACES = {
         "box-mixes",
         "box-steady",
         "box-causes",
+        "where-costs",
         "box-teachers",
         "box-taught",
     ),

@@ -10,10 +10,11 @@ from tests.builders import untrained
 from torch import Tensor
 
 from aucue.facs import EXPRESSIONS
-from aucue.training import DataSettings, TrainConfig, guidance_of
+from aucue.training import DataSettings, GuidanceSettings, TrainConfig, guidance_of
 from aucue.training.module import Batch
 from box import steady
 from box.steady import ARMS, Changes, Steady, randomly_blurred, randomly_dimmed, randomly_moved
+from box.train import BALANCE
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -69,7 +70,7 @@ def test_without_room_to_move_a_face_stays_or_is_mirrored(monkeypatch: pytest.Mo
 
 def asked_of(batch: dict[str, Tensor], folder: Path, changes: Changes) -> Batch:
     """What a training batch with answers becomes."""
-    module = Steady(untrained(), TrainConfig("run", DataSettings(str(folder))), changes)
+    module = Steady(untrained(), TrainConfig("run", DataSettings(str(folder))), folder, changes)
     module._trainer = SimpleNamespace(training=True)  # pyright: ignore
     changed = module.on_after_batch_transfer(batch, 0)
     module.trainer.training = False
@@ -116,13 +117,19 @@ def test_other_augmentation_takes_the_place_of_moving() -> None:
     assert torch.equal(changed["landmarks"], LANDMARKS)
 
 
+def truer_guidance(folder: Path) -> GuidanceSettings:
+    return ARMS["truer"].settings(folder, folder, folder, 3).guidance
+
+
 def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> None:
     settings = ARMS["smiling"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
     assert settings.guidance == guidance_of("unguided")
     assert (settings.seed, settings.balance, settings.data.augment) == (3, 0.0, "none")
     assert (settings.teacher, settings.classifier.weights) == ("start", str(tmp_path / "start.safetensors"))
+    voted = ARMS["voted"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
+    assert (voted.teacher, voted.balance, voted.guidance) == (None, BALANCE, truer_guidance(tmp_path))
     recipe = asdict(guidance_of("aucue"))
-    truer = asdict(ARMS["truer"].settings(tmp_path, tmp_path, tmp_path, 3).guidance)
+    truer = asdict(truer_guidance(tmp_path))
     changed = {name for name, value in truer.items() if value != recipe[name]}
     assert changed == {"weight", "class_map", "contrast", "hidden"}
     assert truer["hidden"] == 2 * recipe["hidden"]

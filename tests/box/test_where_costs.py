@@ -7,7 +7,7 @@ from tests.builders import information, untrained
 from aucue.cues import AUCue
 from aucue.models import Model
 from aucue.rendering import FaceParameters, Identity, render
-from experiments.where_costs import Lost, lost, order, parts, row
+from box.where_costs import Lost, lost, order, parts, where
 
 
 def test_cells_are_hidden_or_next_to_hidden_ones_or_farther_off() -> None:
@@ -50,5 +50,5 @@ def test_every_answer_counts_alike() -> None:
     assert (
         order(found, [face.evidence for face in found]) == "0.500 / -0.250"
     )  # (-1 + .5) / 2: of the third face two units change places
-    assert row("one", found)[:3] == ["one", "3", "0.67 / 0.00 / 0.33"]
+    assert where(found)[:2] == ["3", "0.67 / 0.00 / 0.33"]
     assert pytest.approx(1.0) == float(order(found, [face.here for face in found]).split(" / ")[1])

@@ -1,11 +1,12 @@
 """Where in its map does an answer lose what hiding an action unit costs?
 
-    python -m experiments.where_costs NAME=MODEL ... --data runs/box/prepared [--faces 45] [--docs]
+    python -m box.where_costs NAME=MODEL ... --out runs/box [--faces 45] [--docs]
 
 The log-odds of an answer are the mean of its log-odds map, but for a bias and to first order. So what hiding
 a unit takes from them is lost in cells of that map: in those that are hidden, in part at least, in those next
 to them, or farther off. A map can name the dearest unit only as far as the loss is where the unit is.
-Measured on held-out faces; --docs brings the table to docs/recipe.md.
+Measured on held-out faces, with how right the network is beside it: FER+'s last tenth, and for accuracy the
+training part of `london`. --docs brings the table to docs/recipe.md.
 """
 
 import argparse
@@ -23,7 +24,10 @@ from aucue.evaluation.observing import chosen_faces
 from aucue.metrics import FILLS, evidence_in, first_is_dearest, regions_of, unit_rank_correlation
 from aucue.metrics.causal import log_odds_of
 from aucue.models import Model
+from box.steady_trial import accuracies
+from box.train import outputs, studio_faces
 from experiments.doc_tables import block, paste, table
+from experiments.ferplus_set import prepared
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 NAME = "where-costs"
@@ -31,6 +35,8 @@ FEWEST = 3  # units whose order says something
 TOUCHED = 0.2  # share of a cell that is hidden, from which on it counts as hidden
 HEADS = (
     "network",
+    "FER+",
+    "london",
     "faces",
     "lost here / next / farther",
     "evidence: first / rank",
@@ -128,12 +134,11 @@ def order(found: Sequence[Lost], scores: Sequence[Tensor]) -> str:
     return f"{first:.3f} / {rank:.3f}"
 
 
-def row(name: str, found: Sequence[Lost]) -> list[str]:
-    """Line of the table: means over the faces of each answer, then over answers."""
+def where(found: Sequence[Lost]) -> list[str]:
+    """Columns of the table: means over the faces of each answer, then over answers."""
     sums = torch.stack([torch.stack([face.here.sum(), face.near.sum(), face.far.sum()]) for face in found])
     places = _mean_of_answers(found, sums)
     return [
-        name,
         str(len(found)),
         " / ".join(f"{share:.2f}" for share in places / places.sum()),
         order(found, [face.evidence for face in found]),
@@ -154,17 +159,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL", help="box, or a model file")
-    parser.add_argument("--data", type=Path, default=Path("runs/box/prepared"), help="a prepared set")
+    parser.add_argument("--out", type=Path, default=Path("runs/box"), help="folder of the prepared sets")
     parser.add_argument("--faces", type=int, default=45, help="of each expression")
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    sets = open_prepared(prepared(arguments.out)), open_prepared(studio_faces(arguments.out))
     rows = []
     for named in arguments.models:
         name, _, file = named.partition("=")
         model = Model.load(file or name, device="cpu")
-        faces = open_prepared(arguments.data).dataset("val", eval_transform(model.input_size))
-        rows.append(row(name, list(all_lost(model, faces, arguments.faces))))
+        faces = sets[0].dataset("val", eval_transform(model.input_size))
+        right = accuracies([outputs(model.network, its) for its in sets])
+        rows.append([name, *right, *where(list(all_lost(model, faces, arguments.faces)))])
         print(rows[-1], flush=True)
     text = table(HEADS, rows)
     print(text)
