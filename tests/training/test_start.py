@@ -98,8 +98,10 @@ def test_a_training_goes_on_from_a_model_and_its_card_says_so(settings: MakeSett
     images = torch.stack([held_out[index]["image"] for index in range(len(held_out))])
     with torch.inference_mode():
         predicted = load_model(model)[0].eval()(images).logits.argmax(1)
+        now = network.eval()(images).logits.argmax(1)
     assert before["held_out"] == {
         "faces": len(held_out),
+        "kept": pytest.approx((now == predicted).double().mean().item()),
         "accuracy": pytest.approx(accuracy_score(held_out.labels, predicted)),
         "balanced_accuracy": pytest.approx(balanced_accuracy_score(held_out.labels, predicted)),
     }
@@ -121,6 +123,12 @@ def test_whether_it_got_better_is_a_sentence() -> None:
     balanced = "36 held-out faces: balanced accuracy 50.0 -> 75.0 %."
     assert comparison_sentence(card(0.8, 0.8, "balanced_accuracy")) == balanced
     assert comparison_sentence(information()) is None
+    own = card(0.8, 0.8, "last")
+    own.provenance["settings"]["teacher"] = "start"
+    own.provenance["started_from"]["held_out"]["kept"] = 0.945
+    assert comparison_sentence(own) == (
+        "36 held-out faces: accuracy 80.0 -> 80.0 %; 94.5 % of the answers stayed."
+    )
 
 
 def test_faces_of_another_template_are_refused(rendered: Path, tmp_path: Path) -> None:

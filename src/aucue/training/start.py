@@ -18,6 +18,7 @@ from aucue.metrics import classification_report, confusion_counts
 from aucue.models import Card, Model, holds_model, is_address, is_box, model_file
 from aucue.training.calibrating import answers
 from aucue.training.config import ClassifierSettings, TrainConfig
+from aucue.training.names import START
 
 _OWN_NAMES = {"options": "backbone_options"}  # settings that a network's own configuration calls otherwise
 
@@ -161,12 +162,12 @@ def started_from(model: Model, classifier: Classifier, held_out: FaceDataset | N
         held_out: The faces that chose the epoch, if they were no test faces.
     """
     said = lineage(model)
-    if held_out is not None and (model.classes, model.input_size) == (
-        classifier.classes,
-        classifier.input_size,
-    ):
-        said["held_out"] = {"faces": len(held_out), **_figures(*answers(model.network, held_out))}
-    return said
+    same = (model.classes, model.input_size) == (classifier.classes, classifier.input_size)
+    if held_out is None or not same:
+        return said
+    (before, labels), (after, _) = (answers(network, held_out) for network in (model.network, classifier))
+    kept = (before.argmax(1) == after.argmax(1)).double().mean().item()
+    return {**said, "held_out": {"faces": len(held_out), "kept": kept, **_figures(before, labels)}}
 
 
 def lineage(model: Model) -> dict[str, Any]:
@@ -184,6 +185,8 @@ def _figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
 def comparison_sentence(card: Card) -> str | None:
     """Whether a training made something better of the model that it started from, for people.
 
+    Of one whose teacher that model was: how many of its answers stayed.
+
     Args:
         card: The training's; None is returned where it started from no model, or from one with other classes.
     """
@@ -191,8 +194,10 @@ def comparison_sentence(card: Card) -> str | None:
     after = card.metrics.get("held_out")
     if before is None or after is None:
         return None
-    name = card.provenance["settings"]["select"]
-    name = "accuracy" if name == "last" else name
+    settings = card.provenance["settings"]
+    name = "accuracy" if settings["select"] == "last" else settings["select"]
     figures = f"{100 * before[name]:.1f} -> {100 * after[name]:.1f} %"
     verdict = "" if after[name] > before[name] else "; no better than what it started from"
+    if settings.get("teacher") == START:
+        verdict = f"; {100 * before['kept']:.1f} % of the answers stayed"
     return f"{before['faces']} held-out faces: {name.replace('_', ' ')} {figures}{verdict}."
