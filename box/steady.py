@@ -1,7 +1,7 @@
-"""Networks that learn their own answers, and give them where the face is a bit off, dim or blurred, or talks.
+"""Networks that go on learning their own answers, or votes, of faces a bit off, dim, blurred, or talking.
 
-Each face has one answer: that of the network itself, with the mirror image. It has to be given when the face
-is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
+Each face has one answer: that of the network itself, with the mirror image, or its votes. It has to be given
+when the face is moved within its frame, dimmed, blurred, and, if it is neutral, opens its mouth.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -140,7 +140,8 @@ def main() -> None:
         for which, files in (each | together).items():
             networks[which] = averaged(files)
             if ARMS[name].votes:  # which bring no biases, as answers do
-                networks[which] = with_biases(*networks[which], *map(open_prepared, (photographs, studio)))
+                sets = open_prepared(photographs), open_prepared(studio)
+                networks[which] = with_biases(*networks[which], *sets)[:2]
     rows, decides = [], []
     for name, (network, card) in networks.items():
         rows.append(row(name, network, photographs, studio))

@@ -199,15 +199,13 @@ def finish(trained: tuple[Classifier, Card], photographs: Path, studio: Path, ou
         studio: Prepared set of neutral and smiling faces on large photographs.
         out: Model file to write.
     """
-    sets = open_prepared(photographs), open_prepared(studio)
-    classifier, card = with_biases(*trained, *sets)
-    save_calibrated(out, classifier, card, [outputs(classifier, faces) for faces in sets])
+    save_calibrated(out, *with_biases(*trained, open_prepared(photographs), open_prepared(studio)))
 
 
 def with_biases(
     classifier: Classifier, card: Card, photographs: PreparedSet, studio: PreparedSet
-) -> tuple[Classifier, Card]:
-    """A network whose head has the biases that held-out faces chose, and its card, which says so.
+) -> tuple[Classifier, Card, list[Outputs]]:
+    """A network whose head has the biases that held-out faces chose, its card, and what it says of both.
 
     Args:
         classifier: The network; it is changed.
@@ -226,7 +224,8 @@ def with_biases(
         classifier.head.fc.bias.add_(choice.bias)
     held_out = {**choice.smiles[choice.smile], "shift": choice.shift, "smile": choice.smile}
     prior = made_for(frequency, classifier.classes, choice.shift)
-    return classifier, replace(card, prior=prior, metrics={"held_out": held_out})
+    found = [(logits + choice.bias, labels) for logits, labels in (small, large)]
+    return classifier, replace(card, prior=prior, metrics={"held_out": held_out}), found
 
 
 def save_calibrated(out: Path, classifier: Classifier, card: Card, found: Sequence[Outputs]) -> None:

@@ -67,12 +67,6 @@ def test_biases_that_were_chosen_are_taken_back(tmp_path: Path, monkeypatch: pyt
     torch.testing.assert_close(found.head.fc.bias.detach(), bias)  # pyright: ignore
 
 
-class Trained(SimpleNamespace):
-    """What a module asks of its trainer."""
-
-    training = True
-
-
 def test_a_pupil_is_asked_for_answers_to_augmented_faces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +76,8 @@ def test_a_pupil_is_asked_for_answers_to_augmented_faces(
     taught, generator = torch.rand(9, 7).softmax(1), torch.Generator().manual_seed(0)
     config = TrainConfig("run", DataSettings("set", augment="strong"))
     pupil = distil.Pupil(untrained(seed=2), config, start, tmp_path, lambda faces: faces)  # pyright: ignore
-    pupil._trainer = Trained(train_dataloader=SimpleNamespace(dataset=taught))  # pyright: ignore
+    loader = SimpleNamespace(dataset=taught)
+    pupil._trainer = SimpleNamespace(train_dataloader=loader, training=True)  # pyright: ignore
     pupil.on_fit_start()
     faces = torch.randint(0, 256, (6, 3, 64, 64), generator=generator, dtype=torch.uint8)
     landmarks, rows = 16 + 32 * torch.rand(6, 68, 2, generator=generator), torch.tensor([8, 0, 3, 3, 5, 1])

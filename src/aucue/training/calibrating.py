@@ -13,6 +13,7 @@ from aucue.data.sources.source import SplitName
 from aucue.errors import InputError
 from aucue.metrics import calibration_error, fit_temperature
 from aucue.models import CalibrationRecord, Model
+from aucue.work.progress import tracked
 
 FEWEST = 100
 """Held-out faces that a temperature needs; with fewer, probabilities stay what the network says."""
@@ -34,13 +35,20 @@ def frequencies(faces: FaceDataset, classes: int) -> Tensor:
 
 
 @torch.inference_mode()
-def answers(classifier: Classifier, faces: FaceDataset) -> Answers:
-    """What a network says of faces that are as large as its input."""
+def answers(classifier: Classifier, faces: FaceDataset, bar: str | None = None) -> Answers:
+    """What a network says of faces that are as large as its input.
+
+    Args:
+        classifier: The network.
+        faces: The faces.
+        bar: Text beside a progress bar; None shows none.
+    """
     device = next(classifier.parameters()).device
     classifier.eval()
+    loader = make_loader(faces, 64, workers=0)
     batches = [
         (classifier(batch["image"].to(device)).logits.float().cpu(), batch["label"])
-        for batch in make_loader(faces, 64, workers=0)
+        for batch in tracked(loader, bar, len(loader))
     ]
     logits, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return logits, labels

@@ -149,14 +149,15 @@ def _fit(
             module.load_state_dict(chosen["state_dict"])
             info = _info(module, prepared, config, chosen, share)
             info.prior = _prior(training, prepared.classes, config) if teacher is None else teacher.card.prior
-            if config.select_on == "holdout" and len(held_out) >= FEWEST:
+            said = answers(module.classifier, held_out) if config.select_on == "holdout" else None
+            if said is not None and len(held_out) >= FEWEST:
                 of = f"held-out faces of {prepared.name}"
-                voters = _says_votes(teacher) if teacher else training.probabilities is not None
-                info.calibration = calibration_of([answers(module.classifier, held_out)], of, voters)
+                voters = teacher.scale.voters if teacher else training.probabilities is not None
+                info.calibration = calibration_of([said], of, voters)
             info.provenance["curves"] = _curves(trainer).by_name()
             if model_before is not None:
-                unseen = held_out if config.select_on == "holdout" else None
-                info.provenance["started_from"] = started_from(model_before, module.classifier, unseen)
+                before = started_from(model_before, module.classifier, held_out, said)
+                info.provenance["started_from"] = before
             if teacher is not None:
                 info.provenance["taught_by"] = lineage(teacher)
             save_model(model, module.classifier, info, overwrite=True)
@@ -334,11 +335,6 @@ def _lightning_trainer(
 
 def _curves(trainer: L.Trainer) -> Curves:
     return next(callback for callback in trainer.callbacks if isinstance(callback, Curves))  # pyright: ignore
-
-
-def _says_votes(teacher: Model) -> bool:
-    """Whether a teacher's answers are shares of voters."""
-    return teacher.card.calibration is not None and teacher.card.calibration.voters
 
 
 def _prior(training: FaceDataset, classes: Sequence[str], config: TrainConfig) -> PriorRecord:

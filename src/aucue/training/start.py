@@ -16,7 +16,7 @@ from aucue.data import FaceDataset, PreparedSet
 from aucue.errors import InputError
 from aucue.metrics import classification_report, confusion_counts
 from aucue.models import Card, Model, holds_model, is_address, is_box, model_file
-from aucue.training.calibrating import answers
+from aucue.training.calibrating import Answers, answers
 from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.names import START
 
@@ -153,21 +153,24 @@ def check_template(model: Model, prepared: PreparedSet) -> None:
         )
 
 
-def started_from(model: Model, classifier: Classifier, held_out: FaceDataset | None) -> dict[str, Any]:
+def started_from(
+    model: Model, classifier: Classifier, held_out: FaceDataset, said: Answers | None
+) -> dict[str, Any]:
     """What the card of a training says of the model that it started from.
 
     Args:
         model: The model.
         classifier: The trained network; the model is measured, too, where it has its classes and its input.
-        held_out: The faces that chose the epoch, if they were no test faces.
+        held_out: The faces that chose the epoch.
+        said: What the network says of them; None if they were test faces, of which the model says nothing.
     """
-    said = lineage(model)
+    told = lineage(model)
     same = (model.classes, model.input_size) == (classifier.classes, classifier.input_size)
-    if held_out is None or not same:
-        return said
-    (before, labels), (after, _) = (answers(network, held_out) for network in (model.network, classifier))
-    kept = (before.argmax(1) == after.argmax(1)).double().mean().item()
-    return {**said, "held_out": {"faces": len(held_out), "kept": kept, **_figures(before, labels)}}
+    if said is None or not same:
+        return told
+    before, labels = answers(model.network, held_out)
+    kept = (before.argmax(1) == said[0].argmax(1)).double().mean().item()
+    return {**told, "held_out": {"faces": len(held_out), "kept": kept, **_figures(before, labels)}}
 
 
 def lineage(model: Model) -> dict[str, Any]:

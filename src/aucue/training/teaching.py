@@ -4,14 +4,13 @@ A model that is its own teacher goes on saying what it said, while guidance chan
 """
 
 import torch
-from torch import Tensor
 
-from aucue.data import FaceDataset, PreparedSet, eval_transform, make_loader
+from aucue.data import FaceDataset, PreparedSet, eval_transform
 from aucue.errors import InputError
 from aucue.models import Model
+from aucue.training.calibrating import answers
 from aucue.training.names import START
 from aucue.training.start import check_template, starting_model
-from aucue.work.progress import tracked
 
 
 def teacher_of(teacher: str | None, start: Model | None, prepared: PreparedSet) -> Model | None:
@@ -61,18 +60,8 @@ def taught(
         progress: Show a progress bar.
     """
     plain = faces.with_transform(eval_transform(teacher.input_size))
-    said = _answers(plain, teacher, device, f"{teacher.name} answers" if progress else None)
-    return faces.with_probabilities(said[:, [teacher.classes.index(name) for name in classes]].numpy())
-
-
-@torch.inference_mode()
-def _answers(faces: FaceDataset, teacher: Model, device: torch.device, bar: str | None) -> Tensor:
-    """Probabilities (N, K) in the teacher's order."""
     network = teacher.network.to(device)
-    batches = make_loader(faces, 64, workers=0)
-    said = [
-        network(batch["image"].to(device)).logits.float().softmax(1).cpu()
-        for batch in tracked(batches, bar, len(batches))
-    ]
+    logits, _ = answers(network, plain, f"{teacher.name} answers" if progress else None)
     network.to(teacher.device)
-    return torch.cat(said)
+    order = [teacher.classes.index(name) for name in classes]
+    return faces.with_probabilities(logits.softmax(1)[:, order].numpy())
