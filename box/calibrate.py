@@ -1,13 +1,12 @@
-"""Temperature and mix of expressions of the model in the box, set on held-out faces; weights stay.
+"""How sure the model in the box is, and for which mix of expressions.
 
-    python -m box.calibrate --out runs/box [--data SET] [--model FILE] [--write]
+    python -m box.calibrate --out runs/box [--data SET] [--model FILE] [--docs]
 
-Prints what held-out faces say of the temperature and of every mix of expressions that `--prior` may name:
-FER+'s last tenth, whose mix is that of the web search that made it, and the training part of `london`.
---write brings both to the description in the model file; `box/make.py` does the same at its end. No test
-part chooses anything: --test measures the calibration error on those of FER+ (landmarks as given), `london`
-and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to MODEL_CARD.md,
-and draws how often answers are right, by how probable they are called.
+Prints what held-out faces say of its temperature and of every mix of expressions that `--prior` may name:
+FER+'s last tenth, whose mix is that of the web search that made it, and the training part of `london`. No
+test part chooses anything: --test measures the calibration error on those of FER+ (landmarks as given),
+`london` and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to
+MODEL_CARD.md, and draws how often answers are right, by how probable they are called.
 """
 
 import argparse
@@ -23,11 +22,11 @@ from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.evaluation.estimate import wilson
 from aucue.metrics import calibration_error, reliability
 from aucue.metrics.classification import classification_report, confusion_counts
-from aucue.models import Model, boxed_model, load_model, save_model
+from aucue.models import Model, boxed_model
 from aucue.models.looking import calibrated
 from aucue.pages import ACCENT
 from aucue.training.calibrating import answers
-from box.train import Outputs, calibration, log_frequency, made_for, outputs, studio_faces
+from box.train import Outputs, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
 from experiments.ferplus_set import prepared, undetected
 
@@ -115,7 +114,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/box"))
     parser.add_argument("--data", type=Path, help="a set that ferplus_set.prepared has made")
     parser.add_argument("--model", type=Path, help="model file; default the one in the box")
-    parser.add_argument("--write", action="store_true", help="bring temperature and mix to the model file")
     parser.add_argument("--test", action="store_true", help="measure what the model file holds on test parts")
     parser.add_argument("--card", action="store_true", help="bring that to MODEL_CARD.md")
     parser.add_argument("--docs", action="store_true", help="bring the table to docs/recipe.md")
@@ -124,10 +122,9 @@ def main() -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     path: Path = arguments.model or boxed_model()
-    network, card = load_model(path)
+    model = Model.load(path, device="cpu")
     photographs = open_prepared(arguments.data or prepared(out))
     if arguments.test:
-        model = Model.load(path, device="cpu")
         found = test_outputs(model, photographs, out)
         text = test_table(model, found)
         print(text)
@@ -136,24 +133,18 @@ def main() -> None:
             plot(model, found).savefig(PLOT, dpi=110)
         return
     sets = {
-        "FER+": outputs(network, photographs),
-        "london": outputs(network, open_prepared(studio_faces(out))),
+        "FER+": outputs(model.network, photographs),
+        "london": outputs(model.network, open_prepared(studio_faces(out))),
     }
-    record = calibration([*sets.values()])
-    prior = made_for(log_frequency(photographs), network.classes, card.metrics["held_out"]["shift"])
-    card = replace(card, calibration=record, prior=prior)
-    print(f"temperature {record.temperature}: error {record.before} -> {record.after}")
     rows = []
     for mix in MIXES:
-        model = Model(network, card, device="cpu", prior=mix)
-        rows += [row(model, which, found) for which, found in sets.items()]
+        mixed = Model(model.network, model.card, device="cpu", prior=mix)
+        rows += [row(mixed, which, found) for which, found in sets.items()]
     heads = ["mix", "faces", "accuracy", "mean recall", "macro F1", "calibration error without / with"]
     text = table(heads, rows)
     print(text)
     if arguments.docs:
         paste(PAGE, {"box-mixes": block("box-mixes", text)})
-    if arguments.write:
-        save_model(path, network, card, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -2,30 +2,29 @@
 
     python -m box.make --out runs/box
 
-Begins with the network that learnt from votes (`box.train`, trained if need be). Two trainings go on from
-there, of four epochs each, in which it learns to give its own answers where the face is a bit off, dim,
-coarse, or talks, and to see faint smiles (`box/steady.py`), while its maps learn to lose what is hidden; they
-differ in their seeds, and their weights are averaged. Then the temperature is set anew on held-out faces:
-OUT/aucue-fer.safetensors. Nothing here looks at a test part; `box/figures.py` does that, once. Everything
-resumes. Tables of this are made by `box/steady_trial.py`.
+Begins with the network that learnt from votes (`box.train`, trained if need be). Trainings of four epochs go
+on from there (`box/steady.py`), while its maps learn to lose what is hidden: in those of `truer` it learns to
+give its own answers where the face is a bit off, dim, coarse, or talks, and to see faint smiles; in those of
+`plain` it goes on learning votes of faces that are changed as usual. The weights of all are averaged, and
+biases and temperature are set anew on held-out faces: OUT/aucue-fer.safetensors. Nothing here looks at a test
+part; `box/figures.py` does that, once. Everything resumes. Tables of this are made by `box/steady_trial.py`.
 """
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from aucue.classifiers import Classifier
-from aucue.data import open_prepared
 from aucue.models import Card, load_card, load_model
-from box.steady import steadied
-from box.train import both_figures, by_votes, mirroring, outputs, save_calibrated, studio_faces
+from box.steady import ARMS, steadied
+from box.train import by_votes, finish, mirroring, studio_faces
 from experiments.ferplus_set import prepared
 
-ARM, SEEDS = "truer", (0, 1)
-"""Of `box.steady.ARMS`, and one training each."""
+TRAINED = {"truer": (0, 1), "plain": (0, 1)}
+"""Of `box.steady.ARMS`: seeds of the trainings."""
 
 
 def averaged(trained: Sequence[Path]) -> tuple[Classifier, Card]:
@@ -44,23 +43,15 @@ def averaged(trained: Sequence[Path]) -> tuple[Classifier, Card]:
     return classifier, card
 
 
-def finish(steady: Sequence[Path], start: Path, photographs: Path, studio: Path, out: Path) -> None:
-    """Average, and set the temperature; biases and mix of the answers are those that were learnt.
+def balance_of(arms: Sequence[str], start: Path) -> float:
+    """How far the mean of networks compensates the frequencies of the photographs.
 
     Args:
-        steady: Model files.
-        start: The one whose answers they learnt.
-        photographs: Prepared set, of which the held-out faces count.
-        studio: Prepared set of neutral and smiling faces on large photographs.
-        out: Model file to write.
+        arms: Of each network, a name of `box.steady.ARMS`.
+        start: Model file that all started from.
     """
-    classifier, card = averaged(steady)
-    small, large = (outputs(classifier, open_prepared(path)) for path in (photographs, studio))
-    nothing, before = torch.zeros(len(classifier.classes)), load_card(start)
-    held_out = both_figures(small, large, nothing)
-    held_out |= {name: before.metrics["held_out"][name] for name in ("shift", "smile")}
-    card = replace(card, prior=before.prior, metrics={"held_out": held_out})
-    save_calibrated(out, classifier, card, [small, large])
+    card = load_card(start)
+    return sum(ARMS[arm].balance(card) for arm in arms) / len(arms)
 
 
 def main() -> None:
@@ -74,8 +65,10 @@ def main() -> None:
     out: Path = arguments.out
     photographs, studio = prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
+    trained = {arm: steadied(arm, start, out, photographs, seeds) for arm, seeds in TRAINED.items()}
+    arms = [arm for arm, files in trained.items() for _ in files]
     made = out / "aucue-fer.safetensors"
-    finish(steadied(ARM, start, out, photographs, SEEDS), start, photographs, studio, made)
+    finish(averaged([*chain(*trained.values())]), photographs, studio, made, balance_of(arms, start))
     print(made)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from aucue.classifiers import Classifier
 from aucue.data.batched import shrunk
+from aucue.models import Card
 from aucue.training import TrainConfig, fit
 from aucue.training.config import TrainerSettings
 from aucue.training.module import Batch
@@ -92,15 +93,33 @@ class Arm:
 
     Attributes:
         stage: Its length, size and recipe.
-        changes: What happens to the faces.
+        changes: What happens to the faces; None for the usual geometry and nothing else.
         guidance: Settings of guidance in which it differs from its recipe.
         votes: Whether it learns the votes, and not the network's own answers.
     """
 
     stage: Stage
-    changes: Changes
+    changes: Changes | None
     guidance: Mapping[str, Any] = field(default_factory=dict)
     votes: bool = False
+
+    def balance(self, start: Card) -> float:
+        """How far the answers of the network that it gives compensate the frequencies of the photographs.
+
+        Args:
+            start: Card of the network that it starts from, as `box.train.finish` writes it.
+        """
+        return BALANCE if self.votes else BALANCE + start.metrics["held_out"]["shift"]
+
+    def module(self, photographs: Path) -> Callable[[Classifier, TrainConfig], Continuing]:
+        """The training step.
+
+        Args:
+            photographs: As in `Continuing`.
+        """
+        if self.changes is None:
+            return partial(Continuing, start=None, photographs=photographs)
+        return partial(Steady, photographs=photographs, changes=self.changes)
 
     def settings(self, path: Path, start: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training.
@@ -114,7 +133,8 @@ class Arm:
         config = self.stage.settings(path, out)
         return replace(
             config,
-            data=replace(config.data, augment="none"),  # it changes the faces itself
+            # changes are made by the training step
+            data=replace(config.data, augment="geometric" if self.changes is None else "none"),
             classifier=replace(config.classifier, weights=str(start)),
             teacher=None if self.votes else START,
             guidance=replace(config.guidance, **self.guidance),
@@ -136,8 +156,9 @@ ARMS: Mapping[str, Arm] = {
     "guided": Arm(_GUIDED, _CHANGES),
     "truer": Arm(_GUIDED, _CHANGES, _LIGHTER),
     "voted": Arm(_GUIDED, _CHANGES, _LIGHTER, votes=True),
+    "plain": Arm(_GUIDED, None, _LIGHTER, votes=True),
 }
-"""Trainings that were tried; those of `truer` end the model in the box, see `box.make`."""
+"""Trainings that were tried; which of them end the model in the box says `box.make`."""
 
 
 def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequence[int]) -> list[Path]:
@@ -152,7 +173,7 @@ def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequen
     """
     arm = ARMS[name]
     faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
-    module = partial(Steady, photographs=photographs, changes=arm.changes)
+    module = arm.module(photographs)
     trainings = [arm.settings(faces, start, out / f"{name}-{seed}", seed) for seed in seeds]
     return [fit(settings, progress=False, module=module) for settings in trainings]
 

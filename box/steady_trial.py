@@ -2,10 +2,10 @@
 
     python -m box.steady_trial --out runs/box [--arms truer] [--seeds 0 1] [--docs]
 
-From what `box.train` makes, biases included, the weights go on learning from its own answers, see
-`box.steady`; the model in the box is the average of `truer`, see `box.make`. Measured on held-out faces
-alone: FER+'s last tenth and the training part of `london`. --docs brings the tables to docs/recipe.md.
-Everything resumes.
+From what `box.train` makes, biases included, the weights go on learning from its own answers, or from votes,
+see `box.steady`; which of these arms the model in the box is the mean of says `box.make`. Measured on
+held-out faces alone, beside that model: FER+'s last tenth and the training part of `london`. --docs brings
+the tables to docs/recipe.md. Everything resumes.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from aucue.classifiers import Classifier
 from aucue.data import FaceDataset, eval_transform, make_loader, open_prepared
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.metrics import calibration_error
-from aucue.models import Model
+from aucue.models import Card, Model, boxed_model, load_model
 from aucue.training.calibrating import Answers
 from box.make import averaged
 from box.robustness import shaken, talking
@@ -115,6 +115,30 @@ def _accuracy(network: Classifier, faces: FaceDataset, change: Callable[[Tensor]
     return torch.cat(right).double().mean().item()
 
 
+def networks_of(
+    name: str, start: Path, out: Path, photographs: Path, studio: Path, seeds: Sequence[int]
+) -> dict[str, tuple[Classifier, Card]]:
+    """The networks of an arm with their biases and cards, by their names; the mean of several is the last.
+
+    Args:
+        name: One of `ARMS`.
+        start: Model file that they start from.
+        out: Folder of all trainings.
+        photographs: Prepared set of the photographs alone.
+        studio: Prepared set of neutral and smiling faces on large photographs.
+        seeds: As many networks.
+    """
+    trained = steadied(name, start, out, photographs, seeds)
+    files = {f"{name}, seed {seed}": [path] for seed, path in zip(seeds, trained, strict=True)}
+    if len(trained) > 1:
+        files[f"{name}, averaged"] = trained
+    networks = {which: averaged(paths) for which, paths in files.items()}
+    if not ARMS[name].votes:
+        return networks
+    sets = open_prepared(photographs), open_prepared(studio)  # votes bring no biases, as answers do
+    return {which: with_biases(*network, *sets)[:2] for which, network in networks.items()}
+
+
 def main() -> None:
     """Train all arms, tabulate."""
     parser = argparse.ArgumentParser(
@@ -131,17 +155,12 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
     start = by_votes(out, photographs, studio)
-    networks, settled = {"by votes": mirroring(start)}, ["by votes"]
+    networks, settled = {"by votes": mirroring(start)}, ["by votes", "box"]
     for name in arguments.arms:
-        trained = steadied(name, start, out, photographs, arguments.seeds)
-        each = {f"{name}, seed {seed}": [path] for seed, path in zip(arguments.seeds, trained, strict=True)}
-        together = {f"{name}, averaged": trained} if len(trained) > 1 else {}
-        settled += together or each
-        for which, files in (each | together).items():
-            networks[which] = averaged(files)
-            if ARMS[name].votes:  # which bring no biases, as answers do
-                sets = open_prepared(photographs), open_prepared(studio)
-                networks[which] = with_biases(*networks[which], *sets)[:2]
+        of_arm = networks_of(name, start, out, photographs, studio, arguments.seeds)
+        networks |= of_arm
+        settled.append([*of_arm][-1])
+    networks["box"] = load_model(boxed_model())
     rows, decides = [], []
     for name, (network, card) in networks.items():
         rows.append(row(name, network, photographs, studio))

@@ -190,7 +190,9 @@ def _trained(out: Path, photographs: Path) -> Path:
     return start
 
 
-def finish(trained: tuple[Classifier, Card], photographs: Path, studio: Path, out: Path) -> None:
+def finish(
+    trained: tuple[Classifier, Card], photographs: Path, studio: Path, out: Path, balance: float = BALANCE
+) -> None:
     """Set the head's biases and the temperature on held-out faces.
 
     Args:
@@ -198,12 +200,18 @@ def finish(trained: tuple[Classifier, Card], photographs: Path, studio: Path, ou
         photographs: Prepared set, of which the held-out faces count.
         studio: Prepared set of neutral and smiling faces on large photographs.
         out: Model file to write.
+        balance: As in `with_biases`.
     """
-    save_calibrated(out, *with_biases(*trained, open_prepared(photographs), open_prepared(studio)))
+    sets = open_prepared(photographs), open_prepared(studio)
+    save_calibrated(out, *with_biases(*trained, *sets, balance))
 
 
 def with_biases(
-    classifier: Classifier, card: Card, photographs: PreparedSet, studio: PreparedSet
+    classifier: Classifier,
+    card: Card,
+    photographs: PreparedSet,
+    studio: PreparedSet,
+    balance: float = BALANCE,
 ) -> tuple[Classifier, Card, list[Outputs]]:
     """A network whose head has the biases that held-out faces chose, its card, and what it says of both.
 
@@ -212,6 +220,7 @@ def with_biases(
         card: Its card.
         photographs: As in training.
         studio: Neutral and smiling faces on large photographs.
+        balance: How far its answers compensate the frequencies of the photographs before.
     """
     frequency = log_frequency(photographs)
     small, large = (outputs(classifier, faces) for faces in (photographs, studio))
@@ -223,7 +232,7 @@ def with_biases(
     with torch.no_grad():
         classifier.head.fc.bias.add_(choice.bias)
     held_out = {**choice.smiles[choice.smile], "shift": choice.shift, "smile": choice.smile}
-    prior = made_for(frequency, classifier.classes, choice.shift)
+    prior = made_for(frequency, classifier.classes, balance + choice.shift)
     found = [(logits + choice.bias, labels) for logits, labels in (small, large)]
     return classifier, replace(card, prior=prior, metrics={"held_out": held_out}), found
 
@@ -250,7 +259,7 @@ def calibration(found: Sequence[Outputs]) -> CalibrationRecord:
     return calibration_of(found, faces, voters=True)
 
 
-def made_for(log_frequency: torch.Tensor, classes: Sequence[str], shift: float) -> PriorRecord:
+def made_for(log_frequency: torch.Tensor, classes: Sequence[str], balance: float) -> PriorRecord:
     """How frequent the expressions are in the photographs, and how far that is compensated.
 
     The preference for happiness is no mix: it makes up for faint smiles on large photographs.
@@ -258,10 +267,10 @@ def made_for(log_frequency: torch.Tensor, classes: Sequence[str], shift: float) 
     Args:
         log_frequency: Of the classes (K,).
         classes: Their names.
-        shift: The chosen compensation, beside `BALANCE`.
+        balance: How far.
     """
     natural = dict(zip(classes, log_frequency.exp().tolist(), strict=True))
-    return compensated_prior(natural, BALANCE + shift)
+    return compensated_prior(natural, balance)
 
 
 def mirroring(trained: Path, **changes: Any) -> tuple[Classifier, Card]:

@@ -14,7 +14,7 @@ from aucue.training import DataSettings, GuidanceSettings, TrainConfig, guidance
 from aucue.training.module import Batch
 from box import steady
 from box.steady import ARMS, Changes, Steady, randomly_blurred, randomly_dimmed, randomly_moved
-from box.train import BALANCE
+from box.train import BALANCE, Continuing
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -117,6 +117,14 @@ def test_other_augmentation_takes_the_place_of_moving() -> None:
     assert torch.equal(changed["landmarks"], LANDMARKS)
 
 
+def test_only_an_arm_with_changes_changes_faces(tmp_path: Path) -> None:
+    config = TrainConfig("run", DataSettings(str(tmp_path)))
+    for name, changes in (("truer", True), ("plain", False)):
+        module = ARMS[name].module(tmp_path)(untrained(), config)
+        assert isinstance(module, Continuing)
+        assert isinstance(module, Steady) == changes
+
+
 def truer_guidance(folder: Path) -> GuidanceSettings:
     return ARMS["truer"].settings(folder, folder, folder, 3).guidance
 
@@ -128,6 +136,8 @@ def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> Non
     assert (settings.teacher, settings.classifier.weights) == ("start", str(tmp_path / "start.safetensors"))
     voted = ARMS["voted"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
     assert (voted.teacher, voted.balance, voted.guidance) == (None, BALANCE, truer_guidance(tmp_path))
+    plain = ARMS["plain"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
+    assert (plain.teacher, plain.data.augment) == (None, "geometric")
     recipe = asdict(guidance_of("aucue"))
     truer = asdict(truer_guidance(tmp_path))
     changed = {name for name, value in truer.items() if value != recipe[name]}
