@@ -31,6 +31,7 @@ from aucue.faces import DEFAULT_DETECTOR
 from aucue.guidance import attention
 from aucue.metrics.bootstrap import percentile_interval, resampled_means
 from aucue.models import boxed_model, load_model
+from box.train import fingerprint
 from experiments.doc_tables import block, paste, table, with_interval
 from experiments.ferplus_set import undetected
 
@@ -88,7 +89,8 @@ def measure(
     model: Path, name: str, out: Path, detector: str = DEFAULT_DETECTOR, *, evidence: bool = False
 ) -> Measured:
     """Look at one set, its faces found by a detector; done once."""
-    folder = out / detector / (f"{name}-evidence" if evidence else name)
+    which = f"{name}-evidence" if evidence else name
+    folder = out / detector / f"{which}-{fingerprint(load_model(model)[0])}"
     path = found_faces(name, out, detector)
     if not (folder / "evaluation.json").exists():
         settings = EvaluationSettings(split="test", workers=0, evidence=evidence)

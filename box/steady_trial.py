@@ -25,7 +25,7 @@ from aucue.training.calibrating import Answers
 from box.make import averaged
 from box.robustness import shaken, talking
 from box.steady import ARMS, COARSEST, coarse, dimmed, steadied
-from box.train import by_votes, figures, mirroring, outputs, studio_faces, with_biases
+from box.train import by_votes, figures, fingerprint, mirroring, outputs, studio_faces, with_biases
 from experiments.doc_tables import block, paste, table
 from experiments.evidence_trials import COLUMNS, columns
 from experiments.ferplus_set import prepared
@@ -90,7 +90,7 @@ def causes(name: str, model: Model, photographs: Path, out: Path) -> list[str]:
         photographs: Prepared set.
         out: Folder of all trainings.
     """
-    folder = out / "causes" / name.replace(", ", "-").replace(" ", "-")
+    folder = out / "causes" / f"{name.replace(', ', '-').replace(' ', '-')}-{fingerprint(model.network)}"
     if not (folder / EVALUATED_FILE).is_file():
         asked = EvaluationSettings(split="val", workers=0, evidence=True, evidence_faces=OF_EACH)
         evaluate(model, photographs, asked, name=name, out=folder, progress=False)

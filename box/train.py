@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,12 @@ def mirroring(trained: Path, **changes: Any) -> tuple[Classifier, Card]:
 def outputs(classifier: Classifier, faces: PreparedSet) -> Outputs:
     """Logits (N, K) and labels (N,) of the held-out faces."""
     return answers(classifier, faces.dataset("val", eval_transform(classifier.input_size)))
+
+
+def fingerprint(classifier: Classifier) -> str:
+    """Eight letters that tell a network's weights from others, for names of folders."""
+    weights = classifier.state_dict().values()
+    return sha256(b"".join(value.cpu().numpy().tobytes() for value in weights)).hexdigest()[:8]
 
 
 def figures(

@@ -55,3 +55,11 @@ def test_biases_mix_and_temperature_are_those_of_held_out_faces(
     assert list(card.prior.assumed.values()) == pytest.approx((left / left.sum()).tolist(), rel=1e-4)
     assert card.calibration is not None
     assert card.calibration.temperature == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_fingerprint_tells_weights_apart() -> None:
+    network = untrained(seed=0)
+    assert train.fingerprint(network) == train.fingerprint(untrained(seed=0))
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] += 1e-6
+    assert train.fingerprint(network) != train.fingerprint(untrained(seed=0))
