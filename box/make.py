@@ -23,7 +23,7 @@ from box.steady import ARMS, steadied
 from box.train import by_votes, finish, mirroring, studio_faces
 from experiments.ferplus_set import prepared
 
-TRAINED = {"truer": (0, 1), "plain": (0, 1)}
+TRAINED = {"truer": (0, 1), "mild": (0, 1)}
 """Of `box.steady.ARMS`: seeds of the trainings."""
 
 

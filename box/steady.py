@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.classifiers import Classifier
-from aucue.data.batched import shrunk
+from aucue.data.batched import GEOMETRIC, shrunk
 from aucue.models import Card
 from aucue.training import TrainConfig, fit
 from aucue.training.config import TrainerSettings
@@ -33,6 +33,49 @@ DARKEST = 0.15
 """Smallest factor of brightness."""
 COARSEST = 28
 """Smallest side, in pixels, to which a face is reduced before it gets its size back."""
+
+
+def randomly_moved(batch: Batch) -> Batch:
+    """A batch whose faces and landmarks are mirrored or not and moved by draws of their own, see `SHIFT`."""
+    faces = batch["image"]
+    draws = 2 * torch.rand(4, len(faces), device=faces.device) - 1
+    mirrored = _chosen(faces, 0.5)
+    return moved_batch(
+        batch, mirrored, SHIFT * draws[0], SHIFT * draws[1], DEGREES * draws[2], 1 + SCALE * draws[3]
+    )
+
+
+def mildly_moved(batch: Batch) -> Batch:
+    """A batch whose faces and landmarks are moved as in the published training (`GEOMETRIC`)."""
+    return GEOMETRIC(batch, batch["image"].shape[-1])
+
+
+def randomly_dimmed(faces: Tensor, share: float) -> Tensor:
+    """Faces (B, 3, S, S) uint8, of which a share gets less light, down to `DARKEST`."""
+    factors = DARKEST ** torch.rand(len(faces), device=faces.device)
+    return dimmed(faces, torch.where(_chosen(faces, share), factors, 1.0))
+
+
+def dimmed(faces: Tensor, factors: Tensor) -> Tensor:
+    """Faces (B, 3, S, S) uint8 whose brightness is multiplied by factors (B,)."""
+    return (faces.float() * factors[:, None, None, None]).round().to(faces.dtype)
+
+
+def randomly_blurred(faces: Tensor, share: float) -> Tensor:
+    """Faces (B, 3, S, S) uint8, of which a share is as coarse as `COARSEST` or less."""
+    side = int(torch.randint(COARSEST, faces.shape[-1], ()))
+    return torch.where(_chosen(faces, share)[:, None, None, None], coarse(faces, side), faces)
+
+
+def coarse(faces: Tensor, side: int) -> Tensor:
+    """Faces (B, 3, S, S) uint8 that were reduced to a side in pixels and enlarged again."""
+    size = faces.shape[-1]
+    enlarged = F.interpolate(shrunk(faces.float(), side), (size, size), mode="bilinear", antialias=True)
+    return enlarged.round().clamp(0, 255).to(faces.dtype)
+
+
+def _chosen(faces: Tensor, share: float) -> Tensor:
+    return torch.rand(len(faces), device=faces.device) < share
 
 
 @dataclass(frozen=True)
@@ -72,19 +115,23 @@ class Steady(Continuing):
         config: Its settings, which say what it starts from, who teaches and what else the loss asks for.
         photographs: As in `Continuing`.
         changes: What happens to the faces.
+        move: How they are moved within their frame.
     """
 
     def __init__(
-        self, classifier: Classifier, config: TrainConfig, photographs: Path, changes: Changes
+        self,
+        classifier: Classifier,
+        config: TrainConfig,
+        photographs: Path,
+        changes: Changes,
+        move: Callable[[Batch], Batch],
     ) -> None:
         super().__init__(classifier, config, None, photographs)
-        self.changes = changes
+        self.changes, self.move = changes, move
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Change the faces of a training batch."""
-        return (
-            self.changes(batch, self.classifier.classes, randomly_moved) if self.trainer.training else batch
-        )
+        return self.changes(batch, self.classifier.classes, self.move) if self.trainer.training else batch
 
 
 @dataclass(frozen=True)
@@ -93,15 +140,17 @@ class Arm:
 
     Attributes:
         stage: Its length, size and recipe.
-        changes: What happens to the faces; None for the usual geometry and nothing else.
+        changes: What happens to the faces.
         guidance: Settings of guidance in which it differs from its recipe.
         votes: Whether it learns the votes, and not the network's own answers.
+        move: How faces are moved within their frame.
     """
 
     stage: Stage
-    changes: Changes | None
+    changes: Changes
     guidance: Mapping[str, Any] = field(default_factory=dict)
     votes: bool = False
+    move: Callable[[Batch], Batch] = randomly_moved
 
     def balance(self, start: Card) -> float:
         """How far the answers of the network that it gives compensate the frequencies of the photographs.
@@ -110,16 +159,6 @@ class Arm:
             start: Card of the network that it starts from, as `box.train.finish` writes it.
         """
         return BALANCE if self.votes else BALANCE + start.metrics["held_out"]["shift"]
-
-    def module(self, photographs: Path) -> Callable[[Classifier, TrainConfig], Continuing]:
-        """The training step.
-
-        Args:
-            photographs: As in `Continuing`.
-        """
-        if self.changes is None:
-            return partial(Continuing, start=None, photographs=photographs)
-        return partial(Steady, photographs=photographs, changes=self.changes)
 
     def settings(self, path: Path, start: Path, out: Path, seed: int) -> TrainConfig:
         """Settings of the training.
@@ -133,8 +172,7 @@ class Arm:
         config = self.stage.settings(path, out)
         return replace(
             config,
-            # changes are made by the training step
-            data=replace(config.data, augment="geometric" if self.changes is None else "none"),
+            data=replace(config.data, augment="none"),  # it changes the faces itself
             classifier=replace(config.classifier, weights=str(start)),
             teacher=None if self.votes else START,
             guidance=replace(config.guidance, **self.guidance),
@@ -156,7 +194,7 @@ ARMS: Mapping[str, Arm] = {
     "guided": Arm(_GUIDED, _CHANGES),
     "truer": Arm(_GUIDED, _CHANGES, _LIGHTER),
     "voted": Arm(_GUIDED, _CHANGES, _LIGHTER, votes=True),
-    "plain": Arm(_GUIDED, None, _LIGHTER, votes=True),
+    "mild": Arm(_GUIDED, replace(_CHANGES, worse=0.0), _LIGHTER, votes=True, move=mildly_moved),
 }
 """Trainings that were tried; which of them end the model in the box says `box.make`."""
 
@@ -173,44 +211,6 @@ def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequen
     """
     arm = ARMS[name]
     faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
-    module = arm.module(photographs)
+    module = partial(Steady, photographs=photographs, changes=arm.changes, move=arm.move)
     trainings = [arm.settings(faces, start, out / f"{name}-{seed}", seed) for seed in seeds]
     return [fit(settings, progress=False, module=module) for settings in trainings]
-
-
-def randomly_moved(batch: Batch) -> Batch:
-    """A batch whose faces and landmarks are mirrored or not and moved by draws of their own, see `SHIFT`."""
-    faces = batch["image"]
-    draws = 2 * torch.rand(4, len(faces), device=faces.device) - 1
-    mirrored = _chosen(faces, 0.5)
-    return moved_batch(
-        batch, mirrored, SHIFT * draws[0], SHIFT * draws[1], DEGREES * draws[2], 1 + SCALE * draws[3]
-    )
-
-
-def randomly_dimmed(faces: Tensor, share: float) -> Tensor:
-    """Faces (B, 3, S, S) uint8, of which a share gets less light, down to `DARKEST`."""
-    factors = DARKEST ** torch.rand(len(faces), device=faces.device)
-    return dimmed(faces, torch.where(_chosen(faces, share), factors, 1.0))
-
-
-def dimmed(faces: Tensor, factors: Tensor) -> Tensor:
-    """Faces (B, 3, S, S) uint8 whose brightness is multiplied by factors (B,)."""
-    return (faces.float() * factors[:, None, None, None]).round().to(faces.dtype)
-
-
-def randomly_blurred(faces: Tensor, share: float) -> Tensor:
-    """Faces (B, 3, S, S) uint8, of which a share is as coarse as `COARSEST` or less."""
-    side = int(torch.randint(COARSEST, faces.shape[-1], ()))
-    return torch.where(_chosen(faces, share)[:, None, None, None], coarse(faces, side), faces)
-
-
-def coarse(faces: Tensor, side: int) -> Tensor:
-    """Faces (B, 3, S, S) uint8 that were reduced to a side in pixels and enlarged again."""
-    size = faces.shape[-1]
-    enlarged = F.interpolate(shrunk(faces.float(), side), (size, size), mode="bilinear", antialias=True)
-    return enlarged.round().clamp(0, 255).to(faces.dtype)
-
-
-def _chosen(faces: Tensor, share: float) -> Tensor:
-    return torch.rand(len(faces), device=faces.device) < share

@@ -1,5 +1,6 @@
 """Changes of faces that a network has to answer as it answers the faces."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,16 @@ from aucue.facs import EXPRESSIONS
 from aucue.training import DataSettings, GuidanceSettings, TrainConfig, guidance_of
 from aucue.training.module import Batch
 from box import steady
-from box.steady import ARMS, Changes, Steady, randomly_blurred, randomly_dimmed, randomly_moved
-from box.train import BALANCE, Continuing
+from box.steady import (
+    ARMS,
+    Changes,
+    Steady,
+    mildly_moved,
+    randomly_blurred,
+    randomly_dimmed,
+    randomly_moved,
+)
+from box.train import BALANCE
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -68,9 +77,30 @@ def test_without_room_to_move_a_face_stays_or_is_mirrored(monkeypatch: pytest.Mo
     assert not moved["hidden"].any()
 
 
-def asked_of(batch: dict[str, Tensor], folder: Path, changes: Changes) -> Batch:
+def test_mild_moves_keep_faces_near_their_places() -> None:
+    torch.manual_seed(0)
+    ways = {}
+    for move in (mildly_moved, randomly_moved):
+        moved = move(batch_of(LANDMARKS))
+        assert moved["image"].shape == FACES.shape
+        mirrored = LANDMARKS.clone()
+        mirrored[..., 0] = 63 - mirrored[..., 0]
+        ways[move] = [
+            min((points.mean(0) - whole.mean(0)).abs().max().item() for whole in (there, back))
+            for points, there, back in zip(moved["landmarks"], LANDMARKS, mirrored, strict=True)
+        ]
+    assert max(ways[mildly_moved]) < max(ways[randomly_moved])
+
+
+def asked_of(
+    batch: dict[str, Tensor],
+    folder: Path,
+    changes: Changes,
+    move: Callable[[Batch], Batch] = randomly_moved,
+) -> Batch:
     """What a training batch with answers becomes."""
-    module = Steady(untrained(), TrainConfig("run", DataSettings(str(folder))), folder, changes)
+    config = TrainConfig("run", DataSettings(str(folder)))
+    module = Steady(untrained(), config, folder, changes, move)
     module._trainer = SimpleNamespace(training=True)  # pyright: ignore
     changed = module.on_after_batch_transfer(batch, 0)
     module.trainer.training = False
@@ -91,9 +121,9 @@ def test_faces_without_landmarks_keep_their_answers(tmp_path: Path) -> None:
     assert torch.equal(asked["probabilities"], ANSWERS)
 
 
-def test_who_smiles_is_asked_for_more_happiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steady, "randomly_moved", lambda batch: batch)
-    smiled = asked_of(batch_of(LANDMARKS), tmp_path, Changes(talking=0.0, worse=0.0, smiling=1.0))
+def test_who_smiles_is_asked_for_more_happiness(tmp_path: Path) -> None:
+    changes = Changes(talking=0.0, worse=0.0, smiling=1.0)
+    smiled = asked_of(batch_of(LANDMARKS), tmp_path, changes, move=lambda batch: batch)
     asked = smiled["probabilities"]
     torch.testing.assert_close(asked[:, 2:], ANSWERS[:, 2:])
     torch.testing.assert_close(asked.sum(1), torch.ones(6))
@@ -117,14 +147,6 @@ def test_other_augmentation_takes_the_place_of_moving() -> None:
     assert torch.equal(changed["landmarks"], LANDMARKS)
 
 
-def test_only_an_arm_with_changes_changes_faces(tmp_path: Path) -> None:
-    config = TrainConfig("run", DataSettings(str(tmp_path)))
-    for name, changes in (("truer", True), ("plain", False)):
-        module = ARMS[name].module(tmp_path)(untrained(), config)
-        assert isinstance(module, Continuing)
-        assert isinstance(module, Steady) == changes
-
-
 def truer_guidance(folder: Path) -> GuidanceSettings:
     return ARMS["truer"].settings(folder, folder, folder, 3).guidance
 
@@ -136,8 +158,6 @@ def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> Non
     assert (settings.teacher, settings.classifier.weights) == ("start", str(tmp_path / "start.safetensors"))
     voted = ARMS["voted"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
     assert (voted.teacher, voted.balance, voted.guidance) == (None, BALANCE, truer_guidance(tmp_path))
-    plain = ARMS["plain"].settings(tmp_path, tmp_path / "start.safetensors", tmp_path, 3)
-    assert (plain.teacher, plain.data.augment) == (None, "geometric")
     recipe = asdict(guidance_of("aucue"))
     truer = asdict(truer_guidance(tmp_path))
     changed = {name for name, value in truer.items() if value != recipe[name]}

@@ -29,8 +29,7 @@ def teacher_of(teacher: str | None, start: Model | None, prepared: PreparedSet) 
         return None
     model = start if teacher == START else starting_model(teacher)
     if model is None:
-        what = "the training starts from no model" if teacher == START else f"{teacher} is no trained model"
-        raise InputError(f"teacher: {what}; give box, a model file or hf:OWNER/NAME.")
+        raise InputError(f"teacher: {teacher} is no trained model; give box, a model file or hf:OWNER/NAME.")
     check_template(model, prepared)
     if set(model.classes) != set(prepared.classes):
         raise InputError(
