@@ -12,6 +12,7 @@ part; `box/figures.py` does that, once. Everything resumes. Tables of this are m
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def averaged(trained: Sequence[Path]) -> tuple[Classifier, Card]:
     """The mean of networks that went on from the same weights (Wortsman et al., ICML 2022).
 
     Args:
-        trained: Model files; the first one's card is that of the mean.
+        trained: Model files, each in the folder of its training; the first one's card is that of the mean,
+            which names these folders.
     """
     classifier, card = mirroring(trained[0])
     states = [classifier.state_dict(), *(load_model(path)[0].state_dict() for path in trained[1:])]
@@ -40,7 +42,8 @@ def averaged(trained: Sequence[Path]) -> tuple[Classifier, Card]:
         for name, value in states[0].items()
     }
     classifier.load_state_dict(mean)
-    return classifier, card
+    provenance = {**card.provenance, "mean_of": [path.parent.name for path in trained]}
+    return classifier, replace(card, provenance=provenance)
 
 
 def balance_of(arms: Sequence[str], start: Path) -> float:
