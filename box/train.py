@@ -288,9 +288,9 @@ def outputs(classifier: Classifier, faces: PreparedSet) -> Outputs:
 
 
 def fingerprint(classifier: Classifier) -> str:
-    """Eight letters that tell a network's weights from others, for names of folders."""
-    weights = classifier.state_dict().values()
-    return sha256(b"".join(value.cpu().numpy().tobytes() for value in weights)).hexdigest()[:8]
+    """Eight letters that tell a network from others, for names of folders."""
+    weights = (value.cpu().numpy().tobytes() for value in classifier.state_dict().values())
+    return sha256(b"".join([repr(classifier.config).encode(), *weights])).hexdigest()[:8]
 
 
 def figures(

@@ -8,6 +8,7 @@ import torch
 from tests.builders import information, untrained
 from torch import Tensor
 
+from aucue.classifiers import Classifier
 from aucue.classifiers.heads import WeightedGAP
 from aucue.facs import EXPRESSIONS
 from aucue.models import load_card, load_model
@@ -57,8 +58,11 @@ def test_biases_mix_and_temperature_are_those_of_held_out_faces(
     assert card.calibration.temperature == pytest.approx(0.5, abs=0.08)
 
 
-def test_a_fingerprint_tells_weights_apart() -> None:
+def test_a_fingerprint_tells_networks_apart() -> None:
     network = untrained(seed=0)
+    other = Classifier(**{**network.config, "exposure": 0.5})
+    other.load_state_dict(network.state_dict())
+    assert train.fingerprint(other) != train.fingerprint(network)
     assert train.fingerprint(network) == train.fingerprint(untrained(seed=0))
     with torch.no_grad():
         next(network.parameters()).view(-1)[0] += 1e-6

@@ -298,3 +298,27 @@ def test_a_grey_network_sees_brightness_only() -> None:
     colours.load_state_dict(classifier.state_dict())
     assert torch.allclose(classifier(images).logits, colours(grey.float()).logits, atol=1e-5)
     assert not torch.allclose(classifier(images).logits, colours(images).logits, atol=1e-3)
+
+
+def test_a_dark_face_is_brought_to_a_level_and_others_stay() -> None:
+    torch.manual_seed(0)
+    plain = Classifier("test_resnet", ("calm", "joy"), input_size=32).eval()
+    lifted = Classifier(**{**plain.config, "exposure": 0.25}).eval()
+    lifted.load_state_dict(plain.state_dict())
+    bright = 0.3 + 0.7 * torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(lifted(bright).logits, plain(bright).logits)
+    dim = 0.1 + 0.1 * torch.rand(2, 3, 32, 32)
+    red, green, blue = dim.mean((2, 3)).unbind(1)
+    factors = 0.25 / (0.299 * red + 0.587 * green + 0.114 * blue)
+    torch.testing.assert_close(lifted(dim).logits, plain(factors[:, None, None, None] * dim).logits)
+    torch.testing.assert_close(lifted(dim / 2).logits, lifted(dim).logits)
+    assert not torch.allclose(plain(dim / 2).logits, plain(dim).logits, atol=1e-3)
+    night = torch.zeros(1, 3, 32, 32)
+    night[:, :, 0, 0] = 1
+    torch.testing.assert_close(lifted(night).logits, plain(night).logits)  # no brighter than white
+    torch.testing.assert_close(lifted(dim / 100).logits, plain(dim / 10).logits)  # ten times at most
+
+
+def test_an_exposure_beyond_white_is_refused() -> None:
+    with pytest.raises(InputError, match=r"exposure is a mean brightness from 0 to 1, not 30"):
+        Classifier("test_resnet", input_size=32, exposure=30)

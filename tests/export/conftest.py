@@ -8,7 +8,7 @@ from aucue.models import Card, GuidanceRecord, Model
 @pytest.fixture
 def model() -> Model:
     """A tiny network with everything that a trained one tells."""
-    classifier = tiny(grey=True)
+    classifier = tiny(grey=True, exposure=0.6)
     info = Card(
         classes=classifier.classes,
         template="aucue",

@@ -148,5 +148,6 @@ def test_the_model_in_the_box_is_the_one_of_its_card_and_calibrated_for_the_mix_
     assert card.prior is not None
     assert card.calibration.temperature == pytest.approx(0.602, abs=0.001)
     assert card.calibration.voters
+    assert network.config["exposure"] == 0.3
     expected = compensated_prior(card.prior.natural, 0.7)
     assert card.prior.assumed == pytest.approx(expected.assumed, rel=1e-4)

@@ -333,6 +333,7 @@ WRONG: list[tuple[Any, str]] = [
     (_acol(variant="x"), "head_options: 'variant' of acol cannot be"),
     *((_configure(grey=v), "'config.grey' must be true or false") for v in (None, 1, "yes")),
     *((_configure(mirror=v), "'config.mirror' must be true or false") for v in (None, 0, [])),
+    *((_configure(exposure=v), "'config.exposure' must be") for v in (None, "x", -0.1, 2)),
     *(
         (_configure(classes=v), "'config.classes' must be")
         for v in (

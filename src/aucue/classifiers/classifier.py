@@ -26,7 +26,7 @@ from aucue.classifiers.backbones import (
     study,
 )
 from aucue.classifiers.blurring import blur_strides
-from aucue.classifiers.brightness import brightness
+from aucue.classifiers.brightness import brightness, exposed
 from aucue.classifiers.heads import Head
 from aucue.classifiers.locality import narrow, receptive_field
 from aucue.classifiers.methods import Method, method_named, readout_for
@@ -88,6 +88,8 @@ class Classifier(nn.Module):
             than what this layer reads (`receptive_field`); None leaves them as they are.
         blur: maps are smoothed before a stride makes them smaller, so that fewer answers change where a face
             is shifted a little; weights stay what they are.
+        exposure: mean brightness, of 1, to which faces that are darker are brought before all else, so that
+            little light is no change; 0 leaves them as they are.
 
     Attributes:
         config: dict of plain values with which `Classifier(**config)` builds the same network.
@@ -126,6 +128,7 @@ class Classifier(nn.Module):
         mirror: bool = False,
         local_from: str | None = None,
         blur: bool = False,
+        exposure: float = 0.0,
     ):
         super().__init__()
         self.method = method_named(method)
@@ -166,6 +169,7 @@ class Classifier(nn.Module):
             "mirror": mirror,
             "local_from": local_from,
             "blur": blur,
+            "exposure": _checked_exposure(exposure),
         }
         # not persistent: config is where they are stored
         self.register_buffer("mean", torch.tensor(self.config["mean"]).view(3, 1, 1), persistent=False)
@@ -352,6 +356,8 @@ class Classifier(nn.Module):
         unit = images.to(self.mean.dtype)
         if images.dtype == torch.uint8:
             unit = unit / 255
+        if level := self.config["exposure"]:
+            unit = exposed(unit, level)
         if self.config["grey"]:
             unit = brightness(unit)
         return (unit - self.mean) / self.std
@@ -361,6 +367,12 @@ def _unmirrored_mean(features: Tensor) -> Tensor:
     """Mean (B, C, h, w) of the features (2B, C, h, w) of faces and, mirrored back, of their mirror images."""
     count = features.shape[0] // 2  # not len(), which torch.export takes for a constant
     return (features[:count] + features[count:].flip(3)) / 2
+
+
+def _checked_exposure(level: float) -> float:
+    if not 0 <= level <= 1:
+        raise InputError(f"exposure is a mean brightness from 0 to 1, not {level!r}.")
+    return level
 
 
 def _checked_head(method: Method, head: str | None) -> str:

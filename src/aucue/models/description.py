@@ -203,6 +203,7 @@ _CONFIG = _entries(
         "mirror": _switch,
         "local_from": _or_null(_name),
         "blur": _switch,
+        "exposure": _number(0, 1),
     },
     needed=("backbone", "classes", "head", "input_size"),
 )
