@@ -30,7 +30,8 @@ TRAINED = {"truer": (0, 1), "mild": (0, 1)}
 
 
 EXPOSURE = 0.3
-"""Mean brightness to which darker faces are brought: of .3 and .4 the one that costs held-out faces nothing."""
+"""Mean brightness to which darker faces are brought; of .3 and .4, the one that held-out faces pay
+nothing for."""
 
 
 def averaged(trained: Sequence[Path], **changes: Any) -> tuple[Classifier, Card]:

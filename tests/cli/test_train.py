@@ -162,6 +162,7 @@ def test_from_sets_the_network_and_what_is_given_wins(
         64,
     )
     assert network.options == {"channels": [32, 64, 128, 256], "stem_width": 16}
+    assert network.exposure == 0.3
     assert made[0].guidance.class_map == 1.0
 
 

@@ -54,6 +54,7 @@ RANGES = {
     "data.workers": _Range(0, 1024),
     "classifier.input_size": _SIDE,
     "classifier.final_stride": _SIDE,
+    "classifier.exposure": _Range(0, 1),
     "guidance.weight": _WEIGHT,
     "guidance.class_map": _WEIGHT,
     "guidance.contrast": _WEIGHT,

@@ -239,14 +239,13 @@ def build_classifier(
         classes: names of its classes.
         codebook: whose action units make up the classes, where the head asks for them.
         start: the model that `settings.weights` names, if that is one. What no setting says of its network,
-            normalisation, exposure and mirroring, is taken as well.
+            normalisation and mirroring, is taken as well.
     """
     method, options = method_named(settings.method), settings.head_options
     if method.head == "units":
         options = {"units": units_of_classes(classes, Codebook.load(codebook)), **options}
     own = method.has_own_backbone
-    names = ("mean", "std", "mirror", "exposure")
-    taken = {} if start is None else {name: start.network.config[name] for name in names}
+    taken = {} if start is None else {name: start.network.config[name] for name in ("mean", "std", "mirror")}
     classifier = Classifier(
         settings.backbone,
         classes,
@@ -259,6 +258,7 @@ def build_classifier(
         grey=settings.grey,
         local_from=settings.local_from,
         blur=settings.blur,
+        exposure=settings.exposure,
         **taken,
     )
     if start is not None and settings.weights is not None:
