@@ -118,8 +118,6 @@ def test_teachers_that_cannot_teach_are_refused(
     no_model.write_text("none")
     with pytest.raises(InputError, match=r"teacher: .*notes\.txt is no trained model; give box"):
         teacher_of(str(no_model), None, prepared)
-    with pytest.raises(InputError, match=r"teacher: start is no trained model"):  # but bare weights
-        teacher_of("start", None, prepared)
     with pytest.raises(InputError, match=r"lost\.safetensors: no such model file"):
         check_start(settings(teacher=str(tmp_path / "lost.safetensors")))
     with pytest.raises(InputError, match="teacher: the training starts from no model; give one with --from"):

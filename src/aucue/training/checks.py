@@ -107,8 +107,6 @@ def check_settings(config: TrainConfig) -> None:
     for name, folder in (("out", config.out), ("data.path", config.data.path)):
         if not folder.strip() or "\0" in folder:
             raise InputError(f"{name}: the name of a folder is needed, not {_shown(folder)}.")
-    if config.teacher == START and config.classifier.weights is None:
-        raise InputError("teacher: the training starts from no model; give one with --from, or name another.")
     if config.teacher is not None and (config.balance or config.class_weights != "none"):
         raise InputError(
             "teacher: its answers are for the mix of expressions that it was made for; set balance to 0 and "
@@ -133,10 +131,16 @@ def check_start(config: TrainConfig, overwrite: bool = False) -> None:
     """
     check_settings(config)
     if not is_finished(Path(config.out), config, overwrite):
-        if config.teacher not in (None, START):
-            require_file(config.teacher)
+        _check_teacher(config)
         Codebook.load(config.guidance.codebook)
         check_set(config)
+
+
+def _check_teacher(config: TrainConfig) -> None:
+    if config.teacher == START and config.classifier.weights is None:
+        raise InputError("teacher: the training starts from no model; give one with --from, or name another.")
+    if config.teacher not in (None, START):
+        require_file(config.teacher)
 
 
 def check_set(config: TrainConfig, *more: str) -> None:

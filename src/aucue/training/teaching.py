@@ -29,7 +29,8 @@ def teacher_of(teacher: str | None, start: Model | None, prepared: PreparedSet) 
         return None
     model = start if teacher == START else starting_model(teacher)
     if model is None:
-        raise InputError(f"teacher: {teacher} is no trained model; give box, a model file or hf:OWNER/NAME.")
+        what = "the training starts from no model" if teacher == START else f"{teacher} is no trained model"
+        raise InputError(f"teacher: {what}; give box, a model file or hf:OWNER/NAME.")
     check_template(model, prepared)
     if set(model.classes) != set(prepared.classes):
         raise InputError(
