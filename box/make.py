@@ -5,9 +5,10 @@
 Begins with the network that learnt from votes (`box.train`, trained if need be). Trainings of four epochs go
 on from there (`box/steady.py`), while its maps learn to lose what is hidden: in those of `truer` it learns to
 give its own answers where the face is a bit off, dim, coarse, or talks, and to see faint smiles; in those of
-`plain` it goes on learning votes of faces that are changed as usual. The weights of all are averaged, and
-biases and temperature are set anew on held-out faces: OUT/aucue-fer.safetensors. Nothing here looks at a test
-part; `box/figures.py` does that, once. Everything resumes. Tables of this are made by `box/steady_trial.py`.
+`mild` it goes on learning votes of faces that are hardly changed. The weights of all are averaged, dark faces
+are brightened before they are read, and biases and temperature are set anew on held-out faces:
+OUT/aucue-fer.safetensors. Nothing here looks at a test part; `box/figures.py` does that, once. Everything
+resumes. Tables of this are made by `box/steady_trial.py`.
 """
 
 import argparse
@@ -27,7 +28,6 @@ from experiments.ferplus_set import prepared
 
 TRAINED = {"truer": (0, 1), "mild": (0, 1)}
 """Of `box.steady.ARMS`: seeds of the trainings."""
-
 
 EXPOSURE = 0.3
 """Mean brightness to which darker faces are brought; of .3 and .4, the one that held-out faces pay
