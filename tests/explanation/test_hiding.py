@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from aucue.classifiers import Classifier
 from aucue.explanation.hiding import FILLS, HiddenRegion, IfHidden, answer_without, hide_regions
 from aucue.metrics import regions_of
 from aucue.models import Model
@@ -111,6 +112,15 @@ def test_the_dearest_other_unit():
     assert found.other.numbers == "AU9"
     assert found.dearest is found.other
     assert not any(each.matters for each in found.expected)
+
+
+def test_a_dark_face_is_no_blank_one_to_a_network_that_brightens_it():
+    dim = (STRIPES > 0).to(torch.uint8) * 2  # two levels are one colour
+    reads = Reads({"happiness": {12: 6.0}})
+    assert at(hidden(reads, dim, "happiness"), 12).visible == 0
+    lit = Classifier(**{**reads.network.config, "exposure": 0.5}).eval()
+    reads.network = lit
+    assert at(hidden(reads, dim, "happiness"), 12).visible == 1
 
 
 def test_what_is_blank_already_is_never_evidence():

@@ -353,14 +353,22 @@ class Classifier(nn.Module):
         side = self.input_size
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, side, side):
             raise InputError(f"images must have the shape (B, 3, {side}, {side}), not {tuple(images.shape)}.")
-        unit = images.to(self.mean.dtype)
-        if images.dtype == torch.uint8:
-            unit = unit / 255
-        if level := self.config["exposure"]:
-            unit = exposed(unit, level)
+        unit = self.exposed(images)
         if self.config["grey"]:
             unit = brightness(unit)
         return (unit - self.mean) / self.std
+
+    def exposed(self, images: Tensor) -> Tensor:
+        """Images as bright as the network reads them, in [0, 1], see `exposure`.
+
+        Args:
+            images: (B, 3, H, W), float in [0, 1], or uint8 in 0..255.
+        """
+        unit = images.to(self.mean.dtype)
+        if images.dtype == torch.uint8:
+            unit = unit / 255
+        level = self.config["exposure"]
+        return exposed(unit, level) if level else unit
 
 
 def _unmirrored_mean(features: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def blank_pixels(images: Tensor) -> Tensor:
     pixel around it, which resizing has mixed with what lies outside.
 
     Args:
-        images: (B, C, H, W), uint8.
+        images: (B, C, H, W), in levels from 0 to 255.
 
     Returns:
         (B, 1, H, W) bool.
