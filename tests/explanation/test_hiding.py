@@ -117,10 +117,24 @@ def test_the_dearest_other_unit():
 def test_a_dark_face_is_no_blank_one_to_a_network_that_brightens_it():
     dim = (STRIPES > 0).to(torch.uint8) * 2  # two levels are one colour
     reads = Reads({"happiness": {12: 6.0}})
-    assert at(hidden(reads, dim, "happiness"), 12).visible == 0
+    for darker in (0, 5, 55):  # whatever floats make of a difference of two
+        assert at(hidden(reads, dim + darker, "happiness"), 12).visible == 0
     lit = Classifier(**{**reads.network.config, "exposure": 0.5}).eval()
     reads.network = lit
     assert at(hidden(reads, dim, "happiness"), 12).visible == 1
+
+
+def test_a_picture_that_waits_is_brightened_once():
+    """A second time would go further where a part had become white."""
+    model = Model(
+        Classifier("test_resnet", CLASSES, input_size=SIDE, exposure=0.5).eval(), information(CLASSES)
+    )
+    spotted = (STRIPES > 0).to(torch.uint8) * 9 + 1
+    spotted[..., : SIDE // 4] = 250
+    nowhere = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    torch.testing.assert_close(
+        answer_without(model, spotted[0], nowhere), model.look(spotted).logits[0].softmax(0)
+    )
 
 
 def test_what_is_blank_already_is_never_evidence():

@@ -270,10 +270,11 @@ class _Hiding:
 
     def __init__(self, model: Model, images: Tensor) -> None:
         self.model = model
-        self.images = model.network.exposed(images.to(model.device)).float()
+        self.images = images.to(model.device).float() / 255
         self.size = (images.shape[-2], images.shape[-1])
         self.blurred = blur_fill(self.images)
-        self.visible = ~blank_pixels(255 * self.images)[:, 0]  # in the dark, less differs than can be told
+        lit = model.network.exposed(self.images)  # in the dark, less differs than the network can tell
+        self.visible = ~blank_pixels((255 * lit.float()).round())[:, 0]
         self.logits: list[Tensor] = []
         self._waiting: list[tuple[int, Tensor, str]] = []
 
