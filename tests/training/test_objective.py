@@ -98,6 +98,19 @@ def test_evidence_of_a_method_without_units_is_that_of_classes(batch, classifier
     )
 
 
+def test_what_changes_beside_what_is_hidden_counts_as_much_as_asked_for(batch, classifier: Classifier):
+    def hidden(beside: float) -> torch.Tensor:
+        torch.manual_seed(0)  # hides the same
+        settings = GuidanceSettings(weight=0.0, hidden=1.0, beside=beside)
+        _, term = Objective(classifier.eval(), settings)(batch)
+        return term.value
+
+    left, changed = hidden(0.0), hidden(1.0) - hidden(0.0)
+    assert left > 0
+    assert changed > 0
+    torch.testing.assert_close(hidden(3.0), left + 3 * changed)
+
+
 @pytest.mark.parametrize("method", ["apvit", "cutmix"])
 def test_hiding_needs_a_class_map_of_one_face(method: str):
     options = {"input_size": 48, "backbone": "test_resnet"} if method == "cutmix" else {}

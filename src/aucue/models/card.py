@@ -39,6 +39,8 @@ class GuidanceRecord:
             label (method `units`).
         hidden: weight of what hiding may change: half of the faces are seen again with one to six units
             hidden, where no evidence may be left and beside which it has to stay.
+        beside: how much it counts, within `hidden`, that evidence stays beside what is hidden; more of it
+            makes maps say better which unit decides, and costs accuracy (docs/recipe.md).
         visible: the cue leaves out what the augmentation hides, so that no map is taught to glow on nothing.
         cue: what attention, class map and gradients are aligned with: `expression` (the action units of the
             label), `all` (those that the regions can draw), `landmarks` (a bump at each of them), `mask`
@@ -64,6 +66,7 @@ class GuidanceRecord:
     units: float = 0.0
     outside: float = 0.0
     hidden: float = 0.0
+    beside: float = 0.5
     visible: bool = False
     cue: CueKind = "expression"
     layers: list[str] | None = None

@@ -62,6 +62,7 @@ RANGES = {
     "guidance.units": _WEIGHT,
     "guidance.outside": _WEIGHT,
     "guidance.hidden": _WEIGHT,
+    "guidance.beside": _WEIGHT,
     "guidance.share": _Range(0, 1, above=True),
     "guidance.barrier": _Range(0, 1_000_000, above=True),
     "guidance.first_epoch": _COUNT,

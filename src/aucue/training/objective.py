@@ -34,9 +34,6 @@ WITHOUT_CLASS_MAP = {
 """Methods whose class maps cannot be guided, and why."""
 
 
-_ELSEWHERE = 0.5  # how much it counts that evidence changes beside what is hidden
-
-
 class Term(NamedTuple):
     """One summand of the loss.
 
@@ -182,7 +179,7 @@ class Objective:
         before = self.evidence(out.features[self.classifier.final_layer][hidden.rows])
         cells = 2 * interpolate(hidden.region.float(), before.shape[-2:], mode="area")
         left, changed = evidence_when_hidden(self.evidence(features), before, cells.clamp(max=1))
-        return left + _ELSEWHERE * changed
+        return left + self.settings.beside * changed
 
     def _of_units(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
         settings, layer = self.settings, self.classifier.final_layer
