@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.evaluation.estimate import wilson
+from aucue.faces import DEFAULT_DETECTOR
 from aucue.metrics import calibration_error, reliability
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import Model, boxed_model
@@ -123,7 +124,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     path: Path = arguments.model or boxed_model()
     model = Model.load(path, device="cpu")
-    photographs = open_prepared(arguments.data or prepared(out))
+    photographs = open_prepared(arguments.data or prepared(out, detector=DEFAULT_DETECTOR))
     if arguments.test:
         found = test_outputs(model, photographs, out)
         text = test_table(model, found)

@@ -5,10 +5,10 @@
 Begins with the network that learnt from votes (`box.train`, trained if need be). Trainings of four epochs go
 on from there (`box/steady.py`), while its maps learn to lose what is hidden: in those of `truer` it learns to
 give its own answers where the face is a bit off, dim, coarse, or talks, and to see faint smiles; in those of
-`mild` it goes on learning votes of faces that are hardly changed. The weights of all are averaged, dark faces
-are brightened before they are read, and biases and temperature are set anew on held-out faces:
-OUT/aucue-fer.safetensors. Nothing here looks at a test part; `box/figures.py` does that, once. Everything
-resumes. Tables of this are made by `box/steady_trial.py`.
+`found` it goes on learning votes of faces that are hardly changed, and that our own detector has found. The
+weights of all are averaged, dark faces are brightened before they are read, and biases and temperature are
+set anew on held-out faces, found by our detector, too: OUT/aucue-fer.safetensors. Nothing here looks at a
+test part; `box/figures.py` does that, once. Everything resumes. Tables are made by `box/steady_trial.py`.
 """
 
 import argparse
@@ -21,12 +21,13 @@ from typing import Any
 import torch
 
 from aucue.classifiers import Classifier
+from aucue.faces import DEFAULT_DETECTOR
 from aucue.models import Card, load_card, load_model
 from box.steady import ARMS, steadied
 from box.train import by_votes, finish, mirroring, studio_faces
 from experiments.ferplus_set import prepared
 
-TRAINED = {"truer": (0, 1), "mild": (0, 1)}
+TRAINED = {"truer": (0, 1), "found": (0, 1)}
 """Of `box.steady.ARMS`: seeds of the trainings."""
 
 EXPOSURE = 0.3
@@ -79,7 +80,8 @@ def main() -> None:
     arms = [arm for arm, files in trained.items() for _ in files]
     made = out / "aucue-fer.safetensors"
     mean = averaged([*chain(*trained.values())], exposure=EXPOSURE)
-    finish(mean, photographs, studio, made, balance_of(arms, start))
+    found = prepared(out, detector=DEFAULT_DETECTOR)
+    finish(mean, found, studio, made, balance_of(arms, start))
     print(made)
 
 

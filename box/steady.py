@@ -16,6 +16,7 @@ from torch import Tensor
 
 from aucue.classifiers import Classifier
 from aucue.data.batched import GEOMETRIC, shrunk
+from aucue.faces import DEFAULT_DETECTOR
 from aucue.models import Card
 from aucue.training import TrainConfig, fit
 from aucue.training.config import TrainerSettings
@@ -144,6 +145,7 @@ class Arm:
         guidance: Settings of guidance in which it differs from its recipe.
         votes: Whether it learns the votes, and not the network's own answers.
         move: How faces are moved within their frame.
+        detector: Finds the faces of the photographs; None takes the landmarks that come with them.
     """
 
     stage: Stage
@@ -151,6 +153,7 @@ class Arm:
     guidance: Mapping[str, Any] = field(default_factory=dict)
     votes: bool = False
     move: Callable[[Batch], Batch] = randomly_moved
+    detector: str | None = None
 
     def balance(self, start: Card) -> float:
         """How far the answers of the network that it gives compensate the frequencies of the photographs.
@@ -187,6 +190,8 @@ _SHORT = Stage(80, 2, lr=5e-4, recipe="unguided", stored=96)
 _GUIDED = Stage(80, 4, lr=1e-3, recipe="aucue", stored=96)
 _LIGHTER = {"weight": 1.0, "class_map": 0.25, "contrast": 0.25, "hidden": 2.0}
 
+_MILD = Arm(_GUIDED, replace(_CHANGES, worse=0.0), _LIGHTER, votes=True, move=mildly_moved)
+
 ARMS: Mapping[str, Arm] = {
     "moved": Arm(_SHORT, Changes(0.0, 0.0)),
     "steady": Arm(_SHORT, Changes(0.5, 0.3)),
@@ -194,7 +199,8 @@ ARMS: Mapping[str, Arm] = {
     "guided": Arm(_GUIDED, _CHANGES),
     "truer": Arm(_GUIDED, _CHANGES, _LIGHTER),
     "voted": Arm(_GUIDED, _CHANGES, _LIGHTER, votes=True),
-    "mild": Arm(_GUIDED, replace(_CHANGES, worse=0.0), _LIGHTER, votes=True, move=mildly_moved),
+    "mild": _MILD,
+    "found": replace(_MILD, detector=DEFAULT_DETECTOR),
 }
 """Trainings that were tried; which of them end the model in the box says `box.make`."""
 
@@ -210,7 +216,7 @@ def steadied(name: str, start: Path, out: Path, photographs: Path, seeds: Sequen
         seeds: Of order and changes, one for each.
     """
     arm = ARMS[name]
-    faces = prepared_with_rendered(out, RENDERED, arm.stage.stored)
+    faces = prepared_with_rendered(out, RENDERED, arm.stage.stored, arm.detector)
     module = partial(Steady, photographs=photographs, changes=arm.changes, move=arm.move)
     trainings = [arm.settings(faces, start, out / f"{name}-{seed}", seed) for seed in seeds]
     return [fit(settings, progress=False, module=module) for settings in trainings]

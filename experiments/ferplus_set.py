@@ -69,14 +69,20 @@ def small_network(path: Path, out: Path, seed: int, epochs: int) -> TrainConfig:
     )
 
 
-def prepared(out: Path, soft: bool = True) -> Path:
+def prepared(out: Path, soft: bool = True, detector: str | None = None) -> Path:
     """FER+ with a tenth of the training part, by label, as its validation part; several processes may ask.
 
     Args:
         out: Where the set is made, unless it is there.
         soft: Whether the votes are its soft labels.
+        detector: Finds the faces; None takes the landmarks that come with the set, where there are some.
     """
-    return _made(out, "prepared" if soft else "prepared-hard", lambda: _photographs(out, soft))
+    return _made(
+        out,
+        "prepared" if soft else "prepared-hard",
+        lambda: _photographs(out, soft, with_landmarks=detector is None),
+        detector=detector,
+    )
 
 
 def short(out: Path) -> Path:
@@ -88,25 +94,34 @@ def short(out: Path) -> Path:
     return _made(out, "short", lambda: _photographs(out, True, {"train": 600, "val": 60}))
 
 
-def prepared_with_rendered(out: Path, count: int, size: int) -> Path:
+def prepared_with_rendered(out: Path, count: int, size: int, detector: str | None = None) -> Path:
     """What `prepared` makes, votes as soft labels, and rendered faces in the training part.
 
     Args:
         out: Where the set is made, unless it is there.
         count: Number of rendered faces, as many of each expression.
         size: Side of the stored faces in pixels.
+        detector: Finds the faces of the photographs, as in `prepared`.
     """
     rendered = SyntheticSource(train=count, val=0, test=0, size=size * 14 // 9)  # a crop shows a part of it
-    name = f"prepared-with-rendered-{size}"
-    return _made(out, name, lambda: WithRendered(_photographs(out, True), rendered), size)
+    return _made(
+        out,
+        f"prepared-with-rendered-{size}",
+        lambda: WithRendered(_photographs(out, True, with_landmarks=detector is None), rendered),
+        size,
+        detector,
+    )
 
 
-def _made(out: Path, name: str, source: Callable[[], Source], size: int = 72) -> Path:
+def _made(
+    out: Path, name: str, source: Callable[[], Source], size: int = 72, detector: str | None = None
+) -> Path:
     """A set in a folder, made unless it is there; other processes that ask for one wait."""
     out.mkdir(parents=True, exist_ok=True)
+    made = out / (f"{name}-{detector}" if detector else name)
     with FileLock(out / ".lock"):
-        prepare(source(), out / name, detector="none", size=size)
-    return out / name
+        prepare(source(), made, detector=detector or "none", size=size)
+    return made
 
 
 class WithRendered:
@@ -157,8 +172,12 @@ def undetected(folder: str, part: str | None, table: Path, split: str) -> CsvSou
     return CsvSource(DATA / folder, table.resolve(), DATA / folder / "images", name=table.stem)
 
 
-def _photographs(out: Path, soft: bool, most: Mapping[str, int] | None = None) -> CsvSource:
-    """FER+ as a source; `most` limits the faces per expression of a split, to some with landmarks."""
+def _photographs(
+    out: Path, soft: bool, most: Mapping[str, int] | None = None, with_landmarks: bool = True
+) -> CsvSource:
+    """FER+ as a source, with the landmarks that are given or without; `most` limits the faces per expression
+    of a split, to some with landmarks.
+    """
     folder = DATA / "ferplus"
     stem = ("labels" if soft else "labels-hard") + ("-short" if most else "")
     labels, landmarks = out / f"{stem}.csv", out / "landmarks.csv"
@@ -185,7 +204,8 @@ def _photographs(out: Path, soft: bool, most: Mapping[str, int] | None = None) -
         writer = csv.DictWriter(file, list(found[0]))
         writer.writeheader()
         writer.writerows(found)
-    return CsvSource(folder, labels.resolve(), folder / "images", landmarks.resolve(), name="ferplus")
+    known = landmarks.resolve() if with_landmarks else None
+    return CsvSource(folder, labels.resolve(), folder / "images", known, name="ferplus")
 
 
 def _at_most(

@@ -7,9 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 from tests.builders import untrained
 from torch import Tensor
 
+from aucue.data import Source
+from aucue.faces import DEFAULT_DETECTOR
 from aucue.facs import EXPRESSIONS
 from aucue.training import DataSettings, GuidanceSettings, TrainConfig, guidance_of
 from aucue.training.module import Batch
@@ -22,8 +25,10 @@ from box.steady import (
     randomly_blurred,
     randomly_dimmed,
     randomly_moved,
+    steadied,
 )
 from box.train import BALANCE
+from experiments import ferplus_set
 
 FACES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -163,3 +168,29 @@ def test_arms_differ_from_their_recipes_where_they_say_so(tmp_path: Path) -> Non
     changed = {name for name, value in truer.items() if value != recipe[name]}
     assert changed == {"weight", "class_map", "contrast", "hidden"}
     assert truer["hidden"] == 2 * recipe["hidden"]
+
+
+def test_an_arm_may_learn_faces_that_our_detector_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Landmarks that come with the set are left out then, so that the detector has to find them."""
+    folder = tmp_path / "ferplus"
+    (folder / "images").mkdir(parents=True)
+    Image.new("L", (48, 48)).save(folder / "images" / "a.png")
+    (folder / "labels.csv").write_text("file,label,split\na.png,neutral,train\n")
+    (folder / "meta.csv").write_text(f"file,{','.join(EXPRESSIONS)}\na.png,10{',0' * 6}\n")
+    names = [f"{axis}{k}" for k in range(68) for axis in "xy"]
+    (folder / "landmarks.csv").write_text(
+        f"file,detector_ok,{','.join(names)}\na.png,1,{','.join(map(str, range(136)))}\n"
+    )
+    monkeypatch.setattr(ferplus_set, "DATA", tmp_path)
+    asked: dict[str, tuple[str, bool]] = {}
+
+    def prepare(source: Source, out: Path, detector: str, size: int) -> None:
+        asked[out.name] = detector, source[0].landmarks is not None
+
+    monkeypatch.setattr(ferplus_set, "prepare", prepare)
+    monkeypatch.setattr(steady, "fit", lambda settings, **_: Path(settings.data.path))
+    trained = [steadied(name, tmp_path, tmp_path, tmp_path, [0])[0].name for name in ("mild", "found")]
+    assert trained == ["prepared-with-rendered-96", f"prepared-with-rendered-96-{DEFAULT_DETECTOR}"]
+    assert [asked[name] for name in trained] == [("none", True), (DEFAULT_DETECTOR, False)]
