@@ -32,6 +32,14 @@ def test_bars_are_as_long_as_probabilities():
         pictures.probability_bars({"a": 0.1, "b": 1.5}, (10, 10))
 
 
+def test_no_bar_reaches_the_widest_figure():
+    theme = pictures.THEMES["light"]
+    bars = np.asarray(pictures.probability_bars({"happiness": 0.99999, "fear": 0.00001}, (120, 300)))
+    end = np.flatnonzero((bars[30] == theme.accent).all(-1))[-1]
+    ink = np.flatnonzero((bars[:60, end + 1 :] != theme.background).any(-1).any(0))
+    assert ink[0] >= 4  # of ">99.9 %"
+
+
 def test_losses_go_right_gains_left_and_controls_are_ticks():
     theme = pictures.THEMES["light"]
     losses, controls = np.array([0.4, -0.1, 0.05]), np.array([0.1, np.nan, 0.2])

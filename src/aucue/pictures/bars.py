@@ -42,7 +42,7 @@ def probability_bars(
     row = height / len(probabilities)
     face = font(min(row * 0.55, width / 17))
     names = max(face.getlength(drawable(name)) for name in probabilities)
-    figures = face.getlength("100 %")
+    figures = face.getlength(in_percent(0.99999))  # the widest there is
     gap = face.size * 0.6
     left, right = names + gap, width - figures - gap
     thickness = min(row * 0.6, face.size * 0.95)
