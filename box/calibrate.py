@@ -4,9 +4,9 @@
 
 Prints what held-out faces say of its temperature and of every mix of expressions that `--prior` may name:
 FER+'s last tenth, whose mix is that of the web search that made it, and the training part of `london`. No
-test part chooses anything: --test measures the calibration error on those of FER+ (landmarks as given),
-`london` and `sfhq` (faces found by our detector), with what is in the model file; --card brings that to
-MODEL_CARD.md, and draws how often answers are right, by how probable they are called.
+test part chooses anything: --test measures the calibration error on those of FER+, `london` and `sfhq`, with
+what is in the model file; --card brings that to MODEL_CARD.md, and draws how often answers are right, by how
+probable they are called. Faces are found by our detector.
 """
 
 import argparse
@@ -20,16 +20,15 @@ from matplotlib.figure import Figure
 
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.evaluation.estimate import wilson
-from aucue.faces import DEFAULT_DETECTOR
 from aucue.metrics import calibration_error, reliability
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import Model, boxed_model
 from aucue.models.looking import calibrated
 from aucue.pages import ACCENT
 from aucue.training.calibrating import answers
-from box.train import Outputs, outputs, studio_faces
+from box.train import Outputs, found_photographs, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
-from experiments.ferplus_set import prepared, undetected
+from experiments.ferplus_set import undetected
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -124,7 +123,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     path: Path = arguments.model or boxed_model()
     model = Model.load(path, device="cpu")
-    photographs = open_prepared(arguments.data or prepared(out, detector=DEFAULT_DETECTOR))
+    photographs = open_prepared(arguments.data or found_photographs(out))
     if arguments.test:
         found = test_outputs(model, photographs, out)
         text = test_table(model, found)

@@ -21,10 +21,9 @@ from typing import Any
 import torch
 
 from aucue.classifiers import Classifier
-from aucue.faces import DEFAULT_DETECTOR
 from aucue.models import Card, load_card, load_model
 from box.steady import ARMS, steadied
-from box.train import by_votes, finish, mirroring, studio_faces
+from box.train import by_votes, finish, found_photographs, mirroring, studio_faces
 from experiments.ferplus_set import prepared
 
 TRAINED = {"truer": (0, 1), "found": (0, 1)}
@@ -80,8 +79,7 @@ def main() -> None:
     arms = [arm for arm, files in trained.items() for _ in files]
     made = out / "aucue-fer.safetensors"
     mean = averaged([*chain(*trained.values())], exposure=EXPOSURE)
-    found = prepared(out, detector=DEFAULT_DETECTOR)
-    finish(mean, found, studio, made, balance_of(arms, start))
+    finish(mean, found_photographs(out), studio, made, balance_of(arms, start))
     print(made)
 
 

@@ -25,6 +25,7 @@ from aucue.classifiers import Classifier
 from aucue.classifiers.heads import WeightedGAP
 from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
 from aucue.export.description import without_folders
+from aucue.faces import DEFAULT_DETECTOR
 from aucue.metrics.classification import classification_report, confusion_counts
 from aucue.models import CalibrationRecord, Card, PriorRecord, load_model, save_model
 from aucue.models.calibration import compensated_prior
@@ -328,6 +329,14 @@ def best(found: Mapping[float, Mapping[str, float]], name: str, capped: float) -
     """Of the values that leave this capped accuracy at least, the one with the largest figure of a name."""
     kept = [value for value, its in found.items() if its["capped"] >= capped]
     return max(kept, key=lambda value: found[value][name])
+
+
+def found_photographs(out: Path) -> Path:
+    """FER+ with its faces found by our detector, as photographs are read later; made once.
+
+    Its held-out faces choose biases and temperature of the model in the box.
+    """
+    return prepared(out, detector=DEFAULT_DETECTOR)
 
 
 def studio_faces(out: Path) -> Path:

@@ -77,12 +77,8 @@ def prepared(out: Path, soft: bool = True, detector: str | None = None) -> Path:
         soft: Whether the votes are its soft labels.
         detector: Finds the faces; None takes the landmarks that come with the set, where there are some.
     """
-    return _made(
-        out,
-        "prepared" if soft else "prepared-hard",
-        lambda: _photographs(out, soft, with_landmarks=detector is None),
-        detector=detector,
-    )
+    name = "prepared" if soft else "prepared-hard"
+    return _made(out, name, lambda: _photographs(out, soft, detector=detector), detector=detector)
 
 
 def short(out: Path) -> Path:
@@ -104,12 +100,9 @@ def prepared_with_rendered(out: Path, count: int, size: int, detector: str | Non
         detector: Finds the faces of the photographs, as in `prepared`.
     """
     rendered = SyntheticSource(train=count, val=0, test=0, size=size * 14 // 9)  # a crop shows a part of it
+    name = f"prepared-with-rendered-{size}"
     return _made(
-        out,
-        f"prepared-with-rendered-{size}",
-        lambda: WithRendered(_photographs(out, True, with_landmarks=detector is None), rendered),
-        size,
-        detector,
+        out, name, lambda: WithRendered(_photographs(out, True, detector=detector), rendered), size, detector
     )
 
 
@@ -173,10 +166,10 @@ def undetected(folder: str, part: str | None, table: Path, split: str) -> CsvSou
 
 
 def _photographs(
-    out: Path, soft: bool, most: Mapping[str, int] | None = None, with_landmarks: bool = True
+    out: Path, soft: bool, most: Mapping[str, int] | None = None, detector: str | None = None
 ) -> CsvSource:
-    """FER+ as a source, with the landmarks that are given or without; `most` limits the faces per expression
-    of a split, to some with landmarks.
+    """FER+ as a source, with the landmarks that come with it unless a detector is to find them; `most` limits
+    the faces per expression of a split, to some with landmarks.
     """
     folder = DATA / "ferplus"
     stem = ("labels" if soft else "labels-hard") + ("-short" if most else "")
@@ -204,7 +197,7 @@ def _photographs(
         writer = csv.DictWriter(file, list(found[0]))
         writer.writeheader()
         writer.writerows(found)
-    known = landmarks.resolve() if with_landmarks else None
+    known = landmarks.resolve() if detector is None else None
     return CsvSource(folder, labels.resolve(), folder / "images", known, name="ferplus")
 
 
