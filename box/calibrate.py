@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from aucue.data import PreparedSet, eval_transform, open_prepared, prepare
+from aucue.data import eval_transform, open_prepared
 from aucue.evaluation.estimate import wilson
 from aucue.metrics import calibration_error, reliability
 from aucue.metrics.classification import classification_report, confusion_counts
@@ -26,9 +26,9 @@ from aucue.models import Model, boxed_model
 from aucue.models.looking import calibrated
 from aucue.pages import ACCENT
 from aucue.training.calibrating import answers
+from box.figures import found_faces
 from box.train import Outputs, found_photographs, outputs, studio_faces
 from experiments.doc_tables import block, paste, table
-from experiments.ferplus_set import undetected
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
 CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -37,6 +37,9 @@ PLOT_BINS = 10
 
 DRAWS = 500
 """Times that answers of a perfectly calibrated network are drawn."""
+
+TEST_SETS = ("ferplus", "london", "sfhq")
+"""Those of `box.figures.SETS` whose test parts are read."""
 
 MIXES = (None, "natural", "even")
 """Values of `--prior`; None is the model as it was trained."""
@@ -68,14 +71,10 @@ def test_row(name: str, model: Model, found: Outputs) -> list[str]:
     return [name, str(len(labels)), *(f"{value:.3f}" for value in (*errors, *means))]
 
 
-def test_outputs(model: Model, photographs: PreparedSet, out: Path) -> dict[str, Outputs]:
+def test_outputs(model: Model, out: Path) -> dict[str, Outputs]:
     """What a model says of the test parts, by their names."""
-    sets = {"ferplus": photographs}
-    for name in ("london", "sfhq"):
-        faces = out / f"prepared-{name}-test"
-        prepare(undetected(name, "test", out / f"{name}-test.csv", "test"), faces, size=96)
-        sets[name] = open_prepared(faces)
     how = eval_transform(model.input_size)
+    sets = {name: open_prepared(found_faces(name, out)) for name in TEST_SETS}
     return {name: answers(model.network, faces.dataset("test", how)) for name, faces in sets.items()}
 
 
@@ -123,15 +122,15 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     path: Path = arguments.model or boxed_model()
     model = Model.load(path, device="cpu")
-    photographs = open_prepared(arguments.data or found_photographs(out))
     if arguments.test:
-        found = test_outputs(model, photographs, out)
+        found = test_outputs(model, out)
         text = test_table(model, found)
         print(text)
         if arguments.card:
             paste(CARD, {"calibration": block("calibration", text)})
             plot(model, found).savefig(PLOT, dpi=110)
         return
+    photographs = open_prepared(arguments.data or found_photographs(out))
     sets = {
         "FER+": outputs(model.network, photographs),
         "london": outputs(model.network, open_prepared(studio_faces(out))),
