@@ -196,6 +196,12 @@ def test_a_positional_argument_with_a_default_may_be_left_out(line: str, photo: 
     assert {"photo": photo, "out": Path("there")} == GIVEN
 
 
+def test_what_stands_behind_two_dashes_keeps_its_name():
+    GIVEN.clear()
+    assert run_command(command_with_a_choice, ["--out", "there", "--", "--my_photo.jpg"], "aucue test") == 0
+    assert {"photo": Path("--my_photo.jpg"), "out": Path("there")} == GIVEN
+
+
 def test_its_help_says_so(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         run_command(command_with_a_choice, ["--help"], prog="aucue test")

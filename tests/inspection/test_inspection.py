@@ -131,6 +131,12 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert "16 faces, 7 of them odd in some way." in text
     assert f"Page: {tmp_path / 'page' / 'inspection.html'}" in text
+    capsys.readouterr()
     assert main(["inspect", str(folder), "--out", str(tmp_path / "page")]) == 2
+    assert main(["inspect", str(folder), "--out", str(tmp_path / "other"), "--faces", "-1"]) == 2
+    refused = capsys.readouterr()
+    assert refused.out == ""  # nothing was measured first
+    assert "exists; choose another --out" in refused.err
+    assert "faces must be at least 1, got -1." in refused.err
     assert main(["inspect", str(tmp_path)]) == 2
     assert "no prepared set" in capsys.readouterr().err

@@ -187,7 +187,9 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 def parse(parser: Parser, argv: Sequence[str]) -> Mapping[str, Any]:
     """Parsed arguments by the names of parameters."""
-    return parser.parse_args([_renamed(parser, _dashed(argument)) for argument in argv]).as_dict()
+    end = argv.index("--") if "--" in argv else len(argv)  # what comes after is names of files, not options
+    options = [_renamed(parser, _dashed(argument)) for argument in argv[:end]]
+    return parser.parse_args([*options, *argv[end:]]).as_dict()
 
 
 def arguments_of(

@@ -36,14 +36,17 @@ def command(
     if model is not None:
         require_file(model)
     from aucue.inspection import inspect_set, write_inspection
+    from aucue.inspection.files import check_writable
     from aucue.work.terminal import Terminal
 
+    folder = out or data / "inspection"
+    check_writable(folder, overwrite, faces)
     inspection = inspect_set(data, against or (), model)
     terminal = Terminal()
     for warning in inspection.warnings:
         terminal.say(f"Warning: {warning}")
     odd = sum(face.odd > 0 for face in inspection.faces)
     terminal.say(f"{len(inspection.faces)} faces, {odd} of them odd in some way.")
-    page = write_inspection(inspection, out or data / "inspection", overwrite, faces)
+    page = write_inspection(inspection, folder, overwrite, faces)
     terminal.say(f"Page: {page}")
     return 0

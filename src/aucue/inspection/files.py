@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from aucue.errors import InputError
 from aucue.inspection.faces import InspectedFace, Inspection
 from aucue.pages import environment, write_page
 from aucue.pictures import draw_landmarks, to_data_uri
@@ -37,14 +38,31 @@ def write_inspection(
         Path of the page.
 
     Raises:
-        OutputExistsError: One of the files exists and `overwrite` is not set.
+        InputError, OutputExistsError: As in `check_writable`.
     """
     folder = Path(folder)
-    check_free(folder, (PAGE, TABLE, RECORD), overwrite)
+    check_writable(folder, overwrite, shown)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(folder / TABLE, inspection)
     write_json(folder / RECORD, _record(inspection))
     return write_page(folder / PAGE, _page(inspection, shown))
+
+
+def check_writable(folder: Path, overwrite: bool, shown: int) -> None:
+    """Refuse what `write_inspection` could not write, before all faces are measured.
+
+    Args:
+        folder: As in `write_inspection`.
+        overwrite: The same.
+        shown: The same.
+
+    Raises:
+        InputError: No face is to be shown, or there is a file in the folder's place.
+        OutputExistsError: One of the files exists and `overwrite` is not set.
+    """
+    if shown < 1:
+        raise InputError(f"faces must be at least 1, got {shown}.")
+    check_free(folder, (PAGE, TABLE, RECORD), overwrite)
 
 
 def _write_table(path: Path, inspection: Inspection) -> None:
