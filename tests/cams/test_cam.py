@@ -74,3 +74,13 @@ def test_normalize_without_an_answer_is_zero(row):
     good = [0.0, 5.0]
     result = normalize_cam(torch.tensor([[[good]], [[row]]]))
     assert result.tolist() == [[[[0.0, 1.0]]], [[[0.0, 0.0]]]]
+
+
+def test_the_gradient_through_a_constant_map_is_nothing():
+    cam = torch.stack([torch.zeros(1, 3, 3), torch.full((1, 3, 3), 2.0), torch.rand(1, 3, 3)])
+    cam.requires_grad_()
+    (normalize_cam(cam) * torch.arange(9.0).view(3, 3)).sum().backward()
+    assert cam.grad is not None
+    assert not cam.grad[:2].any()
+    assert cam.grad[2].isfinite().all()
+    assert cam.grad[2].any()

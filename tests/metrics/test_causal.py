@@ -77,6 +77,15 @@ def test_first_and_dearest_by_hand():
     assert cost_of_first(EVIDENCE, COSTS, EXISTS).tolist() == pytest.approx([0.6, -0.2, 0.1])
 
 
+def test_units_that_tie_are_no_better_than_chance():
+    nothing = torch.zeros_like(COSTS)
+    for evidence, costs in ((nothing, COSTS), (EVIDENCE, nothing), (nothing, nothing)):
+        hits, chance = first_is_dearest(evidence, costs, EXISTS)
+        torch.testing.assert_close(hits, chance)
+    mean = (COSTS * EXISTS).sum(1) / EXISTS.sum(1)
+    torch.testing.assert_close(cost_of_first(nothing, COSTS, EXISTS), mean)
+
+
 def test_rank_correlation_equals_scipy():
     random = np.random.default_rng(2)
     evidence, costs = random.integers(0, 4, (2, 40, 5)).astype(float)

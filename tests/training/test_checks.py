@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from aucue.errors import InputError
-from aucue.training import DataSettings, TrainConfig, fit, with_recipe
+from aucue.training import DataSettings, GuidanceSettings, TrainConfig, fit, with_recipe
 from aucue.training.checks import RANGES, check_settings
 
 MakeSettings = Callable[..., TrainConfig]
@@ -81,6 +81,23 @@ def test_a_setting_that_no_training_can_have(name: str, value: Any, told: str) -
         check_settings(changed(name, value))
     assert told in str(error.value)
     assert str(error.value).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("guidance", "told"),
+    [
+        ({"first_epoch": 30}, "of 10 epochs none is guided, from epoch 30 to 10"),
+        ({"first_epoch": 5, "last_epoch": 3}, "of 10 epochs none is guided, from epoch 5 to 3"),
+        ({"loss": "l1", "barrier": 5.0}, "log-barrier needs"),
+        ({"loss": "kl", "softmax": True}, "leave softmax off"),
+    ],
+)
+def test_guidance_that_no_training_can_have(guidance: dict[str, Any], told: str) -> None:
+    config = TrainConfig("run", DataSettings("set"), epochs=10)
+    check_settings(replace(config, guidance=GuidanceSettings(first_epoch=10, loss="kl")))
+    with pytest.raises(InputError, match=told):
+        check_settings(replace(config, guidance=GuidanceSettings(**guidance)))
+    check_settings(replace(config, guidance=GuidanceSettings(**guidance, weight=0.0)))  # the unguided twin
 
 
 @pytest.mark.parametrize("value", [None, 4, 0.5])

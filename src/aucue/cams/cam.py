@@ -48,4 +48,6 @@ def normalize_cam(cam: Tensor) -> Tensor:
         that holds NaN or an infinity.
     """
     cam = cam - cam.amin((-2, -1), keepdim=True)
-    return torch.nan_to_num(cam / cam.amax((-2, -1), keepdim=True))
+    high = cam.amax((-2, -1), keepdim=True)
+    usable = (high > 0) & high.isfinite()  # before the division: the gradient of 0 / 0 is NaN, whatever follows
+    return torch.where(usable, cam / torch.where(usable, high, 1.0), 0.0)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aucue.errors import InputError
-from aucue.guidance.names import Grid, Loss
+from aucue.guidance.names import Grid, Loss, check_loss
 
 EPS = 1e-8
 
@@ -261,7 +261,4 @@ def _check(
         raise InputError(f"Unknown alignment loss '{loss}': choose one of {', '.join(LOSSES)}.")
     if grid not in get_args(Grid):
         raise InputError(f"Unknown grid '{grid}': choose one of {', '.join(get_args(Grid))}.")
-    if softmax and loss == "kl":
-        raise InputError("The loss 'kl' takes the softmax of the attention by itself: leave softmax off.")
-    if barrier is not None and ("cosine" not in loss or barrier <= 0):
-        raise InputError("The log-barrier needs t > 0 and one of the cosine losses.")
+    check_loss(loss, softmax, barrier)

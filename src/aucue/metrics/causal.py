@@ -107,23 +107,34 @@ def evidence_left(before: Tensor, after: Tensor, exists: Tensor) -> tuple[Tensor
 def first_is_dearest(evidence: Tensor, costs: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:
     """Whether the unit with most evidence is the one whose hiding costs most.
 
+    Of units that tie, one is drawn: the figure is the chance that both draws meet, so that a map without
+    evidence is no better than any order.
+
     Args:
         evidence: Of each unit (B, U).
         costs: What hiding it takes from the answer (B, U).
         exists: Which units count (B, U).
 
     Returns:
-        (B,) bool, and what a unit drawn at random gives: one over the number of units (B,).
+        (B,) in [0, 1], 0 or 1 without ties, and what a unit drawn at random gives: one over the number of
+        units (B,).
     """
-    first = evidence.masked_fill(~exists, -torch.inf).argmax(dim=1)
-    dearest = costs.masked_fill(~exists, -torch.inf).argmax(dim=1)
-    return first == dearest, 1 / exists.sum(dim=1).clamp(min=1)
+    hits = (_drawn_first(evidence, exists) * _drawn_first(costs, exists)).sum(dim=1)
+    return hits, 1 / exists.sum(dim=1).clamp(min=1)
 
 
 def cost_of_first(evidence: Tensor, costs: Tensor, exists: Tensor) -> Tensor:
-    """What hiding the unit with most evidence costs (B,); arguments as of `first_is_dearest`."""
-    first = evidence.masked_fill(~exists, -torch.inf).argmax(dim=1, keepdim=True)
-    return costs.gather(1, first)[:, 0]
+    """What hiding the unit with most evidence costs (B,), the mean of units that tie; arguments as of
+    `first_is_dearest`.
+    """
+    return (_drawn_first(evidence, exists) * costs.where(exists, 0.0)).sum(dim=1)
+
+
+def _drawn_first(values: Tensor, exists: Tensor) -> Tensor:
+    """How likely each unit (B, U) is drawn as the largest: 1, or an equal share where units tie; 0 without any."""
+    largest = values.masked_fill(~exists, -torch.inf).amax(dim=1, keepdim=True)
+    ties = (values == largest) & exists
+    return ties / ties.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def unit_rank_correlation(evidence: Tensor, costs: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from aucue.data.description import describe, require_split
 from aucue.errors import InputError
 from aucue.facs import Codebook
+from aucue.guidance.names import check_loss
 from aucue.models import require_file
 from aucue.training.config import TrainConfig
 from aucue.training.folder import is_finished
@@ -113,8 +114,22 @@ def check_settings(config: TrainConfig) -> None:
             "teacher: its answers are for the mix of expressions that it was made for; set balance to 0 and "
             "class_weights to none."
         )
+    _check_guidance(config)
     logger_names(config.trainer.logger)
     read_devices(config.trainer.device)
+
+
+def _check_guidance(config: TrainConfig) -> None:
+    """Refuse guidance that would never come, or stop the training at its first step."""
+    guidance, epochs = config.guidance, config.epochs
+    last = min(guidance.last_epoch or epochs, epochs)
+    if guidance.guided and guidance.first_epoch > last:
+        raise InputError(
+            f"guidance: of {epochs} epochs none is guided, from epoch {guidance.first_epoch} to {last}; set "
+            f"guidance.first_epoch to {last} at most, or guidance.weight and its other weights to 0."
+        )
+    if guidance.guided:
+        check_loss(guidance.loss, guidance.softmax, guidance.barrier)
 
 
 def check_start(config: TrainConfig, overwrite: bool = False) -> None:
