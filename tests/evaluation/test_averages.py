@@ -19,15 +19,20 @@ LABELS = torch.tensor([0, 1, 0, 1, 0])
 def test_means_and_spread_by_hand():
     """Class 0: directions (1, 0), (0, 1), (1, 0), mean cosine 1/3. Class 1: alike. Class 2: nobody."""
     maps = torch.tensor([[3.0, 0], [2, 2], [0, 1], [1, 1], [1, 0]])[:, None, None]
-    sums = MapSums.of(maps[:2], LABELS[:2], 3) + MapSums.of(maps[2:], LABELS[2:], 3)
+    drawn = torch.tensor([True, True, False, True, False])
+    parts = (slice(2), slice(2, 5))
+    sums, more = (MapSums.of(maps[part], LABELS[part], 3, drawn[part]) for part in parts)
+    sums += more
     expected = torch.tensor([[4 / 3, 1 / 3], [1.5, 1.5], [0, 0]]).double()
     torch.testing.assert_close(sums.means()[:, 0, 0], expected)
+    torch.testing.assert_close(sums.of_drawn[:, 0, 0], torch.tensor([[3.0, 0], [3, 3], [0, 0]]).double())
     torch.testing.assert_close(sums.spread()[:2], torch.tensor([2 / 3, 0.0]).double())
     assert sums.spread()[2].isnan()
 
 
 def test_maps_that_show_nothing_are_like_no_other():
-    sums = MapSums.of(torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long), 1)
+    nobody = torch.zeros(3, dtype=torch.bool)
+    sums = MapSums.of(torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.long), 1, nobody)
     assert sums.spread().item() == 1
 
 
@@ -58,6 +63,17 @@ def test_averages_against_a_loop():
     cosine = map_cosine(attention_at(mean[None, None], size), cue).item()
     assert found.cosine == pytest.approx(cosine, abs=1e-6)
     assert (found.faces, averages["a"][CUE].cosine) == (3, None)
+
+
+def test_faces_without_an_action_unit_map_do_not_count_where_maps_are_compared():
+    maps = {FACE: torch.rand(2, 3, 8, 8), CUE: torch.rand(2, 1, 8, 8), CLASS_MAP: torch.rand(2, 1, 4, 4)}
+    same = torch.zeros(2, dtype=torch.long)
+    sums = sums_of(maps, same, torch.tensor([True, False]), 1)
+    alone = sums_of({name: its[:1] for name, its in maps.items()}, same[:1], torch.tensor([True]), 1)
+    both, one = (averages_of(its, ("a",), (8, 8))["a"][CLASS_MAP] for its in (sums, alone))
+    assert (both.faces, one.faces) == (2, 1)
+    assert both.cosine == pytest.approx(one.cosine)
+    np.testing.assert_allclose(both.map, maps[CLASS_MAP].mean(0)[0].numpy(), atol=1e-6)
 
 
 @pytest.fixture(scope="module")

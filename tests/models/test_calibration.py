@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aucue.errors import InputError
+from aucue.export import write_repository
 from aucue.facs import EXPRESSIONS
 from aucue.models import CalibrationRecord, Card, Model, PriorRecord, boxed_model, load_model, save_model
 from aucue.models.calibration import compensated_prior, mix_of, shifts_for
@@ -76,6 +77,17 @@ def test_a_prior_is_a_log_ratio_on_the_logits(images: torch.Tensor):
     for same in (model.read_as("gradcam"), model.to("cpu"), Model.load(model)):
         assert same.scale == model.scale
     assert Model.load(model, prior="even").scale != model.scale
+
+
+def test_another_mix_of_expressions_is_not_stored(tmp_path: Path):
+    mixed = model_with(None, prior="even")
+    for store in (
+        lambda: mixed.save(tmp_path / "m.safetensors"),
+        lambda: write_repository(mixed, tmp_path, "o/n"),
+    ):
+        with pytest.raises(InputError, match="give the prior whenever it is loaded"):
+            store()
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_prior_from_a_table(tmp_path: Path):

@@ -24,23 +24,26 @@ class MapSums:
     Attributes:
         total: Sum of the maps (K, C, h, w).
         directions: Sum of the maps brought to length 1 (K, C, h, w).
+        of_drawn: Sum of the maps of faces whose action units are drawn, too (K, C, h, w).
         count: Faces (K,).
         shown: Those of them whose map is not zero everywhere (K,).
     """
 
     total: Tensor
     directions: Tensor
+    of_drawn: Tensor
     count: Tensor
     shown: Tensor
 
     @classmethod
-    def of(cls, maps: Tensor, labels: Tensor, classes: int) -> Self:
+    def of(cls, maps: Tensor, labels: Tensor, classes: int, drawn: Tensor) -> Self:
         """Of a batch.
 
         Args:
             maps: (B, C, h, w).
             labels: Class ids (B,).
             classes: K.
+            drawn: Which faces have an action-unit map (B,).
         """
         maps = maps.double()
         lengths = torch.linalg.vector_norm(maps, dim=(1, 2, 3), keepdim=True)
@@ -49,6 +52,7 @@ class MapSums:
         return cls(
             empty.index_add(0, labels, maps).cpu(),
             empty.index_add(0, labels, maps / lengths.clamp(min=1e-12)).cpu(),
+            empty.index_add(0, labels[drawn], maps[drawn]).cpu(),
             torch.bincount(labels, minlength=classes).cpu(),
             torch.bincount(labels[shown], minlength=classes).cpu(),
         )
@@ -58,6 +62,7 @@ class MapSums:
         return MapSums(
             self.total + other.total,
             self.directions + other.directions,
+            self.of_drawn + other.of_drawn,
             self.count + other.count,
             self.shown + other.shown,
         )
@@ -80,7 +85,8 @@ class AverageMap:
     Attributes:
         map: (h, w), or (S, S, 3) for the average face.
         faces: Over how many.
-        cosine: With the average action-unit map of the same faces; None without one.
+        cosine: Of the average over those of them that have an action-unit map with the average of these maps;
+            None without one.
         spread: 1 - the mean cosine of the maps of two different faces; None below two faces.
     """
 
@@ -113,7 +119,7 @@ def sums_of(maps: Mapping[str, Tensor], labels: Tensor, valid: Tensor, classes: 
     for name, its in maps.items():
         rows = valid if name == CUE else torch.ones_like(valid)
         scaled = its if name in (CUE, CLASS_MAP, FACE) else normalize_cam(its)
-        found[name] = MapSums.of(scaled[rows], labels[rows], classes)
+        found[name] = MapSums.of(scaled[rows], labels[rows], classes, valid[rows])
     return found
 
 
@@ -125,14 +131,15 @@ def averages_of(sums: Mapping[str, MapSums], classes: Sequence[str], size: tuple
         classes: Names of the classes.
         size: Of the input: averages are compared at its resolution, as ATT-COS and CAM-COS are.
     """
-    cues, known = sums[CUE].means(), sums[CUE].count > 0
+    cues, drawn = sums[CUE].means(), sums[CUE].count
     columns = {}
     for name, its in sums.items():
         means, spread = its.means(), its.spread()
         cosine = torch.full((len(classes),), torch.nan)
         if name not in (CUE, FACE):
             resize = cam_at if name == CLASS_MAP else attention_at
-            cosine = torch.where(known, map_cosine(resize(means, size), cues), torch.nan)
+            own = its.of_drawn / drawn.clamp(min=1)[:, None, None, None]  # of the very faces of the cue
+            cosine = torch.where(drawn > 0, map_cosine(resize(own, size), cues), torch.nan)
         columns[name] = means, its.count, cosine, spread
     return {
         label: {

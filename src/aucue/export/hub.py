@@ -43,10 +43,11 @@ def write_repository(
         Model file and card.
 
     Raises:
-        InputError: the model cannot be read.
+        InputError: the model cannot be read, or answers with a `prior`, which a model file cannot hold.
         OutputExistsError: the folder holds another model, or a card without a model.
     """
     model = Model.load(model, device="auto" if isinstance(model, Model) else "cpu")
+    model.require_own_mix()
     model = Model(model.network, without_folders(model.card), model.name)
     file, card = Path(folder) / MODEL_FILE, Path(folder) / CARD_FILE
     same = file.is_file() and _holds(file, model)

@@ -13,6 +13,7 @@ from torch import Tensor
 from aucue.classifiers import Classifier
 from aucue.classifiers.methods import readout_for
 from aucue.cues import AUCue, Cue, region_model_of
+from aucue.errors import InputError
 from aucue.facs import ActionUnit, Codebook
 from aucue.models.calibration import (
     CalibrationRecord,
@@ -133,8 +134,21 @@ class Model:
         return f"<p><b>{escape(self.name)}</b></p><table>{''.join(lines)}</table>"
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Write it into one file; see `aucue.models.save_model`."""
+        """Write it into one file; see `aucue.models.save_model` and `require_own_mix`."""
+        self.require_own_mix()
         return save_model(path, self.network, self.card, overwrite)
+
+    def require_own_mix(self) -> None:
+        """Refuse to be stored with another mix of expressions, for which a model file has no place.
+
+        Raises:
+            InputError: It was made with a `prior`.
+        """
+        if self.prior is not None:
+            raise InputError(
+                f"{self.name} answers for another mix of expressions (prior), which a model file cannot "
+                f"hold; store it as it is without prior, and give the prior whenever it is loaded."
+            )
 
     def read_as(self, readout: str) -> Self:
         """The same network, whose class maps are read out in another way."""
