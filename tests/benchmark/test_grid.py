@@ -71,6 +71,22 @@ def test_the_same_settings_are_the_same_cell_however_they_are_written() -> None:
     assert not {c.name for c in Grid.from_dict(table(settings=other)).cells} & {c.name for c in plain}
 
 
+@pytest.mark.parametrize("path", ["set/", "./set", ".//set/."])
+def test_a_set_is_the_same_however_its_folder_is_spelt(path: str) -> None:
+    settings = {**table()["settings"], "data.path": path}
+    start = {"guidance.weight": 0}
+    for changes in ({}, {"start": start}):
+        plain = Grid.from_dict(table(**changes))
+        spelt = Grid.from_dict(table(settings=settings, **changes))
+        assert spelt.cells == plain.cells
+        assert [row.settings for row in spelt.rows] == [row.settings for row in plain.rows]
+
+
+def test_the_name_of_a_cell_is_what_it_always_was() -> None:
+    """Cells of earlier versions are found again."""
+    assert Grid.from_dict(table()).cells[0].name == "cam-test_resnet-lambda0-57864172-seed0"
+
+
 def test_protocol_fg2024_selects_on_the_test_set() -> None:
     holdout, published = (Grid.from_dict(table(protocol=name)) for name in ("holdout", "fg2024"))
     assert {cell.config("out").select_on for cell in holdout.cells} == {"holdout"}
@@ -87,6 +103,29 @@ def test_further_rows_and_their_baseline() -> None:
     assert baseline is not None
     assert baseline.label == "CAM / unguided"
     assert grid.baseline_of(baseline) is None
+
+
+def test_names_may_be_what_yaml_takes_for_numbers_and_truths(tmp_path: Path) -> None:
+    file = tmp_path / "grid.yaml"
+    file.write_text(
+        "settings: {data.path: set}\n"
+        "axes:\n"
+        "  lambda: {0: {guidance.weight: 0}, 0.5: {guidance.weight: 0.5}}\n"
+        "  2: {no: {}, yes: {optimizer.lr: 0.02}}\n"
+        "more: [{lambda: 4, 2: no, settings: {guidance.weight: 4}}]\n"
+        "published: [{lambda: 0.5, 2: yes, CL: 0.9}]\n"
+        "baseline: {lambda: 0}\n"
+        "figure: {x: guidance.weight, over: {2: no}}\n"
+    )
+    grid = Grid.load(file)
+    labels = ["0 / False", "0 / True", "0.5 / False", "0.5 / True", "4 / False"]
+    assert [row.label for row in grid.rows] == labels
+    assert grid.baseline_of(grid.rows[-1]) == grid.rows[0]
+    assert grid.figure == {"x": "guidance.weight", "over": {"2": "False"}}
+    assert grid.rows[3].published == {"CL": 0.9}
+    assert Grid.load(grid.write(tmp_path / "again.yaml")) == grid
+    on_truths = Grid.from_dict({**grid.table, "baseline": {2: False}})
+    assert Grid.load(on_truths.write(tmp_path / "again.yaml")) == on_truths
 
 
 def test_published_values_go_to_their_row() -> None:
@@ -191,6 +230,20 @@ def test_shipped_grids_are_understood(file: Path) -> None:
         ({"name": "../elsewhere"}, "is no name of a file"),
         ({"name": "cells"}, "name cannot be 'cells'"),
         ({"figure": {"x": "epochs", "over": {"method": "ADL"}}}, "method: ADL is no name"),
+        (
+            {"more": [{"method": "CAM", "guidance": "9"}, {"method": "CAM", "guidance": "guided"}]},
+            "^grid.yaml, more, entry 2: there is a row 'CAM / guided' already; give this one another name",
+        ),
+        (
+            {"more": [{"method": "CAM", "guidance": 9}, {"method": "CAM", "guidance": "9"}]},
+            "more, entry 2: there is a row 'CAM / 9' already",
+        ),
+        (
+            {"axes": {"one": {"a / b": {}, "a": {}}, "two": {"c": {}, "b / c": {}}}, "baseline": {}},
+            "^grid.yaml, axes: there is a row 'a / b / c' already",
+        ),
+        ({"axes": {"weight": {1: {}, "1": {}}}}, "axes, weight: two entries are named '1'"),
+        ({"axes": {1: {"a": {}}, "1": {"b": {}}}}, "axes: two entries are named '1'"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:

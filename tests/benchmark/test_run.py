@@ -6,7 +6,7 @@ import signal
 import subprocess
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -161,6 +161,55 @@ def test_a_cell_that_another_process_runs_is_left_alone(table: dict[str, Any], t
     ):
         run_cell(cell, tmp_path, progress=False)
     assert not is_finished(cell, tmp_path)
+
+
+class KilledCommand:
+    """What `subprocess.Popen` gives, for a command that is killed before it does anything."""
+
+    commands: ClassVar[list[list[str]]] = []
+    pid = 0
+
+    def __init__(self, command: list[str], **_: Any) -> None:
+        self.commands.append(command)
+
+    def wait(self) -> int:
+        """Its status."""
+        return -signal.SIGKILL
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of cells side by side, each of which is killed."""
+    monkeypatch.setattr(KilledCommand, "commands", [])
+    monkeypatch.setattr(subprocess, "Popen", KilledCommand)
+    monkeypatch.setattr("aucue.benchmark.run._give_share_of_cores", lambda *_: None)
+    return KilledCommand.commands
+
+
+def test_two_benchmarks_at_once_keep_to_their_own_cells(
+    table: dict[str, Any], tmp_path: Path, killed: list[list[str]]
+) -> None:
+    """The second begins before a process of the first has read which cell is its own."""
+    grids = Grid.from_dict(table), Grid.from_dict({**table, "seeds": [7, 8]})
+    for grid in grids:
+        run_grid(grid, tmp_path, jobs=2, progress=False)
+    asked = [
+        Grid.load(command[command.index("benchmark") + 1]).cells[int(command[-1])].name for command in killed
+    ]
+    assert sorted(asked) == sorted(cell.name for grid in grids for cell in grid.cells)
+
+
+def test_a_killed_cell_does_not_give_the_reason_of_an_earlier_run(
+    table: dict[str, Any], tmp_path: Path, killed: list[list[str]]
+) -> None:
+    grid = Grid.from_dict(table)
+    for cell in grid.cells:
+        cell.folder(tmp_path).mkdir(parents=True)
+        (cell.folder(tmp_path) / "failure.txt").write_text("The set was not there.\n")
+    failures = run_grid(grid, tmp_path, jobs=2, progress=False)
+    assert len(killed) == len(failures) == 2
+    for cell in grid.cells:
+        assert failures[cell.name] == f"ended with status -9, see {cell.folder(tmp_path) / 'log.txt'}"
 
 
 def test_jobs_must_be_positive(table: dict[str, Any], tmp_path: Path) -> None:

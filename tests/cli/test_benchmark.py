@@ -67,6 +67,15 @@ def test_a_grid_that_comes_with_aucue_on_another_set(
     assert main(["benchmark", "ferplus", "--out", "run", "--data", "a=b"]) == 2
 
 
+def test_settings_that_are_a_list_are_named_with_another_set_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "grid.yaml"
+    file.write_text("settings: [data.path]\naxes: {guidance: {guided: {}}}\n")
+    assert main(["benchmark", str(file), "--data", "set", "--out", str(tmp_path / "out"), "--dry-run"]) == 2
+    assert f"{file}, settings must be a mapping ('key: value' lines), not a list." in capsys.readouterr().err
+
+
 def test_a_cell_that_is_not_there(grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", str(grid), "--out", str(tmp_path), "--cell", "2"]) == 2
     assert "--cell must be between 0 and 1, got 2" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from aucue.classifiers.methods import METHODS, method_named, readout_for
 from aucue.errors import InputError, said
 from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
-from aucue.training import ClassifierSettings, TrainConfig
+from aucue.training import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.checks import check_set
 from aucue.training.names import MODEL_NAME
 from aucue.work.files import appearing, inside
@@ -219,7 +219,8 @@ class Grid:
             where: File, for errors.
 
         Raises:
-            InputError: An entry is unknown or has another form, or a row's settings make no training.
+            InputError: An entry is unknown or has another form, two rows have one name, or a row's settings
+                make no training.
         """
         check_keys(table, _KEYS, where)
         axes = _axes(table.get("axes"), where)
@@ -230,10 +231,14 @@ class Grid:
             )
         common = {**_mapping(table.get("settings", {}), f"{where}, settings")}
         common["select_on"] = _SELECT_ON[protocol]
-        rows = [*_product(axes, common), *_more(table.get("more", []), axes, common, where)]
+        product, more = _product(axes, common), _more(table.get("more", []), axes, common, where)
+        _check_labels(product, more, where)
+        rows = [*product, *more]
         names = {axis: tuple(dict.fromkeys(row.place[axis] for row in rows)) for axis in axes}
         published = _published(table.get("published", []), tuple(axes), where)
-        rows = [Row(row.place, row.settings, published.get(tuple(row.place.values()), {})) for row in rows]
+        rows = [
+            Row(row.place, _taken(row.settings), published.get(tuple(row.place.values()), {})) for row in rows
+        ]
         start = _start(table.get("start"), common, rows, where)
         for row in rows:
             _check_row(row, where)
@@ -260,12 +265,14 @@ class Grid:
         """Write the grid file that `load` reads, replacing an earlier one."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        plain = json.loads(json.dumps(self.table))
         with appearing(path) as unfinished:
-            unfinished.write_text(
-                yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8"
-            )
+            unfinished.write_text(self.text, encoding="utf-8")
         return path
+
+    @property
+    def text(self) -> str:
+        """Content of the grid file that `load` reads."""
+        return yaml.safe_dump(_plain(self.table), sort_keys=False, allow_unicode=True)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -390,6 +397,32 @@ def _setting_names(group: type, prefix: str = "") -> tuple[str, ...]:
     return tuple(names)
 
 
+def _taken(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings with the set's folder as a training spells it, so that rows on one set know it."""
+    path = settings.get("data.path")
+    return {**settings, "data.path": DataSettings(path).path} if isinstance(path, str) else settings
+
+
+def _plain(value: Any) -> Any:
+    """A copy in which YAML finds no aliases; its keys, unlike those of JSON, stay what they are."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _check_labels(product: Sequence[Row], more: Sequence[Row], where: str) -> None:
+    """Refuse two rows of one name: results go by it, and one would show the other's figures."""
+    entries = [f"{where}, more, entry {number}" for number in range(1, len(more) + 1)]
+    known: set[str] = set()
+    for row, here in zip((*product, *more), [f"{where}, axes"] * len(product) + entries, strict=True):
+        if row.label in known:
+            raise InputError(
+                f"{here}: there is a row {row.label!r} already; give this one another name on one of the "
+                "axes, or leave it out."
+            )
+        known.add(row.label)
+
+
 def _product(axes: Mapping[str, Mapping[str, Mapping[str, Any]]], common: Mapping[str, Any]) -> list[Row]:
     rows = []
     for names in itertools.product(*axes.values()):
@@ -412,7 +445,7 @@ def _start(
         raise InputError(
             f"{here}: with it neither start nor rows can have {READOUT if READOUT in settings else _WEIGHTS}."
         )
-    return settings
+    return _taken(settings)
 
 
 def _more(
@@ -422,7 +455,8 @@ def _more(
     rows = []
     for number, entry in enumerate(_list(entries, f"{where}, more"), start=1):
         here = f"{where}, more, entry {number}"
-        check_keys(_mapping(entry, here), (*axes, "settings"), here)
+        entry = _by_name(entry, here)
+        check_keys(entry, (*axes, "settings"), here)
         place = {axis: str(_needed(entry, axis, here)) for axis in axes}
         settings = dict(common)
         for axis, name in place.items():
@@ -432,17 +466,16 @@ def _more(
 
 
 def _axes(value: Any, where: str) -> dict[str, dict[str, Mapping[str, Any]]]:
-    axes = _mapping(value or {}, f"{where}, axes")
+    axes = _by_name(value or {}, f"{where}, axes")
     if not axes:
         raise InputError(f"{where}: axes are missing; they map axis -> name -> settings.")
     found = {}
-    for axis, names in axes.items():
+    for axis, value in axes.items():
         here = f"{where}, axes, {axis}"
-        if not _mapping(names, here):
+        names = _by_name(value, here)
+        if not names:
             raise InputError(f"{here}: no names; give at least one, with its settings.")
-        found[str(axis)] = {
-            str(name): _mapping(entry or {}, f"{here}, {name}") for name, entry in names.items()
-        }
+        found[axis] = {name: _mapping(entry or {}, f"{here}, {name}") for name, entry in names.items()}
     return found
 
 
@@ -450,20 +483,17 @@ def _published(entries: Any, axes: Sequence[str], where: str) -> dict[tuple[str,
     found = {}
     for number, entry in enumerate(_list(entries, f"{where}, published"), start=1):
         here = f"{where}, published, entry {number}"
-        values = dict(_mapping(entry, here))
+        values = _by_name(entry, here)
         place = tuple(str(_needed(values, axis, here)) for axis in axes)
-        found[place] = {str(k): _number(v, f"{here}, {k}") for k, v in values.items() if k not in axes}
+        found[place] = {k: _number(v, f"{here}, {k}") for k, v in values.items() if k not in axes}
     return found
 
 
 def _baseline(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> dict[str, str]:
-    baseline = _mapping(value or {}, f"{where}, baseline")
-    for axis, name in baseline.items():
-        if axis not in names or name not in names[axis]:
-            raise InputError(f"{where}, baseline: {axis}: {name} is no name on an axis of this grid.")
+    baseline = _place(value or {}, names, f"{where}, baseline")
     if len(baseline) > 1:
         raise InputError(f"{where}, baseline: give one axis, not {', '.join(baseline)}.")
-    return dict(baseline)
+    return baseline
 
 
 def _figure(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> Mapping[str, Any] | None:
@@ -472,10 +502,16 @@ def _figure(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> Map
     here = f"{where}, figure"
     check_keys(_mapping(value, here), ("x", "over"), here)
     _needed(value, "x", here)
-    for axis, name in _mapping(value.get("over", {}), here).items():
+    return {**value, "over": _place(value.get("over", {}), names, here)}
+
+
+def _place(value: Any, names: Mapping[str, tuple[str, ...]], where: str) -> dict[str, str]:
+    """Names on some of the axes."""
+    place = {axis: str(name) for axis, name in _by_name(value, where).items()}
+    for axis, name in place.items():
         if axis not in names or name not in names[axis]:
-            raise InputError(f"{here}: {axis}: {name} is no name on an axis of this grid.")
-    return value
+            raise InputError(f"{where}: {axis}: {name} is no name on an axis of this grid.")
+    return place
 
 
 def _assessment(table: Mapping[str, Any], where: str) -> Assessment:
@@ -511,6 +547,16 @@ def _needed(entry: Mapping[str, Any], key: str, where: str) -> Any:
     if key not in entry:
         raise InputError(f"{where}: {key} is missing.")
     return entry[key]
+
+
+def _by_name(value: Any, where: str) -> dict[str, Any]:
+    """A mapping whose keys are names: YAML reads 0 as a number and `no` as false."""
+    found: dict[str, Any] = {}
+    for key, entry in _mapping(value, where).items():
+        if str(key) in found:
+            raise InputError(f"{where}: two entries are named {str(key)!r}; give one of them another name.")
+        found[str(key)] = entry
+    return found
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Running a grid: every cell once, resumable, in this process or in one process per device."""
 
+import hashlib
 import logging
 import math
 import os
@@ -29,7 +30,6 @@ from aucue.work.terminal import Terminal
 
 logger = logging.getLogger(__name__)
 
-GRID_FILE = "grid.yaml"
 SECONDS_FILE = "seconds.json"
 LOG_FILE = "log.txt"
 FAILURE_FILE = "failure.txt"
@@ -170,7 +170,9 @@ def _run_side_by_side(
     left: Sequence[Cell], grid: Grid, out: str | os.PathLike[str], jobs: int, progress: bool
 ) -> dict[str, str]:
     """One process per cell, as many at a time as there are slots."""
-    file = grid.write(Path(out, grid.name, GRID_FILE))
+    # Named by its content: another call with this name and folder must not change what the numbers stand for.
+    digest = hashlib.sha256(grid.text.encode()).hexdigest()[:8]
+    file = grid.write(Path(out, grid.name, f"grid-{digest}.yaml"))
     slots: queue.SimpleQueue[int] = queue.SimpleQueue()
     for slot in range(jobs):
         slots.put(slot)
@@ -199,6 +201,8 @@ def _run_apart(
     """Run a cell in a process of its own; why it failed, if it did."""
     folder = cell.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
+    noted = folder / FAILURE_FILE
+    noted.unlink(missing_ok=True)  # of an earlier run: a process that is killed notes nothing
     command = [sys.executable, "-m", "aucue", "benchmark", str(grid_file)]
     command += ["--out", str(out), "--cell", str(number)]
     environment = os.environ | _device(slot) | starter_environment()
@@ -208,7 +212,6 @@ def _run_apart(
         status = process.wait()
     if status == 0:
         return None
-    noted = folder / FAILURE_FILE
     return (
         noted.read_text(encoding="utf-8", errors="replace").strip()
         if noted.is_file()

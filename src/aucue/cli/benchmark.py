@@ -98,7 +98,9 @@ def _grid(name: str, varied: Mapping[str, Any], seeds: list[int] | None) -> "Gri
         )
     elif varied.keys() == {"data"} and len(varied["data"]) == 1 and "=" not in varied["data"][0]:
         table, where = read_mapping(Path(name)), name
-        table["settings"] = {**(table.get("settings") or {}), "data.path": varied["data"][0]}
+        settings = table.get("settings") or {}
+        if isinstance(settings, Mapping):  # what else it is, the grid says
+            table["settings"] = {**settings, "data.path": varied["data"][0]}
     elif varied:
         options = ", ".join(f"--{option}" for option in varied)
         raise InputError(

@@ -41,6 +41,11 @@ class DataSettings:
     workers: int | None = None
     erase: Literal["black", "noise"] = "black"
 
+    def __post_init__(self) -> None:
+        """One spelling of `path`: `./set/` is no other set than `set`."""
+        if isinstance(self.path, str) and self.path:
+            self.path = Path(self.path).as_posix()  # keeps `..`, which behind a link leads elsewhere
+
 
 @dataclass
 class ClassifierSettings:

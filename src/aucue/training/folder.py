@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from aucue.errors import InputError, OutputExistsError
-from aucue.training.config import TrainConfig
+from aucue.training.config import DataSettings, TrainConfig
 from aucue.training.names import CHECKPOINTS, CONFIG_NAME, LAST, MODEL_NAME
 from aucue.work.files import appearing, claimed
 from aucue.work.tables import read_mapping
@@ -115,12 +115,15 @@ def _plain(config: TrainConfig) -> Any:
 
 
 def _of_training(settings: Any) -> Any:
-    """Settings without those that change nothing of a training: where it is logged.
+    """Settings without those that change nothing of a training: where it is logged, how its set is spelt.
 
     Those of before 0.2 name an accelerator and the number of devices.
     """
     if not isinstance(settings, dict) or not isinstance(settings.get("trainer"), dict):
         return settings
+    data = settings.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        settings = {**settings, "data": {**data, "path": DataSettings(data["path"]).path}}
     trainer = {name: value for name, value in settings["trainer"].items() if name != "logger"}
     if "accelerator" in trainer:
         kind = {"gpu": "cuda"}.get(trainer.pop("accelerator"), "auto")
