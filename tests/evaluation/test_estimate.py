@@ -50,6 +50,18 @@ def test_intervals_of_recognition(answers: tuple[torch.Tensor, torch.Tensor], ke
     )
 
 
+def test_few_faces_that_are_alike_are_not_certain():
+    labels = torch.tensor([0, 0, 1, 1, 1])
+    shares = {("all", ""): torch.ones(5), ("none", ""): torch.tensor([0, 0, 0, 0, torch.nan])}
+    shares["no share", ""] = torch.full((5,), 0.7)
+    found = estimates(shares, labels, CLASSES, CLASSES[1:])
+    assert found["all", ""].interval == pytest.approx((0.5655, 1), abs=1e-4)  # Wilson, of 5
+    assert found["none", ""].interval == pytest.approx((0, 0.4899), abs=1e-4)  # of 4
+    assert found["no share", ""].interval == pytest.approx((0.7, 0.7))
+    right = recognition(labels, labels, CLASSES)
+    assert right["balanced_accuracy"].interval == right["macro_f1"].interval == right["accuracy"].interval
+
+
 def test_ratio_by_hand():
     labels = torch.tensor([1, 1, 2])
     columns = {("o", "up"): torch.tensor([0.6, 0.2, 0.4]), ("o", "down"): torch.tensor([0.1, 0.3, 0.3])}

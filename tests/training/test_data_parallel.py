@@ -54,6 +54,8 @@ def settings(faces: Path, out: Path, devices: int, batch_size: int) -> TrainConf
         guidance=GuidanceSettings(weight=4.0, layers=["stages.2", "stages.3"]),
         optimizer=OptimizerSettings(name="sgd", lr=0.02),
         trainer=TrainerSettings(device=f"{devices}xcpu"),
+        class_weights="balanced",
+        label_smoothing=0.1,
         epochs=3,
         seed=5,
     )

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from aucue.classifiers import Classifier
+from aucue.classifiers.heads import ACoL
 from aucue.cues import AUCue
 from aucue.data import make_loader, open_prepared
 from aucue.guidance import alignment, attention
@@ -98,6 +99,19 @@ def test_class_weights_and_label_smoothing_are_torch_s(weights, smoothing, class
     logits = classifier(batch["image"]).logits
     expected = cross_entropy(logits, batch["label"], weight=of_classes, label_smoothing=smoothing)
     torch.testing.assert_close(term.value, expected)
+
+
+def test_acol_erases_by_the_label_whatever_classes_weigh(batch):
+    classifier = Classifier("test_resnet", input_size=48, final_stride=8, method="acol")
+    objective = Objective(classifier, GuidanceSettings(weight=0.0))
+    objective.class_weights, objective.label_smoothing = torch.tensor([0.01, 9, 1, 1, 1, 1, 1.0]), 0.2
+    erased = []
+    head = classifier.head
+    assert isinstance(head, ACoL)
+    plain = head.maps_b
+    head.maps_b = lambda features, maps, by: (erased.append(by), plain(features, maps, by))[1]  # type: ignore
+    list(objective(batch))
+    assert erased[0].tolist() == batch["label"].tolist()
 
 
 def test_balanced_weights_are_inverse_frequencies(settings: MakeSettings, classifier: Classifier):

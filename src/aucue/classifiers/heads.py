@@ -52,18 +52,21 @@ class Head(nn.Module, ABC):
         """
         return _chosen(self.class_maps(features), classes)
 
-    def loss(self, features: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(
+        self, features: Tensor, logits: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         """The classification term of the training loss: cross-entropy of the logits.
 
         Args:
             features: the feature maps (B, C, h, w) that gave the logits.
             logits: (B, K).
             targets: ids (B,), or probabilities (B, K) where labels were mixed.
+            weights: how much each class counts (K,); None: all alike.
 
         Returns:
             A scalar.
         """
-        return cross_entropy(logits, targets)
+        return cross_entropy(logits, targets, weights)
 
 
 class WeightedGAP(Head):
@@ -290,13 +293,15 @@ class ACoL(Head):
         """Logits (B, K) of last feature maps (B, C, h, w): those of branch A."""
         return self.branch_a(features).mean(dim=(2, 3))
 
-    def loss(self, features: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(
+        self, features: Tensor, logits: Tensor, targets: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         """Sum of both branches' cross-entropies; of mixed targets the largest erases."""
         labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
         with torch.no_grad():  # what is erased carries no gradient
             seen = self.branch_a(features)
         logits_b = self.maps_b(features, seen, labels).mean(dim=(2, 3))
-        return cross_entropy(logits, targets) + cross_entropy(logits_b, targets)
+        return cross_entropy(logits, targets, weights) + cross_entropy(logits_b, targets, weights)
 
     def maps_b(self, features: Tensor, maps_a: Tensor, erased_by: Tensor) -> Tensor:
         """Class maps (B, K, h, w) of branch B, once the evidence for one class per sample is erased.

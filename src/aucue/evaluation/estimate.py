@@ -66,14 +66,32 @@ def estimates(
         sums = expression_sums(column, labels, ~column.isnan(), len(classes))
         means = expression_means(*sums)
         value = number(means["macro"])
+        known = ~column.isnan()
+        of_one_kind = int(known.sum()) if ((column == 0) | (column == 1) | ~known).all() else None
         found[figure] = Estimate(
             value=value,
-            interval=None if value is None else percentile_interval(resampled[:, k]),
+            interval=None if value is None else _interval(resampled[:, k], of_one_kind),
             micro=number(means["micro"]),
             per_expression={name: number(means["per_class"][classes.index(name)]) for name in shown},
             faces={name: int(means["count"][classes.index(name)]) for name in shown},
         )
     return found
+
+
+def _interval(resampled: NDArray, faces: int | None) -> tuple[float, float]:
+    """95 % interval of a figure.
+
+    Where all faces are alike no resample differs; of a share Wilson's interval then says what so few faces
+    leave open.
+
+    Args:
+        resampled: The figure on resamples (R,).
+        faces: Faces of which it is a share; None where it is none.
+    """
+    low, high = percentile_interval(resampled)
+    if faces and low == high and low in (0, 1):
+        return wilson(round(low * faces), faces)
+    return low, high
 
 
 def ratio(above: Estimate, below: Estimate, columns: tuple[Tensor, Tensor], labels: Tensor) -> Estimate:
@@ -212,8 +230,8 @@ def recognition(labels: Tensor, predictions: Tensor, classes: Sequence[str]) -> 
     balanced, f1 = _resampled_recognition(labels.numpy(), predictions.numpy(), len(classes))
     intervals = {
         "accuracy": wilson(right, everyone) if everyone else None,
-        "balanced_accuracy": percentile_interval(balanced) if everyone else None,
-        "macro_f1": percentile_interval(f1) if everyone else None,
+        "balanced_accuracy": _interval(balanced, everyone) if everyone else None,
+        "macro_f1": _interval(f1, everyone) if everyone else None,
     }
     return {
         key: Estimate(

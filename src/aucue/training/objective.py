@@ -203,19 +203,23 @@ class Objective:
     def _cross_entropy(self, out: ClassifierOutput, target: Tensor) -> Tensor:
         if self.log_prior is not None:
             out = out._replace(logits=out.logits + self.log_prior)
-        target = self._target(target)
-        return self.classifier.loss(out, target) * _share_of_ranks(len(target), out.logits.device)
+        target, weights = self._target(target)
+        loss = self.classifier.loss(out, target, weights)
+        return loss * _share_of_ranks(len(target), out.logits.device)
 
-    def _target(self, target: Tensor) -> Tensor:
-        """What the cross-entropy aims at: smoothed and weighted, so that its mean is that of torch."""
-        if self.class_weights is None and not self.label_smoothing:
-            return target
+    def _target(self, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the cross-entropy aims at, smoothed, and how much classes count, so that its mean is that of
+        torch.
+        """
+        weights = self.class_weights
+        if weights is None and not self.label_smoothing:
+            return target, None
         target = self.one_hot(target)
-        classes = target.shape[1]
-        weights = target.new_ones(classes) if self.class_weights is None else self.class_weights
-        of_faces = (target * weights).sum(1).mean()  # torch divides by the weights of the labels
-        smooth = (1 - self.label_smoothing) * target + self.label_smoothing / classes
-        return smooth * weights / of_faces
+        smooth = (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[1]
+        if weights is None:
+            return smooth, None
+        of_faces = (target * weights).sum(1).mean() * _share_of_ranks(len(target), target.device)
+        return smooth, weights / _mean_of_ranks(of_faces)  # torch divides by the weights of the labels
 
     def _of_class_map(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
         settings, layer = self.settings, self.classifier.final_layer
@@ -284,6 +288,15 @@ def faces_of_step(faces: int, device: torch.device) -> Tensor:
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(count)
     return count
+
+
+def _mean_of_ranks(value: Tensor) -> Tensor:
+    """The mean over ranks of a scalar without a gradient."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    value = value.clone()
+    dist.all_reduce(value)
+    return value / dist.get_world_size()
 
 
 def _share_of_ranks(faces: int, device: torch.device) -> Tensor | float:
