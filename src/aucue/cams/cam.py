@@ -49,5 +49,5 @@ def normalize_cam(cam: Tensor) -> Tensor:
     """
     cam = cam - cam.amin((-2, -1), keepdim=True)
     high = cam.amax((-2, -1), keepdim=True)
-    usable = (high > 0) & high.isfinite()  # before the division: the gradient of 0 / 0 is NaN, whatever follows
+    usable = (high > 0) & high.isfinite()  # asked before: 0 / 0 has a NaN gradient, whatever comes after
     return torch.where(usable, cam / torch.where(usable, high, 1.0), 0.0)

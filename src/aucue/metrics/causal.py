@@ -131,7 +131,7 @@ def cost_of_first(evidence: Tensor, costs: Tensor, exists: Tensor) -> Tensor:
 
 
 def _drawn_first(values: Tensor, exists: Tensor) -> Tensor:
-    """How likely each unit (B, U) is drawn as the largest: 1, or an equal share where units tie; 0 without any."""
+    """How likely each unit (B, U) is drawn as the largest: 1, or an equal share where units tie."""
     largest = values.masked_fill(~exists, -torch.inf).amax(dim=1, keepdim=True)
     ties = (values == largest) & exists
     return ties / ties.sum(dim=1, keepdim=True).clamp(min=1)
