@@ -154,7 +154,7 @@ def test_a_folder_named_like_a_split_is_left_alone(out: Path, tmp_path: Path) ->
     assert (out / "test" / "mine.txt").exists()
     assert list(elsewhere.glob("*.arrow"))
     (out / "train").unlink()
-    prepare(source, out, size=16, workers=1, progress=False)  # continues
+    prepare(source, out, size=16, workers=1, overwrite=True, progress=False)  # continues
     assert read(out) == 4
 
 

@@ -1,9 +1,11 @@
 import csv
 import dataclasses
 import errno
+import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +21,10 @@ from PIL import Image
 from aucue.data import CsvSource, Finding, Sample, open_prepared, prepare
 from aucue.data.shards import Job
 from aucue.errors import InputError, MissingExtraError, OutputExistsError
-from aucue.faces import TEMPLATES, Detection, transform_points
+from aucue.faces import TEMPLATES, Detection, PrecomputedDetector, transform_points
 from aucue.work.files import LOCK_FILE, claimed
 
-from .conftest import LABELS, mean_face, paint
+from .conftest import LABELS, mean_face, paint, write_csv
 
 Collection = Callable[[int], CsvSource]
 COLUMNS = ["label", "landmarks", "landmarks_valid", "key", "person", "how", "box", "source", "attributes"]
@@ -376,6 +378,213 @@ def test_settings_of_an_unfinished_run_count_too(
         prepare(source, tmp_path / "set", size=48, progress=False)
     prepare(source, tmp_path / "set", size=48, overwrite=True, progress=False)
     assert open_prepared(tmp_path / "set").size == 48
+
+
+def tables_of_landmarks(source: CsvSource, folder: Path) -> list[Path]:
+    """Two tables of the source's landmarks; in the second, those of another face."""
+    files = [source[number].key for number in range(len(source))]
+    names = [f"{axis}{index}" for index in range(68) for axis in "xy"]
+    faces = {"p1.csv": mean_face(), "p2.csv": mean_face((50, 46), 22)}
+    return [
+        write_csv(folder / name, [("file", *names), *((file, *face.ravel()) for file in files)])
+        for name, face in faces.items()
+    ]
+
+
+def without_landmarks(folder: Path) -> CsvSource:
+    return CsvSource(folder, name="painted")
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, shards: int) -> list[int]:
+    """Interrupt a preparation when so many shards are made; the first sample of each that is begun."""
+    begun: list[int] = []
+    shard = Job.shard
+
+    def stop(job: Job, chunk: tuple[int, int]) -> bytes:
+        if len(begun) == shards:
+            raise KeyboardInterrupt
+        begun.append(chunk[0])
+        return shard(job, chunk)
+
+    monkeypatch.setattr(Job, "shard", stop)
+    return begun
+
+
+def test_a_set_belongs_to_one_table_of_landmarks(collection: Collection, tmp_path: Path) -> None:
+    tables = tables_of_landmarks(collection(6), tmp_path)
+    source, out, (first, second) = without_landmarks(tmp_path / "collection"), tmp_path / "set", tables
+    report = prepare(source, out, str(first), size=32, progress=False)
+    told = open_prepared(out).provenance["settings"]["detector"]
+    assert told == {"file": "p1.csv", "sha256": hashlib.sha256(first.read_bytes()).hexdigest()}
+    assert report.notes == ()
+    with pytest.raises(OutputExistsError, match=r"prepared with other settings \(detector\)"):
+        prepare(source, out, str(second), size=32, progress=False)
+    assert prepare(source, out, str(first), size=32, progress=False) == report
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(OutputExistsError, match=r"prepared with other settings \(detector\)"):
+        prepare(source, out, str(first), size=32, progress=False)
+
+
+def test_an_interrupted_run_is_not_continued_with_another_table(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = map(str, tables_of_landmarks(collection(40), tmp_path))
+    source, out = without_landmarks(tmp_path / "collection"), tmp_path / "set"
+    stop_after(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, out, first, size=32, workers=1, progress=False)
+    monkeypatch.undo()
+    with pytest.raises(OutputExistsError, match=r"prepared with other settings \(detector\)"):
+        prepare(source, out, second, size=32, workers=1, progress=False)
+    prepare(source, out, second, size=32, workers=1, overwrite=True, progress=False)
+    prepare(source, tmp_path / "whole", second, size=32, workers=1, progress=False)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_sets_that_do_not_name_their_table_are_still_read(collection: Collection, tmp_path: Path) -> None:
+    first = str(tables_of_landmarks(collection(6), tmp_path)[0])
+    source, out = without_landmarks(tmp_path / "collection"), tmp_path / "set"
+    prepare(source, out, first, size=32, progress=False)
+    description = json.loads((out / "aucue.json").read_text())
+    description["settings"]["detector"] = "PrecomputedDetector"
+    (out / "aucue.json").write_text(json.dumps(description))
+    assert len(open_prepared(out).dataset("train")) == 3
+    with pytest.raises(OutputExistsError, match=r"prepared with other settings \(detector\)"):
+        prepare(source, out, first, size=32, progress=False)
+
+
+def test_detectors_of_ones_own_go_by_their_names(tmp_path: Path) -> None:
+    class Mine(PrecomputedDetector):
+        pass
+
+    table = write_csv(tmp_path / "p.csv", [("file", *(f"{axis}{n}" for n in range(68) for axis in "xy"))])
+    prepare(ListSource(sample("a")), tmp_path / "set", Mine(table), size=16, workers=1, progress=False)
+    assert open_prepared(tmp_path / "set").provenance["settings"]["detector"].endswith("Mine")
+
+
+def test_overwriting_keeps_the_old_set_until_there_is_a_new_one(tmp_path: Path) -> None:
+    def absent(image: np.ndarray, key: str | None = None) -> list[Detection]:
+        raise MissingExtraError("install it")
+
+    out, good = tmp_path / "set", ListSource(sample("a", landmarks=mean_face()))
+    first = prepare(good, out, size=32, progress=False)
+    before = contents(out)
+    broken = ListSource(sample("a", tmp_path / "absent.jpg"))
+    with pytest.raises(MissingExtraError):
+        prepare(ListSource(sample("b")), out, absent, size=32, overwrite=True, progress=False)
+    with pytest.raises(InputError, match="none of the 1 samples can be used"):
+        prepare(broken, out, size=32, overwrite=True, progress=False)
+    assert not (out / ".unfinished").exists()
+    assert contents(out) == before
+    assert prepare(good, out, size=32, progress=False) == first
+
+
+def test_overwriting_is_continued_and_the_old_set_is_read_meanwhile(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = collection(40), tmp_path / "set"
+    first = prepare(source, out, size=16, workers=1, progress=False)
+    begun = stop_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
+    assert prepare(source, out, size=16, workers=1, progress=False) == first
+    assert open_prepared(out).size == 16
+    assert len(contents(out)["train"]) == 20
+    monkeypatch.undo()
+    again = stop_after(monkeypatch, 9)
+    prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
+    assert (begun, again) == ([0, 16], [32])
+    assert open_prepared(out).size == 32
+    assert not (out / ".unfinished").exists()
+
+
+def test_overwriting_with_the_same_settings_prepares_anew(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = collection(20), tmp_path / "set"
+    rmtree = shutil.rmtree
+
+    def leave(path: Path, **options: Any) -> None:
+        if path.name != ".unfinished":
+            rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", leave)
+    prepare(source, out, size=16, workers=1, progress=False)  # as if killed before its chunks are removed
+    monkeypatch.undo()
+    assert len(list((out / ".unfinished").glob("*.parquet"))) == 2
+    Image.new("RGB", (96, 96)).save(tmp_path / "collection" / "images" / source[0].key)
+    before = contents(out)
+    for _ in range(2):  # the second has no chunks to mistake for its own
+        begun = stop_after(monkeypatch, 9)
+        prepare(source, out, size=16, workers=1, overwrite=True, progress=False)
+        assert begun == [0, 16]
+        monkeypatch.undo()
+    after = contents(out)
+    assert after["train"][0] != before["train"][0]
+    assert after["train"][1:] == before["train"][1:]
+
+
+def test_overwriting_with_yet_other_settings_mixes_nothing(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = collection(40), tmp_path / "set"
+    prepare(source, out, size=16, workers=1, progress=False)
+    stop_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
+    monkeypatch.undo()
+    prepare(source, out, size=24, workers=1, overwrite=True, progress=False)
+    prepare(source, tmp_path / "whole", size=24, workers=1, progress=False)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stopped_at", ["dataset_dict.json", "test", "problems.csv", "aucue.json"])
+def test_kill_while_a_set_is_replaced(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
+) -> None:
+    source, out = collection(10), tmp_path / "set"
+    prepare(source, tmp_path / "whole", size=32, workers=1, progress=False)
+    replace = os.replace
+
+    def stop(old: Path, new: Path) -> None:
+        if Path(new) == out / stopped_at:
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    for overwrite in (True, False):
+        prepare(source, out, size=16, workers=1, overwrite=True, progress=False)
+        monkeypatch.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
+        monkeypatch.undo()
+        with pytest.raises(InputError, match="its preparation is unfinished"):
+            open_prepared(out)
+        assert prepare(source, out, size=32, workers=1, overwrite=overwrite, progress=False).ok
+        assert contents(out) == contents(tmp_path / "whole")
+        assert not (out / ".unfinished").exists()
+
+
+def test_half_a_replaced_set_is_removed_for_other_settings(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = collection(10), tmp_path / "set"
+    prepare(source, out, size=16, workers=1, progress=False)
+    replace = os.replace
+
+    def stop(old: Path, new: Path) -> None:
+        if Path(new).name == "test":
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
+    monkeypatch.undo()
+    broken = ListSource(sample("a", tmp_path / "absent.jpg"))
+    with pytest.raises(InputError, match="none of the 1 samples can be used"):
+        prepare(broken, out, size=24, workers=1, overwrite=True, progress=False)
+    assert [path.name for path in out.iterdir()] in ([], [LOCK_FILE])
+    assert prepare(source, out, size=24, workers=1, progress=False).ok
 
 
 def test_foreign_folder_is_never_touched(collection: Collection, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import math
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def test_several_faces_and_none(path):
     assert detector(PICTURE, "c.jpg") == []
     assert detector(PICTURE, "unknown.jpg") == []
     assert detector.files == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_provenance_is_the_name_and_the_content(path):
+    first = PrecomputedDetector(write(path, ["a.jpg"], [FACE])).provenance
+    assert first == {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert PrecomputedDetector(write(path, ["a.jpg"], [FACE])).provenance == first
+    assert PrecomputedDetector(write(path, ["a.jpg"], [FACE + 1])).provenance["sha256"] != first["sha256"]
 
 
 def test_keys_relative_to_a_root(path):

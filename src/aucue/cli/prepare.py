@@ -104,7 +104,7 @@ def _prepare(
         template: Where the face lies in the crop: aucue, or the tight fg2024.
         workers: Processes; by default one per core.
         engine: Where the work is done: on this machine, or on a Ray cluster.
-        overwrite: Replace a prepared set in --out.
+        overwrite: Replace a prepared set in --out, which stays until the new one is finished.
     """
     from aucue.data import prepare
     from aucue.data.description import DESCRIPTION_FILE

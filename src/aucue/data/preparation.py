@@ -3,7 +3,8 @@
 Samples are worked off in chunks. Each finished chunk is one Parquet file under `<out>/.unfinished`, beside a
 manifest of the settings; a second run with the same settings takes up what is there. At the end the chunks
 become a Hugging Face data set (Arrow, memory-mapped), described by `aucue.json`; `problems.csv` lists every
-sample that is missing or has no landmarks, and why; `findings.csv` what the source found missing or odd.
+sample that is missing or has no landmarks, and why; `findings.csv` what the source found missing or odd. Only
+then does it take the place of a set that was there before.
 """
 
 import csv
@@ -38,6 +39,7 @@ from aucue.faces import (
     DEFAULT_DETECTOR,
     FaceReader,
     LandmarkDetector,
+    PrecomputedDetector,
     Template,
     check_detector,
     is_table,
@@ -50,6 +52,7 @@ from aucue.work.progress import progress_bar
 from aucue.work.tables import check_among
 
 _MANIFEST = "manifest.json"
+_REPLACES = "replaces"  # an empty file beside the manifest: a complete set stays until this run is finished
 _INDEX = "dataset_dict.json"
 _ALIGNED_NOTE = (
     "the pictures came aligned and were only resized: they follow the set's own frame, no template"
@@ -125,7 +128,8 @@ def prepare(
             the picture (they train the classifier but not where it looks), or "drop" them.
         workers: Processes; by default one per core, fewer for a small set. A script that uses more than one
             needs the usual `if __name__ == "__main__":`.
-        overwrite: Replace a prepared set of other settings, or prepare anew.
+        overwrite: Replace a prepared set of other settings, or prepare anew. The old set stays until the new
+            one is finished.
         progress: Show a progress bar on stderr.
         engine: "local" works in processes of this machine, "ray" on a Ray cluster; the result is the same,
             and either continues what the other began.
@@ -149,7 +153,7 @@ def prepare(
         if not _take(out, settings, overwrite):
             shards = _write_shards(job, out / UNFINISHED_FOLDER, running, progress)
             _finish(out, shards, settings, source)
-        shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
+            shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
         return _report(out)
 
 
@@ -179,9 +183,11 @@ def _settings(job: Job) -> dict[str, Any]:
     return json.loads(json.dumps(settings))
 
 
-def _detector_name(detector: str | LandmarkDetector) -> str:
+def _detector_name(detector: str | LandmarkDetector) -> str | Mapping[str, str]:
     if isinstance(detector, str):
         return detector
+    if type(detector) is PrecomputedDetector:  # what a subclass does, its table does not say
+        return detector.provenance
     return (
         "none" if detector is no_detector else getattr(detector, "__qualname__", type(detector).__qualname__)
     )
@@ -202,32 +208,69 @@ def _is_left_over(path: Path) -> bool:
 
 def _take(out: Path, settings: dict[str, Any], overwrite: bool) -> bool:
     """Make `out` the folder of exactly these settings; whether the set in it is complete already."""
-    complete, manifest = out / DESCRIPTION_FILE, out / UNFINISHED_FOLDER / _MANIFEST
-    if overwrite:
-        _clear(out)
-    elif complete.exists() or manifest.exists():
-        remedy = "overwrite the set (--overwrite), or choose another folder"
-        found = (
-            read_description(complete, remedy)["settings"]
-            if complete.exists()
-            else read_json(manifest, remedy)
-        )
-        differing = [name for name in settings if found.get(name) != settings[name]]
-        if differing:
-            raise OutputExistsError(
-                f"{out} was prepared with other settings ({', '.join(differing)}); choose another folder, or "
-                "overwrite it."
-            )
-        return complete.exists()
-    manifest.parent.mkdir(parents=True, exist_ok=True)
-    write_json(manifest, settings)
+    complete, unfinished = (out / DESCRIPTION_FILE).exists(), out / UNFINISHED_FOLDER
+    if complete and not (unfinished / _REPLACES).exists():
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed after its last step
+    if not overwrite:
+        _refuse_others(out, settings)
+        if complete:
+            return True
+    if not _is_begun(unfinished / _MANIFEST, settings):
+        _begin(out, settings)
     return False
 
 
+def _refuse_others(out: Path, settings: dict[str, Any]) -> None:
+    """Raise if `out` holds a set, or an unfinished one, of other settings."""
+    complete, manifest = out / DESCRIPTION_FILE, out / UNFINISHED_FOLDER / _MANIFEST
+    remedy = "overwrite the set (--overwrite), or choose another folder"
+    if complete.exists():
+        found = read_description(complete, remedy)["settings"]
+    elif manifest.exists():
+        found = read_json(manifest, remedy)
+    else:
+        return
+    if differing := _differing(found, settings):
+        raise OutputExistsError(
+            f"{out} was prepared with other settings ({', '.join(differing)}); choose another folder, or "
+            "overwrite it."
+        )
+
+
+def _differing(found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    return [name for name in settings if found.get(name) != settings[name]]
+
+
+def _is_begun(manifest: Path, settings: dict[str, Any]) -> bool:
+    """Whether an interrupted run of these settings can be continued."""
+    if not manifest.exists():
+        return False
+    try:
+        return not _differing(read_json(manifest, REMEDY), settings)
+    except InputError:
+        return False
+
+
+def _begin(out: Path, settings: dict[str, Any]) -> None:
+    """Start with nothing done. A complete set stays where it is until the new one can take its place."""
+    unfinished, replaces = out / UNFINISHED_FOLDER, (out / DESCRIPTION_FILE).exists()
+    if not replaces:
+        _clear(out)
+    if unfinished.is_dir():
+        shutil.rmtree(unfinished)  # an error is raised: a chunk that stays would be taken for a new one
+    unfinished.mkdir(parents=True)
+    if replaces:
+        (unfinished / _REPLACES).touch()
+    write_json(unfinished / _MANIFEST, settings)
+
+
 def _clear(out: Path) -> None:
-    """Remove a prepared set, and nothing else that may lie beside it."""
+    """Remove a prepared set, and nothing else that may lie beside it; first its description, if any.
+
+    Without one nobody takes what is there for a set, and the manifest says to the next run whose it is.
+    """
     (out / DESCRIPTION_FILE).unlink(missing_ok=True)
-    shutil.rmtree(out / UNFINISHED_FOLDER, ignore_errors=True)
+    (out / UNFINISHED_FOLDER / _REPLACES).unlink(missing_ok=True)
     _remove_dataset(out)
     for name in (PROBLEMS_FILE, FINDINGS_FILE):
         (out / name).unlink(missing_ok=True)
@@ -272,12 +315,11 @@ def _write_shards(job: Job, folder: Path, engine: Engine, progress: bool) -> lis
 
 
 def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Source) -> None:
-    """Shards -> the prepared set; its description comes last and marks it complete."""
+    """Shards -> the prepared set, which takes the place of what was there when all of it is made."""
     outcomes = [read_outcome(path) for path in shards]
     rows = [row for listed, _ in outcomes for row in listed]
-    found = [(split, how) for split, how, _ in rows]
     problems = [problem for _, listed in outcomes for problem in listed]
-    if not found:
+    if not rows:
         shutil.rmtree(out / UNFINISHED_FOLDER)
         raise InputError(
             f"{source.name}: none of the {len(source)} samples can be used; "
@@ -285,24 +327,25 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
         )
     assembled = out / UNFINISHED_FOLDER / "assembled"
     write_dataset(shards, assembled, source.classes)
-    _remove_dataset(out)
-    for path in sorted(
-        assembled.iterdir(), key=lambda path: path.is_dir()
-    ):  # the index first: see _remove_dataset
-        if path.is_dir() and (out / path.name).exists():
-            if not _is_split(out / path.name):
-                raise OutputExistsError(f"{out / path.name} is no part of a prepared set; move it away.")
-            shutil.rmtree(out / path.name)
-        os.replace(path, out / path.name)
     _write_table(
-        out / PROBLEMS_FILE, Problem._fields, [(*p[:-1], "yes" if p.kept else "no") for p in problems]
+        assembled / PROBLEMS_FILE, Problem._fields, [(*p[:-1], "yes" if p.kept else "no") for p in problems]
     )
     repeats = Repeats(source)
     findings = [*source.findings, *repeats.findings]
-    _write_table(out / FINDINGS_FILE, Finding._fields, findings)
+    _write_table(assembled / FINDINGS_FILE, Finding._fields, findings)
+    counted = {"repeated": repeats.harmless, "findings": len(findings)}
+    description = _description(source, settings, rows, problems) | counted
+    write_json(assembled / DESCRIPTION_FILE, description)
+    _put_in_place(assembled, out)
+
+
+def _description(
+    source: Source, settings: dict[str, Any], rows: list[tuple[str, str, int]], problems: list[Problem]
+) -> dict[str, Any]:
+    found = [(split, how) for split, how, _ in rows]
     skipped = sum(not p.kept and p.kind not in NO_FACE for p in problems)
     aligned = source[0].aligned
-    description = {
+    return {
         "format": FORMAT,
         "aucue": version("aucue"),
         "name": source.name,
@@ -310,18 +353,35 @@ def _finish(out: Path, shards: list[Path], settings: dict[str, Any], source: Sou
         "size": settings["size"],
         "template": None if aligned else settings["template"]["name"],
         "licence": source.provenance.get("licence", "not stated; see the terms of the data set"),
-        "notes": _notes(aligned, settings["detector"].startswith("dlib") and _detected(found)),
+        "notes": _notes(aligned, _is_dlib(settings["detector"]) and _detected(found)),
         "samples": Counter(split for split, _ in found),
         "labels": _by_split([(split, source.classes[label]) for split, _, label in rows]),
-        "repeated": repeats.harmless,
         "found": _by_split(found),
         "problems": _by_split([(problem.split, problem.kind) for problem in problems]),
         "skipped": skipped,
         "dropped": sum(not p.kept for p in problems) - skipped,
-        "findings": len(findings),
         "settings": settings,
     }
-    write_json(out / DESCRIPTION_FILE, description)
+
+
+def _put_in_place(assembled: Path, out: Path) -> None:
+    """Exchange what was there for the new set; its description comes last and marks it complete.
+
+    After a kill in between there is no description, and the next run makes the set of its shards again.
+    """
+    for path in assembled.iterdir():
+        if path.is_dir() and (out / path.name).exists() and not _is_split(out / path.name):
+            raise OutputExistsError(f"{out / path.name} is no part of a prepared set; move it away.")
+    _clear(out)
+    # The index before the splits: see _remove_dataset.
+    for path in sorted(assembled.iterdir(), key=lambda path: (path.name == DESCRIPTION_FILE, path.is_dir())):
+        if path.is_dir() and (out / path.name).exists():
+            shutil.rmtree(out / path.name)
+        os.replace(path, out / path.name)
+
+
+def _is_dlib(detector: str | Mapping[str, str]) -> bool:
+    return isinstance(detector, str) and detector.startswith("dlib")
 
 
 def _notes(aligned: bool, dlib: bool) -> list[str]:

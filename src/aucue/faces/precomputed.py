@@ -1,6 +1,8 @@
 """Landmarks somebody else has found, read from a CSV or Parquet table."""
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,6 +61,12 @@ class PrecomputedDetector:
     def files(self) -> list[str]:
         """Every picture the table names, with or without usable landmarks."""
         return list(self._rows)
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """The table's name, and the digest of its content."""
+        with self.path.open("rb") as file:
+            return {"file": self.path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
     def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
         """Faces of the picture named `key`; the image itself is not looked at.
