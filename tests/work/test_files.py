@@ -31,7 +31,9 @@ def test_damaged_json_is_one_sentence_that_names_the_file(tmp_path: Path, conten
         read_json(tmp_path / "a.json", "write it again")
 
 
-@pytest.mark.parametrize("name", ["a.png", "sub/a.png", "..a", "a b", "ä.jpg", "link-within/a"])
+@pytest.mark.parametrize(
+    "name", ["a.png", "sub/a.png", "..a", "a b", "ä.jpg", "link-within/a", "clip 00:01:00.jpg", "sub/a:b"]
+)
 def test_names_that_stay_inside(tmp_path: Path, name: str):
     (tmp_path / "sub").mkdir()
     (tmp_path / "link-within").symlink_to(tmp_path / "sub")
@@ -49,6 +51,8 @@ def test_names_that_stay_inside(tmp_path: Path, name: str):
         "/etc/hostname",
         "a//b",
         "C:\\a",
+        "C:/a",
+        "c:a",
         "..\\a",
         "a\0",
         "link/a",
@@ -63,6 +67,12 @@ def test_names_that_lead_out(tmp_path: Path, name: object):
     (folder / "link").symlink_to(tmp_path)
     with pytest.raises(InputError, match=r"^list\.jsonl: "):
         inside(folder, name, "list.jsonl")
+
+
+def test_a_colon_is_in_no_name_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(files, "_NEVER_IN_NAMES", "\\:")
+    with pytest.raises(InputError, match=r"'a\.jpg:stream' is no name of a file"):
+        inside(tmp_path, "a.jpg:stream", "list.jsonl")
 
 
 def test_a_folder_is_claimed_by_one_process(tmp_path: Path):

@@ -12,7 +12,7 @@ from pathlib import Path
 from aucue.errors import InputError, said
 from aucue.explanation.records import LOG_FILE, VIDEO_LOG, face_files, read_records, video_files
 from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES, require_picture
-from aucue.work.files import printable
+from aucue.work.files import files_below, printable
 
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv")
@@ -26,7 +26,8 @@ class Inputs:
     Attributes:
         photos: Photographs, and every other file that was named itself: reading it says what it is.
         videos: Video files, by their ending.
-        empty: Arguments that give no file, and photographs of kinds that are not read, a sentence each.
+        empty: Arguments that give no file, folders that cannot be searched, and photographs of kinds that are
+            not read, a sentence each.
     """
 
     photos: tuple[Path, ...]
@@ -38,8 +39,8 @@ def find_inputs(inputs: Iterable[str | Path], out: Path | None = None) -> Inputs
     """Look for photographs and videos.
 
     Args:
-        inputs: Files, folders (searched with all folders in them, in the order of the names) and patterns
-            such as "shots/*.jpg" or "**/*.mp4".
+        inputs: Files, folders (searched with all folders in them, those behind links as well, in the order of
+            the names) and patterns such as "shots/*.jpg" or "**/*.mp4".
         out: A folder in which folders and patterns find nothing: what lies there was written by the program.
             Of other folders that it wrote to, they find nothing that was written.
     """
@@ -69,14 +70,30 @@ def why_nothing_can_be_read(found: Inputs) -> list[str]:
 def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:
     """The files that an argument names, and a sentence for what is left out."""
     if os.path.isdir(given):
-        found, nothing = sorted(given.rglob("*")), f"{given} holds no photograph and no video."
-    elif not os.path.exists(given) and glob.has_magic(str(given)):
-        found, nothing = sorted(map(Path, glob.glob(str(given), recursive=True))), f"{given} matches no file."
-    else:
-        problem = _problem(given)
-        return ([], [problem]) if problem else ([given], [])
-    folder = str(given) if os.path.isdir(given) else ""
-    found = [path for path in found if (_is_wanted(path) if folder else os.path.isfile(path))]
+        found, passed = _searched(given)
+        read, sentences = _unwritten(given, found, f"{given} holds no photograph and no video.", out)
+        return read, [*passed, *sentences]
+    if not os.path.exists(given) and glob.has_magic(str(given)):
+        matches = sorted(map(Path, glob.glob(str(given), recursive=True)))
+        return _unwritten(given, list(filter(os.path.isfile, matches)), f"{given} matches no file.", out)
+    problem = _problem(given)
+    return ([], [problem]) if problem else ([given], [])
+
+
+def _searched(folder: Path) -> tuple[list[Path], list[str]]:
+    """The photographs and videos below a folder, and a sentence for each folder that is not searched."""
+    passed: list[str] = []
+
+    def tell(path: Path, why: str) -> None:
+        passed.append(f"{printable(path)} is left out: {why}.")
+
+    return sorted(filter(_is_wanted, files_below(folder, tell))), passed
+
+
+def _unwritten(
+    given: Path, found: list[Path], nothing: str, out: Path | None
+) -> tuple[list[Path], list[str]]:
+    """Those of an argument's files that are to be read, none that was written here, and what to say of it."""
     ours = out.resolve() if out else None
     outside = [path for path in found if ours is None or not path.resolve().is_relative_to(ours)]
     if found and not outside:

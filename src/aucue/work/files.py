@@ -5,17 +5,20 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from aucue.errors import InputError, OutputExistsError, printable
+from aucue.errors import InputError, OutputExistsError, printable, said
 
 LOCK_FILE = ".aucue.lock"
 
+_NEVER_IN_NAMES = "\\:" if os.name == "nt" else "\\"  # ":" begins a second stream of a file there
+_DRIVE = re.compile("[A-Za-z]:")
 _UNFINISHED = ".unfinished"
 _LEFT_OVER = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(_UNFINISHED)}(\..*)?", re.DOTALL)
 
@@ -94,7 +97,8 @@ def inside(folder: Path, name: object, where: str) -> Path:
     """
     parts = name.split("/") if isinstance(name, str) else []
     plain = bool(parts) and all(part not in ("", ".", "..") for part in parts)
-    if not plain or any(ord(letter) < 32 or letter in "\\:" for letter in str(name)):
+    forbidden = any(ord(letter) < 32 or letter in _NEVER_IN_NAMES for letter in str(name))
+    if not plain or forbidden or _DRIVE.match(str(name)):
         raise InputError(f"{where}: {printable(repr(name))} is no name of a file in {folder}.")
     path = folder / str(name)
     try:
@@ -104,6 +108,49 @@ def inside(folder: Path, name: object, where: str) -> Path:
     if not stays:
         raise InputError(f"{where}: {printable(repr(name))} leads out of {folder}.")
     return path
+
+
+def files_below(
+    top: Path, tell: Callable[[Path, str], object], skip: Callable[[Path], bool] = lambda folder: False
+) -> Iterator[Path]:
+    """The files in a folder and in all folders in it, those behind links as well.
+
+    Each folder is searched once, however many links lead to it, and under its own name if it lies below the
+    first.
+
+    Args:
+        top: Where to begin.
+        tell: Is told of each folder that is left out unasked, and why.
+        skip: Whether a folder below the first is none to search.
+
+    Yields:
+        A folder's files in the order of their names, then those of its folders; those behind links come last.
+    """
+    above, seen = Path(os.path.realpath(top)), set()
+    starts = deque([top])
+    while starts:
+        start = starts.popleft()
+        target = os.path.realpath(start)
+        if target not in seen and start != top and above.is_relative_to(target):
+            tell(start, "it links to a folder that it lies in")  # with much that does not belong here
+            continue
+        for parent, folders, files in _walk(start, tell):
+            real = os.path.realpath(parent)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not skip(parent / name))
+            starts.extend(parent / name for name in folders if (parent / name).is_symlink())
+            yield from (parent / name for name in sorted(files))
+
+
+def _walk(top: Path, tell: Callable[[Path, str], object]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    def refuse(error: OSError) -> None:
+        tell(Path(error.filename or top), f"it cannot be read: {said(error)}")
+
+    for parent, folders, files in os.walk(top, onerror=refuse):
+        yield Path(parent), folders, files
 
 
 def sweep(folder: Path) -> None:

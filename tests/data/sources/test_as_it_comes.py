@@ -70,6 +70,30 @@ def test_names_of_other_systems_are_found(tmp_path: Path):
     assert len(detector(np.zeros((1, 1, 3), np.uint8), "faces/a.png")) == 1
 
 
+def test_folders_of_other_systems_and_masks_are_found(tmp_path: Path):
+    folder = unicodedata.normalize("NFD", "Séance")  # as a Mac unpacks it
+    for seed, name in enumerate(("é.png", "mask.PNG")):
+        paint(tmp_path / folder / unicodedata.normalize("NFD", name), seed)
+    for written in (folder, "séance"):
+        rows = f"file,label,mask\n{written}/é.png,happy,{written}/mask.png\nb.png,sad,\nc.png,sad,gone.png\n"
+        source = labelled(tmp_path, rows)
+        image, mask = source[0].image, source[0].mask
+        assert isinstance(image, Path)
+        assert mask is not None
+        assert image.is_file()
+        assert mask.is_file()
+        assert [source[1].mask, source[2].mask] == [None, tmp_path / "gone.png"]
+
+
+@pytest.mark.parametrize("row", ["link/a.png,happy,", "b.png,happy,link/a.png"])
+def test_a_link_by_another_case_leads_nowhere_outside(tmp_path: Path, row: str):
+    paint(tmp_path / "a.png")
+    paint(tmp_path / "set" / "b.png")
+    (tmp_path / "set" / "LINK").symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"labels\.csv, line 2 .*leads out of"):
+        labelled(tmp_path / "set", f"file,label,mask\n{row}\n")
+
+
 def test_two_spellings_of_one_file_are_one_file(tmp_path: Path):
     paint(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"line 3: a\.png was named before, in line 2"):

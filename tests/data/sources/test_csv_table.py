@@ -192,3 +192,37 @@ def test_soft_labels_that_are_none(tmp_path: Path, header: str, row: str, messag
     root = _table(tmp_path, f"a.jpg,calm,{row}", header=f"file,label,{header}")
     with pytest.raises(InputError, match=message):
         CsvSource(root, classes=("calm", "joy"))
+
+
+def test_a_large_table_with_line_breaks_in_values(tmp_path: Path) -> None:
+    note = '"' + "two\nlines " * 20 + '"'
+    rows = 10_000  # more than the megabyte that Arrow reads at once
+    root = _table(tmp_path, *(f"{row}.jpg,fear,{note}" for row in range(rows)), header="file,label,note")
+    source = CsvSource(root, split="train")
+    assert len(source) == rows
+    assert source[rows - 1].attributes == {"note": note.strip('"')}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a.jpg,fear,x", "", "b.jpg,joyfull,x"], r"line 6 \('b.jpg'\): unknown label"),
+        (['a.jpg,fear,"x|y|"', "b.jpg,joyfull,x"], r"line 7 \('b.jpg'\): unknown label"),
+        (['a.jpg,fear,"x|y"', "", "a.jpg,fear,x"], "line 7: a.jpg was named before, in line 4"),
+        (["a.jpg,fear,x", "", "", ",fear,x"], "line 7: no file is named"),
+    ],
+)
+def test_lines_are_counted_as_editors_do(tmp_path: Path, end: str, rows: list[str], message: str) -> None:
+    lines = ["", 'file,label,"a note|of mine"', *rows, ""]
+    (tmp_path / "labels.csv").write_bytes("|".join(lines).replace("|", end).encode())
+    with pytest.raises(InputError, match=message):
+        CsvSource(tmp_path)
+
+
+def test_names_with_colons(tmp_path: Path) -> None:
+    name = "clip 00:01:00.jpg"
+    (tmp_path / name).touch()
+    assert CsvSource(_table(tmp_path, f"{name},fear"), split="train")[0].image == tmp_path / name
+    with pytest.raises(InputError, match=r"'C:/a\.jpg' is no name of a file"):
+        CsvSource(_table(tmp_path, "C:\\a.jpg,fear"))

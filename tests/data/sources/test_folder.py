@@ -1,4 +1,5 @@
 import logging
+import os
 import pickle
 from pathlib import Path
 
@@ -108,3 +109,72 @@ def test_what_aucue_wrote_is_no_photograph(tmp_path: Path) -> None:
     assert [source[i].key for i in range(len(source))] == ["anger/a.png"]
     where = str(tmp_path / "anger" / "explained")
     assert source.findings == [Finding(where, "left out: aucue wrote this folder")]
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let a folder be unreadable, to the superuser as well."""
+    scandir = os.scandir
+
+    def refuse(path: str | Path = "."):
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+def _keys(source: FolderSource) -> list[str]:
+    return [source[index].key for index in range(len(source))]
+
+
+def test_folders_behind_links_are_searched_once(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _place(root, "anger/a.png", "anger/z/b.png", "fear/c.png")
+    _place(tmp_path, "elsewhere/d.png", "elsewhere/deep/e.png")
+    (root / "anger" / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "anger" / "again").symlink_to(tmp_path / "elsewhere" / "deep")
+    (root / "anger" / "b").symlink_to(root / "anger" / "z")
+    (tmp_path / "elsewhere" / "deep" / "loop").symlink_to(tmp_path / "elsewhere")
+    source = FolderSource(root, split="train")
+    assert _keys(source) == [
+        "anger/a.png",
+        "anger/z/b.png",
+        "anger/again/e.png",
+        "anger/linked/d.png",
+        "fear/c.png",
+    ]
+    assert source.findings == []
+
+
+def test_a_link_to_a_folder_above_brings_no_other_label(tmp_path: Path) -> None:
+    _place(tmp_path, "anger/a.png", "fear/b.png")
+    (tmp_path / "anger" / "up").symlink_to(tmp_path)
+    source = FolderSource(tmp_path, split="train")
+    assert _keys(source) == ["anger/a.png", "fear/b.png"]
+    where = str(tmp_path / "anger" / "up")
+    assert source.findings == [Finding(where, "left out: it links to a folder that it lies in")]
+
+
+def test_links_that_lead_nowhere_are_findings(tmp_path: Path) -> None:
+    _place(tmp_path, "anger/a.png")
+    for name in ("anger/linked", "fear"):
+        (tmp_path / name).symlink_to(tmp_path / "unmounted")
+    source = FolderSource(tmp_path, split="train")
+    assert _keys(source) == ["anger/a.png"]
+    assert source.findings == [
+        Finding(str(tmp_path / name), "left out: a link that leads nowhere")
+        for name in ("fear", "anger/linked")
+    ]
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _place(tmp_path, "anger/a.png", "anger/deep/b.png")
+    what = "left out: it cannot be read: Permission denied"
+    with monkeypatch.context() as patch:
+        _refuse(patch, tmp_path / "anger" / "deep")
+        source = FolderSource(tmp_path, split="train")
+    assert _keys(source) == ["anger/a.png"]
+    assert source.findings == [Finding(str(tmp_path / "anger" / "deep"), what)]
+    _refuse(monkeypatch, tmp_path / "anger")
+    with pytest.raises(InputError, match=f"no pictures.*anger: {what}"):
+        FolderSource(tmp_path, split="train")

@@ -190,3 +190,21 @@ def test_what_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         HuggingFaceSource(root, image="label")
     with pytest.raises(InputError, match=r"no picture can be used \(train/Angry: 1 samples whose label"):
         HuggingFaceSource(root, classes=("pain", "boredom"))
+
+
+def test_folders_that_are_not_searched_are_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name in ("faces/happy/a.png", "faces/sad/b.png", "elsewhere/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), "grey").save(tmp_path / name)
+    link = tmp_path / "faces" / "sad" / "linked"
+    link.symlink_to(tmp_path / "elsewhere")
+    source = HuggingFaceSource(tmp_path / "faces")
+    assert len(source) == 2
+    assert source.findings == (Finding(str(link), "left out: a link; put the folder itself here"),)
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "linked").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(
+        InputError, match=r"neither Parquet files nor pictures \(.*linked: left out: a link.*\)\.$"
+    ):
+        HuggingFaceSource(tmp_path / "bare")

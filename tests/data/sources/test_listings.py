@@ -1,5 +1,7 @@
 """Lists and small files beside photographs."""
 
+import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,32 @@ def test_files_are_found_whatever_the_case_of_their_names(tmp_path: Path) -> Non
         "a/two.jpg": "a/two.jpg",
         "three.jpg": "three.jpg",
     }
+
+
+def test_folders_are_found_however_their_names_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accented = unicodedata.normalize("NFD", "café")  # as a Mac unpacks it
+    for name in (f"Train/{accented}/a.jpg", "Train/other/b.JPG", "c.jpg", "C.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    looked, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: looked.append(folder) or listdir(folder))
+    paths = ["train/café/a.jpg", "train/café/b.jpg", "./TRAIN/other/b.jpg", "c.jpg", "C.jpg"]
+    assert find_files(tmp_path, paths) == {
+        "train/café/a.jpg": f"Train/{accented}/a.jpg",
+        "./TRAIN/other/b.jpg": "Train/other/b.JPG",
+        "c.jpg": "c.jpg",
+        "C.jpg": "C.jpg",
+    }
+    assert len(looked) == len(set(looked)) == 4
+
+
+def test_no_path_leads_above_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.jpg").touch()
+    paths = ["../a.jpg", str(tmp_path / "a.jpg"), "x/../../a.jpg", "a/" * 5000 + "a.jpg"]
+    assert find_files(tmp_path / "inner", paths) == {}
 
 
 def test_values_come_in_the_order_of_the_items() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,7 +81,7 @@ class CsvSource:
         self._names = read_label_names(label_names, self.classes)
         self.findings: list[Finding] = []
         self.name = name or self.path.resolve().parent.name
-        table = _read(self.path)
+        table, self._lines = _read(self.path)
         self.images = _images(self.path, Path(root, images) if images else None)
         self._files = [table_path(name) for name in table["file"].to_pylist()]
         self._check_files()
@@ -140,18 +141,16 @@ class CsvSource:
         first: dict[str | None, int] = {}
         for row, file in enumerate(self._files):
             if not file:
-                raise InputError(f"{self.path}, line {row + 2}: no file is named.")
+                raise InputError(f"{self.path}, line {self._lines[row]}: no file is named.")
             if first.setdefault(file, row) != row:
                 raise InputError(
-                    f"{self.path}, line {row + 2}: {file} was named before, in line {first[file] + 2}; "
-                    "name each picture once."
+                    f"{self.path}, line {self._lines[row]}: {file} was named before, "
+                    f"in line {self._lines[first[file]]}; name each picture once."
                 )
 
     def _find_files(self) -> list[str]:
         """Each picture's path below the images' folder, as the disk writes it."""
-        for row, file in enumerate(self._files):
-            inside(self.images, file, self._where(row))
-        there = find_files(self.images, self._files)
+        there = self._there(self._files)
         pictures = (path for path in self.images.rglob("*") if path.name.lower().endswith(PHOTO_SUFFIXES))
         if not there and (picture := next(pictures, None)):
             raise InputError(
@@ -161,15 +160,21 @@ class CsvSource:
             )
         return [there.get(file, file) for file in self._files]
 
+    def _there(self, names: list[str]) -> dict[str, str]:
+        """Those of each row's names that are there -> as the disk writes them; none may lead out."""
+        there = find_files(self.images, names)
+        for row, name in enumerate(names):
+            if name:
+                inside(self.images, there.get(name, name), self._where(row))
+        return there
+
     def _find_masks(self, table: "pa.Table") -> list[Path | None] | None:
         """The mask of each picture; None if the table has no such column."""
         if "mask" not in table.column_names:
             return None
-        names = [table_path(name) if name else "" for name in table["mask"].to_pylist()]
-        for row, name in enumerate(names):
-            if name:
-                inside(self.images, name, self._where(row))
-        return [self.images / name if name else None for name in names]
+        names = [table_path(name) for name in table["mask"].to_pylist()]
+        there = self._there(names)
+        return [self.images / there.get(name, name) if name else None for name in names]
 
     def _check_landmarks(self) -> None:
         if self._landmarks and self._landmarks_path != self.path:
@@ -244,7 +249,7 @@ class CsvSource:
         return [found[name] or check_split(name, self._where(row)) for row, name in enumerate(names)]
 
     def _where(self, row: int) -> str:
-        return f"{self.path}, line {row + 2} ('{self._files[row]}')"
+        return f"{self.path}, line {self._lines[row]} ('{self._files[row]}')"
 
 
 def _soft_column(label: str) -> str:
@@ -257,7 +262,8 @@ def _points_of(table: Path) -> "PrecomputedDetector":
     return PrecomputedDetector(table)
 
 
-def _read(path: Path) -> "pa.Table":
+def _read(path: Path) -> tuple["pa.Table", Sequence[int]]:
+    """The table, and the line that each of its rows begins in."""
     if not path.is_file():
         raise InputError(f"{path}: no such table; give a CSV file with the columns file and label.")
     import pyarrow as pa
@@ -265,7 +271,7 @@ def _read(path: Path) -> "pa.Table":
 
     # Names of files, labels and persons are text even where they look like numbers ("007").
     text = read_text(path)
-    names = _column_names(path, text)
+    names, skipped = _column_names(path, text)
     convert = arrow_csv.ConvertOptions(
         column_types={name: pa.string() for name in _TEXT},
         include_columns=[name for name in names if not name.startswith(_UNNAMED)],
@@ -274,7 +280,8 @@ def _read(path: Path) -> "pa.Table":
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(text.encode()),
-            read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=1),
+            read_options=arrow_csv.ReadOptions(column_names=names, skip_rows=skipped),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
         )
     except (pa.ArrowException, OSError, UnicodeError) as error:
@@ -287,19 +294,41 @@ def _read(path: Path) -> "pa.Table":
         )
     if not len(table):
         raise InputError(f"{path}: the table has no rows.")
-    return table
+    return table, _lines(text, len(table))
 
 
-def _column_names(path: Path, text: str) -> list[str]:
-    """Names of the columns; those without one, as spreadsheets leave them, are told apart by position."""
-    header = next(csv.reader(text.splitlines()[:1]), [])
+def _lines(text: str, rows: int) -> Sequence[int]:
+    """The line that each row begins in: blank lines are no rows, and quoted values may hold line breaks."""
+    plain = range(2, rows + 2)
+    if sum(1 for _ in io.StringIO(text, newline="")) == rows + 1:
+        return plain
+    reader, begins, line = csv.reader(io.StringIO(text, newline="")), [], 1
+    try:
+        for row in reader:
+            begins += [line] * bool(row)
+            line = reader.line_num + 1
+    except csv.Error:  # a value longer than this reader takes, which Arrow has read
+        return plain
+    return begins[1:] if len(begins) == rows + 1 else plain
+
+
+def _column_names(path: Path, text: str) -> tuple[list[str], int]:
+    """Names of the columns, and how many lines they take.
+
+    Those without a name, as spreadsheets leave them, are told apart by position.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = next(filter(None, reader), [])
+    except csv.Error as error:
+        raise InputError(f"{path} is not a CSV table that can be read: {said(error)}.") from error
     names = [name.strip() or f"{_UNNAMED}{position}" for position, name in enumerate(header)]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise InputError(f"{path}: the column '{twice[0]}' occurs more than once; keep the right one.")
     for separator, called in ((";", "semicolons"), ("\t", "tabs")):
         if len(names) == 1 and separator in names[0]:
             raise InputError(f"{path}: its columns are separated by {called}; save it with commas.")
-    return names
+    return names, reader.line_num
 
 
 def _images(table: Path, images: Path | None) -> Path:

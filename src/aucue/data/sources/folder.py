@@ -16,26 +16,27 @@ from aucue.data.sources.labels import (
     read_label_names,
     unknown_label,
 )
-from aucue.data.sources.listings import folders_in, is_ignored, list_findings, unwrapped
+from aucue.data.sources.listings import folders_in, is_ignored, list_findings, shorten, unwrapped
 from aucue.data.sources.source import Sample
 from aucue.data.sources.splitting import groups_of_files, persons_in, split_of_each
 from aucue.errors import InputError, printable
 from aucue.faces import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES
 from aucue.facs import EXPRESSIONS
-from aucue.work.files import LOCK_FILE
+from aucue.work.files import LOCK_FILE, files_below
 
 logger = logging.getLogger(__name__)
 
 _UNKNOWN = ""  # split of pictures whose folders name none
+_BROKEN = "a link that leads nowhere"
 
 
 class FolderSource:
     """Photographs in `root/<split>/<label>/` or, without splits, in `root/<label>/`.
 
     Without splits, a fifth of each class becomes the split test and a tenth the split val; persons, where
-    they are known, and equal files stay together. Folders inside a label's folder are searched too. Samples
-    are in the order of their paths; files whose names do not look like pictures are ignored (and counted in
-    the log).
+    they are known, and equal files stay together. Folders inside a label's folder are searched too, those
+    behind links as well; one that cannot be is a finding. Samples are in the order of their paths, what lies
+    behind links last; files whose names do not look like pictures are ignored (and counted in the log).
 
     Args:
         root: The folder.
@@ -72,9 +73,10 @@ class FolderSource:
         self.root = unwrapped(self.root, self._is_labelled)
         self._entries = list(self._find(None if split is None else check_split(split, "split")))
         if not self._entries:
+            why = "".join(f" ({where}: {what})" for where, what in self.findings[:1])
             raise InputError(
                 f"{self.root}: no pictures found; expected <split>/<label>/*.jpg or <label>/*.jpg, "
-                f"where a label is one of {', '.join(self.classes)}."
+                f"where a label is one of {', '.join(self.classes)}{why}."
             )
         self._persons = persons_in([file for file, *_ in self._entries], person)
         self._entries = self._with_splits()
@@ -100,17 +102,24 @@ class FolderSource:
 
     def _folders_in(self, folder: Path) -> list[Path]:
         """Folders of splits or labels."""
-        return [each for each in folders_in(folder) if self._label(each.name) or not self._is_left_out(each)]
+        found = [each for each in folders_in(folder) if self._label(each.name) or not self._is_left_out(each)]
+        for path in sorted(folder.iterdir()):
+            if (self._label(path.name) or find_split(path.name)) and not os.path.exists(path):
+                self._leave_out(path, _BROKEN)
+        return found
 
     def _is_left_out(self, folder: Path) -> bool:
         """Whether a system left a folder there, or aucue wrote it (which is listed, but for `out`)."""
         if is_ignored(folder.name) or folder.resolve() == self._out:
             return True
-        if (folder / LOCK_FILE).exists():
-            finding = Finding(str(folder), "left out: aucue wrote this folder")
-            self.findings += [finding] * (finding not in self.findings)
+        if os.path.exists(folder / LOCK_FILE):  # False, too, of a folder that must not be entered
+            self._leave_out(folder, "aucue wrote this folder")
             return True
         return False
+
+    def _leave_out(self, path: Path, why: str) -> None:
+        finding = Finding(str(path), f"left out: {why}")
+        self.findings += [finding] * (finding not in self.findings)
 
     def _label(self, name: str) -> str | None:
         return self._names.get(name.strip().casefold()) or find_class(name, self.classes)
@@ -150,17 +159,21 @@ class FolderSource:
                 yield path.relative_to(self.root).as_posix(), label, split
 
     def _pictures(self, folder: Path) -> Iterator[Path]:
-        other, unreadable = 0, []
-        for parent, folders, files in os.walk(folder):
-            folders[:] = sorted(name for name in folders if not self._is_left_out(Path(parent, name)))
-            for name in sorted(name for name in files if not is_ignored(name)):
-                if name.lower().endswith(PHOTO_SUFFIXES):
-                    yield Path(parent, name)
-                elif name.lower().endswith(UNREADABLE_SUFFIXES):
-                    unreadable.append(Path(parent, name).relative_to(folder).as_posix())
-                else:
-                    other += 1
+        other, unreadable, broken = 0, [], []
+        for path in files_below(folder, self._leave_out, self._is_left_out):
+            name = path.name.lower()
+            if is_ignored(name):
+                continue
+            if name.endswith(PHOTO_SUFFIXES):
+                yield path
+            elif name.endswith(UNREADABLE_SUFFIXES):
+                unreadable.append(path.relative_to(folder).as_posix())
+            elif not os.path.exists(path):  # perhaps a folder of a disk that is not there
+                broken.append(Finding(str(path), f"left out: {_BROKEN}"))
+            else:
+                other += 1
         state = "in a format that is not read here: save them as JPEG or PNG"
+        self.findings += shorten(broken, folder)
         self.findings += list_findings(unreadable, len(unreadable) + 1, "photographs", state, folder)
         if other:
             endings = ", ".join(PHOTO_SUFFIXES)

@@ -77,7 +77,7 @@ class HuggingFaceSource:
         self.name = name or Path(self.root).resolve().name
         self._label_names = label_names
         self._findings: list[Finding] = []
-        loaded = _load(self.root, config, revision)
+        loaded = _load(self.root, config, revision, self._findings)
         splits = loaded if isinstance(loaded, Mapping) else {check_split(split, "split"): loaded}
         self._parts = self._sort(splits)
         self._stops = np.cumsum([len(part.rows) for part in self._parts])
@@ -87,7 +87,7 @@ class HuggingFaceSource:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Splits and labels that mean nothing to us, and how many pictures they cost."""
+        """What means nothing to us, and how many pictures it costs; folders that are not searched."""
         return tuple(self._findings)
 
     @property
@@ -222,8 +222,8 @@ class _Part(NamedTuple):
     attributes: tuple[str, ...]
 
 
-def _load(root: str, config: str | None, revision: str | None) -> Any:
-    """A data set, or several by the names of splits."""
+def _load(root: str, config: str | None, revision: str | None, findings: list[Finding]) -> Any:
+    """A data set, or several by the names of splits; what a folder has that is not searched is added."""
     import datasets
 
     folder = Path(root)
@@ -234,7 +234,7 @@ def _load(root: str, config: str | None, revision: str | None) -> Any:
         if any((folder / name).is_file() for name in _SAVED):
             loaded = datasets.load_from_disk(root)
         elif folder.is_dir():
-            loaded = _load_files(folder)
+            loaded = _load_files(folder, findings)
         else:
             loaded = datasets.load_dataset(root, config, revision=revision)
         for table in loaded.values() if isinstance(loaded, Mapping) else [loaded]:
@@ -269,15 +269,11 @@ def _check_saved(folder: Path) -> None:
         inside(folder, entry.get("filename") if isinstance(entry, Mapping) else None, str(state))
 
 
-def _load_files(folder: Path) -> Any:
+def _load_files(folder: Path, findings: list[Finding]) -> Any:
     """Parquet files, or pictures in folders, by their own names: what README.md may say is not asked."""
     import datasets
 
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(map(is_ignored, path.relative_to(folder).parts))
-    )
+    paths = _files_in(folder, findings)
     tables = [path for path in paths if path.suffix.lower() == ".parquet"]
     if tables:
         splits: dict[str, list[str]] = {}
@@ -286,7 +282,26 @@ def _load_files(folder: Path) -> Any:
         return datasets.load_dataset("parquet", data_files=splits)
     if any(path.name.lower().endswith(PHOTO_SUFFIXES) for path in paths):
         return datasets.load_dataset("imagefolder", data_dir=str(folder))
-    raise InputError(f"{folder} holds neither Parquet files nor pictures.")
+    why = "".join(f" ({where}: {what})" for where, what in findings[:1])
+    raise InputError(f"{folder} holds neither Parquet files nor pictures{why}.")
+
+
+def _files_in(folder: Path, findings: list[Finding]) -> list[Path]:
+    """The files below a folder; folders that cannot be read, and links to others, become findings.
+
+    `datasets` follows no such link either, and would not say so.
+    """
+
+    def refuse(error: OSError) -> None:
+        findings.append(Finding(str(error.filename), f"left out: it cannot be read: {said(error)}"))
+
+    paths = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
+        links = [path for name in folders if (path := Path(parent, name)).is_symlink()]
+        findings += [Finding(str(path), "left out: a link; put the folder itself here") for path in links]
+        paths += [Path(parent, name) for name in files if not is_ignored(name)]
+    return sorted(path for path in paths if path.is_file())
 
 
 def _split_of(path: Path) -> str:

@@ -4,7 +4,8 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from aucue.data.sources.expected import Finding
@@ -28,8 +29,15 @@ def is_ignored(name: str) -> bool:
 
 
 def folders_in(root: Path) -> list[Path]:
-    """The folders of a folder in the order of their names, without what systems leave there."""
-    return sorted(path for path in root.iterdir() if path.is_dir() and not is_ignored(path.name))
+    """The folders of a folder in the order of their names, without what systems leave there.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and not is_ignored(path.name))
+    except OSError as error:
+        raise InputError(f"{root} cannot be read: {said(error)}.") from error
 
 
 def unwrapped(root: Path, is_it: Callable[[Path], bool]) -> Path:
@@ -92,11 +100,14 @@ def names_in(folder: Path) -> dict[str, str]:
 
     One look at the folder, instead of one per file a list names. A folder that is not there is empty.
     """
+    return {_key(name): name for name in _all_names(folder) if not is_ignored(name)}
+
+
+def _all_names(folder: Path) -> list[str]:
     try:
-        with os.scandir(folder) as entries:
-            return {_key(entry.name): entry.name for entry in entries if not is_ignored(entry.name)}
+        return sorted(os.listdir(folder))
     except OSError:
-        return {}
+        return []
 
 
 def _key(name: str) -> str:
@@ -105,24 +116,45 @@ def _key(name: str) -> str:
 
 
 def find_files(folder: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Which files are there, whatever the case of their names.
+    """Which files are there, whatever the case of their names and their folders' names, and their accents.
+
+    Of names that differ in nothing else, the one that is asked for counts.
 
     Args:
         folder: Where the paths begin.
-        paths: Relative paths with "/"; each folder among them is looked at once.
+        paths: Relative paths with "/"; each folder among them is looked at once. No `..` leads anywhere.
 
     Returns:
-        Of the paths that are there: the path -> the path with the name that the file has.
+        Of the paths that are there: the path -> the path as it is written there. A link in it may lead out.
     """
-    names: dict[str, dict[str, str]] = {}
+
+    @cache
+    def names(place: str) -> dict[str, str]:
+        there = _all_names(folder / place)
+        return {_key(name): name for name in there} | {name: name for name in there}
+
+    @cache
+    def written(parent: str) -> str | None:
+        place = ""
+        for part in PurePosixPath(parent).parts:
+            name = _named(part, names(place))
+            if name is None:
+                return None
+            place = f"{place}{name}/"
+        return place
+
     found = {}
     for path in paths:
-        parent, slash, name = path.rpartition("/")
-        if parent not in names:
-            names[parent] = names_in(folder / parent)
-        if _key(name) in names[parent]:
-            found[path] = f"{parent}{slash}{names[parent][_key(name)]}"
+        parent, _, name = path.rpartition("/")
+        place = written(parent)
+        there = None if place is None else _named(name, names(place))
+        if there is not None and not is_ignored(there):
+            found[path] = f"{place}{there}"
     return found
+
+
+def _named(name: str, names: dict[str, str]) -> str | None:
+    return names.get(name) or names.get(_key(name))
 
 
 def read_each(read: Callable[[_Item], _Read], items: Sequence[_Item]) -> list[_Read]:
