@@ -178,6 +178,14 @@ def test_tables_of_the_real_sets(photographs):
     assert np.isfinite(face.landmarks).all()
 
 
+def test_a_large_table_with_line_breaks_in_values(tmp_path):
+    faces = np.stack([FACE] * 3000)
+    files = [f"{index}.jpg" for index in range(len(faces))]
+    path = write(tmp_path / "faces.csv", files, faces, note=["first line\nsecond line"] * len(faces))
+    assert path.stat().st_size > 1 << 20
+    assert len(PrecomputedDetector(path)(PICTURE, "2999.jpg")) == 1
+
+
 def test_text_that_is_no_utf8_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     table = tmp_path / "points.csv"
     columns = ",".join(f"x{i},y{i}" for i in range(68))

@@ -164,7 +164,7 @@ def _parse_csv(path: Path, names: list[str], number: pa.DataType) -> pa.Table:
         path,
         # One thread: only then are the numbers of refused rows known.
         read_options=pacsv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
-        parse_options=pacsv.ParseOptions(invalid_row_handler=note),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
         convert_options=pacsv.ConvertOptions(column_types=types, include_columns=list(types)),
     )
     if refused:

@@ -159,12 +159,13 @@ class FolderSource:
                 yield path.relative_to(self.root).as_posix(), label, split
 
     def _pictures(self, folder: Path) -> Iterator[Path]:
-        other, unreadable, broken = 0, [], []
+        pictures, other, unreadable, broken = 0, 0, [], []
         for path in files_below(folder, self._leave_out, self._is_left_out):
             name = path.name.lower()
             if is_ignored(name):
                 continue
             if name.endswith(PHOTO_SUFFIXES):
+                pictures += 1
                 yield path
             elif name.endswith(UNREADABLE_SUFFIXES):
                 unreadable.append(path.relative_to(folder).as_posix())
@@ -173,8 +174,9 @@ class FolderSource:
             else:
                 other += 1
         state = "in a format that is not read here: save them as JPEG or PNG"
+        of = pictures + len(unreadable)
         self.findings += shorten(broken, folder)
-        self.findings += list_findings(unreadable, len(unreadable) + 1, "photographs", state, folder)
+        self.findings += list_findings(unreadable, of, "photographs", state, folder)
         if other:
             endings = ", ".join(PHOTO_SUFFIXES)
             where = printable(folder)
