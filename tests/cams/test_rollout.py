@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 import timm
 import torch
+from timm.layers.attention import Attention
 from torch import Tensor, nn
 
 from aucue.cams import attention_rollout
@@ -8,7 +11,7 @@ from aucue.errors import InputError
 
 
 def captured(model: nn.Module, images: Tensor) -> list[Tensor]:
-    """The attention weights that timm's own blocks use (B, N, N), heads averaged."""
+    """The attention weights that timm's own blocks use (B, N, N), heads averaged; it leaves them changed."""
     weights = []
     for block in model.blocks:  # pyright: ignore[reportGeneralTypeIssues, reportArgumentType]
         block.attn.fused_attn = False
@@ -40,6 +43,68 @@ def test_without_a_class_token_all_rows_count() -> None:
     ).eval()
     found = attention_rollout(model, torch.rand(2, 3, 48, 48))
     assert torch.allclose(found.flatten(1).sum(1), torch.ones(2), atol=1e-5)
+
+
+def with_positions(name: str) -> nn.Module:
+    """A small network whose blocks add something to queries and keys, or to their products, at random."""
+    torch.manual_seed(0)
+    size: dict[str, Any] = {"embed_dim": 32, "depth": 2, "num_heads": 2, "img_size": 48, "num_classes": 3}
+    model = timm.create_model(name, **size).eval()
+    for key, parameter in model.named_parameters():
+        if any(part in key for part in ("bias", "rel_pos", "qkv")):
+            nn.init.normal_(parameter)  # many of them begin with 0, as if they were not there
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("vit_small_patch16_rope_224", 1),  # rotary embeddings, AttentionRope
+        ("vit_small_patch16_dinov3", 5),  # rotary embeddings and biases, EvaAttention
+        ("eva02_tiny_patch14_224", 1),  # three projections in the place of one or biases beside it
+        ("eva_giant_patch14_224", 1),  # q_bias
+        ("vit_relpos_small_patch16_224", 0),  # biases of relative positions
+        ("beit_base_patch16_224", 1),  # both
+    ],
+)
+def test_what_blocks_add_for_positions_counts(name: str, prefix: int) -> None:
+    model, images = with_positions(name), torch.rand(2, 3, 48, 48)
+    found = attention_rollout(model, images, prefix)
+    product: Tensor | None = None
+    for weights in captured(model, images):
+        mixed = (weights + torch.eye(weights.shape[-1])) / 2
+        product = mixed if product is None else mixed @ product
+    assert product is not None
+    expected = product.mean(1) if prefix == 0 else product[:, 0, prefix:]
+    assert torch.allclose(found.flatten(1), expected, atol=1e-6)
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    model: Any = timm.create_model("test_vit", img_size=48, num_classes=3).eval()
+    model.blocks[1].attn.fused_attn = False
+    before = [block.attn.fused_attn for block in model.blocks]
+    attention_rollout(model, torch.rand(1, 3, 48, 48))
+    with pytest.raises(RuntimeError):  # torch's own, of a picture without colours
+        attention_rollout(model, torch.rand(1, 1, 48, 48))
+    assert [block.attn.fused_attn for block in model.blocks] == before
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+class OwnAttention(Attention):
+    """Attention of which nothing is known but what it is called."""
+
+
+def test_attention_that_is_made_in_another_way_is_refused() -> None:
+    model: Any = timm.create_model("test_vit", img_size=48, num_classes=3).eval()
+    model.blocks[1].attn.__class__ = OwnAttention
+    before = [block.attn.fused_attn for block in model.blocks]
+    with pytest.raises(
+        InputError,
+        match=r"does not know how .* is made \('blocks.1.attn' is a OwnAttention\).* take a ClassMap",
+    ):
+        attention_rollout(model, torch.rand(1, 3, 48, 48))
+    assert [block.attn.fused_attn for block in model.blocks] == before
+    assert not any(module._forward_pre_hooks for module in model.modules())
 
 
 class Blocks(nn.Module):

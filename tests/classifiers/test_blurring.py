@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from timm.layers.pool2d_same import MaxPool2dSame
 from torch import nn
 
 from aucue.classifiers import Classifier
@@ -73,3 +74,40 @@ def test_what_reads_the_picture_and_what_does_not_overlap_stay() -> None:
         blur_strides(network)
     with pytest.raises(InputError, match="blur: "):
         Classifier("test_vit", input_size=64, blur=True)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind"),
+    [("tf_mobilenetv3_small_minimal_100", "Conv2dSame"), ("test_nfnet", "ScaledStdConv2d")],
+)
+def test_convolutions_that_do_more_than_torch_s_are_refused(backbone: str, kind: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"^blur: '[\w.]+' is a {kind}, not torch's own layer.*; leave blur out"
+    ):
+        Classifier(backbone, input_size=64, blur=True)
+
+
+def test_maxima_that_do_more_than_torch_s_are_refused() -> None:
+    for pool, said in (
+        (nn.MaxPool2d(3, 2, ceil_mode=True), r"^blur: 'stem\.1' is a MaxPool2d that rounds sizes up"),
+        (MaxPool2dSame(3, 2), r"^blur: 'stem\.1' is a MaxPool2dSame, not torch's own layer"),
+    ):
+        network = nn.Sequential()
+        network.add_module("stem", nn.Sequential(nn.Conv2d(3, 4, 3, 2), pool))
+        with pytest.raises(InputError, match=said):
+            blur_strides(network)
+
+
+def test_what_does_more_and_is_not_blurred_stays() -> None:
+    same = MaxPool2dSame(2, 2)
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, 2), same)
+    blur_strides(network)
+    assert isinstance(network[0], BlurredConv2d)
+    assert network[1] is same
+
+
+@pytest.mark.parametrize("backbone", ["test_byobnet", "test_efficientnet", "test_resnet"])
+def test_what_it_says_of_its_maps_is_true(backbone: str) -> None:
+    blurred = Classifier(backbone, input_size=72, blur=True).eval()
+    features = blurred(torch.rand(1, 3, 72, 72)).features
+    assert {name: tuple(maps.shape[1:]) for name, maps in features.items()} == blurred.shapes

@@ -83,3 +83,26 @@ def test_what_is_no_layer(layer: str, said: str) -> None:
 def test_a_transformer_has_nothing_to_narrow() -> None:
     with pytest.raises(InputError, match="no kernel larger than 1 x 1"):
         Classifier("test_vit", input_size=64, local_from="blocks.0")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "layer", "kind"),
+    [
+        ("tf_mobilenetv3_small_minimal_100", "blocks.1", "Conv2dSame"),
+        ("test_nfnet", "stages.2", "ScaledStdConv2d"),
+    ],
+)
+def test_convolutions_that_do_more_than_torch_s_are_refused(backbone: str, layer: str, kind: str) -> None:
+    said = rf"^local_from: '{layer}[\w.]+' is a {kind}, not torch's own layer.*; choose a deeper layer"
+    with pytest.raises(InputError, match=said):
+        Classifier(backbone, input_size=64, local_from=layer)
+
+
+def test_kernels_that_change_the_size_of_maps_are_refused() -> None:
+    even = Classifier("test_convnext", input_size=64, local_from="stages.1").eval()
+    features = even(torch.rand(1, 3, 64, 64)).features
+    assert {name: tuple(maps.shape[1:]) for name, maps in features.items()} == even.shapes
+    with pytest.raises(
+        InputError, match=r"maps of test_convnext would have other sizes at input_size=72; choose"
+    ):
+        Classifier("test_convnext", input_size=72, local_from="stages.1")

@@ -10,6 +10,15 @@ from torch import Tensor, nn
 from aucue.errors import InputError
 from aucue.guidance import to_nchw
 
+# By name, so that timm need not be loaded: each lets its weights, of all tokens to all, pass its `attn_drop`.
+_TIMM_BLOCKS = {
+    "timm.layers.attention.Attention",
+    "timm.layers.attention.AttentionRope",
+    "timm.models.beit.Attention",
+    "timm.models.eva.EvaAttention",
+    "timm.models.vision_transformer_relpos.RelPosAttention",
+}
+
 
 @torch.no_grad()
 def attention_rollout(model: nn.Module, images: Tensor, prefix_tokens: int | None = None) -> Tensor:
@@ -21,8 +30,9 @@ def attention_rollout(model: nn.Module, images: Tensor, prefix_tokens: int | Non
     class token, or the mean of all rows where there is none. It knows of no class, and of nothing but
     attention: read it beside a class map, not instead of one.
 
-    Blocks are timm's (with `qkv`) or torch's `nn.MultiheadAttention` (torchvision's ViT), each of which sees
-    all tokens; windows (Swin) are refused.
+    Blocks are those of timm's ViT, BEiT and EVA, with whatever they add for positions, or torch's
+    `nn.MultiheadAttention` (torchvision's ViT), each of which sees all tokens; windows (Swin) are refused,
+    and so is attention that is made in another way.
 
     Args:
         model: The network; call `eval()` first.
@@ -34,7 +44,7 @@ def attention_rollout(model: nn.Module, images: Tensor, prefix_tokens: int | Non
         (B, 1, h, w), not negative; the shares of the patches, see `normalize_cam` for maps in [0, 1].
 
     Raises:
-        InputError: It has no such blocks, or they do not see all tokens.
+        InputError: It has no such blocks, others beside them, or they do not see all tokens.
     """
     rollout: Tensor | None = None
     seen: list[Tensor] = []
@@ -61,10 +71,8 @@ def attention_rollout(model: nn.Module, images: Tensor, prefix_tokens: int | Non
 def _weights_of(model: nn.Module, seen: list[Tensor]) -> Iterator[None]:
     """While the network runs, collect the attention weights (B, N, N) of its blocks, heads averaged."""
 
-    def timm_block(module: Any, args: tuple[Any, ...]) -> None:
-        tokens = args[0]
-        query, key, _ = module.qkv(tokens).unflatten(-1, (3, module.num_heads, -1)).unbind(-3)
-        seen.append(_attention(module.q_norm(query), module.k_norm(key), module.scale))
+    def timm_weights(_: Any, args: tuple[Any, ...]) -> None:
+        seen.append(args[0].mean(1))
 
     def torch_block(module: Any, args: tuple[Any, ...], given: dict[str, Any]) -> None:
         tokens = args[0] if args else given["query"]
@@ -73,15 +81,22 @@ def _weights_of(model: nn.Module, seen: list[Tensor]) -> Iterator[None]:
         query, key, _ = projected.unflatten(-1, (3, module.num_heads, -1)).unbind(-3)
         seen.append(_attention(query, key, module.head_dim**-0.5))
 
-    with ExitStack() as hooks:
-        for module in model.modules():
+    with ExitStack() as undo:
+        for path, module in model.named_modules():
+            kind: Any = type(module)
             if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
-                handle = module.register_forward_pre_hook(torch_block, with_kwargs=True)
-            elif hasattr(module, "qkv") and hasattr(module, "q_norm"):
-                handle = module.register_forward_pre_hook(timm_block)
-            else:
-                continue
-            hooks.callback(handle.remove)
+                undo.callback(module.register_forward_pre_hook(torch_block, with_kwargs=True).remove)
+            elif f"{kind.__module__}.{kind.__qualname__}" in _TIMM_BLOCKS:
+                block: Any = module
+                undo.callback(setattr, block, "fused_attn", block.fused_attn)
+                block.fused_attn = False  # fused attention keeps its weights to itself
+                undo.callback(block.attn_drop.register_forward_pre_hook(timm_weights).remove)
+            elif hasattr(module, "qkv") or hasattr(module, "attn_drop"):
+                raise InputError(
+                    f"Attention rollout does not know how this network's attention is made ('{path}' is a "
+                    f"{kind.__name__}); it needs blocks of attention of timm's ViT, BEiT or EVA, or "
+                    "nn.MultiheadAttention; take a ClassMap."
+                )
         yield
 
 

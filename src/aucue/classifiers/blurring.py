@@ -81,24 +81,39 @@ def blur_strides(backbone: nn.Module) -> None:
         backbone: It is changed.
 
     Raises:
-        InputError: Nothing in it has such a stride.
+        InputError: Nothing in it has such a stride, or what has it does more than torch's own layer.
     """
     if not _blur(backbone):
         raise InputError("blur: no kernel of this network has a stride that could be blurred.")
 
 
-def _blur(module: nn.Module) -> int:
+def _blur(module: nn.Module, above: str = "") -> int:
     count = 0
     for name, child in module.named_children():
+        path = above + name
         if isinstance(child, nn.Conv2d) and child.in_channels != _COLOURS and _overlaps(child):
+            _check_plain(path, child)
             setattr(module, name, BlurredConv2d.instead_of(child))
             count += 1
         elif isinstance(child, nn.MaxPool2d) and _overlaps(child):
+            _check_plain(path, child)
             setattr(module, name, BlurredMaxPool2d(child))
             count += 1
         else:
-            count += _blur(child)
+            count += _blur(child, f"{path}.")
     return count
+
+
+def _check_plain(path: str, part: nn.Conv2d | nn.MaxPool2d) -> None:
+    """Refuse a layer that pads, weighs or rounds in a way of its own, which would be lost."""
+    what = f"'{path}' is a {type(part).__name__}"
+    if type(part) not in (nn.Conv2d, nn.MaxPool2d):
+        what += ", not torch's own layer, and what it does beyond that would be lost"
+    elif isinstance(part, nn.MaxPool2d) and part.ceil_mode:
+        what += " that rounds sizes up (ceil_mode), which a blurred one does not"
+    else:
+        return
+    raise InputError(f"blur: {what}; leave blur out or take another backbone.")
 
 
 def _overlaps(part: nn.Conv2d | nn.MaxPool2d) -> bool:

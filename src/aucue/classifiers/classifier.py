@@ -142,7 +142,7 @@ class Classifier(nn.Module):
             _checked_side("final_stride", final_stride)
         self._anatomy = self._shape_backbone(backbone, final_stride, options)
         if local_from is not None:
-            narrow(self.backbone, local_from, self.layers)
+            self._narrow_backbone(backbone, local_from)
         if blur:
             blur_strides(self.backbone)
         for name, parameter in self.backbone.named_parameters():
@@ -194,6 +194,19 @@ class Classifier(nn.Module):
                 _KNOWN.clear()
             _KNOWN[made_of] = strided, anatomy
         return anatomy
+
+    def _narrow_backbone(self, name: str, local_from: str) -> None:
+        """Make kernels 1 x 1 from a layer on; refused where larger ones changed the sizes of maps."""
+        narrow(self.backbone, local_from, self.layers)
+        try:
+            same = study(self.backbone, name, self.input_size).shapes == self.shapes
+        except InputError:  # branches that no longer have one size
+            same = False
+        if not same:
+            raise InputError(
+                f"local_from: with kernels of 1 x 1 from '{local_from}' on, maps of {name} would have other "
+                f"sizes at input_size={self.input_size}; choose a deeper layer or take another backbone."
+            )
 
     def with_weights(self, weights: str | Path | None = None) -> Self:
         """Start the backbone from given weights; the head stays as it is.
@@ -256,17 +269,18 @@ class Classifier(nn.Module):
         features[self.final_layer] = final
         return ClassifierOutput(self.head(final), features)
 
-    def loss(self, output: ClassifierOutput, targets: Tensor) -> Tensor:
+    def loss(self, output: ClassifierOutput, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """The classification term of the training loss: cross-entropy, of each branch where there are two.
 
         Args:
             output: what a forward pass gave.
             targets: ids (B,), or probabilities (B, K) where labels were mixed.
+            weights: how much each class counts (K,); None: all alike.
 
         Returns:
             A scalar.
         """
-        return self.head.loss(output.features[self.final_layer], output.logits, targets)
+        return self.head.loss(output.features[self.final_layer], output.logits, targets, weights)
 
     def class_map(
         self,

@@ -52,7 +52,8 @@ def narrow(backbone: nn.Module, first: str, layers: tuple[str, ...]) -> None:
         layers: Names of its layers, shallow to deep.
 
     Raises:
-        InputError: There is no such layer, or nothing in it that could be made narrower.
+        InputError: There is no such layer, nothing in it that could be made narrower, or a convolution that
+            does more than torch's own.
     """
     modules = dict(backbone.named_modules())
     known = tuple(name for name in layers if name in modules)  # "final" stands for what the last ones give
@@ -60,19 +61,24 @@ def narrow(backbone: nn.Module, first: str, layers: tuple[str, ...]) -> None:
         choices = ", ".join(known)
         raise InputError(f"local_from: '{first}' is no layer of this network; choose from {choices}.")
     chosen = known[known.index(first) :]
-    if not sum(_narrow(modules[name]) for name in chosen):
+    if not sum(_narrow(modules[name], name) for name in chosen):
         raise InputError(f"local_from: there is no kernel larger than 1 x 1 from '{first}' on.")
 
 
-def _narrow(module: nn.Module) -> int:
-    """Replace larger convolutions within a module; how many there were."""
+def _narrow(module: nn.Module, path: str) -> int:
+    """Replace larger convolutions within a module of this name; how many there were."""
     count = 0
     for name, child in module.named_children():
-        if isinstance(child, nn.Conv2d) and child.kernel_size != (1, 1):
-            setattr(module, name, PointwiseConv2d.instead_of(child))
-            count += 1
-        else:
-            count += _narrow(child)
+        if not isinstance(child, nn.Conv2d) or child.kernel_size == (1, 1):
+            count += _narrow(child, f"{path}.{name}")
+            continue
+        if type(child) is not nn.Conv2d:  # how it pads or weighs would be lost
+            raise InputError(
+                f"local_from: '{path}.{name}' is a {type(child).__name__}, not torch's own layer, and what "
+                "it does beyond that would be lost; choose a deeper layer or take another backbone."
+            )
+        setattr(module, name, PointwiseConv2d.instead_of(child))
+        count += 1
     return count
 
 
