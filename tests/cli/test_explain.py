@@ -127,6 +127,19 @@ def test_a_folder_is_summed_up(folder: Path, capsys: pytest.CaptureFixture[str],
     assert len(list((folder / "explanations").glob("*_maps.npz"))) == 3
 
 
+def test_the_report_counts_videos_of_earlier_runs(folder: Path):
+    pytest.importorskip("av")
+    from aucue.explanation.film import FilmWriter
+
+    with FilmWriter(folder / "film.mp4", 10) as writer:
+        for k in range(4):
+            writer.write(np.full((64, 96, 3), 128, np.uint8), k / 10)
+    for report in ("first.html", "again.html"):
+        arguments = ["film.mp4", "--model", "model.safetensors", "--report", report]
+        assert main(["explain", *arguments]) == 0
+        assert "1 video is not shown here, but in index.html." in (folder / report).read_text()
+
+
 def test_a_video_needs_a_detector_and_sensible_numbers(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "film.mp4").write_bytes(b"no film")
     pytest.importorskip("av")

@@ -33,7 +33,8 @@ from aucue.explanation.inputs import find_inputs
 from aucue.explanation.log import ExplanationLog
 from aucue.explanation.table import write_table
 from aucue.faces import Detection, FaceReader, Pose, PrecomputedDetector
-from aucue.models import files
+from aucue.facs import EXPRESSIONS
+from aucue.models import PriorRecord, files
 from aucue.work.engines import LocalEngine
 from aucue.work.files import LOCK_FILE, claimed
 
@@ -206,6 +207,25 @@ def test_what_decides_can_be_left_out(explain: Explain, photos: list[Path], tmp_
     assert (row["dearest"], row["runner_up"]) == ("", "")
     with pytest.raises(OutputExistsError, match="with another hiding"):
         explain("out", photos[:1], if_hidden=True)
+
+
+def test_another_prior_is_another_setting(explain: Explain, photos: list[Path], model, tmp_path: Path):
+    mix = dict.fromkeys(EXPRESSIONS, 1 / len(EXPRESSIONS))
+    often = {**dict.fromkeys(EXPRESSIONS, 0.1), "happiness": 0.4}
+    model(prior=PriorRecord(often, often)).save(tmp_path / "model.safetensors", overwrite=True)
+    for earlier in (0, 1):
+        assert explain("even", photos[:1], prior="even").earlier == earlier
+    assert records(tmp_path / "even")[0]["prior"] == mix
+    for other in (None, "natural"):
+        with pytest.raises(OutputExistsError, match=r"0\.png with another prior; choose another folder"):
+            explain("even", photos[:1], prior=other)
+    explain("plain", photos[:1])
+    (line,) = records(tmp_path / "plain")
+    assert line.pop("prior") is None
+    (tmp_path / "plain" / "explanations.jsonl").write_text(json.dumps(line) + "\n")  # as lines of before
+    assert explain("plain", photos[:1]).earlier == 1
+    with pytest.raises(OutputExistsError, match="with another prior"):
+        explain("plain", photos[:1], prior="even")
 
 
 def test_an_interrupted_run_is_continued(explain: Explain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -97,6 +97,9 @@ def test_what_decides_and_what_does_not():
     assert [each.matters for each in found.expected[:2]] == [False, True]
     assert found.dearest is at(found, 12)
     cheeks = at(found, 6)
+    assert cheeks.idle
+    assert not cheeks.unclear
+    assert not at(found, 12).idle
     assert cheeks.loss.points == pytest.approx(0, abs=1e-5)
     assert cheeks.only is not None
     assert cheeks.only.points > 0.2  # alone it says nothing
@@ -162,6 +165,7 @@ def test_a_place_that_costs_what_any_other_costs_does_not_matter():
         assert each.control is not None
         assert each.loss.log_odds == pytest.approx(each.control.log_odds, rel=0.2)
         assert each.losses["flat"].log_odds > 0.5
+        assert each.unclear is not each.matters
     assert found.expected[1].loss.points > 0.03  # not by being small
 
 
@@ -180,7 +184,7 @@ def test_rather_than_what():
     assert found.tipping is at(found, 12)
     ones = STRIPES[0, 0][region(12)].double().mean().item() / 255
     assert at(found, 12).losses["flat"].to_rival == pytest.approx(6 * (ones - ones**2), abs=1e-4)
-    assert max(at(found, 12).without, key=lambda name: at(found, 12).without[name]) == "surprise"
+    assert at(found, 12).answer == "surprise"
 
 
 def test_neutral_is_held_by_the_places_of_the_runner_up():

@@ -16,6 +16,8 @@ from aucue.explanation.finder import FaceFinder
 from aucue.explanation.log import VideoLog
 from aucue.explanation.video import VideoFiles
 from aucue.faces import Detection, Pose
+from aucue.facs import EXPRESSIONS
+from aucue.models import PriorRecord
 
 pytest.importorskip("av", reason="the extra aucue[video] is not installed")
 
@@ -133,11 +135,26 @@ def test_finished_videos_are_kept_and_broken_ones_listed(
     assert not [path for path in out.iterdir() if path.stem.startswith(("cut", "letter"))]
     stamp = (out / "two.mp4").stat().st_mtime_ns
     report = run(fps=2.0)
-    assert (report.earlier, report.videos) == (1, ())
+    assert (report.earlier, report.videos, report.videos_in_all) == (1, (), 1)
     assert (out / "two.mp4").stat().st_mtime_ns == stamp
     with pytest.raises(OutputExistsError, match=r"two\.mp4 with another fps"):
         run(fps=5.0)
     assert [found.files.annotated for found in run(fps=5.0, overwrite=True).videos] == ["two.mp4"]
+
+
+def test_another_prior_is_another_setting(video: Path, detector: Squares, model, tmp_path: Path):
+    often = {**dict.fromkeys(EXPRESSIONS, 0.1), "happiness": 0.4}
+    network = model(prior=PriorRecord(often, often)).save(tmp_path / "model.safetensors")
+
+    def run(prior: str | None):
+        settings = ExplainSettings(workers=1, fps=2.0, prior=prior)
+        return explain_files([video], network, tmp_path / "out", settings, detector=detector)
+
+    first, again = run("even"), run("even")
+    assert (len(first.videos), len(again.videos), again.earlier) == (1, 0, 1)
+    assert (first.videos_in_all, again.videos_in_all) == (1, 1)
+    with pytest.raises(OutputExistsError, match=r"two\.mp4 with another prior"):
+        run(None)
 
 
 def test_without_pyav(video: Path, detector: Squares, model_file: Path, tmp_path: Path, monkeypatch):

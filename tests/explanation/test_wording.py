@@ -60,6 +60,11 @@ def hidden(*units: int, cost: float, control: float = 0.0, rival: float = 0.2, *
     return replace(region, **changes)
 
 
+def same(points: float, to_rival: float) -> dict[str, Loss]:
+    """Losses that both fills agree in."""
+    return dict.fromkeys(FILLS, Loss(points, 4 * points, to_rival))
+
+
 def found(
     *expected: HiddenRegion, other: HiddenRegion | None = None, together: float = 0.0, **changes
 ) -> IfHidden:
@@ -114,6 +119,36 @@ def test_what_decides(record: IfHidden, said: str):
     assert what_decides(record) == said
 
 
+def fills(flat: float, blur: float) -> dict[str, Loss]:
+    """Losses that the fills disagree in."""
+    return {name: Loss(loss, 4 * loss, 4 * loss) for name, loss in zip(FILLS, (flat, blur), strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        (fills(0.02, -0.01), "; hiding the upper lids (AU5) hardly changes it"),
+        (  # it adds up to little, but neither fill says so
+            fills(-0.126, 0.094),
+            "; hiding the upper lids (AU5) costs not clearly more than hiding as much elsewhere",
+        ),
+        (fills(-0.05, 0.01), ""),
+    ],
+)
+def test_fills_that_disagree_are_no_hardly(losses: dict[str, Loss], said: str):
+    record = found(hidden(4, cost=0.39), hidden(5, cost=0.0, losses=losses))
+    assert what_decides(record) == f"without the brows (AU4) 29 %{said}"
+
+
+def test_what_changes_the_answer_is_no_hardly():
+    """Of two that are nearly as probable, a point is enough."""
+    close = {"anger": 0.35, "sadness": 0.36, "neutral": 0.29}
+    record = found(hidden(4, cost=0.39), hidden(5, cost=0.01, without=close))
+    assert what_decides(record) == "without the brows (AU4) 29 %"
+    asked = replace(record, rival_probability=0.7)  # of a class that is not the answer
+    assert what_decides(asked).endswith("; hiding the upper lids (AU5) hardly changes it")
+
+
 def test_one_fill_alone_does_not_decide():
     region = hidden(4, cost=0.3)
     assert region.matters
@@ -143,9 +178,56 @@ def test_neutral_names_whose_units_were_hidden():
         ),
         (
             found(hidden(4, cost=-0.1), hidden(5, cost=0.1, control=0.2)),
-            "the runner-up is sadness, 20 %; hiding none of these regions clearly favours it",
+            "the runner-up is sadness, 20 %; "
+            "hiding none of these regions favours it clearly more than hiding as much elsewhere",
         ),
         (found(hidden(4, cost=0.0), rival_probability=0.004), ""),
+        (  # a third class wins without the region that tips
+            found(hidden(4, cost=0.6, rival=0.14), hidden(5, cost=0.1)),
+            "the runner-up is sadness, 20 %; "
+            "without the brows (AU4) the answer would be neutral, 78 % (sadness 14 %)",
+        ),
+        (
+            found(hidden(4, cost=0.6, rival=0.14), rival_probability=0.004),
+            "without the brows (AU4) the answer would be neutral, 78 %",
+        ),
+        (  # the dearest region is another than the one that tips, and leads to another class
+            found(
+                hidden(4, cost=0.3, rival=0.45, losses=same(0.3, to_rival=4.0)),
+                hidden(5, cost=0.6, rival=0.14),
+            ),
+            "without the brows (AU4) the answer would be sadness, the runner-up: 45 % instead of 20 %; "
+            "without the upper lids (AU5) neutral, 78 %",
+        ),
+        (
+            found(hidden(4, cost=0.2, losses=same(0.2, to_rival=4.0)), hidden(5, cost=0.6, rival=0.14)),
+            "the runner-up is sadness, 20 %; "
+            "without the upper lids (AU5) the answer would be neutral, 78 % (sadness 14 %)",
+        ),
+        (  # another region brings it nearer, but not more than hiding as much elsewhere
+            found(hidden(4, cost=0.2), hidden(5, cost=0.3, control=0.4, rival=0.3)),
+            "the runner-up is sadness, 20 %; "
+            "hiding the brows (AU4) favours it more than hiding as much elsewhere: 20 % against 48 %",
+        ),
+        (  # by the ratio it is nearer than with nothing hidden, but not in points
+            found(hidden(4, cost=-0.02, rival=0.201, losses=same(-0.02, to_rival=0.1))),
+            "the runner-up is sadness, 20 %; "
+            "hiding the brows (AU4) favours it more than hiding as much elsewhere: 20 % against 70 %",
+        ),
+        (  # without another one it is even ahead, as it may be with as much hidden elsewhere
+            found(hidden(4, cost=0.01), hidden(5, cost=0.3, control=0.4, rival=0.55)),
+            "the runner-up is sadness, 20 %; hiding the brows (AU4) favours it more than hiding as much "
+            "elsewhere: 20 % against 67 %",
+        ),
+        (
+            found(hidden(4, cost=-0.1), hidden(5, cost=0.3, control=0.4, rival=0.55)),
+            "the runner-up is sadness, 20 %; without the upper lids (AU5) the answer would be sadness, 55 %, "
+            "not clearly more than with as much hidden elsewhere",
+        ),
+        (
+            found(hidden(4, cost=-0.1), hidden(5, cost=0.5, control=0.6, rival=0.1)),
+            "the runner-up is sadness, 20 %; without the upper lids (AU5) the answer would be neutral, 72 %",
+        ),
     ],
 )
 def test_rather_than_what(record: IfHidden, said: str):

@@ -84,9 +84,14 @@ def command(
         _tell(terminal, each, out)
     _sum_up(terminal, done, out)
     if report is not None:
-        videos = len(done.videos)
         page = write_printed(
-            report, out, done.records, done.unread, videos=videos, faces=faces, overwrite=overwrite
+            report,
+            out,
+            done.records,
+            done.unread,
+            videos=done.videos_in_all,
+            faces=faces,
+            overwrite=overwrite,
         )
         terminal.say(f"Report to print or send: {page}")
     return 0 if done.ok else 1

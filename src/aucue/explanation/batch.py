@@ -67,6 +67,7 @@ class ExplainReport:
         unread: Why files could not be read, a sentence each.
         videos: Videos explained now.
         cut_short: Videos, explained now or earlier, whose file lacks its end, a sentence each.
+        videos_in_all: How many of the videos asked for are explained, now or earlier.
         records: A dict of plain values for each face of the photographs, those explained earlier too, as
             `explanations.jsonl` has them; one for a photograph without a face, with `"faces": 0`.
     """
@@ -77,6 +78,7 @@ class ExplainReport:
     unread: tuple[str, ...]
     videos: tuple[ExplainedVideo, ...] = ()
     cut_short: tuple[str, ...] = ()
+    videos_in_all: int = 0
     records: tuple[Mapping[str, Any], ...] = field(default=(), repr=False, compare=False)
 
     def to_dataframe(self) -> "pandas.DataFrame":
@@ -151,9 +153,8 @@ def explain_files(
         "readout": own.readout,
         "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
         "maps": settings.maps,
+        "prior": own.mix.assumed if own.mix and settings.prior is not None else None,
     }
-    if own.mix is not None and settings.prior is not None:
-        depends_on["prior"] = own.mix.assumed
     photo_depends_on = {**depends_on, "hiding": settings.if_hidden}
     with claimed(out):
         sweep(out / THUMBNAILS)
@@ -187,7 +188,16 @@ def explain_files(
     unread = (*found.empty, *job.unread)
     asked = {str(photo) for photo in found.photos}
     records = tuple(record for record in log.records() if record["photo"] in asked)
-    return ExplainReport(faces, tuple(faceless), earlier, unread, tuple(job.explained), cut_short, records)
+    return ExplainReport(
+        faces,
+        tuple(faceless),
+        earlier,
+        unread,
+        tuple(job.explained),
+        cut_short,
+        sum(films.holds(str(video)) for video in found.videos),
+        records,
+    )
 
 
 class _Job:

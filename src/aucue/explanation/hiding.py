@@ -122,9 +122,29 @@ class HiddenRegion:
         return self.loss.points <= -LEAST and self._beyond("log_odds", -1)
 
     @property
+    def idle(self) -> bool:
+        """Whether hiding it hardly changes the answer's probability: by less than `LEAST` in every fill."""
+        return self.seen and all(abs(loss.points) < LEAST for loss in self.losses.values())
+
+    @property
+    def unclear(self) -> bool:
+        """Whether hiding it costs `LEAST` or more in a fill, but not in both more than hiding as much
+        elsewhere.
+        """
+        costs = max(loss.points for loss in self.losses.values())
+        return self.seen and costs >= LEAST and not self._beyond("log_odds", 1)
+
+    @property
     def tips(self) -> bool:
-        """Whether hiding it brings the runner-up nearer, in both fills more than hiding as much elsewhere."""
+        """Whether hiding it favours the runner-up over the answer, in both fills more than hiding as much
+        elsewhere.
+        """
         return self._beyond("to_rival", 1)
+
+    @property
+    def answer(self) -> str:
+        """The most probable class when it is hidden."""
+        return max(self.without, key=self.without.__getitem__)
 
     def _beyond(self, name: str, sign: int) -> bool:
         """Whether a loss goes further than none at all and than its control, in both fills."""
@@ -188,7 +208,9 @@ class IfHidden:
 
     @property
     def tipping(self) -> HiddenRegion | None:
-        """The one whose hiding gives the runner-up most against the answer; None where none does."""
+        """Of those that tip, the one that gives the runner-up most log-odds against the answer; None where
+        none does. The answer may stay, or be a third class.
+        """
         tips = (region for region in self.regions if region.tips)
         return max(tips, key=lambda region: region.loss.to_rival, default=None)
 

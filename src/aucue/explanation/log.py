@@ -115,7 +115,7 @@ class ExplanationLog(Log):
     """
 
     name, key = LOG_FILE, "photo"
-    settings = ("model", "readout", "detector", "maps", "hiding")
+    settings = ("model", "readout", "detector", "maps", "prior", "hiding")
     checked = staticmethod(face_files)
 
     def written(self, record: Record) -> tuple[int, list[str]]:
@@ -173,7 +173,7 @@ class VideoLog(Log):
     """`videos.jsonl`: a line per finished video, written after its files."""
 
     name, key = VIDEO_LOG, "video"
-    settings = ("model", "readout", "detector", "maps", "fps", "smooth")
+    settings = ("model", "readout", "detector", "maps", "prior", "fps", "smooth")
     checked = staticmethod(video_files)
 
     def written(self, record: Record) -> tuple[int, list[str]]:

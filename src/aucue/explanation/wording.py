@@ -10,6 +10,7 @@ _RARE = (
     0.01  # probability of a runner-up below which it is passed over, unless something tips the answer to it
 )
 
+_TINY = 1e-9  # no chance is divided by less
 
 _TENTHS = ("hardly one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "nearly all")
 
@@ -67,12 +68,10 @@ def what_decides(found: IfHidden) -> str:
     if against := [each for each in found.regions if each.opposes]:
         first, *others = (f"{_named(each, found)} raises it to {_left(each, found)}" for each in against)
         parts.append(", ".join([f"hiding {first}", *(each.replace("raises it ", "") for each in others)]))
-    unclear = [
-        each for each in found.expected if each.loss.points >= LEAST and each.seen and not each.matters
-    ]
+    unclear = [each for each in found.expected if each.unclear]
     if dear and unclear:
         parts.append(f"hiding {_any(unclear, found)} costs not clearly more than hiding as much elsewhere")
-    idle = [each for each in found.expected if abs(each.loss.points) < LEAST and each.seen]
+    idle = [each for each in found.expected if each.idle and not _is_changed(each, found)]
     if dear and idle:
         parts.append(f"hiding {_any(idle, found)} hardly changes it")
     if blank := [each for each in found.expected if each.visible < VISIBLE]:
@@ -101,21 +100,87 @@ def rather_than_what(found: IfHidden) -> str:
     Args:
         found: Of one face; it speaks of the answer, not of another class.
     """
-    rival, chance = found.rival, found.rival_probability
     region = found.tipping
-    if region and max(region.without, key=lambda name: region.without[name]) == rival:
-        return (
-            f"without {_known(region)} the answer would be {rival}, the runner-up: "
-            f"{percent(region.without[rival])} instead of {percent(chance)}"
-        )
-    if chance < _RARE:
+    if changing := _changing(found):
+        first, *others = changing
+        more = (f"without {_known(each)} {each.answer}, {_most(each)}" for each in others)
+        return "; ".join([_other_answer(first, found), *more])
+    if found.rival_probability < _RARE:
         return ""
-    if region:
-        return (
-            f"the runner-up is {rival}, {percent(chance)}; it comes nearest without {_known(region)}: "
-            f"{percent(region.without[rival])} against {percent(region.without[found.expression])}"
-        )
-    return f"the runner-up is {rival}, {percent(chance)}; hiding none of these regions clearly favours it"
+    if region is None:
+        return f"{_runner_up(found)}; {_nothing_tips(found)}"
+    favours = f"hiding {_known(region)} favours it more than hiding as much elsewhere"
+    if _is_nearest(region, found):
+        favours = f"it comes nearest without {_known(region)}"
+    figures = f"{percent(region.without[found.rival])} against {_left(region, found)}"
+    return f"{_runner_up(found)}; {favours}: {figures}"
+
+
+def _is_changed(region: HiddenRegion, found: IfHidden) -> bool:
+    """Whether the answer is another without a region; never of a class that is not the answer anyway."""
+    return region.answer != found.expression and found.probability >= found.rival_probability
+
+
+def _changing(found: IfHidden) -> list[HiddenRegion]:
+    """The region that favours the runner-up most and the dearest, as far as the answer is another without
+    them; one for each other answer.
+    """
+    changing: dict[str, HiddenRegion] = {}
+    for region in (found.tipping, found.dearest):
+        if region and _is_changed(region, found):
+            changing.setdefault(region.answer, region)
+    return list(changing.values())
+
+
+def _other_answer(region: HiddenRegion, found: IfHidden) -> str:
+    """What the answer would be, and what then becomes of the runner-up."""
+    said = f"without {_known(region)} the answer would be {region.answer}"
+    if region.answer == found.rival:
+        return f"{said}, the runner-up: {_most(region)} instead of {percent(found.rival_probability)}"
+    if found.rival_probability < _RARE:
+        return f"{said}, {_most(region)}"
+    return (
+        f"{_runner_up(found)}; {said}, {_most(region)} ({found.rival} {percent(region.without[found.rival])})"
+    )
+
+
+def _nothing_tips(found: IfHidden) -> str:
+    """No region favours the runner-up clearly; the answer may change all the same."""
+    changing = (region for region in found.regions if _is_changed(region, found))
+    region = max(changing, key=lambda each: each.loss.points, default=None)
+    if region is None:
+        return "hiding none of these regions favours it clearly more than hiding as much elsewhere"
+    said = f"without {_known(region)} the answer would be {region.answer}, {_most(region)}"
+    if region.answer == found.rival:
+        return f"{said}, not clearly more than with as much hidden elsewhere"
+    return said
+
+
+def _is_nearest(region: HiddenRegion, found: IfHidden) -> bool:
+    """Whether the runner-up is by every measure as near as without any other region, and as with nothing
+    hidden.
+    """
+    own, rival = found.expression, found.rival
+    mine, *rest = (
+        _nearness(each.loss.to_rival, each.without[rival], each.without[own])
+        for each in (region, *found.regions)
+    )
+    rest.append(_nearness(0.0, found.rival_probability, found.probability))
+    return all(near >= nearer for each in rest for near, nearer in zip(mine, each, strict=True))
+
+
+def _nearness(log_odds: float, rival: float, own: float) -> tuple[float, float, float]:
+    """How near a runner-up is to an answer: in log-odds gained, as a ratio, and in points."""
+    return log_odds, rival / max(own, _TINY), rival - own
+
+
+def _runner_up(found: IfHidden) -> str:
+    return f"the runner-up is {found.rival}, {percent(found.rival_probability)}"
+
+
+def _most(region: HiddenRegion) -> str:
+    """How probable the answer is without a region."""
+    return percent(region.without[region.answer])
 
 
 def _nothing_decides(found: IfHidden) -> str:
