@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partialmethod
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -278,13 +278,17 @@ def test_photographs_explained_anew(explain: Explain, photos: list[Path], tmp_pa
         explain("out", readout="gradcam")
     table = tmp_path / "landmarks.csv"
     table.write_text("\n".join(line for line in table.read_text().split("\n") if line[0] != "2"))
-    again = explain_files(
+    again = partial(
+        explain_files,
         photos[2:3],
         tmp_path / "model.safetensors",
         tmp_path / "out",
+        ExplainSettings(if_hidden=False),
         detector=PrecomputedDetector(table),
-        overwrite=True,
     )
+    with pytest.raises(OutputExistsError, match=r"2.png with another detector; choose another folder"):
+        again()
+    again = again(overwrite=True)
     assert again.faceless == (photos[2],)
     assert sorted(content(tmp_path / "out")) == [
         *(f"{number}_face1.png" for number in (0, 1, 3)),

@@ -39,13 +39,13 @@ from aucue.faces import (
     DEFAULT_DETECTOR,
     FaceReader,
     LandmarkDetector,
-    PrecomputedDetector,
     Template,
     check_detector,
     is_table,
     no_detector,
     open_detector,
 )
+from aucue.faces.detectors import told_apart
 from aucue.work.engines import Engine, EngineName, open_engine
 from aucue.work.files import LOCK_FILE, appearing, cell, claimed, printable, read_json, write_json
 from aucue.work.progress import progress_bar
@@ -176,21 +176,11 @@ def _settings(job: Job) -> dict[str, Any]:
         "classes": source.classes,
         "size": job.size,
         "template": asdict(job.template),
-        "detector": _detector_name(job.detector),
+        "detector": told_apart(job.detector),
         "without_landmarks": "keep" if job.keep else "drop",
         "jpeg_quality": JPEG_QUALITY,
     }
     return json.loads(json.dumps(settings))
-
-
-def _detector_name(detector: str | LandmarkDetector) -> str | Mapping[str, str]:
-    if isinstance(detector, str):
-        return detector
-    if type(detector) is PrecomputedDetector:  # what a subclass does, its table does not say
-        return detector.provenance
-    return (
-        "none" if detector is no_detector else getattr(detector, "__qualname__", type(detector).__qualname__)
-    )
 
 
 def _refuse_foreign(out: Path) -> None:

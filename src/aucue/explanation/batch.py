@@ -29,6 +29,7 @@ from aucue.faces import (
     is_table,
     open_detector,
 )
+from aucue.faces.detectors import told_apart
 from aucue.models import model_file
 from aucue.work.engines import Engine, open_engine
 from aucue.work.files import claimed, sweep
@@ -151,7 +152,7 @@ def explain_files(
     depends_on: dict[str, Any] = {
         "model": _fingerprint(model_file(model)),
         "readout": own.readout,
-        "detector": finds if isinstance(finds, str) else type(finds).__qualname__,
+        "detector": told_apart(finds),
         "maps": settings.maps,
         "prior": own.mix.assumed if own.mix and settings.prior is not None else None,
     }

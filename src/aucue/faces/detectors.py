@@ -72,6 +72,22 @@ def open_detector(detector: str | os.PathLike[str] | LandmarkDetector | None = N
     return PrecomputedDetector(name)
 
 
+def told_apart(detector: str | LandmarkDetector) -> str | Mapping[str, str]:
+    """What tells a detector from others in settings: its name; of a table of landmarks its name and content.
+
+    Args:
+        detector: A name that is no table's, or a detector. What a subclass does, the table does not say, so it
+            goes by its own name, as all detectors that are made elsewhere do.
+    """
+    if isinstance(detector, str):
+        return detector
+    if detector is no_detector:
+        return "none"
+    if "provenance" in vars(type(detector)):
+        return detector.provenance  # pyright: ignore[reportAttributeAccessIssue]
+    return getattr(detector, "__qualname__", type(detector).__qualname__)
+
+
 def is_table(name: str) -> bool:
     """Whether a name stands for a table of landmarks."""
     return Path(name).suffix.lower() in TABLE_SUFFIXES
