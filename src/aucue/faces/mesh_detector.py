@@ -20,6 +20,7 @@ _TILES = (1, 2, 4, 7)
 
 _FINEST = 160.0  # pixels of a tile's side, below which there is no finer detail to see
 _PORTRAIT = 0.25  # of the shorter side: nobody smaller is searched beside a face of this height
+_SEEN = 0.25  # of a tile's side: of faces of this height, no look at such tiles misses many
 _SCORE = 0.35  # of a candidate
 _LIKELY = 0.6  # the same: less is a face only if the mesh is sure
 _PRESENT = 0.5  # of a mesh
@@ -79,12 +80,14 @@ class MeshDetector:
         return [self._in_box(picture, np.asarray(box, dtype=np.float64), "given box") for box in boxes]
 
     def _plain(self, picture: Image.Image) -> list[Detection]:
-        """Search ever smaller tiles, until a face is large."""
+        """Search ever smaller tiles, until a face is large in the picture, and in the tiles as well: where a
+        picture is long, others of the same height may be too small to be seen in the whole of it.
+        """
         found = _Found.none()
         for network, where in self._looks(picture, _TILES):
             candidates = found.beside(self._candidates(picture, where, network))
             found = found.joined(self._read(picture, candidates, "plain" if len(where) == 1 else "tile"))
-            if found.largest >= _PORTRAIT * min(picture.size):
+            if found.largest >= max(_PORTRAIT * min(picture.size), _SEEN * where[0].side):
                 break
         return found.detections()
 

@@ -1,6 +1,7 @@
 """Points and boxes over photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,23 @@ from aucue.pictures.text import drawable, font
 from aucue.pictures.themes import Color
 
 _SUPERSAMPLING = 4  # Pillow does not antialias its shapes: draw larger, then shrink
+_TEXT = 1 / 32  # size of a label's letters, of the picture's shorter side
+_SMALLER = (1.0, 0.8, 0.65, 0.5)  # times that, where a label has less room
+_LEGIBLE = 11.0  # pixels: letters are never smaller
+
+
+class Tag(NamedTuple):
+    """A label where it stands.
+
+    Attributes:
+        box: (left, top, right, bottom) in pixels.
+        text: The label, or its first word where there is no room for more.
+        size: Of the letters in pixels.
+    """
+
+    box: tuple[float, float, float, float]
+    text: str
+    size: float
 
 
 def draw_landmarks(
@@ -54,7 +72,7 @@ def draw_boxes(
     color: Color = (250, 190, 60),
     colors: Sequence[Color] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw rectangles with an optional label above their top-left corner, inside the picture.
+    """Draw rectangles with an optional label each, see `place_tags`.
 
     Args:
         image: Picture (H, W, 3).
@@ -71,19 +89,72 @@ def draw_boxes(
     if labels is not None and len(labels) != len(rectangles):
         raise InputError(f"{len(rectangles)} boxes need as many labels, got {len(labels)}.")
     inks = [color] * len(rectangles) if colors is None else colors
-    short = min(picture.size)
-    width, face = max(2, round(short / 250)), font(max(11.0, short / 32))
+    corners = np.rint(rectangles)
+    width = max(2, round(min(picture.size) / 250))
     draw = ImageDraw.Draw(picture)
-    for i, (x0, y0, x1, y1) in enumerate(np.rint(rectangles).tolist()):
-        draw.rounded_rectangle((x0, y0, x1, y1), 2 * width, outline=inks[i], width=width)
-        if labels is not None:
-            text = drawable(labels[i])
-            tag = face.getlength(text) + face.size * 0.8, face.size * 1.5
-            x = max(0.0, min(x0, picture.width - tag[0]))
-            y = y0 - tag[1] if y0 >= tag[1] else max(0.0, y0)
-            draw.rounded_rectangle((x, y, x + tag[0], y + tag[1]), 2 * width, fill=inks[i])
-            draw.text((x + face.size * 0.4, y + tag[1] / 2), text, (20, 20, 27), face, "lm")
+    for i, box in enumerate(corners.tolist()):
+        draw.rounded_rectangle(box, 2 * width, outline=inks[i], width=width)
+    # After all of the boxes, so that no outline runs through a label.
+    tags = [] if labels is None else place_tags(corners, labels, picture.size)
+    for i, tag in enumerate(tags):
+        x, y = tag.box[0] + tag.size * 0.4, (tag.box[1] + tag.box[3]) / 2
+        draw.rounded_rectangle(tag.box, 2 * width, fill=inks[i])
+        draw.text((x, y), tag.text, (20, 20, 27), font(tag.size), "lm")
     return np.asarray(picture)
+
+
+def place_tags(boxes: NDArray, labels: Sequence[str], size: tuple[int, int]) -> list[Tag]:
+    """Where labels stand so that all can be read: on no other label and on no other box.
+
+    Above the top-left corner of its box, inside the picture; or else below the box; or else the same in
+    smaller letters; or else its first word alone, at last in the corner of its own box. Where none of these
+    is free, what covers least.
+
+    Args:
+        boxes: (n, 4) left, top, right, bottom in pixels.
+        labels: One text per box; a number comes first in it.
+        size: Width and height of the picture.
+
+    Returns:
+        One tag per box.
+    """
+    tags: list[Tag] = []
+    for i, (box, label) in enumerate(zip(boxes.tolist(), labels, strict=True)):
+        taken = np.array([tag.box for tag in tags]).reshape(-1, 4)
+        tags.append(_freest(_choices(box, drawable(label), size), taken, np.delete(boxes, i, axis=0)))
+    return tags
+
+
+def _freest(choices: Iterator[Tag], taken: NDArray, others: NDArray) -> Tag:
+    """The first choice that covers nothing, or that which covers least: labels are spared before faces."""
+    covered: list[tuple[float, float, Tag]] = []
+    for tag in choices:
+        of_labels, of_boxes = _shared(tag.box, taken), _shared(tag.box, others)
+        if not of_labels + of_boxes:
+            return tag
+        covered.append((of_labels, of_boxes, tag))
+    return min(covered, key=lambda each: each[:2])[2]
+
+
+def _choices(box: Sequence[float], label: str, size: tuple[int, int]) -> Iterator[Tag]:
+    """Where a label may stand, the best first; above the box is always among them."""
+    normal = max(_LEGIBLE, min(size) * _TEXT)
+    sizes = dict.fromkeys(max(_LEGIBLE, normal * smaller) for smaller in _SMALLER)
+    shortest = label.split(" ")[0]
+    for text in dict.fromkeys((label, shortest)):
+        for letters in sizes:
+            width, height = font(letters).getlength(text) + letters * 0.8, letters * 1.5
+            x, inside = max(0.0, min(box[0], size[0] - width)), max(0.0, box[1])
+            above = box[1] - height if box[1] >= height else inside
+            for y in (above, box[3], inside) if text == shortest else (above, box[3]):
+                if y == above or 0 <= y <= size[1] - height:
+                    yield Tag((x, y, x + width, y + height), text, letters)
+
+
+def _shared(box: Sequence[float], others: NDArray) -> float:
+    """Pixels of a box (4,) that lie in others (n, 4)."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    return float((high - low).clip(0).prod(axis=1).sum())
 
 
 def _draw_smoothly(pixels: NDArray[np.uint8], draw_shapes) -> NDArray[np.uint8]:
