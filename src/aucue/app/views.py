@@ -20,6 +20,7 @@ from aucue.pictures import colormap, draw_boxes, normalize, overlay_signed, them
 _MAP_SIDE = 224  # pixels of the maps in the page
 _THUMBNAIL = 96
 _SHEET = 640  # of the photograph to draw on
+_LOOKED_AT, _OTHER = (250, 190, 60), (235, 235, 240)  # colours of boxes
 
 
 def results(session: Session, views: Sequence[FaceView]) -> str:
@@ -136,13 +137,12 @@ def marked(session: Session) -> Image.Image:
     in another colour.
     """
     boxes, picture = session.boxes, np.asarray(session.preview)
-    several = len(boxes) > 1
-    others = [i for i in range(len(boxes)) if i != session.face]
-    looked_at = [session.face] if len(boxes) else []
-    for chosen, color in ((others, (235, 235, 240)), (looked_at, (250, 190, 60))):
-        labels = [str(i + 1) for i in chosen] if several else None
-        picture = draw_boxes(picture, boxes[chosen], labels, color) if chosen else picture
-    return Image.fromarray(picture)
+    if not len(boxes):
+        return Image.fromarray(picture)
+    order = sorted(range(len(boxes)), key=lambda i: i == session.face)  # that one last, over the others
+    labels = [str(i + 1) for i in order] if len(boxes) > 1 else None
+    colors = [_LOOKED_AT if i == session.face else _OTHER for i in order]
+    return Image.fromarray(draw_boxes(picture, boxes[order], labels, colors=colors))
 
 
 def picture(

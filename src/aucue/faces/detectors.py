@@ -73,10 +73,10 @@ def open_detector(detector: str | os.PathLike[str] | LandmarkDetector | None = N
 
 
 def told_apart(detector: str | LandmarkDetector) -> str | Mapping[str, str]:
-    """What tells a detector from others in settings: its name; of a table of landmarks its name and content.
+    """What tells a detector from others in settings: its name; of a table of landmarks name and content.
 
     Args:
-        detector: A name that is no table's, or a detector. What a subclass does, the table does not say, so it
+        detector: A name that is no table's, or a detector. What a subclass does, the table does not say: it
             goes by its own name, as all detectors that are made elsewhere do.
     """
     if isinstance(detector, str):
