@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -321,22 +322,27 @@ def test_killed_run_is_resumed(collection: Collection, tmp_path: Path) -> None:
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_kill_while_the_set_is_put_in_place(
-    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = collection(10)
-    prepare(source, tmp_path / "whole", size=32, progress=False)
+@contextmanager
+def killed_before(place: Path) -> Iterator[None]:
+    """The process is killed before it puts something in a place."""
     replace = os.replace
 
-    def stop_before_last(old: Path, new: Path) -> None:
-        if Path(new).name == "test":
+    def stop(old: Path, new: Path) -> None:
+        if Path(new) == place:
             raise KeyboardInterrupt
         replace(old, new)
 
-    monkeypatch.setattr(os, "replace", stop_before_last)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+def test_kill_while_the_set_is_put_in_place(collection: Collection, tmp_path: Path) -> None:
+    source = collection(10)
+    prepare(source, tmp_path / "whole", size=32, progress=False)
+    with killed_before(tmp_path / "set" / "test"):
         prepare(source, tmp_path / "set", size=32, progress=False)
-    monkeypatch.undo()
     prepare(source, tmp_path / "set", size=32, progress=False)
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
@@ -539,24 +545,13 @@ def test_overwriting_with_yet_other_settings_mixes_nothing(
 
 
 @pytest.mark.parametrize("stopped_at", ["dataset_dict.json", "test", "problems.csv", "aucue.json"])
-def test_kill_while_a_set_is_replaced(
-    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
-) -> None:
+def test_kill_while_a_set_is_replaced(collection: Collection, tmp_path: Path, stopped_at: str) -> None:
     source, out = collection(10), tmp_path / "set"
     prepare(source, tmp_path / "whole", size=32, workers=1, progress=False)
-    replace = os.replace
-
-    def stop(old: Path, new: Path) -> None:
-        if Path(new) == out / stopped_at:
-            raise KeyboardInterrupt
-        replace(old, new)
-
     for overwrite in (True, False):
         prepare(source, out, size=16, workers=1, overwrite=True, progress=False)
-        monkeypatch.setattr(os, "replace", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with killed_before(out / stopped_at):
             prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
-        monkeypatch.undo()
         with pytest.raises(InputError, match="its preparation is unfinished"):
             open_prepared(out)
         assert prepare(source, out, size=32, workers=1, overwrite=overwrite, progress=False).ok
@@ -564,22 +559,11 @@ def test_kill_while_a_set_is_replaced(
         assert not (out / ".unfinished").exists()
 
 
-def test_half_a_replaced_set_is_removed_for_other_settings(
-    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_a_replaced_set_is_removed_for_other_settings(collection: Collection, tmp_path: Path) -> None:
     source, out = collection(10), tmp_path / "set"
     prepare(source, out, size=16, workers=1, progress=False)
-    replace = os.replace
-
-    def stop(old: Path, new: Path) -> None:
-        if Path(new).name == "test":
-            raise KeyboardInterrupt
-        replace(old, new)
-
-    monkeypatch.setattr(os, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_before(out / "test"):
         prepare(source, out, size=32, workers=1, overwrite=True, progress=False)
-    monkeypatch.undo()
     broken = ListSource(sample("a", tmp_path / "absent.jpg"))
     with pytest.raises(InputError, match="none of the 1 samples can be used"):
         prepare(broken, out, size=24, workers=1, overwrite=True, progress=False)

@@ -63,14 +63,15 @@ def estimates(
     _, resampled = resampled_means(columns, labels.numpy(), np.ones(len(columns), bool))
     found = {}
     for k, (figure, column) in enumerate(values.items()):
-        sums = expression_sums(column, labels, ~column.isnan(), len(classes))
-        means = expression_means(*sums)
-        value = number(means["macro"])
         known = ~column.isnan()
-        of_one_kind = int(known.sum()) if ((column == 0) | (column == 1) | ~known).all() else None
+        means = expression_means(*expression_sums(column, labels, known, len(classes)))
+        value = number(means["macro"])
+        is_share = bool(((column == 0) | (column == 1))[known].all())
         found[figure] = Estimate(
             value=value,
-            interval=None if value is None else _interval(resampled[:, k], of_one_kind),
+            interval=None
+            if value is None
+            else _interval(resampled[:, k], int(known.sum()) if is_share else None),
             micro=number(means["micro"]),
             per_expression={name: number(means["per_class"][classes.index(name)]) for name in shown},
             faces={name: int(means["count"][classes.index(name)]) for name in shown},

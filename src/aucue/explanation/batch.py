@@ -1,6 +1,5 @@
 """Many photographs and videos -> one folder: JSON lines, pictures, a table and a page; resumable."""
 
-import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from aucue.faces import (
 from aucue.faces.detectors import told_apart
 from aucue.models import model_file
 from aucue.work.engines import Engine, open_engine
-from aucue.work.files import claimed, sweep
+from aucue.work.files import claimed, digest_of, sweep
 from aucue.work.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def explain_files(
     )
     own = explainer.model
     depends_on: dict[str, Any] = {
-        "model": _fingerprint(model_file(model)),
+        "model": digest_of(model_file(model))[:16],
         "readout": own.readout,
         "detector": told_apart(finds),
         "maps": settings.maps,
@@ -282,11 +281,6 @@ def _check_videos(videos: Sequence[Path], detector: str | LandmarkDetector) -> N
                 f"A table of landmarks knows photographs, not the frames of {videos[0]}; leave --detector "
                 "out for videos."
             )
-
-
-def _fingerprint(model: Path) -> str:
-    with model.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _unfinished(files: Sequence[Path], log: Log, settings: Mapping[str, Any], overwrite: bool) -> list[Path]:

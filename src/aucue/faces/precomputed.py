@@ -1,6 +1,5 @@
 """Landmarks somebody else has found, read from a CSV or Parquet table."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as papq
 from aucue.errors import InputError, said
 from aucue.faces.detection import Detection
 from aucue.faces.landmarks import NUM_LANDMARKS
-from aucue.work.files import table_path
+from aucue.work.files import digest_of, table_path
 
 _POINTS = [f"{axis}{index}" for index in range(NUM_LANDMARKS) for axis in "xy"]
 _BOX = ["left", "top", "right", "bottom"]
@@ -65,8 +64,7 @@ class PrecomputedDetector:
     @property
     def provenance(self) -> Mapping[str, str]:
         """The table's name, and the digest of its content."""
-        with self.path.open("rb") as file:
-            return {"file": self.path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"file": self.path.name, "sha256": digest_of(self.path)}
 
     def __call__(self, image: np.ndarray, key: str | None = None) -> list[Detection]:
         """Faces of the picture named `key`; the image itself is not looked at.

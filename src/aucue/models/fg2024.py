@@ -5,7 +5,6 @@ come as {encoder, classification_head}, TS-CAM and APViT as one flat state dict.
 configuration says about the network and its guidance are taken over; nothing is unpickled.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS, Codebook
 from aucue.guidance.names import AttentionKind, Loss
 from aucue.models.card import Card, GuidanceRecord
+from aucue.work.files import digest_of
 from aucue.work.tables import kind, read_mapping
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -374,7 +374,7 @@ def _info(classifier: Classifier, settings: _Settings, model: Path) -> Card:
         provenance={
             "imported_from": {
                 "checkpoint": model.name,
-                "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+                "sha256": digest_of(model),
                 "configuration": settings.path.name,
             },
             "paper": "Belharbi et al., FG 2024, arXiv 2402.00281",

@@ -218,8 +218,8 @@ class Objective:
         smooth = (1 - self.label_smoothing) * target + self.label_smoothing / target.shape[1]
         if weights is None:
             return smooth, None
-        of_faces = (target * weights).sum(1).mean() * _share_of_ranks(len(target), target.device)
-        return smooth, weights / _mean_of_ranks(of_faces)  # torch divides by the weights of the labels
+        of_faces = _over_ranks((target * weights).sum()) / faces_of_step(len(target), target.device)
+        return smooth, weights / of_faces  # torch divides by the weights of the labels
 
     def _of_class_map(self, batch: Batch, out: ClassifierOutput) -> Iterator[Term]:
         settings, layer = self.settings, self.classifier.final_layer
@@ -284,19 +284,14 @@ def guided_layers(classifier: Classifier, settings: GuidanceSettings) -> tuple[s
 
 def faces_of_step(faces: int, device: torch.device) -> Tensor:
     """Number of faces in the batches of all ranks."""
-    count = torch.tensor(float(faces), device=device)
+    return _over_ranks(torch.tensor(float(faces), device=device))
+
+
+def _over_ranks(value: Tensor) -> Tensor:
+    """The sum over ranks of a scalar without a gradient, in its place."""
     if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(count)
-    return count
-
-
-def _mean_of_ranks(value: Tensor) -> Tensor:
-    """The mean over ranks of a scalar without a gradient."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return value
-    value = value.clone()
-    dist.all_reduce(value)
-    return value / dist.get_world_size()
+        dist.all_reduce(value)
+    return value
 
 
 def _share_of_ranks(faces: int, device: torch.device) -> Tensor | float:

@@ -1,5 +1,6 @@
 """Files: written whole or not at all, by one process at a time; names that some content gives stay inside."""
 
+import hashlib
 import json
 import os
 import re
@@ -110,6 +111,12 @@ def inside(folder: Path, name: object, where: str) -> Path:
     return path
 
 
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def files_below(
     top: Path, tell: Callable[[Path, str], object], skip: Callable[[Path], bool] = lambda folder: False
 ) -> Iterator[Path]:
@@ -134,7 +141,7 @@ def files_below(
         if target not in seen and start != top and above.is_relative_to(target):
             tell(start, "it links to a folder that it lies in")  # with much that does not belong here
             continue
-        for parent, folders, files in _walk(start, tell):
+        for parent, folders, files in folders_below(start, tell):
             real = os.path.realpath(parent)
             if real in seen:
                 folders.clear()
@@ -145,7 +152,11 @@ def files_below(
             yield from (parent / name for name in sorted(files))
 
 
-def _walk(top: Path, tell: Callable[[Path, str], object]) -> Iterator[tuple[Path, list[str], list[str]]]:
+def folders_below(
+    top: Path, tell: Callable[[Path, str], object]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """What `os.walk` gives, from the top; it is told of each folder that cannot be read, and why."""
+
     def refuse(error: OSError) -> None:
         tell(Path(error.filename or top), f"it cannot be read: {said(error)}")
 

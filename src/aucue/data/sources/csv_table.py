@@ -25,7 +25,7 @@ from aucue.data.sources.splitting import groups_of_files, split_of_each
 from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
-from aucue.work.files import inside, printable, table_path
+from aucue.work.files import digest_of, inside, printable, table_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,7 @@ class CsvSource:
         """The tables with digests of their content, and the name of the images' folder."""
         tables = {"table": self.path, "landmarks": self._landmarks_path}
         digests = {
-            role: {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            role: {"file": path.name, "sha256": digest_of(path)}
             for role, path in tables.items()
             if path is not None
         }

@@ -1,6 +1,5 @@
 """Sources: FER-2013 (Goodfellow et al., 2013), and FER+, its better labels (Barsoum et al., 2016)."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from aucue.data.sources.listings import unwrapped
 from aucue.data.sources.source import Sample
 from aucue.errors import InputError, said
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import digest_of
 from aucue.work.tables import check_among
 
 Labels = Literal["majority", "soft"]
@@ -249,5 +249,4 @@ def _pixel_table(root: Path) -> PixelTable:
 
 
 def _digest(path: Path, root: Path) -> dict[str, str]:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"file": path.relative_to(root).as_posix(), "sha256": digest}
+    return {"file": path.relative_to(root).as_posix(), "sha256": digest_of(path)}

@@ -1,6 +1,5 @@
 """Source: the folds that the code of the paper was distributed with (Belharbi et al., FG 2024)."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from aucue.data.sources.source import SPLITS, Sample
 from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, TEMPLATES, no_detector, read_image, similarity, warp
 from aucue.facs import EXPRESSIONS
+from aucue.work.files import digest_of
 from aucue.work.tables import read_mapping
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ class FoldsSource:
     def provenance(self) -> Mapping[str, Any]:
         """The folder of the images, and the folds' files with digests of their content."""
         digests = {
-            path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in self._read
-            if path.is_file()
+            path.relative_to(self.folder).as_posix(): digest_of(path) for path in self._read if path.is_file()
         }
         return {
             "kind": "folds",

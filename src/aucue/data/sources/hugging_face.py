@@ -16,7 +16,7 @@ from aucue.data.sources.source import SPLITS, Sample
 from aucue.errors import InputError, said
 from aucue.faces import NUM_LANDMARKS, PHOTO_SUFFIXES
 from aucue.facs import EXPRESSIONS
-from aucue.work.files import inside, read_json
+from aucue.work.files import folders_below, inside, read_json
 
 if TYPE_CHECKING:  # imported where it is used: listing the sources should not take seconds
     import datasets
@@ -292,15 +292,16 @@ def _files_in(folder: Path, findings: list[Finding]) -> list[Path]:
     `datasets` follows no such link either, and would not say so.
     """
 
-    def refuse(error: OSError) -> None:
-        findings.append(Finding(str(error.filename), f"left out: it cannot be read: {said(error)}"))
+    def leave_out(path: Path, why: str) -> None:
+        findings.append(Finding(str(path), f"left out: {why}"))
 
     paths = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
+    for parent, folders, files in folders_below(folder, leave_out):
         folders[:] = sorted(name for name in folders if not is_ignored(name))
-        links = [path for name in folders if (path := Path(parent, name)).is_symlink()]
-        findings += [Finding(str(path), "left out: a link; put the folder itself here") for path in links]
-        paths += [Path(parent, name) for name in files if not is_ignored(name)]
+        for path in (parent / name for name in folders):
+            if path.is_symlink():
+                leave_out(path, "a link; put the folder itself here")
+        paths += [parent / name for name in files if not is_ignored(name)]
     return sorted(path for path in paths if path.is_file())
 
 

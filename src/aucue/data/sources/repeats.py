@@ -1,12 +1,12 @@
 """The same picture twice: what is learned by heart there is no evidence in another split."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aucue.data.sources.expected import Finding
 from aucue.data.sources.listings import shorten
 from aucue.data.sources.source import Source
+from aucue.work.files import digest_of
 
 
 def same_content(paths: Sequence[Path]) -> Mapping[Path, str]:
@@ -23,7 +23,7 @@ def same_content(paths: Sequence[Path]) -> Mapping[Path, str]:
     for same in sizes.values():
         for path in same if len(same) > 1 else ():
             try:
-                digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+                digests[path] = digest_of(path)
             except OSError:  # preparing it says why
                 continue
     return digests
