@@ -54,8 +54,16 @@ def test_boxes_of_one_face_become_their_mean():
 
 def test_of_boxes_in_one_place_the_first_of_the_order_stays():
     boxes = np.array([(0, 0, 10, 10), (1, 1, 11, 11), (2, 2, 5, 5), (30, 0, 40, 10)], float)
-    assert separate(boxes, np.array([0, 1, 2, 3])) == [0, 3]
-    assert separate(boxes, np.array([2, 1, 0, 3])) == [2, 3]  # the second and first hold it
+    within = np.full(4, 0.6)
+    assert separate(boxes, np.array([0, 1, 2, 3]), within) == [0, 3]
+    assert separate(boxes, np.array([2, 1, 0, 3]), within) == [2, 3]  # the second and first hold it
+
+
+def test_each_box_has_its_own_bound_for_what_it_shares():
+    boxes = np.array([(0, 0, 10, 10), (2, 6, 8, 12)], float)  # 24 of 36, 24 of 112 of the union
+    for share, kept in ((0.7, [0, 1]), (0.6, [0])):
+        assert separate(boxes, np.array([0, 1]), np.array([0.7, share])) == kept
+        assert separate(boxes, np.array([1, 0]), np.array([0.7, share])) == [1, 0]
 
 
 def test_places_in_another_picture():

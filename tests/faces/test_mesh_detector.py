@@ -11,6 +11,8 @@ from PIL import Image
 
 from aucue.errors import InputError
 from aucue.faces import FaceReader, MeshDetector, inter_ocular_distance, read_image
+from aucue.faces.mesh import Meshes
+from aucue.faces.mesh_detector import _Found
 from aucue.faces.network import WEIGHTS
 
 from ..builders import drawn_face
@@ -88,6 +90,18 @@ def test_faces_of_one_height_in_a_long_picture(detector, drawn, shape):
     for i in range(across * rows):
         place = landmarks - (64, 60) + np.array([i % across, i // across]) * 320
         assert min(error(face, place) for face in faces) < 0.2
+
+
+@pytest.mark.parametrize(("score", "faces"), [(0.5, 1), (0.7, 2)])
+def test_a_doubtful_face_does_not_lean_on_another(score, faces):
+    """Hair and forehead of a face look like one, too, to a network that sees them larger than they are."""
+    corners = np.array([[(0, 0, 0), (99, 119, 0)], [(10, -50, 0), (80, 49, 0)]])  # they share half of one
+    points = corners[:, np.arange(468) % 2].astype(float)
+    presence = np.array([1 - 1e-10, 1 - 1e-9])
+    found = _Found.none().joined(
+        _Found(Meshes(points, presence, np.zeros((2, 4))), np.array([0.9, score]), ("plain", "tile"))
+    )
+    assert len(found.how) == faces
 
 
 def test_a_portrait_ends_the_search(detector, drawn, monkeypatch):

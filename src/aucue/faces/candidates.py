@@ -12,7 +12,6 @@ _GRIDS = {"near": ((16, 2), (8, 6)), "far": ((48, 1),)}
 """Cells a side, and boxes per cell, of each detector."""
 
 _SAME = 0.3  # of the union that two boxes of one face share at least
-_WITHIN = 0.6  # or of the smaller one: a tile's edge cuts a face
 
 
 class Candidates(NamedTuple):
@@ -85,12 +84,18 @@ def merged(candidates: Candidates) -> Candidates:
     return Candidates.joined(kept)
 
 
-def separate(boxes: NDArray, order: NDArray) -> list[int]:
-    """Which boxes are kept so that no two mean one face, those that come first in the order before others."""
+def separate(boxes: NDArray, order: NDArray, within: NDArray) -> list[int]:
+    """Which boxes are kept so that no two mean one face, those that come first in the order before others.
+
+    Args:
+        boxes: (N, 4).
+        order: (N,) of their numbers.
+        within: (N,) how much of the smaller one each may share with a box that is kept.
+    """
     kept: list[int] = []
     for i in order.tolist():
         union, smaller = share(boxes[i], boxes[kept])
-        if not ((union > _SAME) | (smaller > _WITHIN)).any():
+        if not ((union > _SAME) | (smaller > within[i])).any():
             kept.append(i)
     return kept
 

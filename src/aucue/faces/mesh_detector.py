@@ -29,6 +29,8 @@ _ABSENT = 0.2  # the same: no face whichever way up
 _AROUND = 1.3  # of a face's surroundings, looked at by a detector
 _SURE = 0.99  # the same, where the detector is not, or the face was found turned or is tiny
 _TINY = 20.0  # pixels of height
+_WITHIN = 0.6  # of the smaller of two faces that they may share: a tile's edge cuts a face
+_DOUBTFUL = 0.45  # the same where the candidate is not likely: hair and forehead may look like a face, too
 _KNOWN = 0.5  # of the union that a candidate shares with a face which was found already
 _MARGIN = 0.25  # black border, as a share of the sides, around a picture that a face may fill
 
@@ -247,7 +249,8 @@ class _Found(NamedTuple):
         """Both; of two in one place, that with the surer mesh: a part of a face may look like a small one."""
         meshes = Meshes(*map(np.concatenate, zip(self.meshes, others.meshes, strict=True)))
         scores, how = np.concatenate([self.scores, others.scores]), self.how + others.how
-        kept = separate(meshes.boxes, np.argsort(-meshes.presence, kind="stable"))
+        within = np.where(scores < _LIKELY, _DOUBTFUL, _WITHIN)
+        kept = separate(meshes.boxes, np.argsort(-meshes.presence, kind="stable"), within)
         return _Found(meshes.taken(kept), scores[kept], tuple(how[i] for i in kept))
 
     def beside(self, candidates: Candidates) -> Candidates:
