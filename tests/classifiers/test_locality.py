@@ -52,6 +52,18 @@ def test_a_receptive_field_by_hand() -> None:
     assert receptive_field(Two(), 48) == (3, 11)
 
 
+def test_blocks_between_named_layers_are_narrowed_too() -> None:
+    model = Classifier("mobilenetv3_small_050", input_size=64, local_from="blocks.3")
+    kernels = {
+        name: part.kernel_size for name, part in model.backbone.named_modules() if isinstance(part, nn.Conv2d)
+    }
+    assert "blocks.4" not in model.shapes
+    last = list(kernels)[list(kernels).index("blocks.3.0.conv_dw") :]
+    assert "blocks.4.1.conv_dw" in last
+    assert {kernels[name] for name in last} == {(1, 1)}
+    assert kernels["blocks.2.2.conv_dw"] == (5, 5)
+
+
 def test_a_local_model_is_saved_and_is_a_start_for_others(tmp_path: Path) -> None:
     model = small(local_from="layer3")
     path = save_model(tmp_path / "local.safetensors", model, Card(model.classes))

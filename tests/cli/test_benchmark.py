@@ -147,6 +147,7 @@ def test_a_grid_file_says_for_itself_what_it_varies(
         (["tabel1"], "tabel1 is neither a grid file (.yaml) nor one of cues, evidence, ferplus, "),
         (["nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["table1", "--data", "raf-db"], "--data raf-db: expected NAME=DIR"),
+        (["table1", "--data", "faces=a", "faces=b"], "--data faces=b: faces is a already"),
         (["table1"], "--data"),
         (["table1", "--data", "mine=set", "--backbones", "resnet5"], "'resnet5' is not a model of timm"),
         (["table1", "--data", "mine=set", "--codebooks", "fasc"], "fasc"),

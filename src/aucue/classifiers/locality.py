@@ -44,7 +44,7 @@ class PointwiseConv2d(nn.Conv2d):
 
 
 def narrow(backbone: nn.Module, first: str, layers: tuple[str, ...]) -> None:
-    """Make all kernels 1 x 1 from a layer on; strides stay.
+    """Make all kernels 1 x 1 from a layer on, those of blocks between the named layers, too; strides stay.
 
     Args:
         backbone: A convolutional timm model; it is changed.
@@ -60,26 +60,22 @@ def narrow(backbone: nn.Module, first: str, layers: tuple[str, ...]) -> None:
     if first not in known:
         choices = ", ".join(known)
         raise InputError(f"local_from: '{first}' is no layer of this network; choose from {choices}.")
-    chosen = known[known.index(first) :]
-    if not sum(_narrow(modules[name], name) for name in chosen):
+    if not sum(_narrow(backbone, path) for path in list(modules)[list(modules).index(first) :]):
         raise InputError(f"local_from: there is no kernel larger than 1 x 1 from '{first}' on.")
 
 
-def _narrow(module: nn.Module, path: str) -> int:
-    """Replace larger convolutions within a module of this name; how many there were."""
-    count = 0
-    for name, child in module.named_children():
-        if not isinstance(child, nn.Conv2d) or child.kernel_size == (1, 1):
-            count += _narrow(child, f"{path}.{name}")
-            continue
-        if type(child) is not nn.Conv2d:  # how it pads or weighs would be lost
-            raise InputError(
-                f"local_from: '{path}.{name}' is a {type(child).__name__}, not torch's own layer, and what "
-                "it does beyond that would be lost; choose a deeper layer or take another backbone."
-            )
-        setattr(module, name, PointwiseConv2d.instead_of(child))
-        count += 1
-    return count
+def _narrow(backbone: nn.Module, path: str) -> bool:
+    """Replace the module of this name if it is a larger convolution; whether it was."""
+    conv = backbone.get_submodule(path)
+    if not isinstance(conv, nn.Conv2d) or conv.kernel_size == (1, 1):
+        return False
+    if type(conv) is not nn.Conv2d:  # how it pads or weighs would be lost
+        raise InputError(
+            f"local_from: '{path}' is a {type(conv).__name__}, not torch's own layer, and what "
+            "it does beyond that would be lost; choose a deeper layer or take another backbone."
+        )
+    backbone.set_submodule(path, PointwiseConv2d.instead_of(conv))
+    return True
 
 
 def widened(backbone: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

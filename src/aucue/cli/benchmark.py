@@ -131,6 +131,8 @@ def _sets(entries: list[str]) -> dict[str, str]:
         name, equals, path = entry.partition("=")
         if not (name and equals and path):
             raise InputError(f"--data {entry}: expected NAME=DIR, as in raf-db=runs/raf-db.")
+        if name in sets:
+            raise InputError(f"--data {entry}: {name} is {sets[name]} already; give each set its own name.")
         sets[name] = path
     return sets
 
