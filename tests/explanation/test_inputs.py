@@ -21,6 +21,7 @@ def test_folders_behind_links_are_searched_once(tmp_path: Path):
     found = find_inputs([photos])
     assert found.photos == (photos / "a" / "a.jpg", photos / "b.jpg", photos / "deep" / "d.jpg")
     assert (found.videos, found.empty) == ((photos / "a" / "c.mp4",), ())
+    assert find_inputs([photos / "**" / "*.jpg"]).photos == found.photos
 
 
 def test_folders_that_are_not_searched_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

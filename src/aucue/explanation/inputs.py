@@ -74,10 +74,16 @@ def _found(given: Path, out: Path | None) -> tuple[list[Path], list[str]]:
         read, sentences = _unwritten(given, found, f"{given} holds no photograph and no video.", out)
         return read, [*passed, *sentences]
     if not os.path.exists(given) and glob.has_magic(str(given)):
-        matches = sorted(map(Path, glob.glob(str(given), recursive=True)))
-        return _unwritten(given, list(filter(os.path.isfile, matches)), f"{given} matches no file.", out)
+        return _unwritten(given, _matching(str(given)), f"{given} matches no file.", out)
     problem = _problem(given)
     return ([], [problem]) if problem else ([given], [])
+
+
+def _matching(pattern: str) -> list[Path]:
+    """The files that match, each once under its shortest name: `**` follows links, in circles, too."""
+    matches = sorted(map(Path, glob.glob(pattern, recursive=True)), key=lambda path: (len(path.parts), path))
+    once = {(os.path.realpath(path.parent), path.name): path for path in reversed(matches)}
+    return sorted(filter(os.path.isfile, once.values()))
 
 
 def _searched(folder: Path) -> tuple[list[Path], list[str]]:
