@@ -108,6 +108,38 @@ def test_layers_that_are_overwritten_in_place(method):
     torch.testing.assert_close(ClassMap(network, "norm", method)(images), expected)
 
 
+class SharedReLU(nn.Module):
+    """As the blocks of torchvision's ResNet: one ReLU that runs twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body, self.relu = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3), nn.ReLU()
+        self.head = nn.Linear(6, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.relu(self.body(self.relu(self.stem(images)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", FORMULAS)
+def test_a_layer_that_runs_twice_is_read_at_its_last_run(method):
+    network, images = SharedReLU(), torch.rand(2, 3, 12, 10)
+    maps = ClassMap(network, "relu", method)(images, 1)
+    assert not maps.requires_grad
+    with torch.no_grad():
+        features = network.body(network.stem(images).relu()).relu()
+    gradient = network.head.weight[1].detach()[:, None, None].expand_as(features) / features[0, 0].numel()
+    torch.testing.assert_close(maps, FORMULAS[method](features, gradient))
+
+
+@pytest.mark.parametrize("method", OF_ANY)
+def test_a_batch_of_no_image(method):
+    linear = "head" if method == "cam" else None
+    for name in (linear, "head"):
+        found = ClassMap(pooled_network(), "body", method, linear=name).read(torch.rand(0, 3, 16, 16), None)
+        assert found.maps.shape == (0, CLASSES, 4, 4)
+        assert found.logits.shape == (0, CLASSES)
+
+
 @pytest.mark.parametrize("method", OF_ANY)
 def test_closed_forms(method):
     network, images = pooled_network(), torch.rand(2, 3, 16, 16)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from aucue.cues import AnatomicalRegions, AUCue
+from aucue.cues import AnatomicalRegions, AUCue, anatomical
 from aucue.errors import InputError
+from aucue.faces import MIRROR
 
 from .conftest import mirrored
 
@@ -182,6 +183,14 @@ def test_eyes_in_one_place_are_invalid(face):
             "where: midline, centre: {48: 1}, axes: [1, 1]",
             "AU1: the centre of a midline region must be symm",
         ),
+        (
+            "where: bilateral, centre: {54: 1, 51: 1}, out: 0.1, axes: [1, 1]",
+            "AU1: .* picture's left half, .* name landmark 48 instead of 54",
+        ),
+        (
+            "where: bilateral, centre: {45: 2, 36: 1}, angle: 9, axes: [1, 1]",
+            "AU1: .* name landmark 36 instead of 45",
+        ),
         ("where: midline, centre: {30: 1}, axes: [1, 1], out: 1", "AU1: .* neither 'out' nor 'angle'"),
         ("where: midline, centre: {30: 1}, axes: [1]", r"AU1: 'axes' must be \[half-width, half-height\]"),
         ("where: midline, centre: {30: 1}, axes: [1, 0]", "AU1: half-height must be greater than zero"),
@@ -231,3 +240,9 @@ def test_users_table(tmp_path, face):
     assert draw.action_units == (1,)
     with pytest.raises(InputError, match="Region model mine cannot draw AU2 Outer Brow Raiser"):
         AUCue(regions=path, classes=["surprise"])
+
+
+def test_landmarks_of_the_left_half_are_those_left_of_the_nose(face):
+    x = face[:, 0] - face[27:31, 0].mean()
+    assert {int(point) for point in (x < -1).nonzero()} == anatomical._LEFT
+    assert {int(MIRROR[point]) for point in anatomical._LEFT} == {int(point) for point in (x > 1).nonzero()}

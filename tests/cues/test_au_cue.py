@@ -110,6 +110,15 @@ def test_float32_under_autocast(faces, regions):
     torch.testing.assert_close(mixed, plain, atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int32])
+@pytest.mark.parametrize("regions", MODELS)
+def test_landmarks_of_a_batch_in_half_precision(faces, regions, dtype):
+    draw, rounded = AUCue(regions=regions), faces.to(dtype)
+    drawn = draw(rounded, torch.arange(1, 7), FRAME, (28, 28))
+    assert drawn.map.dtype == torch.float32
+    torch.testing.assert_close(drawn, draw(rounded.float(), torch.arange(1, 7), FRAME, (28, 28)))
+
+
 @pytest.mark.parametrize("regions", MODELS)
 def test_one_graph_without_branches_on_data(faces, regions):
     draw = AUCue(classes=["neutral", "happiness"], regions=regions)

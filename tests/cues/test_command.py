@@ -42,6 +42,8 @@ def test_all_expressions_and_all_units(photo, capsys):
     [
         (["--expression", "hapiness"], "Did you mean 'happiness'?"),
         (["--expression", "neutral"], "neutral has no action units"),
+        (["--all", "--expression", "fear"], "--all draws every action unit, --expression those of one"),
+        (["--codebook", "still.yaml"], "Codebook still gives no expression action units"),
         (["--codebook", "fac"], "Did you mean 'facs'?"),
         (["--regions", "anatomic"], "Did you mean 'anatomical'?"),
         (["--out", "map.txt"], "--out must be a picture"),
@@ -49,6 +51,7 @@ def test_all_expressions_and_all_units(photo, capsys):
     ],
 )
 def test_mistakes_are_one_line(photo, capsys, arguments, message):
+    Path("still.yaml").write_text("name: still")
     assert main([*photo, *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -87,3 +90,10 @@ def test_a_name_that_is_no_unicode_and_one_that_is_too_long(photo, capsys):
     assert capsys.readouterr().out == "a\\udcff.png: fear on 1 face\n"
     assert main([*photo, "--expression", "fear", "--out", "a" * 300 + ".png"]) == 2
     assert "File name too long" in capsys.readouterr().err
+
+
+def test_a_picture_that_is_too_long_for_its_kind(photo, capsys, monkeypatch):
+    monkeypatch.setattr("aucue.cli.cue._picture", lambda *_: Image.new("RGB", (8, 16_384)))
+    assert main([*photo, "--out", "all.webp"]) == 2
+    assert "would have 8 x 16384 pixels, more than .webp can hold" in capsys.readouterr().err
+    assert main([*photo, "--out", "all.jpg"]) == 0

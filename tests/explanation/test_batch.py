@@ -560,6 +560,32 @@ def test_names_that_differ_in_case_alone_stay_apart_on_every_system(
     assert list(names.values()) == ["F\u00e9", "fe\u0301_2"]
 
 
+@pytest.mark.parametrize("name", ["index.html", "explanations.csv"])
+def test_a_page_of_another_program_is_not_replaced_unasked(
+    explain: Explain, photos: list[Path], tmp_path: Path, name: str
+):
+    page = tmp_path / "out" / name
+    page.parent.mkdir()
+    page.write_text("of the user")
+    with pytest.raises(OutputExistsError, match=f"{name} exists; choose another --out or pass --overwrite"):
+        explain("out", photos[:1])
+    assert page.read_text() == "of the user"
+    explain("out", photos[:1], overwrite=True)
+    explain("out", photos[:2])  # it is ours now
+    assert page.read_text() != "of the user"
+
+
+@pytest.mark.parametrize("name", ["0.csv", "0.MP4", "0_poster.jpg", "0_face1.png"])
+def test_files_of_the_user_keep_their_names(explain: Explain, photos: list[Path], tmp_path: Path, name: str):
+    """A table of what a coder saw in 0.mp4, say."""
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir()
+    mine.write_text("of the user")
+    assert batch._names([tmp_path / "0.mp4"], mine.parent) == {tmp_path / "0.mp4": "0_2"}
+    explain("out", photos[:1])
+    assert mine.read_text() == "of the user"
+
+
 def test_left_overs_of_a_killed_run_go(explain: Explain, photos: list[Path], tmp_path: Path):
     left = [
         tmp_path / "out" / name

@@ -24,6 +24,13 @@ def test_folders_behind_links_are_searched_once(tmp_path: Path):
     assert find_inputs([photos / "**" / "*.jpg"]).photos == found.photos
 
 
+def test_films_of_camcorders_and_dvds_are_videos(tmp_path: Path):
+    _place(tmp_path, "00001.MTS", "00002.m2ts", "VTS_01_1.VOB", "film.mp4", "view.ts")
+    assert [path.name for path in find_inputs([tmp_path]).videos] == [
+        "00001.MTS", "00002.m2ts", "VTS_01_1.VOB", "film.mp4"
+    ]  # fmt: skip
+
+
 def test_folders_that_are_not_searched_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _place(tmp_path, "photos/a.jpg", "photos/closed/b.jpg")
     closed, scandir = tmp_path / "photos" / "closed", os.scandir

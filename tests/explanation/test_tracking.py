@@ -28,6 +28,22 @@ def test_missed_frames_are_survived_for_a_while():
     assert tracker.update([face(400)], 2.6) == [3]
 
 
+def test_who_is_in_every_frame_is_one_track_however_seldom_it_is_looked_at():
+    for step in (1.001, 2.0, 60.0):  # --fps 1 of 29.97 frames per second, and less
+        time = 0.033
+        tracker, smooth = Tracker(across_gaps=True), Smoother(tau=100.0)
+        assert tracker.update([face(100), face(300)], 0.0) == [1, 2]
+        assert tracker.update([face(102), face(300)], time) == [1, 2]  # 60 pixels per second, for a moment
+        smooth(1, time, np.array([1.0]))
+        for k in range(1, 4):
+            time += step
+            assert len(tracker.expected(time)) == 2
+            assert tracker.update([face(104), face(301)], time) == [1, 2]
+            assert smooth(1, time, np.array([0.0])) == pytest.approx([np.exp(-k * step / 100)])
+        tracker.update([], time + 60)
+        assert tracker.update([face(104)], time + 120) == [3]
+
+
 def test_faces_that_pass_each_other_keep_their_ids():
     """One goes right, one a little lower goes left; in the middle one is not seen for two frames."""
     tracker, seen = Tracker(), []
@@ -61,6 +77,7 @@ def test_moving_average_by_hand():
     old = np.exp(-0.2 / 0.5)
     assert smooth(1, 0.2, np.array([0.0, 1.0])) == pytest.approx([old, 1 - old])
     assert smooth(2, 0.2, np.array([0.0, 1.0])).tolist() == [0, 1]
+    smooth(2, 0.4, np.array([0.0, 1.0]))
     assert smooth(1, 3.0, np.array([0.25, 0.75])).tolist() == [0.25, 0.75]  # forgotten meanwhile
     assert Smoother(0)(1, 0.0, np.array([0.5])) == [0.5]
 

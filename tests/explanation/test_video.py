@@ -14,6 +14,7 @@ from aucue.errors import InputError, MissingExtraError, OutputExistsError
 from aucue.explanation import ExplainSettings, explain_files, film
 from aucue.explanation.finder import FaceFinder
 from aucue.explanation.log import VideoLog
+from aucue.explanation.settings import MapFormat
 from aucue.explanation.video import VideoFiles
 from aucue.faces import Detection, Pose
 from aucue.facs import EXPRESSIONS
@@ -140,6 +141,47 @@ def test_finished_videos_are_kept_and_broken_ones_listed(
     with pytest.raises(OutputExistsError, match=r"two\.mp4 with another fps"):
         run(fps=5.0)
     assert [found.files.annotated for found in run(fps=5.0, overwrite=True).videos] == ["two.mp4"]
+
+
+def test_frames_that_lie_far_apart_show_the_same_people(detector: Squares, model_file: Path, tmp_path: Path):
+    frame = np.full((120, 160, 3), 128, np.uint8)
+    frame[20:100, 30:110] = (255, 0, 0)
+    with film.FilmWriter(tmp_path / "slow.mp4", FPS) as writer:
+        for k in range(4):
+            writer.write(frame, 1.1 * k)
+    settings = ExplainSettings(workers=1, fps=1.0)
+    report = explain_files([tmp_path / "slow.mp4"], model_file, tmp_path / "out", settings, detector=detector)
+    assert [person.faces for person in report.videos[0].tracks.values()] == [4]
+
+
+def test_no_map_of_an_earlier_run_is_left(
+    video: Path, detector: Squares, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+
+    def run(fps: float, maps: MapFormat) -> set[str]:
+        settings = ExplainSettings(workers=1, fps=fps, maps=maps)
+        explain_files([video], model_file, out, settings, detector=detector, overwrite=True)
+        return {path.name for path in out.glob("two_maps/*")}
+
+    assert len(run(10.0, "npz")) == 37
+    (out / "two_maps" / "notes.txt").write_text("of the user")
+    found = run(2.0, "png")
+    lines = [json.loads(line) for line in (out / "two.jsonl").read_text().splitlines()]
+    faces = [f"{line['frame']:06d}_track{line['track']}" for line in lines]
+    kinds = ("attention", "class-map", "expected")
+    assert found == {f"{face}_{kind}.png" for face in faces for kind in kinds} | {"notes.txt"}
+
+    def breaks(*args: object) -> None:
+        raise InputError("The video is broken.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(film.FilmWriter, "write", breaks)
+        assert run(2.0, "npz") == {"notes.txt"}
+    (out / "two_maps" / "notes.txt").unlink()
+    assert run(2.0, "npz")
+    assert run(2.0, "none") == set()
+    assert not (out / "two_maps").exists()
 
 
 def test_another_prior_is_another_setting(video: Path, detector: Squares, model, tmp_path: Path):

@@ -32,6 +32,21 @@ def test_bars_are_as_long_as_probabilities():
         pictures.probability_bars({"a": 0.1, "b": 1.5}, (10, 10))
 
 
+@pytest.mark.parametrize(
+    "name", ["disgustedly surprised", "a mixture of happiness and surprise, posed", "m" * 200]
+)
+def test_long_names_leave_room_for_bars_and_figures(name: str):
+    theme = pictures.THEMES["light"]
+    bars = np.asarray(pictures.probability_bars({name: 0.5, "fear": 0.5}, (90, 336)))
+    row = bars[22]  # through the middle of a bar
+    filled, track = (np.flatnonzero((row == color).all(-1)) for color in (theme.accent, theme.track))
+    assert len(filled) == pytest.approx(len(track), abs=2)
+    assert len(filled) + len(track) > 60
+    gaps = (bars[:45] == theme.background).all(-1).all(0)  # columns in which nothing is drawn
+    assert gaps[filled[0] - 6 : filled[0] - 1].all()
+    assert gaps[track[-1] + 2 : track[-1] + 7].all()
+
+
 def test_no_bar_reaches_the_widest_figure():
     theme = pictures.THEMES["light"]
     bars = np.asarray(pictures.probability_bars({"happiness": 0.99999, "fear": 0.00001}, (120, 300)))

@@ -41,6 +41,17 @@ def test_text_is_wrapped_shortened_and_drawable():
     assert pictures.drawable("a\x1b[31m\tb\n") == "a?[31m b\n"
 
 
+def test_words_wider_than_a_line_are_broken():
+    """As names of files are: no spaces, and longer than a tile is wide."""
+    face = pictures.font(20)
+    name = "IMG_20240131_093012_happily_surprised_left_profile.jpeg"
+    lines = pictures.wrap(f"see {name} alone", face, 150)
+    assert all(face.getlength(line) <= 150 for line in lines)
+    assert "".join(lines).replace(" ", "") == f"see{name}alone"
+    assert pictures.wrap("wide", face, 1) == ["w", "i", "d", "e"]
+    assert pictures.shorten("two\nlines", face, 200) == "two lines"
+
+
 @pytest.mark.parametrize(
     ("share", "said"),
     [

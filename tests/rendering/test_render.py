@@ -8,7 +8,15 @@ import pytest
 from aucue.errors import InputError
 from aucue.faces import MIRROR
 from aucue.facs import ACTION_UNITS
-from aucue.rendering import FaceParameters, Identity, Sticker, View, contact_sheet, render
+from aucue.rendering import (
+    FaceParameters,
+    Identity,
+    Sticker,
+    View,
+    contact_sheet,
+    draw_action_units,
+    render,
+)
 from aucue.rendering.geometry import Geometry
 
 # A young face without fringe, beard or glasses in front of its features; seen frontally.
@@ -268,6 +276,18 @@ def test_skew_moves_one_half_more():
 def test_intensity_outside_the_range_is_refused():
     with pytest.raises(InputError, match="AU12 has intensity"):
         face({12: 1.5})
+
+
+@pytest.mark.parametrize("number", [28, 0, "12"])
+def test_action_units_that_no_face_can_show_are_refused(number):
+    with pytest.raises(InputError, match=f"cannot show action unit {number!r}; they show 1, 2, 4, 5"):
+        face({12: 0.5, number: 0.5})
+
+
+def test_every_action_unit_can_be_drawn_at_once():
+    for seed in range(20):  # in six of them, were there any, a unit that is no part of it would join in
+        intensities = draw_action_units(tuple(ACTION_UNITS), np.random.default_rng(seed))
+        assert list(intensities) == list(ACTION_UNITS)
 
 
 def test_tiny_pictures_are_refused():

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     _Drawing = tuple[np.ndarray, str, str]
 
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_LONGEST = {".png": 2**31 - 1, ".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+"""Kinds of pictures, and the pixels that a side of theirs may have."""
 
 
 def command(
@@ -37,7 +38,7 @@ def command(
     Args:
         photo: Photograph with any number of faces.
         expression: Expression of the codebook, such as happiness.
-        all: Draw every action unit of the region model by itself, to inspect the regions.
+        all: Draw every action unit of the region model by itself, to inspect the regions, and no expression.
         codebook: Action units per expression: `facs`, `fg2024`, or a YAML file.
         regions: Where the action units show: `anatomical`, `fg2024`, or a YAML table.
         out: Picture to write.
@@ -48,17 +49,26 @@ def command(
     from aucue.faces.photographs import require_picture
     from aucue.work.terminal import Terminal
 
-    if out.suffix.lower() not in _IMAGE_SUFFIXES:
-        raise InputError(f"--out must be a picture ({', '.join(_IMAGE_SUFFIXES)}), not {out}.")
+    if out.suffix.lower() not in _LONGEST:
+        raise InputError(f"--out must be a picture ({', '.join(_LONGEST)}), not {out}.")
     check_free(out.parent, [out.name], overwrite)
+    if all and expression is not None:
+        raise InputError("--all draws every action unit, --expression those of one; leave out either.")
     require_picture(photo)
     cue = _cue(codebook, expression, regions)
+    if not (all or cue.classes):
+        raise InputError(f"Codebook {cue.codebook.name} gives no expression action units; nothing to draw.")
     faces = _reader(detector, regions)(photo)
     if not faces:
         raise InputError(f"{photo}: no face found.")
     drawings = [(_units if all else _expressions)(cue, face) for face in faces]
     columns = 5 if all else min(3, len(cue.classes))
     picture = _picture(drawings, columns, f"Codebook {cue.codebook.name}, regions {cue.regions.name}.")
+    if max(picture.size) > _LONGEST[out.suffix.lower()]:
+        raise InputError(
+            f"The picture would have {picture.width} x {picture.height} pixels, more than {out.suffix} can "
+            "hold; choose a .png, or one --expression."
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with appearing(out) as unfinished:
         picture.save(unfinished)

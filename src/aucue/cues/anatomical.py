@@ -18,6 +18,9 @@ from aucue.work.tables import check_keys, kind, read_mapping
 
 _TABLE = Path(__file__).with_name("anatomical.yaml")
 
+_LEFT = frozenset((*range(8), *range(17, 22), 31, 32, *range(36, 42), 48, 49, 50, 58, 59, 60, 61, 67))
+"""Landmarks of the picture's left half; the others are their partners, or lie on the midline."""
+
 _FARTHEST = 1e4  # a number of a table beyond this, or below its inverse, is a slip, and soon no float32
 _MOST = 1000  # rows of a table
 _SMALLEST_FACE = 1.0  # inter-ocular distance in pixels below which there is nothing to draw
@@ -217,7 +220,11 @@ _Parsed = tuple[str, float, dict[int, Region]]
 
 def _read(table: str | Path) -> tuple[Mapping, _Parsed]:
     content = read_mapping(table)
-    return content, _parse(content, str(table))
+    parsed = _parse(content, str(table))
+    for number, region in parsed[2].items():  # not of model files: older ones may have been trained so
+        if region.bilateral:
+            _check_left(region, f"{table}, AU{number}")
+    return content, parsed
 
 
 @cache
@@ -298,6 +305,18 @@ def _centre(centre: object, where: str) -> dict[int, float]:
     if total <= 0:
         raise InputError(f"{where}, centre: the weights must sum to more than zero, not {total:g}.")
     return {point: weight / total for point, weight in weights.items()}
+
+
+def _check_left(region: Region, where: str) -> None:
+    """What is out and which end is the outer one depends on the half that the centre lies in."""
+    left = sum(weight for point, weight in region.centre.items() if point in _LEFT)
+    right = {point: weight for point, weight in region.centre.items() if int(MIRROR[point]) in _LEFT}
+    if sum(right.values()) > left and (region.out or region.angle):
+        point = next(iter(right))
+        raise InputError(
+            f"{where}: the centre of a bilateral region is given in the picture's left half, the right one "
+            f"mirrors it: name landmark {int(MIRROR[point])} instead of {point}."
+        )
 
 
 def _check_symmetric(region: Region, where: str) -> None:

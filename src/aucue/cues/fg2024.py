@@ -77,6 +77,7 @@ class PublishedRegions:
 
         The maps are the published ones divided by 255, before they are stretched.
         """
+        landmarks = landmarks.to(torch.promote_types(landmarks.dtype, torch.float32))
         if self.side is not None:
             scale = self.side / min(size)
             landmarks = (landmarks + 0.5) * scale - 0.5

@@ -1,5 +1,6 @@
 """Many photographs and videos -> one folder: JSON lines, pictures, a table and a page; resumable."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,12 +32,14 @@ from aucue.faces import (
 from aucue.faces.detectors import told_apart
 from aucue.models import model_file
 from aucue.work.engines import Engine, open_engine
-from aucue.work.files import claimed, digest_of, sweep
+from aucue.work.files import check_free, claimed, digest_of, sweep
 from aucue.work.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas
 
+# Files that may be named after an input; where there is one of them, its maps and thumbnail are named alike.
+_NAMED = re.compile(r"(.*)(?:\.(?:mp4|jsonl|csv)|_poster\.jpg|_face.*\.png)", re.IGNORECASE | re.DOTALL)
 _CHUNK = 16
 """Photographs whose faces are searched in one go, and explained together."""
 
@@ -126,7 +129,8 @@ def explain_files(
 
     Raises:
         InputError: The model, the detector, the device, the read-out, the engine or a number cannot be used.
-        OutputExistsError: `out` is a file, or holds explanations of the same files with other settings.
+        OutputExistsError: `out` is a file, holds explanations of the same files with other settings, or a
+            page or table that is none of ours.
         MissingExtraError: The detector is dlib, the engine is Ray or there is a video, and what it needs is
             not installed.
         AucueError: A worker died; the same call continues what is finished.
@@ -159,6 +163,8 @@ def explain_files(
     with claimed(out):
         sweep(out / THUMBNAILS)
         log, films = ExplanationLog(out), VideoLog(out)
+        if not (log.path.exists() or films.path.exists()):
+            check_free(out, (TABLE_FILE, INDEX_FILE), overwrite)
         # Of a killed run: what is not whole is in no page and no table until it is explained anew.
         for each in (log, films):
             each.remove([file for file in each.entries if not each.holds(file)])
@@ -309,8 +315,8 @@ def _names(files: Iterable[Path], folder: Path) -> dict[Path, str]:
     Letters' case and the way of writing accents make no other name: systems differ in what they hold for the
     same.
     """
-    taken = {_folded(picture.name.rpartition("_face")[0]) for picture in folder.glob("*_face*.png")}
-    taken |= {_folded(path.stem) for pattern in ("*.mp4", "*.jsonl") for path in folder.glob(pattern)}
+    there = [_NAMED.fullmatch(path.name) for path in folder.glob("*")]
+    taken = {_folded(found[1]) for found in there if found}
     taken |= {"explanations", "videos"}  # of the logs
     used: Counter[str] = Counter()
     names: dict[Path, str] = {}

@@ -29,6 +29,7 @@ _ONLY = {
     "format_whitelist": "mov,matroska,webm,avi,flv,mpeg,mpegts,ogg,asf",
     "protocol_whitelist": "file",
 }
+_BACK = 1.0  # seconds; times that go back by more begin anew: clips of a camcorder put one behind the other
 _ROUNDING = 1.1e-3  # seconds by which two times may be wrong: Matroska and WebM round each to milliseconds
 
 
@@ -37,7 +38,7 @@ class Frame:
     """A frame of a video.
 
     Attributes:
-        image: (H, W, 3) uint8, upright.
+        image: (H, W, 3) uint8, upright, its pixels square.
         time: Seconds from the first frame.
         index: Number among all frames of the video.
     """
@@ -50,7 +51,8 @@ class Frame:
 class FilmReader:
     """Frames of a video file at a given rate; a context manager.
 
-    Frames whose longer side exceeds 1280 pixels are shrunk.
+    Frames come as players show them: upright, and as wide as their pixels are meant to be. Those whose longer
+    side exceeds 1280 pixels are shrunk.
 
     Args:
         path: The file, or one that is open, to read and to seek in.
@@ -94,6 +96,8 @@ class FilmReader:
                 f"{self._name} has frames of more than {most_pixels / 1e6:g} million pixels; make it smaller."
             )
         self._stream.codec_context.options = {"max_pixels": str(most_pixels)}  # a later frame may be larger
+        # Of DV, HDV and DVDs: 1440 x 1080 pixels, each 4 wide and 3 high, are shown as 1920 x 1080.
+        self._stretch = float(self._stream.sample_aspect_ratio or 1)
         self._rate = float(self._stream.average_rate or fps)
         self._wanted = fps
         # Where the rate varies, the average says little: frames may come much faster for a while.
@@ -117,14 +121,14 @@ class FilmReader:
         frames = sampled(self._timed(), self._wanted)
         for time, (index, frame) in frames:
             try:
-                image = _upright(frame)
+                image = _upright(frame, self._stretch)
             except (self._av.FFmpegError, ValueError) as error:
                 raise self._broken(time, error) from error
             yield Frame(image, time, index)
 
     def _timed(self) -> Iterator[tuple[float, tuple[int, Any]]]:
         """All frames, with their time from the first one and their number."""
-        start, index, time, end = None, 0, 0.0, 0.0
+        start, index, time, step, end = None, 0, 0.0, 0.0, 0.0
         try:
             for packet in self._container.demux():
                 if packet.pts is not None:
@@ -134,7 +138,9 @@ class FilmReader:
                 for frame in packet.decode():
                     now = index / self._rate if frame.time is None else frame.time
                     start = now if start is None else start
-                    time = now - start
+                    if now - start < time - _BACK:
+                        start = now - time - step
+                    step, time = now - start - time, now - start
                     yield time, (index, frame)
                     index += 1
         except (self._av.FFmpegError, ValueError) as error:
@@ -191,7 +197,7 @@ class FilmWriter:
     def __init__(self, path: Path, fps: float) -> None:
         self._av = load_av()
         self._path, self._stack = path, ExitStack()
-        self._rate = Fraction(fps).limit_denominator(1001)
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._container: Any = None
         self._stream: Any = None
         self._last = -1
@@ -258,10 +264,12 @@ def load_av() -> Any:
         ) from error
 
 
-def _upright(frame: Any) -> NDArray[np.uint8]:
-    scale = min(1.0, _LARGEST / max(frame.width, frame.height))
-    size = {"width": round(frame.width * scale), "height": round(frame.height * scale)} if scale < 1 else {}
-    image = frame.to_ndarray(format="rgb24", **size)
+def _upright(frame: Any, stretch: float) -> NDArray[np.uint8]:
+    """A frame as players show it, shrunk if it is large; `stretch` is how wide a pixel is for its height."""
+    shown = frame.width * stretch, frame.height
+    scale = min(1.0, _LARGEST / max(shown))
+    width, height = (max(2, round(side * scale)) for side in shown)  # fewer cannot be written as a film
+    image = frame.to_ndarray(format="rgb24", width=width, height=height)
     return np.ascontiguousarray(turned(image, _display_matrix(frame)))
 
 

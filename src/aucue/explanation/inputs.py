@@ -14,9 +14,10 @@ from aucue.explanation.records import LOG_FILE, VIDEO_LOG, face_files, read_reco
 from aucue.faces.photographs import PHOTO_SUFFIXES, UNREADABLE_SUFFIXES, require_picture
 from aucue.work.files import files_below, printable
 
-VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv")
-)
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".vob",
+    ".webm", ".wmv",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)

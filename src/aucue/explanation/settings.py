@@ -1,5 +1,6 @@
 """The settings of `aucue explain`: a plain record, documented where it is defined; options are made of it."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,7 +54,7 @@ class ExplainSettings:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.fps > 0:
+        if not 0 < self.fps < math.inf:
             raise InputError(f"fps must be more than 0 frames per second, got {self.fps:g}.")
         if not self.smooth >= 0:
             raise InputError(f"smooth must be a time in seconds, 0 or more, got {self.smooth:g}.")

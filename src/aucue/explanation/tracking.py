@@ -46,16 +46,19 @@ class Tracker:
 
     A track is expected to go on as it moved; the distance of a face is the mean distance of its 68 landmarks
     from there, in inter-ocular distances, so that size and position count. Nearest pairs are taken first. A
-    track that is not seen for a while waits where it was expected to be; ids are never given twice.
+    track whose face is not found for a while waits where it was expected to be; ids are never given twice.
 
     Args:
-        patience: Seconds that a track waits for its face.
+        patience: Seconds that a track waits for its face, and moves on without being seen.
+        across_gaps: Whether a face of the last frame is awaited in the next, however much later that is: in a
+            film of which few frames are looked at, not before a camera that has paused.
     """
 
-    def __init__(self, patience: float = 1.0) -> None:
-        self.patience = patience
+    def __init__(self, patience: float = 1.0, across_gaps: bool = False) -> None:
+        self.patience, self.across_gaps = patience, across_gaps
         self._tracks: dict[int, _Track] = {}
         self._next = 1
+        self._looked = 0.0  # when the last frame was
 
     def update(self, landmarks: Sequence[NDArray], time: float) -> list[int]:
         """Follow the faces of the next frame.
@@ -67,9 +70,9 @@ class Tracker:
         Returns:
             An id for each face, counted from 1, in the same order.
         """
-        self._tracks = {id: t for id, t in self._tracks.items() if time - t.time <= self.patience}
+        self._tracks = {id: track for id, track in self._tracks.items() if self._waits(track, time)}
         pairs = sorted(
-            (_distance(track.at(time), points), id, i)
+            (_distance(self._place(track, time), points), id, i)
             for id, track in self._tracks.items()
             for i, points in enumerate(landmarks)
         )
@@ -84,11 +87,19 @@ class Tracker:
                 ids[i] = self._next
                 self._tracks[self._next] = _Track(points, time, np.zeros(2))
                 self._next += 1
+        self._looked = time
         return [ids[i] for i in range(len(landmarks))]
 
     def expected(self, time: float) -> list[NDArray]:
         """Landmarks (68, 2) of every track where they are expected."""
-        return [track.at(time) for track in self._tracks.values() if time - track.time <= self.patience]
+        return [self._place(track, time) for track in self._tracks.values() if self._waits(track, time)]
+
+    def _waits(self, track: _Track, time: float) -> bool:
+        just_seen = self.across_gaps and track.time == self._looked
+        return just_seen or time - track.time <= self.patience
+
+    def _place(self, track: _Track, time: float) -> NDArray:
+        return track.at(min(time, track.time + self.patience))
 
 
 def _distance(expected: NDArray, found: NDArray) -> float:
@@ -104,12 +115,13 @@ class Smoother:
 
     Args:
         tau: In seconds; 0 does not smooth.
-        patience: Seconds after which a track that is not seen is forgotten.
+        patience: Seconds after which a track is forgotten that was not seen in the last frame.
     """
 
     def __init__(self, tau: float, patience: float = 1.0) -> None:
         self.tau, self.patience = tau, patience
         self._seen: dict[int, tuple[float, NDArray]] = {}
+        self._looked = 0.0  # when the last frame with a face was
 
     def __call__(self, track: int, time: float, probabilities: NDArray) -> NDArray:
         """The average of a track.
@@ -122,7 +134,13 @@ class Smoother:
         Returns:
             (K,), which sum to what `probabilities` does.
         """
-        self._seen = {id: seen for id, seen in self._seen.items() if time - seen[0] <= self.patience}
+        if time > self._looked:
+            self._seen = {
+                id: seen
+                for id, seen in self._seen.items()
+                if seen[0] == self._looked or time - seen[0] <= self.patience
+            }
+            self._looked = time
         if track in self._seen and self.tau > 0:
             before, average = self._seen[track]
             probabilities = average + (1 - np.exp(-(time - before) / self.tau)) * (probabilities - average)

@@ -5,9 +5,10 @@ Frames go through in small batches, so that memory does not grow with the length
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -34,6 +35,7 @@ _BATCH = 8
 """Frames whose faces are explained together."""
 
 _FACE = 96  # side of the pictures of moments
+_MAP_FILE = re.compile(r"\d{6,}_track\d+_(maps\.npz|(attention|class-map|expected)\.png)")
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,9 @@ def explain_video(
     people: dict[int, Person] = {}
     frames, faces, seconds = 0, 0, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    for inner in (files.moments, files.maps):
-        if inner:
-            sweep(folder / inner)
+    sweep(folder / files.moments)
     with (
+        _without_earlier_maps(folder / f"{name}_maps"),
         FilmReader(video, settings.fps) as film,
         _Outputs(folder, files, film.fps, explainer.model.classes) as out,
     ):
@@ -180,7 +181,7 @@ def explained_frames(
         explain: Aligned faces -> an explanation of each.
         smooth: Seconds over which the probabilities of each track are averaged.
     """
-    tracker, smoother, finder = Tracker(), Smoother(smooth), FaceFinder(reader.detector)
+    tracker, smoother, finder = Tracker(across_gaps=True), Smoother(smooth), FaceFinder(reader.detector)
     for batch in _batches(_followed(film, finder, reader, tracker)):
         explanations = iter(explain([face for frame in batch for face in frame.faces]))
         yield [
@@ -342,6 +343,27 @@ class Moments:
             moment_name(track, self._classes.index(expression)): picture
             for (track, expression), (_, picture) in self._found.items()
         }
+
+
+@contextmanager
+def _without_earlier_maps(folder: Path) -> Iterator[None]:
+    """Leave no maps of a run before, which may have had other settings, nor of one that fails."""
+    _remove_maps(folder)
+    try:
+        yield
+    except BaseException:
+        _remove_maps(folder)
+        raise
+
+
+def _remove_maps(folder: Path) -> None:
+    """They are in no log, but told by their names; what else lies there stays."""
+    sweep(folder)
+    for path in folder.glob("*"):
+        if _MAP_FILE.fullmatch(path.name):
+            path.unlink()
+    with suppress(OSError):  # it is not there, or holds something else
+        folder.rmdir()
 
 
 def film_columns(classes: Sequence[str]) -> list[str]:

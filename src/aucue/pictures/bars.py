@@ -12,6 +12,7 @@ from aucue.pictures.images import check_rows
 from aucue.pictures.text import drawable, font, in_percent, shorten
 from aucue.pictures.themes import theme_of
 
+_LEGIBLE = 12.0  # pixels: letters of long names are not made smaller
 _LEAST_SCALE = 0.3  # of losses: bars of a few points do not fill the width
 
 
@@ -22,6 +23,8 @@ def probability_bars(
     theme: Literal["light", "dark"] = "light",
 ) -> Image.Image:
     """Horizontal bars with name and percentage, one per class, in the order given.
+
+    Names take about half of the width at most: longer ones are smaller, and at last cut.
 
     Args:
         probabilities: Class name to probability in [0, 1].
@@ -42,6 +45,9 @@ def probability_bars(
     row = height / len(probabilities)
     face = font(min(row * 0.55, width / 17))
     names = max(face.getlength(drawable(name)) for name in probabilities)
+    if names > width / 2:
+        face = font(min(face.size, max(_LEGIBLE, face.size * width / 2 / names)))
+        names = min(width * 0.55, max(face.getlength(drawable(name)) for name in probabilities))
     figures = face.getlength(in_percent(0.99999))  # the widest there is
     gap = face.size * 0.6
     left, right = names + gap, width - figures - gap
@@ -52,7 +58,7 @@ def probability_bars(
     for i, (name, probability) in enumerate(probabilities.items()):
         y = (i + 0.5) * row
         ink, fill = (colors.text, colors.accent) if name == highlight else (colors.faint, colors.bar)
-        draw.text((0, y), drawable(name), ink, face, "lm")
+        draw.text((0, y), shorten(name, face, names), ink, face, "lm")
         draw.text((width, y), in_percent(probability), ink, face, "rm")
         if right > left:
             radius = thickness / 5

@@ -17,9 +17,13 @@ def to_array(image: Picture) -> NDArray[np.uint8]:
     """The picture as an array (H, W, 3); grey pictures (H, W) get three equal channels.
 
     Raises:
-        InputError: The array is not uint8 or has another shape.
+        InputError: The array is not uint8 or has another shape, or the picture has more than 8 bits.
     """
     if isinstance(image, Image.Image):
+        if image.mode[0] in "IF":  # of which Pillow would show all above 255 as white
+            raise InputError(
+                f"An image must have 8 bits per channel, not mode {image.mode}: scale it to 0 to 255."
+            )
         return np.asarray(image.convert("RGB"))
     if image.dtype == np.uint8 and image.ndim == 2 and 0 not in image.shape:
         return np.repeat(image[..., None], 3, axis=-1)

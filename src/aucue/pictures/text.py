@@ -1,6 +1,7 @@
 """Text in pictures: one font, letters that it lacks, lines that fit."""
 
 import unicodedata
+from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,10 @@ _NO_LETTER = "\uffff"  # is drawn as the box that stands for a missing glyph
 
 
 def wrap(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Break text at spaces into lines no wider than `width` pixels; a newline always breaks."""
+    """Break text at spaces into lines no wider than `width` pixels; a newline always breaks.
+
+    A word that is wider than a line is broken where the line is full.
+    """
     lines: list[str] = []
     for paragraph in drawable(text).splitlines():
         current = ""
@@ -60,14 +64,21 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
             if current and face.getlength(longer) > width:
                 lines.append(current)
                 longer = word
+            while len(longer) > 1 and face.getlength(longer) > width:
+                lengths = range(1, len(longer) + 1)
+                fits = max(
+                    1, bisect_right(lengths, width, key=lambda n, word=longer: face.getlength(word[:n]))
+                )
+                lines.append(longer[:fits])
+                longer = longer[fits:]
             current = longer
         lines.append(current)
     return lines
 
 
 def shorten(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
-    """Cut text that is wider than `width` pixels and end it with three dots."""
-    text = drawable(text)
+    """The text in one line; what is wider than `width` pixels is cut and ends with three dots."""
+    text = drawable(text).replace("\n", " ")
     if face.getlength(text) <= width:
         return text
     while text and face.getlength(text + "...") > width:

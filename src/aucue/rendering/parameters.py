@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from aucue.errors import InputError
+from aucue.facs import ACTION_UNITS
 
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 
@@ -249,12 +250,12 @@ class FaceParameters:
     """Everything that decides a picture.
 
     Raises:
-        InputError: An intensity outside [0, 1].
+        InputError: An intensity outside [0, 1], or an action unit that cannot be shown.
     """
 
     identity: Identity = field(default_factory=Identity)
     action_units: Mapping[int, float] = field(default_factory=dict)
-    """AU number -> intensity in [0, 1]; absent = 0."""
+    """Number of one of the 20 standard units -> intensity in [0, 1]; absent = 0."""
     view: View = field(default_factory=View)
     skew: float = 0.0
     """The movements are this share stronger in the image-left half and weaker in the right."""
@@ -262,6 +263,9 @@ class FaceParameters:
 
     def __post_init__(self) -> None:
         for number, intensity in self.action_units.items():
+            if number not in ACTION_UNITS:
+                known = ", ".join(map(str, ACTION_UNITS))
+                raise InputError(f"Rendered faces cannot show action unit {number!r}; they show {known}.")
             if not 0 <= intensity <= 1:
                 raise InputError(f"AU{number} has intensity {intensity}; intensities lie between 0 and 1.")
 

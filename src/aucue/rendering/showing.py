@@ -42,10 +42,9 @@ def draw_action_units(
     shut = bool(chosen & _MOUTH_SHUT)
     if faint and len(chosen) > 2 and rng.random() < 0.4:
         chosen.discard(int(rng.choice(sorted(chosen))))
-    if faint and rng.random() < 0.3:
-        intensities[int(rng.choice(sorted(set(ACTION_UNITS) - set(units) - {43})))] = float(
-            rng.uniform(0.15, 0.6)
-        )
+    others = sorted(set(ACTION_UNITS) - set(units) - {43})
+    if faint and rng.random() < 0.3 and others:
+        intensities[int(rng.choice(others))] = float(rng.uniform(0.15, 0.6))
     strength = rng.uniform(0.4 if faint else 0.8, 0.95)
     for number in sorted(chosen):
         intensities[number] = float(np.clip(strength * rng.uniform(0.65, 1.35), *INTENSITY))
