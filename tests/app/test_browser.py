@@ -224,6 +224,49 @@ def test_several_photographs_and_a_video(page: Page, running: Running, photo, cl
     assert running.files() == []
 
 
+def test_files_wait_for_a_server_that_does_not_answer(page: Page, photo, clip: bytes, tmp_path: Path):
+    page.get_by_role("tab", name="Several").click()
+    part = page.locator("#aq-several")
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    for name in ("gone.png", "here.png"):
+        (tmp_path / name).write_bytes(encoded(photo()))
+    page.route("**/page/*", lambda route: route.abort())
+    part.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
+    on = part.get_by_role("button", name="Go on")
+    expect(on).to_be_visible()
+    expect(part.get_by_text("0 of 3 finished, stopped. The server does not answer")).to_be_visible()
+    expect(part.locator(".failed")).to_have_count(0)
+    page.unroute("**/page/*")
+    (tmp_path / "gone.png").unlink()
+    on.click()
+    expect(part.get_by_text(re.compile(r"3 of 3 finished, 1 without an answer\.\s*$"))).to_be_visible()
+    expect(part.locator(".gallery li")).to_contain_text(
+        ["This file cannot be read: it was moved", "here.png"]
+    )
+    expect(part.get_by_text("12 frames looked at, 12 faces")).to_be_visible()
+
+
+def test_programs_are_told_the_address_that_was_opened(context: BrowserContext, running: Running):
+    address = running.address.replace("127.0.0.1", "localhost")
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_role("tab", name="For programs").click()
+    expect(page.get_by_text(f"curl --data-binary @photo.jpg {address}/api/explain")).to_be_visible()
+    page.close()
+
+
+def test_the_smallest_and_largest_percentage_stay_in_one_line(page: Page, photo):
+    choose(page, encoded(photo()))
+    for place in (".bars .predicted .value", ".losses .value"):
+        value = page.locator(place).first
+        assert value.evaluate(
+            """(value) => {
+              value.textContent = value.textContent.replace(/^.*%/, '>99.9 %');
+              return value.scrollWidth <= value.clientWidth && value.clientHeight < 30;
+            }"""
+        )
+
+
 def test_curves_of_a_written_page_follow_its_video(
     context: BrowserContext, models: dict[str, Model], detector: TiledFaces, clip: bytes, tmp_path: Path
 ):

@@ -51,8 +51,15 @@ def test_too_many_requests_are_told_when_to_come_back():
     refused = asking.post("/")
     assert refused.status_code == 429
     assert refused.json()["error"] == "Too many requests: 2 a minute are answered; try again in 30 s."
-    assert refused.headers["retry-after"] == "30"
+    assert refused.headers["retry-after"] == "30"  # not less than it takes
     assert [asking.get("/").status_code for _ in range(41)] == [200] * 40 + [429]  # looking is cheap
+
+
+def test_nobody_is_told_to_come_back_too_early(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Rate, "wait", lambda self, client: 20.3)
+    refused = client().post("/")
+    assert refused.headers["retry-after"] == "21"
+    assert "again in 21 s" in refused.json()["error"]
 
 
 def test_large_files_are_refused_before_they_are_read():

@@ -3,6 +3,8 @@
 import io
 import re
 import runpy
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +57,38 @@ def test_several_photographs_at_once(running: Running, photo):
     assert said[1]["error"].startswith("This file is not a picture that can be read")
     assert running.client.post("/api/batch", files=[("p", ("a", b""))] * 33).status_code == 400
     assert running.client.post("/api/batch", files=files, params={"model": "x"}).status_code == 400
+
+
+def test_one_photograph_is_not_taken_for_another(running: Running, photo):
+    files = [("photo", ("a.png", encoded(photo()))), ("photo", ("b.png", encoded(photo(2))))]
+    for address in ("/api/explain", "/api/picture"):
+        answer = running.client.post(address, files=files)
+        assert (answer.status_code, answer.json()["error"]) == (
+            400,
+            "This address takes one photograph, not 2; send several to /api/batch.",
+        )
+
+
+def test_another_method_is_told_which_one_is_meant(running: Running):
+    for method, address, meant in (
+        ("GET", "/api/explain", "POST"),
+        ("POST", "/api/models", "GET"),
+        ("PUT", "/", "GET"),
+    ):
+        answer = running.client.request(method, address)
+        assert answer.status_code == 405
+        assert answer.headers["allow"].startswith(meant)
+        assert answer.json() == {"error": f"This address takes {meant}, not {method}."}
+
+
+@pytest.mark.parametrize(("options", "status"), [("", 413), ("?if_hidden=perhaps", 400)])
+def test_who_sends_all_before_reading_sees_the_refusal(running: Running, options: str, status: int):
+    size = (24 if status == 413 else 16) * 2**20  # more than buffers hold
+    request = urllib.request.Request(f"{running.address}/api/explain{options}", data=b"x" * size)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=120)
+    with refused.value as answer:
+        assert (answer.code, answer.read()[:9]) == (status, b'{"error":')
 
 
 def test_the_example_asks_a_running_page(
@@ -140,6 +174,22 @@ def test_nothing_is_written(running: Running, photo):
     assert running.files() == []
 
 
+def test_no_browser_keeps_an_answer_on_its_disk(running: Running, photo):
+    content = encoded(photo())
+    (path,) = running.client.post("/gradio_api/upload", files={"files": ("x.png", content)}).json()
+    event = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    asked = {"data": [event, "guided", "none", ""], "fn_index": 0, "session_hash": "kept"}
+    assert running.client.post("/gradio_api/queue/join", json=asked).status_code == 200
+    said = running.client.get("/gradio_api/queue/data", params={"session_hash": "kept"})
+    running.sessions.drop("kept")
+    assert "data:image/jpeg" in said.text  # a GET: browsers would keep the photograph and its faces
+    listed = running.client.post("/page/photograph", params={"name": "x"}, content=content)
+    for answer in (said, listed, running.client.get("/"), running.client.get("/api/explain")):
+        assert answer.headers["cache-control"] == "no-store"
+    (script,) = re.findall(r'src="\./(assets/index-[^"]+\.js)"', running.client.get("/").text)
+    assert "no-store" not in running.client.get(f"/{script}").headers.get("cache-control", "")
+
+
 def test_the_page_itself_comes_without_links_elsewhere(running: Running):
     page = running.client.get("/").text
     loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']([^\"']+)", page)
@@ -168,6 +218,19 @@ def test_ports_that_cannot_be_had(running: Running):
     port = int(running.address.rpartition(":")[2])
     with pytest.raises(InputError, match=f"Cannot listen at 127.0.0.1, port {port}"):
         serve(running.service, port=port)
+    with pytest.raises(InputError, match=r"Cannot listen at a{70}"):
+        serve(running.service, host="a" * 70)
+    for none in (-1, 65536, 99999):  # the last listened at 34463
+        with pytest.raises(InputError, match=f"There is no port {none}"):
+            serve(running.service, port=none)
+
+
+@pytest.mark.parametrize("limits", [{"per_minute": 0}, {"per_minute": -1}, {"max_bytes": 0}])
+def test_limits_that_nothing_keeps(service: Service, limits: dict[str, int]):
+    from aucue.app.server import new_server
+
+    with pytest.raises(InputError, match=f"at least 1 .*, got {next(iter(limits.values()))}"):
+        new_server(service, **limits)  # pyright: ignore[reportArgumentType]
 
 
 def test_without_gradio(monkeypatch: pytest.MonkeyPatch):
@@ -178,4 +241,4 @@ def test_without_gradio(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(server.importlib.util, "find_spec", found)
     with pytest.raises(MissingExtraError, match=r"pip install 'aucue\[app\]'"):
-        server.new_server(Service.__new__(Service), "http://127.0.0.1:1")
+        server.new_server(Service.__new__(Service))

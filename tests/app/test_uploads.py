@@ -91,6 +91,36 @@ def test_files_of_a_form_arrive_to_the_byte() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("filename=a.png", "a.png"),
+        ("FILENAME = 'a.png'", "'a.png'"),
+        (r'filename="a\"b;c.png"', 'a"b;c.png'),
+        (r'filename="C:\a.png"', r"C:\a.png"),
+        ('filename="ü✓.png"', "ü✓.png"),
+        ("filename*=UTF-8''%C3%BC%20a.png", "ü a.png"),
+        ('filename=""', ""),
+    ],
+)
+@pytest.mark.parametrize(
+    "boundary", ["boundary=B1", 'BOUNDARY="B1"', "boundary=B1; charset=utf-8", "charset=utf-8;boundary=B1 "]
+)
+def test_files_of_forms_as_programs_write_them(said: str, name: str, boundary: str) -> None:
+    head = f'X-Note: filename="x"\r\ncontent-disposition: form-data; name="photo"; {said}'.encode()
+    body = b"preamble\r\n--B1 \r\n" + head + b"\r\n\r\nfile\r\n--B1--"
+    assert sent_files(body, f"Multipart/Form-Data; {boundary}") == [(name, b"file")]
+
+
+def test_what_is_no_file_of_a_form() -> None:
+    numbered = b"Content-Disposition: form-data; filename*=a; filename*1=b\r\n\r\nx"  # Python's reader minds
+    for part in (b'Content-Disposition: form-data; name="filename=x"\r\n\r\nx', numbered):
+        with pytest.raises(InputError, match="holds no file"):
+            sent_files(b"--B1\r\n" + part + b"\r\n--B1--", "multipart/form-data; boundary=B1")
+    with pytest.raises(InputError, match="form is damaged"):
+        sent_files(b"\r\n--B1" * 20_000 + b"--", "multipart/form-data; boundary=B1")
+
+
+@pytest.mark.parametrize(
     ("body", "kind"),
     [
         (b"", "multipart/form-data; boundary=B1"),

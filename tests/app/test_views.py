@@ -14,7 +14,7 @@ from aucue.explanation.explanation import percent
 from aucue.faces import Pose
 from aucue.facs import Codebook
 
-from .conftest import tiny_model
+from .conftest import Running, tiny_model
 
 
 class Elements(HTMLParser):
@@ -99,12 +99,12 @@ def test_faces_to_choose_from(service: Service, session, photo):
 def test_doubt_and_how_a_face_was_found_are_shown(service: Service, session):
     (form,) = session.faces
     first, second = session.faces[form]
-    doubtful = replace(first, presence=0.4, pose=Pose(3.2, -50.4, 8))
+    doubtful = replace(first, presence=0.4, pose=Pose(-0.2, -50.4, 8))
     odd = replace(session, faces={form: (doubtful, second)}, answers={}, seen={})
     page = shown(service, odd)
     text = " ".join(page.text.split())
     assert "Doubtful. May be no face (presence 0.40), not trusted." in text
-    assert "Face found in the whole picture; roll 3°, yaw -50°, pitch 8°; presence 0.40." in text
+    assert "Face found in the whole picture; roll 0°, yaw -50°, pitch 8°; presence 0.40." in text
     faces = page.having("data-face")
     assert [faces[i]["aria-label"] for i in ("0", "1")] == ["Face 1, doubtful", "Face 2"]
     assert "Doubtful." not in shown(service, session).text
@@ -209,13 +209,29 @@ def test_other_pages_ask_nothing_of_other_places():
     pages = [
         views.welcome(900),
         views.guide(Codebook.load("facs")),
-        views.api_guide("http://127.0.0.1:7860", ["a"], ["cam"]),
+        views.api_guide(["a"], ["cam"]),
     ]
     for page in map(Elements, pages):
         assert not page.having("src")
         assert not page.having("href")
     assert "15 minutes" in Elements(pages[0]).text
     assert "AU12 Lip Corner Puller" in Elements(pages[1]).text
+
+
+def test_the_guide_tells_of_every_picture_that_is_shown(service: Service, session):
+    html = views.results(session, [service.view(session, "guided")])
+    shown_pictures = re.findall(r"<figcaption><b>([^<]+)</b>", html)
+    guide = views.guide(Codebook.load("facs"))
+    assert re.findall(r"<dt>([^<]+)</dt>", guide) == shown_pictures
+    assert len(shown_pictures) == 5
+    assert "Five pictures of a face" in guide
+
+
+def test_programs_are_told_of_every_address(running: Running):
+    guide = views.api_guide(["a"], ["cam"])
+    for address, methods in running.client.get("/api/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {address}" in guide
 
 
 def test_what_decides_as_bars(service: Service, session):

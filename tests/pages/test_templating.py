@@ -25,8 +25,9 @@ def test_values_are_escaped_and_must_be_there(room: str):
 def test_markdown_values_are_text():
     page = markdown_environment("export").from_string("{{ a }} {{ b }}\n")
     assert page.render(a="[x](y) <b> `c` | \x1b\n# d", b=Markup("**bold**")) == (
-        "\\[x](y) &lt;b> 'c' \\| \\x1b\\n# d **bold**\n"
+        "\\[x](y) &lt;b> 'c' \\| \\\\x1b\\\\n# d **bold**\n"
     )
+    assert page.render(a="\\[x](y)", b="\\|") == "\\\\\\[x](y) \\\\\\|\n"  # a backslash frees no other letter
 
 
 def test_there_is_one_palette_and_one_environment():

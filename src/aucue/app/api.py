@@ -138,6 +138,14 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
             sent = sent_files(await request.body(), request.headers.get("content-type", ""))
             return await anyio.to_thread.run_sync(answer, sent)
 
+    def only(sent: list[Sent]) -> Sent:
+        """The photograph of a request that may have one."""
+        if len(sent) > 1:
+            raise InputError(
+                f"This address takes one photograph, not {len(sent)}; send several to /api/batch."
+            )
+        return sent[0]
+
     def explained(
         sent: Sent, model: str | None, readout: str | None, *, maps: bool, if_hidden: bool
     ) -> dict[str, Any]:
@@ -176,7 +184,7 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
         """What a model says about each face of a photograph, largest face first."""
         return await in_turn(
             request,
-            lambda sent: explained(sent[0], model, readout or method, maps=maps, if_hidden=if_hidden),
+            lambda sent: explained(only(sent), model, readout or method, maps=maps, if_hidden=if_hidden),
         )
 
     @router.post("/batch", openapi_extra=_PHOTOS)
@@ -219,7 +227,7 @@ def new_router(service: Service, max_bytes: int = MAX_BYTES) -> APIRouter:
         """One face with its maps and probabilities, as a PNG."""
 
         def answer(sent: list[Sent]) -> bytes:
-            session = service.open(read_upload(sent[0].data, max_bytes))
+            session = service.open(read_upload(only(sent).data, max_bytes))
             session.look_at(face=face - 1, expression=expression)
             view = service.view(session, model or service.models[0], readout or method)
             view.explanation.class_map(expression)  # raises where the model has no such class

@@ -89,8 +89,11 @@ class Door:
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_a_visit(headers):
             return error(403, "Requests from other sites are refused.")
         method, path = scope["method"], scope["path"]
-        if not any(method in methods and pattern.fullmatch(path) for methods, pattern in _ROUTES):
+        taken = [each for methods, pattern in _ROUTES if pattern.fullmatch(path) for each in methods]
+        if not taken:
             return error(404, "There is nothing at this address.")
+        if method not in taken:
+            return error(405, f"This address takes {taken[0]}, not {method}.", {"Allow": ", ".join(taken)})
         return None
 
     def _is_ours(self, host: str, scope: Scope) -> bool:
@@ -117,7 +120,7 @@ class Door:
 
 
 def error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """A refusal; the connection ends, since the rest of what was sent is not read."""
+    """A refusal; the connection ends, since what was sent is not looked at."""
     return JSONResponse({"error": sentence}, status, {"Connection": "close", **(headers or {})})
 
 

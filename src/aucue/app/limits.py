@@ -1,6 +1,8 @@
 """What every request passes: how much, how often, how slowly, and what the browser may load."""
 
 import asyncio
+import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import NamedTuple
@@ -82,7 +84,7 @@ class Limits:
     """Guards an application: ASGI middleware.
 
     Requests are limited in number, what they send in size and time. Every answer tells the browser to load
-    nothing from elsewhere.
+    nothing from elsewhere, and to keep nothing on its disk but the files of the page.
 
     Args:
         app: What is guarded.
@@ -109,26 +111,29 @@ class Limits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        body = _Body(receive, self.patience, self._allowed(scope).max_bytes + _MULTIPART)
         started = False
 
-        async def send_with_headers(message: Message) -> None:
+        async def answer(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if "etag" not in headers:  # no file of the page: it may hold a face
+                    headers.setdefault("Cache-Control", "no-store")
+            elif body.is_awaited and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await body.run_out()
+                message = {"type": "http.response.body"}
             await send(message)
 
-        if refusal := self._refusal(scope):
-            await refusal(scope, receive, send_with_headers)
-            return
-        body = _Body(receive, self.patience, self._allowed(scope).max_bytes + _MULTIPART)
         try:
-            await self.app(scope, body, send_with_headers)
+            await (self._refusal(scope) or self.app)(scope, body, answer)
         except ClientDisconnect:
             if body.refusal and not started:
-                await body.refusal(scope, receive, send_with_headers)
+                await body.refusal(scope, body, answer)
 
     def _allowed(self, scope: Scope) -> Allowed:
         return self._others.get(scope["path"], self._usual)
@@ -144,7 +149,7 @@ class Limits:
         rate = own or (self.sends if sends else self.looks)
         client = scope["client"][0] if scope.get("client") else ""
         if seconds := rate.wait(client):
-            rounded = max(1, round(seconds))
+            rounded = math.ceil(seconds)
             return error(
                 429,
                 f"Too many requests: {rate.per_minute} a minute are answered; try again in {rounded} s.",
@@ -181,3 +186,17 @@ class _Body:
             self.refusal = error(413, "The request is larger than it said.")
             return {"type": "http.disconnect"}
         return message
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether more may come, which nobody was tired of waiting for."""
+        return not self._whole and self.refusal is None
+
+    async def run_out(self) -> None:
+        """Read for a while what nobody has asked for: a client that is still sending when its connection ends
+        would be told of that, and never see the answer.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while not self._whole:
+                    self._whole = not (await self._receive()).get("more_body", False)

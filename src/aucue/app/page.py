@@ -102,6 +102,7 @@ element.addEventListener('pointerup', (event) => {
   corner = null;
 });
 element.addEventListener('pointercancel', () => { corner = null; });"""
+_SAY_ORIGIN = "for (const each of element.querySelectorAll('.origin')) each.textContent = location.origin;"
 _START = "import('/scripts/{name}.js').then((script) => script.start(element.querySelector('.aq')));"
 _SET_OPACITY = "(value) => document.documentElement.style.setProperty('--aq-heat', value / 100)"
 _SAVE = """
@@ -138,16 +139,13 @@ def theme() -> gr.Theme:
     )
 
 
-def new_page(
-    service: Service, sessions: Sessions, uploads: Uploads, address: str, max_bytes: int = MAX_BYTES
-) -> gr.Blocks:
+def new_page(service: Service, sessions: Sessions, uploads: Uploads, max_bytes: int = MAX_BYTES) -> gr.Blocks:
     """Build the page.
 
     Args:
         service: Who explains.
         sessions: Where the photographs are kept that people look at.
         uploads: Where uploaded files are kept.
-        address: Of the page, for its description of the interface for programs.
         max_bytes: Largest photograph.
     """
     several = len(service.models) > 1
@@ -201,7 +199,7 @@ def new_page(
             with gr.Tab("What it means"):
                 _html(views.guide(codebook))
             with gr.Tab("For programs"):
-                _html(views.api_guide(address, service.models, list(OFFERED)))
+                _html(views.api_guide(service.models, list(OFFERED)), js_on_load=_SAY_ORIGIN)
 
         desk = _Desk(service, sessions, uploads, start, max_bytes)
         shown = [photo, results, settings]

@@ -33,7 +33,6 @@ def require_gradio() -> None:
 
 def new_server(
     service: Service,
-    address: str,
     *,
     names: Sequence[str] = (),
     max_bytes: int = MAX_BYTES,
@@ -43,15 +42,19 @@ def new_server(
 
     Args:
         service: Who explains.
-        address: Where it will be found, such as http://127.0.0.1:7860.
         names: Names that people may ask for it by, beside localhost and the address they connect to.
         max_bytes: Largest photograph.
         per_minute: Requests with something in them (photographs, choices) per client and minute.
 
     Raises:
         MissingExtraError: Gradio is not installed.
+        InputError: No photograph is small enough, or nobody would be answered.
     """
     require_gradio()
+    if max_bytes < 1:
+        raise InputError(f"The largest photograph must have at least 1 byte, got {max_bytes}.")
+    if per_minute < 1:
+        raise InputError(f"The rate must be at least 1 request per minute, got {per_minute}.")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported, and later again
     import gradio
     from gradio.utils import get_upload_folder
@@ -62,7 +65,7 @@ def new_server(
     from aucue.app.temporary import Allocator
 
     sessions, uploads = Sessions(), memory.Uploads(get_upload_folder())
-    built = page.new_page(service, sessions, uploads, address, max_bytes)
+    built = page.new_page(service, sessions, uploads, max_bytes)
     inputs = {number: len(event.inputs) for number, event in built.fns.items()}
 
     def check(body: bytes, host: str) -> bytes:
@@ -117,7 +120,7 @@ def serve(
 
     Raises:
         MissingExtraError: Gradio is not installed.
-        InputError: The port is taken, or the address is none of this machine.
+        InputError: The port is taken or none, the address is none of this machine, or a limit is less than 1.
     """
     require_gradio()
     import uvicorn
@@ -139,7 +142,7 @@ def serve(
     address = f"http://{shown}:{listening.getsockname()[1]}"
     with listening, own_folder() as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # what Gradio may write goes with the server
-        server = new_server(service, address, names=[shown], max_bytes=max_bytes, per_minute=per_minute)
+        server = new_server(service, names=[shown], max_bytes=max_bytes, per_minute=per_minute)
         tell(address)
         config = uvicorn.Config(
             server,
@@ -178,13 +181,15 @@ def _sweeping(*stores: _Forgetful) -> "Callable[[FastAPI], AbstractAsyncContextM
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:  # some systems would take the remainder
+        raise InputError(f"There is no port {port}; choose one up to 65535, or 0 for any that is free.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(128)
-    except (OSError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:  # the latter: no name of the net is so long
         raise InputError(
             f"Cannot listen at {host}, port {port} ({said(error)}); choose another --port."
         ) from error

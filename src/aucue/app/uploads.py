@@ -1,7 +1,9 @@
 """What a browser sends -> a picture, or one sentence why not."""
 
 import io
-import re
+from collections.abc import Callable
+from email.message import Message
+from email.parser import HeaderParser
 from typing import NamedTuple
 
 from PIL import Image
@@ -14,6 +16,9 @@ MAX_BYTES = 20 * 2**20
 
 MAX_PIXELS = 60_000_000
 """Width times height of an uploaded picture: those of telephones have 12 to 50 million pixels."""
+
+_HEAD = 8 * 2**10  # bytes of the head of a file in a form that are read
+_PARTS = 10_000  # of a form: far more than files would be taken
 
 
 class Sent(NamedTuple):
@@ -40,8 +45,8 @@ def sent_files(body: bytes, content_type: str) -> list[Sent]:
     """
     if not content_type.lower().startswith("multipart/form-data"):
         return [Sent("", body)]
-    boundary = re.search(r'boundary="?([^";,]{1,70})"?', content_type)
-    parts = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode()) if boundary else []
+    boundary = _said_in("Content-Type: " + content_type, Message.get_boundary)
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), _PARTS) if boundary else []
     if len(parts) < 2 or not parts[-1].startswith(b"--"):
         raise InputError("This form is damaged or cut short; send the photographs as multipart/form-data.")
     files = [sent for part in parts[1:-1] if (sent := _file_of(part)) is not None]
@@ -51,9 +56,19 @@ def sent_files(body: bytes, content_type: str) -> list[Sent]:
 
 
 def _file_of(part: bytes) -> Sent | None:
+    """The file that a part of a form holds; None where it holds a field."""
     head, blank, data = part.partition(b"\r\n\r\n")
-    name = re.search(r'filename="([^"\r\n]*)"', head.decode(errors="replace"))
-    return Sent(name[1], data) if blank and name else None
+    lines = head[:_HEAD].decode(errors="replace").partition("\r\n")[2]  # below what is left of the boundary
+    name = _said_in(lines, Message.get_filename)
+    return Sent(name, data) if blank and name is not None else None
+
+
+def _said_in(head: str, what: Callable[[Message], str | None]) -> str | None:
+    """What the lines of a head say, quoted, escaped and encoded as they may be; None if nothing."""
+    try:
+        return what(HeaderParser().parsestr(head))
+    except (TypeError, ValueError):  # parts of a name are numbered in a way that Python's reader minds
+        return None
 
 
 def read_upload(data: bytes, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -86,15 +86,15 @@ def guide(codebook: Codebook) -> str:
     )
 
 
-def api_guide(address: str, models: Sequence[str], readouts: Sequence[str]) -> str:
-    """How programs ask, as HTML.
+def api_guide(models: Sequence[str], readouts: Sequence[str]) -> str:
+    """How programs ask, as HTML. In elements of class `origin` belongs the address of the page, which the
+    browser alone knows: a port may be forwarded.
 
     Args:
-        address: Of the page, such as http://127.0.0.1:7860.
         models: Names of the models.
         readouts: Names of the read-outs.
     """
-    return _render("api.html.j2", address=address, models=models, readouts=readouts)
+    return _render("api.html.j2", models=models, readouts=readouts)
 
 
 def several(models: Sequence[str], seconds: float, video_bytes: int) -> str:
@@ -230,7 +230,7 @@ def _found(face: Face) -> str:
     """How a face was found, and how its head is turned, in a line."""
     said = [f"Face {FOUND.get(face.how, face.how)}"]
     if face.pose is not None:
-        said.append(", ".join(f"{name} {angle:.0f}°" for name, angle in face.pose._asdict().items()))
+        said.append(", ".join(f"{name} {round(angle)}°" for name, angle in face.pose._asdict().items()))
     if math.isfinite(face.presence):
         said.append(f"presence {face.presence:.2f}")
     return "; ".join(said)

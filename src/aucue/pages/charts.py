@@ -58,12 +58,13 @@ def line_chart(
 
     parts = [*_axes(across, up, place, unit)]
     for ink, points in zip(_inks(len(curves)), curves.values(), strict=True):
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+        ends = points * 2 if len(points) == 1 else points  # a line with one end is not drawn, not even a dot
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in ends))
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="var(--{ink})" stroke-width="2" '
             'stroke-linejoin="round" stroke-linecap="round"/>'
         )
-    last = {name: f"{points[-1][1]:.3g}" for name, points in curves.items() if points}
+    last = {name: _number(points[-1][1]) for name, points in curves.items() if points}
     told = escape(f"{title}: " + ", ".join(f"{name} {value} at the end" for name, value in last.items()))
     names = "".join(
         f'<span><i style="background: var(--{ink})"></i>{escape(name)} <b>{last.get(name, "–")}</b></span>'
@@ -93,12 +94,17 @@ def _axes(across: Point, up: Point, place, unit: str) -> list[str]:
         value = up[0] + share * (up[1] - up[0])
         (left, y), (right, _) = place(across[0], value), place(across[1], value)
         parts.append(f'<path d="M{left:.1f} {y:.1f}H{right:.1f}" stroke="var(--line)"/>')
-        parts.append(_text(left - 6, y + 4, f"{value:.3g}", "end"))
+        parts.append(_text(left - 6, y + 4, _number(value), "end"))
     bottom = HEIGHT - 8
-    parts.append(_text(_LEFT, bottom, f"{across[0]:.3g}", "start"))
-    parts.append(_text(WIDTH - _RIGHT, bottom, f"{across[1]:.3g}", "end"))
+    parts.append(_text(_LEFT, bottom, _number(across[0]), "start"))
+    parts.append(_text(WIDTH - _RIGHT, bottom, _number(across[1]), "end"))
     parts.append(_text((WIDTH + _LEFT) / 2, bottom, escape(unit), "middle"))
     return parts
+
+
+def _number(value: float) -> str:
+    """Three digits, and up to six before the point: 0.123, 1234, 1.23e+06."""
+    return f"{value:.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

@@ -15,7 +15,7 @@ from aucue.pages.palette import PALETTE, gradient
 from aucue.pictures import in_percent
 from aucue.work.files import appearing
 
-_MARKDOWN = str.maketrans({"<": "&lt;", "|": "\\|", "[": "\\[", "`": "'"})
+_MARKDOWN = str.maketrans({"\\": "\\\\", "<": "&lt;", "|": "\\|", "[": "\\[", "`": "'"})
 
 
 @cache

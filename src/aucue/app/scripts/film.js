@@ -2,6 +2,8 @@
 import { follow } from './curves.js';
 import { make, save, send } from './shared.js';
 
+const BROKEN = 'The server broke off; try again.';
+
 /** A place in the page for a video, in which it can be explained. */
 export function startFilm(container, file, { videoBytes, plot }) {
   const address = URL.createObjectURL(file);
@@ -46,14 +48,15 @@ export function startFilm(container, file, { videoBytes, plot }) {
       const answer = await send('/page/video', { model }, file, signal);
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = '', finished = false;
-      for (let part; !(part = await reader.read()).done;) {
+      const read = () => reader.read().catch((error) => { throw signal.aborted ? error : new Error(BROKEN); });
+      for (let part; !(part = await read()).done;) {
         const lines = (text + part.value).split('\n');
         text = lines.pop();
         for (const line of lines) finished = take(JSON.parse(line)) || finished;
       }
-      if (!finished) throw new Error('The server broke off; try again.');
+      if (!finished) throw new Error(BROKEN);
     } catch (error) {
-      if (signal.aborted) status.textContent = 'stopped';
+      if (signal.aborted || error.lost) status.textContent = 'stopped';
       throw error;
     }
   }

@@ -8,7 +8,7 @@ const VIDEO = /\.(3gp|avi|flv|m4v|mkv|mov|mp4|mpe?g|mts|ogv|webm|wmv)$/i;
 export function start(root) {
   const parts = partsOf(root);
   const options = { ...root.dataset, plot: JSON.parse(root.dataset.plot) };
-  let items = [], controller = null;
+  let items = [], controller = null, trouble = '';
 
   const model = () => parts.model?.value;
   const isVideo = (file) => file.type.startsWith('video/') || VIDEO.test(file.name);
@@ -34,6 +34,7 @@ export function start(root) {
   async function run() {
     if (controller) return report();
     controller = new AbortController();
+    trouble = '';
     const { signal } = controller;
     for (let item; !signal.aborted && (item = items.find((each) => !each.done));) {
       if (item.row) item.row.firstChild.textContent = 'is being explained';
@@ -41,6 +42,10 @@ export function start(root) {
       try {
         await (item.film ? item.film.explain(item.model, signal) : photograph(item, signal));
       } catch (error) {
+        if (error.lost) {
+          trouble = error.message;
+          controller.abort(); // no fault of this file: it waits with the others
+        }
         if (!signal.aborted) fail(item, error.message);
       }
       item.done = !signal.aborted;
@@ -87,7 +92,7 @@ export function start(root) {
     parts.progress.max = items.length || 1;
     parts.progress.value = done;
     const stopped = !controller && done < items.length ? ', stopped' : '';
-    parts.status.textContent = `${done} of ${items.length} finished${failed ? `, ${failed} without an answer` : ''}${stopped}. ${parts.status.dataset.more || ''}`;
+    parts.status.textContent = `${done} of ${items.length} finished${failed ? `, ${failed} without an answer` : ''}${stopped}. ${trouble} ${parts.status.dataset.more || ''}`;
     parts.stop.textContent = stopped ? 'Go on' : 'Stop';
     parts.stop.hidden = !controller && !stopped;
     parts.csv.hidden = parts.jsonl.hidden = told.length === 0;
@@ -98,6 +103,7 @@ export function start(root) {
     controller?.abort();
     for (const item of items) item.film?.remove();
     items = [];
+    trouble = '';
     delete parts.status.dataset.more;
     parts.gallery.replaceChildren();
     parts.detail.hidden = true;

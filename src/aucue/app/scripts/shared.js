@@ -21,11 +21,12 @@ const pause = (seconds, signal) => new Promise((resolve, reject) => {
   signal?.addEventListener('abort', () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
 });
 
-/** Send something; waits where the server says that it is too much for now. An error has the server's sentence. */
+/** Send something; waits where the server says that it is too much for now. An error has the server's sentence, or is
+ * `lost`: the server cannot be reached. */
 export async function send(address, options, body, signal) {
   const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value !== undefined));
   for (;;) {
-    const answer = await fetch(`${address}?${query}`, { method: 'POST', body, signal });
+    const answer = await fetch(`${address}?${query}`, { method: 'POST', body, signal }).catch((error) => whyNotSent(error, body, signal));
     if (answer.ok) return answer;
     if (answer.status === 429 || answer.status === 503) {
       await pause(Number(answer.headers.get('Retry-After')) || 2, signal);
@@ -34,6 +35,14 @@ export async function send(address, options, body, signal) {
     const said = await answer.json().catch(() => ({}));
     throw new Error(said.error || `The server could not answer (${answer.status}).`);
   }
+}
+
+async function whyNotSent(error, body, signal) {
+  if (signal?.aborted) throw error;
+  const reader = body.stream().getReader();
+  await reader.read().catch(() => { throw new Error('This file cannot be read: it was moved or changed, or is a folder.'); });
+  reader.cancel();
+  throw Object.assign(new Error('The server does not answer; is it still running?'), { lost: true });
 }
 
 /** Bars of probabilities; those that are there already move. */
