@@ -96,6 +96,14 @@ def test_a_room_loads_no_more_than_it_needs(loaded: dict[str, set[str]], room: s
     assert not heavy & loaded[room]
 
 
+def test_onnxruntime_tells_nobody(tmp_path: Path):
+    """Since version 1.29 what it would send its makers lies in the home as soon as it is imported."""
+    hushed = ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    home = {name: value for name, value in os.environ.items() if name not in hushed} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-B", "-c", "import aucue, onnxruntime"], check=True, env=home)
+    assert not [*tmp_path.rglob("*")]
+
+
 def test_torchvision_can_be_imported_after_aucue(loaded: dict[str, set[str]]):
     assert "torchvision.transforms.v2" in loaded["torchvision.transforms.v2"]
 

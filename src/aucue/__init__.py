@@ -4,6 +4,7 @@ The names below are imported when they are first used, so that `import aucue` (a
 takes milliseconds: torch is loaded by the rooms that need it.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     __version__: str
 
 ensure_importable()
+os.environ["ORT_DISABLE_TELEMETRY"] = (
+    "1"  # onnxruntime would tell its makers of every run; read when it is imported
+)
 
 _HOME = {
     "load": "explanation",

@@ -11,6 +11,7 @@ from PIL import Image
 from aucue.app.service import BRUSH, Answer, FaceView, Session
 from aucue.explanation.curves import TrackCurves
 from aucue.explanation.explanation import CAVEAT, FOUND, LOGITS, Explanation, Map, percent
+from aucue.explanation.inputs import VIDEO_SUFFIXES
 from aucue.explanation.units import PREFERENCE, MapShare, UnitEvidence
 from aucue.faces import Face
 from aucue.facs import Codebook
@@ -106,7 +107,8 @@ def several(models: Sequence[str], seconds: float, video_bytes: int) -> str:
         video_bytes: Size that it may have.
     """
     limits = {"minutes": round(seconds / 60), "video_bytes": video_bytes}
-    return _render("several.html.j2", models=models, plot=PLOT, caveat=CAVEAT, **limits)
+    videos = ",".join(sorted(VIDEO_SUFFIXES))
+    return _render("several.html.j2", models=models, plot=PLOT, caveat=CAVEAT, videos=videos, **limits)
 
 
 def camera(models: Sequence[str]) -> str:

@@ -3,7 +3,6 @@ import { startFilm } from './film.js';
 import { make, partsOf, save, send, tell } from './shared.js';
 
 const MOST = 2000; // files: what is told of each stays in the browser's memory
-const VIDEO = /\.(3gp|avi|flv|m4v|mkv|mov|mp4|mpe?g|mts|ogv|webm|wmv)$/i;
 
 export function start(root) {
   const parts = partsOf(root);
@@ -11,7 +10,8 @@ export function start(root) {
   let items = [], controller = null, trouble = '';
 
   const model = () => parts.model?.value;
-  const isVideo = (file) => file.type.startsWith('video/') || VIDEO.test(file.name);
+  const endings = root.dataset.videos.split(',');
+  const isVideo = (file) => file.type.startsWith('video/') || endings.some((each) => file.name.toLowerCase().endsWith(each));
 
   function add(files) {
     const room = Math.max(0, MOST - items.length);
