@@ -48,6 +48,8 @@ def command(
     from aucue.faces.photographs import require_picture
     from aucue.work.terminal import Terminal
 
+    if all and expression is not None:
+        raise InputError("--all draws every action unit, whatever the expression; leave out one of the two.")
     if out.suffix.lower() not in _IMAGE_SUFFIXES:
         raise InputError(f"--out must be a picture ({', '.join(_IMAGE_SUFFIXES)}), not {out}.")
     check_free(out.parent, [out.name], overwrite)
