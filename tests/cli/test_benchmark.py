@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aucue.benchmark import Grid
+from aucue.benchmark import GRIDS, PAPER_GRIDS, Grid
 from aucue.cli.main import main
+from aucue.work.files import shipped
 
 from ..builders import small_settings
 
@@ -160,3 +161,9 @@ def test_mistakes_are_named(
 ) -> None:
     assert main(["benchmark", *arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_help_names_every_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "--help"]) == 0
+    words = capsys.readouterr().out.replace("-\n", "-").split()
+    assert {*shipped(GRIDS), *PAPER_GRIDS} <= {word.strip("(),:.") for word in words}

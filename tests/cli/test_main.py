@@ -123,6 +123,21 @@ def _print(*texts: str):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_errors_in_a_ring_are_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch):
+    error, other = RuntimeError("raised anew"), RuntimeError("because of")
+    error.__cause__, other.__cause__ = other, error
+    _stub(monkeypatch, run=_raise(error))
+    with pytest.raises(RuntimeError, match="raised anew"):
+        main(["train"])
+
+
+def test_torch_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys):
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    _stub(monkeypatch, run=_raise(error))
+    assert main(["train"]) == 2
+    assert capsys.readouterr().err.startswith("aucue train: This needs torch, which is not installed")
+
+
 def test_an_output_that_is_full(monkeypatch, capsys):
     _stub(monkeypatch, run=_print("much"))
     with open("/dev/full", "w") as full:

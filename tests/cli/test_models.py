@@ -55,6 +55,7 @@ def test_the_command(
         return [SimpleNamespace(id="jane/fer"), SimpleNamespace(id="ann/pain")]
 
     monkeypatch.setattr(huggingface_hub.HfApi, "list_models", list_models)
+    monkeypatch.setattr("aucue.models.hub.is_reachable", lambda address: True)
     assert main(["models"]) == 0
     text = capsys.readouterr().out
     assert "hf:jane/fer" in text
@@ -65,6 +66,13 @@ def test_the_command(
     assert text.count("hf:jane/fer") == 1
     assert "hf:ann/pain" in text
     assert asked == [{"filter": "aucue", "search": "pain", "limit": 50}]
+
+
+def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("aucue.models.hub.is_reachable", lambda address: False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_models", None)  # would try again for half a minute
+    assert main(["models", "--hub"]) == 2
+    assert "The list of models: " in capsys.readouterr().err
 
 
 def test_nothing_was_ever_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ class FakeHub:
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeHub]:
     FakeHub.held, FakeHub.sent = set(), []
     monkeypatch.setattr(hub, "HfApi", FakeHub)
+    monkeypatch.setattr("aucue.models.hub.is_reachable", lambda address: True)
     return FakeHub
 
 
@@ -53,6 +54,24 @@ def test_a_folder_has_the_model_and_its_card(model: Model, tmp_path: Path):
     assert classifier.config == model.network.config
     assert info.provenance["settings"] == {"data": {"path": "faces", "batch_size": 8}, "out": "m"}
     assert b"jane.doe" not in file.read_bytes()
+
+
+def test_no_folder_of_a_relative_path_leaves_this_machine(model: Model, tmp_path: Path):
+    settings = {
+        "out": "runs/jane.doe/m",
+        "data": {"path": "../jane.doe/faces"},
+        "classifier": {"weights": "jane.doe\\m.safetensors"},
+        "teacher": "hf:jane/fer",
+    }
+    info = replace(model.card, provenance={**model.card.provenance, "settings": settings})
+    file, _ = write_repository(Model(model.network, info), tmp_path / "repo", "jane/fer")
+    assert b"jane.doe" not in file.read_bytes()
+    assert load_model(file)[1].provenance["settings"] == {
+        "out": "m",
+        "data": {"path": "faces"},
+        "classifier": {"weights": "m.safetensors"},
+        "teacher": "hf:jane/fer",
+    }
 
 
 def test_a_card_that_was_worked_on_stays(model: Model, tmp_path: Path):
@@ -147,6 +166,23 @@ def test_a_model_on_the_hub_is_not_replaced_unasked(model: Model, tmp_path: Path
     assert len(fake.sent) == 4
 
 
+def test_a_hub_that_does_not_answer_is_told_at_once(
+    model: Model, tmp_path: Path, fake: type[FakeHub], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aucue.models.hub.is_reachable", lambda address: False)
+    write_repository(model, tmp_path, "jane/fer")
+    with pytest.raises(HubError, match=r"^jane/fer: \S+ cannot be reached\.$"):
+        push(tmp_path, "jane/fer")
+    assert fake.sent in ([], ["asked"])  # its own client would try again and again
+
+
+@pytest.mark.parametrize("name", ["fer", "jane doe/fer", "jane/fer/1", "../fer", ""])
+def test_a_name_that_no_hub_takes_writes_nothing(name: str, model: Model, tmp_path: Path):
+    with pytest.raises(InputError, match="is no repository of a model hub; write OWNER/NAME"):
+        write_repository(model, tmp_path / "repo", name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_incomplete_folder_is_not_sent(tmp_path: Path, fake: type[FakeHub]):
     with pytest.raises(InputError, match=r"model\.safetensors: no such file"):
         push(tmp_path, "jane/fer")
@@ -179,8 +215,18 @@ def test_the_card_says_how_it_was_guided(model: Model):
     by_map = replace(info, guidance=GuidanceRecord(weight=0.0, class_map=2.0, layers=["stages.0"]))
     assert "guided: attention of stages.0 (weight 4)" in model_card(Model(classifier, info), "jane/fer")
     assert "guided: class map (weight 2)" in model_card(Model(classifier, by_map), "jane/fer")
+    by_masks = replace(info, guidance=GuidanceRecord(cue="mask", layers=["stages.0"]))
+    card = model_card(Model(classifier, by_masks), "jane/fer")
+    assert "- Told where to look; guided: attention of stages.0 (weight 4); cue mask." in card
     unguided = replace(info, guidance=GuidanceRecord(weight=0.0, layers=["stages.0"]))
     assert "Not guided: nothing told it where to look" in model_card(Model(classifier, unguided), "jane/fer")
+
+
+def test_the_card_of_a_mean_of_trainings_says_so(model: Model):
+    info = replace(model.card, provenance={**model.card.provenance, "mean_of": ["one", "two"]})
+    card = model_card(Model(model.network, info), "jane/fer")
+    assert "mean of those of 2 trainings (one, two). Settings, guidance and date are those of" in card
+    assert "mean of those" not in model_card(model, "jane/fer")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +257,8 @@ def test_what_a_stranger_s_model_says_is_text(tmp_path: Path):
     classifier = tiny()
     before = {"model": evil, "trained_on": said}
     provenance = {"trained_on": said, "date": evil, "started_from": before, "taught_by": before}
+    provenance["mean_of"] = [evil]
     info = Card(classifier.classes, provenance=provenance, metrics={evil: 1.0})
     card = write_repository(Model(classifier, info), tmp_path, "jane/fer")[1].read_text()
-    assert card.count("&lt;script>") == 12
+    assert card.count("&lt;script>") == 13
     assert not any(part in card for part in ("<script", " [click]", "\n# Safe", "`b`", "\x1b"))

@@ -1,5 +1,8 @@
 """Model files named by the address of a hub: `hf:OWNER/NAME`, from a hub of the tests' own."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +96,10 @@ def test_refusals_are_one_sentence(
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     with pytest.raises(HubError, match=sentence):
         load_model("hf:jane/fer")
+
+
+def test_the_hub_s_client_needs_no_one_to_have_imported_it(tmp_path: Path):
+    program = "from aucue.models import local_file; local_file('hf:jane/fer')"
+    surroundings = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", program], env=surroundings, capture_output=True, text=True)
+    assert "jane/fer: no copy is on this machine, and the hub is switched off" in run.stderr

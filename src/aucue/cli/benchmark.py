@@ -26,17 +26,18 @@ def command(
 ) -> int:
     """Train and evaluate every cell of a grid, and compare guided with unguided on the same test faces.
 
-    GRID is a YAML file, a grid that comes with aucue (ferplus, evidence), or one of the paper's experiments,
-    made for your prepared sets: table1 (accuracy and CAM-COS of eleven methods), table2 (ATT-COS of the same
-    trainings), table3 (which layers), figure5 (lambda). For example: aucue benchmark table1 --data
-    raf-db=runs/raf-db affectnet=runs/affectnet --out runs/paper
+    GRID is a YAML file, a grid that comes with aucue, on FER+ (cues, evidence, ferplus, figure5-ferplus,
+    losses, methods-ferplus, table3-ferplus), or one of the paper's experiments, made for your prepared sets:
+    table1 (accuracy and CAM-COS of eleven methods), table2 (ATT-COS of the same trainings), table3 (which
+    layers), figure5 (lambda). For example: aucue benchmark table1 --data raf-db=runs/raf-db
+    affectnet=runs/affectnet --out runs/paper
 
     A finished cell is never run again, an interrupted one goes on from its checkpoint: the same command
     continues. Cells that several grids share are run once if the grids share OUT. Tables (Markdown, LaTeX,
     CSV, JSON) land in OUT/NAME, made anew each time.
 
     Args:
-        grid: Grid file (YAML), or ferplus, evidence, table1, table2, table3 or figure5.
+        grid: Grid file (YAML), or the name of a grid or an experiment, see above.
         out: Folder of all cells and tables.
         data: Prepared sets as NAME=DIR, for the paper's experiments; raf-db and affectnet have published
             numbers. For another grid one folder, DIR, instead of the one that it names.

@@ -42,13 +42,18 @@ def command(
         settings: How.
         report: Also write a page to be printed or sent (.html): the faces of the photographs, answers,
             evidence, and what it does not mean.
-        faces: In that page: shown, blurred, or as outlines, where people are not to be recognised.
+        faces: In that page alone: shown, blurred, or as outlines, where people are not to be recognised.
         overwrite: Explain anew what --out holds already, and replace the report.
     """
     from aucue.explanation.inputs import find_inputs, why_nothing_can_be_read
     from aucue.models import require_file
     from aucue.work.terminal import Terminal
 
+    if report is None and faces != "shown":
+        raise InputError(
+            f"--faces {faces} has no effect without --report: what --out gets shows faces as they are. "
+            "Add --report FILE.html, or leave it out."
+        )
     terminal = Terminal()
     found = find_inputs(inputs, out)
     if model is not None:
@@ -106,6 +111,7 @@ def _explain_with_graph(
     from aucue.errors import OutputExistsError
     from aucue.explanation import load
     from aucue.faces import open_detector
+    from aucue.pictures import in_percent
     from aucue.work.files import appearing
 
     if found.videos or settings.maps != "none":
@@ -129,7 +135,7 @@ def _explain_with_graph(
             for record in records or [{**head, "number": 0}]:
                 lines.write(json.dumps(record, allow_nan=False) + "\n")
             said = [
-                f"{answer.expression} {100 * max(answer.probabilities.values()):.0f} %" for answer in answers
+                f"{answer.expression} {in_percent(max(answer.probabilities.values()))}" for answer in answers
             ]
             terminal.say(f"{photo}: {', '.join(said) or 'no face found'}")
     _tell_unread(terminal, (*found.empty, *unread))

@@ -20,8 +20,8 @@ def command(
     Args:
         data: Folder that aucue prepare wrote.
         out: Folder for the page; by default a folder inspection in that of the set.
-        against: Further prepared sets, such as the one that a model was trained on: faces that are in these,
-            too, are named.
+        against: Folders of further prepared sets, such as the one that a model was trained on: faces that are
+            in these, too, are named.
         model: Model file, hf:OWNER/NAME or box: does its card say that it was trained on this collection?
         faces: Faces on the page.
         overwrite: Replace the files of an earlier inspection.

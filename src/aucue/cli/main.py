@@ -85,12 +85,17 @@ def _in_one_line(error: BaseException) -> str | None:
     """What the user is told of an error; None if it is a bug, whose traceback is wanted."""
     if isinstance(error, ImportError):
         error = missing_extra(error) or error
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":  # see docs/export.md
+        return "This needs torch, which is not installed; without it, aucue explain takes --model FILE.onnx."
     if isinstance(error, AucueError):
         return str(error)
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
         return "There is not enough memory; take smaller batches or photographs, or fewer workers."
     cause: BaseException | None = error
-    while cause is not None:  # libraries wrap what the system said into errors of their own
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # of an error that is raised anew, a ring
+        seen.add(id(cause))
+        # libraries wrap what the system said into errors of their own
         if isinstance(cause, OSError) and (cause is error or cause.errno in _REMEDIES):
             return _system_error(cause)
         cause = cause.__cause__ or cause.__context__

@@ -1,13 +1,17 @@
 """`aucue models`: the models that can be used by name."""
 
+from aucue.errors import InputError
 
-def command(*, hub: bool = False, search: str = "") -> int:
+
+def command(*, hub: bool = False, search: str | None = None) -> int:
     """List the models that --model and --from take by name: box, and those of a hub that are on this machine.
 
     Args:
         hub: Ask the hub which others it has.
         search: With --hub, a part of the name.
     """
+    if search and not hub:
+        raise InputError("--search has no effect without --hub; add it, or leave --search out.")
     from rich.table import Table
 
     from aucue.models.listing import ListedModel, models_here, models_of_hub
@@ -25,7 +29,7 @@ def command(*, hub: bool = False, search: str = "") -> int:
     here = list(models_here())
     for model in here:
         add(model)
-    for model in models_of_hub(search) if hub else ():
+    for model in models_of_hub(search or "") if hub else ():
         if model.name not in {each.name for each in here}:
             add(model)
     terminal = Terminal()

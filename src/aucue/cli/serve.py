@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from aucue.errors import InputError
+
 
 def command(
     *,
@@ -44,6 +46,12 @@ def command(
 
     from aucue.models import is_box, require_file
 
+    if not 0 <= port <= 65535:  # the system would take it modulo 65536
+        raise InputError(f"--port must be from 0 to 65535, not {port}.")
+    if min(max_megabytes, rate) < 1:
+        raise InputError(
+            "--max-megabytes and --rate must be at least 1: with less no photograph is answered."
+        )
     for file in model or ():  # before torch is imported, which takes seconds
         require_file(file)
     from aucue.app import Service, names_of

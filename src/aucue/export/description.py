@@ -1,11 +1,11 @@
 """What is said about a model where it goes: nothing of the machine it was trained on, its data's licence."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from aucue.models import Card
+from aucue.models import Card, is_address
 
 UNSTATED = "not stated"
 
@@ -20,7 +20,16 @@ _BEFORE = {"started_from": "Started from", "taught_by": "Taught by"}
 
 def without_folders(info: Card) -> Card:
     """The same, with files on this machine named without their folders, which may name people."""
-    return replace(info, provenance=_names_alone(info.provenance))
+    told = _each_text(info.provenance, _name_of_absolute)
+    if "settings" in told:  # paths as they were given: what is no number and no choice there is one
+        told["settings"] = _each_text(told["settings"], _name_of_file)
+    return replace(info, provenance=told)
+
+
+def averaged(info: Card) -> list[str]:
+    """The trainings of whose weights a model is the mean; all else that its card says is of the first."""
+    names = info.provenance.get("mean_of")
+    return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
 
 def licence_of_data(info: Card) -> str:
@@ -45,13 +54,18 @@ def _stated(told: Mapping[str, Any], entry: str) -> str:
     return value if value and isinstance(value, str) else UNSTATED
 
 
-def _names_alone(value: Any) -> Any:
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _names_alone(entry) for key, entry in value.items()}
+        return {key: _each_text(entry, change) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_names_alone(entry) for entry in value]
-    if isinstance(value, str):
-        for kind in (PurePosixPath, PureWindowsPath):
-            if kind(value).is_absolute():
-                return kind(value).name
-    return value
+        return [_each_text(entry, change) for entry in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _name_of_absolute(text: str) -> str:
+    kinds = (PurePosixPath, PureWindowsPath)
+    return next((kind(text).name for kind in kinds if kind(text).is_absolute()), text)
+
+
+def _name_of_file(text: str) -> str:
+    return text if is_address(text) else PureWindowsPath(text).name or text  # it knows both separators

@@ -9,11 +9,12 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData
 from markupsafe import Markup
 
 from aucue.errors import InputError, OutputExistsError
-from aucue.export.description import WARNINGS, licence_of_data, models_before, without_folders
+from aucue.export.description import WARNINGS, averaged, licence_of_data, models_before, without_folders
 from aucue.facs import ActionUnit
 from aucue.models import Card, Model, load_model
 from aucue.models.files import write_whole
-from aucue.models.hub import MODEL_FILE, hub_errors
+from aucue.models.hub import check_repository, hub_errors, require_hub
+from aucue.models.naming import MODEL_FILE
 from aucue.pages import markdown_environment
 
 CARD_FILE = "README.md"
@@ -43,9 +44,11 @@ def write_repository(
         Model file and card.
 
     Raises:
-        InputError: the model cannot be read, or answers with a `prior`, which a model file cannot hold.
+        InputError: the name is no name of a repository, the model cannot be read, or it answers with a
+            `prior`, which a model file cannot hold.
         OutputExistsError: the folder holds another model, or a card without a model.
     """
+    check_repository(repository)
     model = Model.load(model, device="auto" if isinstance(model, Model) else "cpu")
     model.require_own_mix()
     model = Model(model.network, without_folders(model.card), model.name)
@@ -84,6 +87,7 @@ def push(folder: str | Path, repository: str, public: bool = False, overwrite: b
         raise InputError(f"{missing[0]}: no such file; write the folder first.")
     hub = HfApi()
     with hub_errors(repository):
+        require_hub()
         held = hub.file_exists(repository, MODEL_FILE)
     if held and not overwrite:
         raise OutputExistsError(f"{repository} holds a model already; ask to overwrite it.")
@@ -125,6 +129,7 @@ def model_card(model: Model, repository: str, license: str | None = None) -> str
             data=_data(model.card),
             licence_of_data=licence_of_data(model.card),
             before=models_before(model.card),
+            averaged=averaged(model.card),
             warnings=WARNINGS,
         )
     )

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from aucue.classifiers.weights import is_reachable
 from aucue.errors import HubError, InputError, said
-from aucue.models.naming import SCHEME, is_address
-
-MODEL_FILE = "model.safetensors"
+from aucue.models.naming import MODEL_FILE, SCHEME, is_address
 
 
 def local_file(model: str | Path) -> Path:
@@ -29,16 +27,42 @@ def local_file(model: str | Path) -> Path:
     """
     if not is_address(model):
         return Path(model)
-    import huggingface_hub
+    from huggingface_hub import constants, hf_hub_download  # its parts are attributes only once imported
 
     repository, _, revision = Path(model).as_posix().removeprefix(SCHEME).partition("@")
     with hub_errors(repository):
-        reachable = is_reachable(huggingface_hub.constants.ENDPOINT)
+        offline = not is_reachable(constants.ENDPOINT)
         return Path(
-            huggingface_hub.hf_hub_download(
-                repository, MODEL_FILE, revision=revision or None, local_files_only=not reachable
-            )
+            hf_hub_download(repository, MODEL_FILE, revision=revision or None, local_files_only=offline)
         )
+
+
+def require_hub() -> None:
+    """Refuse at once what needs a hub that does not answer; its client would try again for half a minute.
+
+    Raises:
+        OfflineModeIsEnabled: It does not; `hub_errors` makes a sentence of that.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if not is_reachable(constants.ENDPOINT):
+        raise OfflineModeIsEnabled(constants.ENDPOINT)
+
+
+def check_repository(repository: str) -> None:
+    """Refuse a name under which no hub can keep a model.
+
+    Raises:
+        InputError: it is not of the form OWNER/NAME.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    with hub_errors(repository):
+        validate_repo_id(repository)
+        if "/" not in repository:
+            raise HFValidationError(repository)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import huggingface_hub
 from aucue.errors import InputError
 from aucue.models.card import Card
 from aucue.models.files import boxed_model, holds_model, load_card
-from aucue.models.hub import MODEL_FILE, hub_errors
-from aucue.models.naming import BOX, SCHEME
+from aucue.models.hub import hub_errors, require_hub
+from aucue.models.naming import BOX, MODEL_FILE, SCHEME
 
 TAG = "aucue"
 """What models of aucue are marked with on a hub."""
@@ -56,6 +56,7 @@ def models_of_hub(search: str = "") -> Iterator[ListedModel]:
         HubError: It does not answer.
     """
     with hub_errors(search or "The list of models"):
+        require_hub()
         for model in huggingface_hub.HfApi().list_models(filter=TAG, search=search or None, limit=50):
             yield ListedModel(f"{SCHEME}{model.id}", "hub")
 

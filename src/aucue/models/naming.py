@@ -8,6 +8,10 @@ SCHEME = "hf:"
 """Addresses of a model hub begin with it: `hf:OWNER/NAME`."""
 
 
+MODEL_FILE = "model.safetensors"
+"""The model file of a training's folder, and of a repository of a hub."""
+
+
 BOX = "box"
 """What the model in the box is called, wherever a model file can be named."""
 
@@ -28,8 +32,11 @@ def require_file(model: str | Path) -> None:
     Raises:
         InputError: There is none.
     """
-    if not (is_address(model) or is_box(model) or Path(model).is_file()):
-        raise InputError(f"{model}: no such model file.")
+    if is_address(model) or is_box(model) or Path(model).is_file():
+        return
+    if Path(model).is_dir():
+        raise InputError(f"{model} is a folder; name the model file in it, such as {MODEL_FILE}.")
+    raise InputError(f"{model}: no such model file.")
 
 
 def name_of(path: Path) -> str:
