@@ -247,6 +247,10 @@ def test_models_that_it_learnt_from_stand_beside_the_licence():
     started = "Started from the model box; data that it was trained on: ferplus, licence: research only."
     assert started in card
     assert "Taught by the model elder; data that it was trained on: not stated, licence: not stated." in card
+    later = {"started_from": {"model": "mine", "trained_on": {"name": "own"}, "started_from": told}}
+    card = model_card(Model(classifier, Card(classifier.classes, provenance=later)), "jane/fer")
+    assert "- Started from the model mine; data that it was trained on: own, licence: not stated." in card
+    assert f"- The model mine: {started}" in card
     none = model_card(Model(classifier, Card(classifier.classes, provenance={"taught_by": "x"})), "jane/fer")
     assert "Taught by" not in none
 

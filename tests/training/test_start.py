@@ -85,7 +85,9 @@ def test_what_is_taken_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_training_goes_on_from_a_model_and_its_card_says_so(settings: MakeSettings, tmp_path: Path) -> None:
-    model = saved(tmp_path / "a.safetensors", provenance={"trained_on": {"name": "earlier"}})
+    first = {"model": "first", "trained_on": {"licence": "research only"}}
+    provenance = {"trained_on": {"name": "earlier"}, "started_from": first}
+    model = saved(tmp_path / "a.safetensors", provenance=provenance)
     config = with_model(settings(epochs=1), model)
     config.optimizer.lr = 1e-9
     network, card = load_model(fit(config, progress=False))
@@ -94,6 +96,7 @@ def test_a_training_goes_on_from_a_model_and_its_card_says_so(settings: MakeSett
     assert all(torch.allclose(value, start[name], atol=1e-6) for name, value in weights.items())
     before = card.provenance["started_from"]
     assert (before["model"], before["trained_on"]) == ("a", {"name": "earlier"})
+    assert before["started_from"] == first
     held_out = _chosen_faces(open_prepared(config.data.path), config)[1]
     images = torch.stack([held_out[index]["image"] for index in range(len(held_out))])
     with torch.inference_mode():

@@ -1,9 +1,10 @@
 """What is said about a model where it goes: nothing of the machine it was trained on, its data's licence."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from aucue.models import Card, is_address
 
@@ -37,14 +38,38 @@ def licence_of_data(info: Card) -> str:
     return _stated(info.provenance, "licence")
 
 
-def models_before(info: Card) -> dict[str, tuple[str, str, str]]:
-    """Models that a training learnt from: how ("Started from") -> its name, its data and their licence."""
-    found = {how: info.provenance.get(entry) for entry, how in _BEFORE.items()}
-    return {
-        how: (str(told.get("model", "unnamed")), _stated(told, "name"), _stated(told, "licence"))
-        for how, told in found.items()
-        if isinstance(told, Mapping)
-    }
+class ModelBefore(NamedTuple):
+    """A model that a training learnt from.
+
+    Attributes:
+        learner: Name of the model that learnt; empty where it is the one that is described.
+        how: "Started from" or "Taught by".
+        name: Of the model.
+        data: What that was trained on.
+        licence: Of these data.
+    """
+
+    learner: str
+    how: str
+    name: str
+    data: str
+    licence: str
+
+
+def models_before(info: Card) -> list[ModelBefore]:
+    """The models that a training learnt from, then those that these had learnt from, as far as cards tell."""
+    found, waiting = [], deque([("", info.provenance)])
+    while waiting:
+        learner, told = waiting.popleft()
+        for entry, how in _BEFORE.items():
+            model = told.get(entry)
+            if isinstance(model, Mapping):
+                name = str(model.get("model", "unnamed"))
+                found.append(
+                    ModelBefore(learner, how, name, _stated(model, "name"), _stated(model, "licence"))
+                )
+                waiting.append((name, model))
+    return found
 
 
 def _stated(told: Mapping[str, Any], entry: str) -> str:

@@ -174,10 +174,14 @@ def started_from(
 
 
 def lineage(model: Model) -> dict[str, Any]:
-    """What a card says of a model that a training learnt from: its name, and what that was trained on."""
-    before = model.card.provenance.get("trained_on") or {}
+    """What a card says of a model that a training learnt from: its name, what it was trained on, and which
+    models it had learnt from itself.
+    """
+    told = model.card.provenance
+    data = told.get("trained_on") or {}
     kept = ("name", "licence", "samples", "settings")
-    return {"model": model.name, "trained_on": {name: before[name] for name in kept if name in before}}
+    earlier = {how: told[how] for how in ("started_from", "taught_by") if how in told}
+    return {"model": model.name, "trained_on": {name: data[name] for name in kept if name in data}, **earlier}
 
 
 def _figures(logits: Tensor, labels: Tensor) -> dict[str, float]:
