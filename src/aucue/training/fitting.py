@@ -47,6 +47,7 @@ from aucue.training.checkpoints import Describe, KeepBest, WholeCheckpointIO, re
 from aucue.training.checks import check_settings
 from aucue.training.config import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.curves import Curves
+from aucue.training.epochs import EpochBars
 from aucue.training.folder import is_finished, take
 from aucue.training.loggers import open_loggers
 from aucue.training.module import BATCHED, GuidedModule
@@ -325,9 +326,9 @@ def _lightning_trainer(
         gradient_clip_val=config.optimizer.clip_norm,
         val_check_interval=1 / config.select_times if len(keepers) > 1 else 1.0,
         logger=open_loggers(config.trainer.logger, logs, start),
-        callbacks=[*keepers, Describe(config), Curves()],
+        callbacks=[*keepers, Describe(config), Curves(), *([EpochBars()] if progress else [])],
         plugins=[WholeCheckpointIO()],
-        enable_progress_bar=progress,
+        enable_progress_bar=False,  # Lightning's writes to stdout, and knows no terminal
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,

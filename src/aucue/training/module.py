@@ -146,8 +146,7 @@ class GuidedModule(L.LightningModule):
                 f"select: {self.config.select} cannot be measured on the held-out faces; choose another one."
             )
         for name, value in figures.items():
-            shown = name == "val/accuracy"  # more than one crowds the bar
-            self.log(name, float(value), prog_bar=shown, sync_dist=True)
+            self.log(name, float(value), sync_dist=True)
         for metric in (self.classification, self.att_cos, self.cam_cos):
             metric.reset()
 
