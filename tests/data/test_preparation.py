@@ -706,7 +706,7 @@ def test_bad_settings(tmp_path: Path) -> None:
     for options, message in [
         ({"detector": "mtcnn"}, "Unknown detector 'mtcnn'"),
         ({"template": "tight"}, "Unknown template 'tight'"),
-        ({"size": 0}, "at least 1 pixel"),
+        ({"size": 0}, "from 1 to 2048 pixels"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"without_landmarks": "guess"}, "must be 'keep' or 'drop'"),
     ]:

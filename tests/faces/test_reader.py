@@ -206,7 +206,8 @@ def test_faces_of_a_table(tmp_path):
     [
         ({"detector": "mtcnn"}, "'mtcnn'; use mesh, mesh-full-frame, dlib, .*, none, or a table"),
         ({"detector": Found(), "template": "arcface"}, "Unknown template 'arcface'; known: aucue, fg2024"),
-        ({"detector": Found(), "size": 0}, "at least 1 pixel, got 0"),
+        ({"detector": Found(), "size": 0}, "from 1 to 2048 pixels, got 0"),
+        ({"detector": Found(), "size": 100_000}, "from 1 to 2048 pixels, got 100000"),
     ],
 )
 def test_wrong_arguments(arguments, message):

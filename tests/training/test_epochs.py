@@ -22,7 +22,7 @@ def test_each_epoch_leaves_a_line_on_stderr(
     lines = [line for line in err.splitlines() if line.startswith("epoch")]
     assert [line[: line.index(",")] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
     for line in lines:
-        assert re.search(r", \d+\.\d% of the held-out faces", line)
+        assert re.search(r", accuracy \d+\.\d % ", line)
         done, total = re.search(r"(\d+)/(\d+)", line).groups()  # pyright: ignore[reportOptionalMemberAccess]
         assert done == total != "0"
 

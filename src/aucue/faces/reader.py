@@ -20,6 +20,9 @@ from aucue.faces.pose import Pose
 
 logger = logging.getLogger(__name__)
 
+LARGEST_CROP = 2048
+"""Largest side of a crop, in pixels: twice that of the largest input of a network."""
+
 _PRESENT = 0.9  # less presence than this is doubtful
 
 
@@ -107,7 +110,7 @@ class FaceReader:
         boxes: Where faces lie that the detector does not find, drawn by hand: see `GivenBoxes`.
 
     Raises:
-        InputError: Unknown detector or template, a size that is not positive, or a box that is none.
+        InputError: Unknown detector or template, a size out of range, or a box that is none.
         MissingExtraError: The detector is dlib, and it is not installed.
     """
 
@@ -119,8 +122,8 @@ class FaceReader:
         *,
         boxes: Mapping[str, Boxes] | Boxes | None = None,
     ) -> None:
-        if size < 1:
-            raise InputError(f"The size of a face crop must be at least 1 pixel, got {size}.")
+        if not 1 <= size <= LARGEST_CROP:
+            raise InputError(f"The size of a face crop must be from 1 to {LARGEST_CROP} pixels, got {size}.")
         finds = open_detector(detector)
         self.detector = finds if boxes is None else GivenBoxes(boxes, finds)
         self.size = size

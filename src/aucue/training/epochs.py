@@ -12,7 +12,7 @@ from aucue.work.progress import progress_bar
 
 
 class EpochBars(L.Callback):
-    """Shows how far each epoch is, in batches, and at its end how often held-out faces were recognised."""
+    """Shows how far each epoch is, in batches, and at its end the accuracy on held-out faces."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None
@@ -33,7 +33,7 @@ class EpochBars(L.Callback):
         """Leave a line of the epoch."""
         accuracy = trainer.callback_metrics.get("val/accuracy")
         if self._bar is not None and accuracy is not None:
-            said = f"{_epoch(trainer)}, {accuracy:.1%} of the held-out faces"
+            said = f"{_epoch(trainer)}, accuracy {100 * accuracy:.1f} %"
             self._bar.update(self._bar.task_ids[0], description=said)
         self._stop()
 
