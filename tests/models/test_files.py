@@ -221,9 +221,12 @@ def test_pickles_and_archives_are_refused(tmp_path: Path, kind: str) -> None:
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "gone.safetensors", tmp_path):
+    for path, said in (
+        (tmp_path / "gone.safetensors", "no such model file"),
+        (tmp_path, "is a folder; name"),
+    ):
         for read in (load_model, load_card):
-            with pytest.raises(InputError, match="no such model file"):
+            with pytest.raises(InputError, match=said):
                 read(path)
 
 

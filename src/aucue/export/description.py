@@ -58,7 +58,8 @@ class ModelBefore(NamedTuple):
 
 def models_before(info: Card) -> list[ModelBefore]:
     """The models that a training learnt from, then those that these had learnt from, as far as cards tell."""
-    found, waiting = [], deque([("", info.provenance)])
+    found: list[ModelBefore] = []
+    waiting: deque[tuple[str, Mapping[str, Any]]] = deque([("", info.provenance)])
     while waiting:
         learner, told = waiting.popleft()
         for entry, how in _BEFORE.items():

@@ -24,7 +24,9 @@ class EpochBars(L.Callback):
             self._bar.add_task(_epoch(trainer), total=trainer.num_training_batches)
             self._bar.start()
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """A batch further."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
@@ -37,7 +39,9 @@ class EpochBars(L.Callback):
             self._bar.update(self._bar.task_ids[0], description=said)
         self._stop()
 
-    def on_exception(self, *_: Any) -> None:
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
         """Give the terminal back."""
         self._stop()
 
