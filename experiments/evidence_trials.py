@@ -23,8 +23,8 @@ from aucue.benchmark.grid import EVALUATED_FILE
 from aucue.classifiers.locality import receptive_field
 from aucue.evaluation import Evaluation, EvaluationSettings, evaluate
 from aucue.models import load_model
+from aucue.models.naming import MODEL_FILE
 from aucue.pages import ACCENT
-from aucue.training.names import MODEL_NAME
 from experiments.doc_tables import block, paste, table
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipe.md"
@@ -103,7 +103,7 @@ def run(network: str, arms: Sequence[str], out: Path, seed: int) -> None:
             evidence_faces=cell.assessment.evidence,
         )
         data = cell.config(out).data.path
-        evaluate(cell.folder(out) / MODEL_NAME, data, asked, out=measured(cell, out), progress=False)
+        evaluate(cell.folder(out) / MODEL_FILE, data, asked, out=measured(cell, out), progress=False)
         print(f"{network}, {arm}: measured", flush=True)
 
 
@@ -125,7 +125,7 @@ def columns(evaluation: Evaluation, which: Mapping[str, tuple[str, str]]) -> lis
 def rows(out: Path, seed: int) -> Iterator[list[str]]:
     """Lines of the table."""
     for network, arm, cell, evaluation in found(out, seed):
-        trained, _ = load_model(cell.folder(out) / MODEL_NAME)
+        trained, _ = load_model(cell.folder(out) / MODEL_FILE)
         seen, _ = receptive_field(trained, trained.input_size)
         count = trained.shapes[trained.final_layer][1]
         yield [

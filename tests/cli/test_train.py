@@ -5,9 +5,10 @@ import yaml
 
 from aucue.cli.main import main
 from aucue.models import save_model
+from aucue.models.naming import MODEL_FILE
 from aucue.training import fitting
 from aucue.training.config import CONFIGS, DataSettings, TrainConfig
-from aucue.training.names import CONFIG_NAME, MODEL_NAME
+from aucue.training.names import CONFIG_NAME
 
 from ..builders import described_set, information, untrained
 
@@ -128,7 +129,7 @@ def test_the_next_command_is_named_where_it_works(
         described_set(faces, *splits)
     else:  # a training that has ended, whose set is gone
         out.mkdir()
-        (out / MODEL_NAME).touch()
+        (out / MODEL_FILE).touch()
         settings = TrainConfig(str(out), DataSettings(str(faces))).to_dict()
         (out / CONFIG_NAME).write_text(yaml.safe_dump(settings))
     monkeypatch.setattr(fitting, "fit", lambda config, overwrite: Path("model.safetensors"))

@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from aucue.errors import InputError
+from aucue.models.naming import MODEL_FILE
 from aucue.training.checks import check_settings
 from aucue.training.config import DataSettings, TrainConfig
 from aucue.training.folder import is_finished
-from aucue.training.names import CONFIG_NAME, MODEL_NAME
+from aucue.training.names import CONFIG_NAME
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_the_folder_of_a_set_has_one_spelling(given: str, taken: str) -> None:
 
 def test_a_training_goes_on_however_the_folder_of_its_set_is_spelt(tmp_path: Path) -> None:
     began = TrainConfig(str(tmp_path), DataSettings("set"))
-    (tmp_path / MODEL_NAME).touch()
+    (tmp_path / MODEL_FILE).touch()
     settings = began.to_dict()
     for written in ("set", "set/"):  # the latter by an earlier version
         settings["data"]["path"] = written

@@ -21,9 +21,9 @@ from aucue.classifiers.methods import METHODS, method_named, readout_for
 from aucue.errors import InputError, said
 from aucue.evaluation.settings import FACES
 from aucue.facs import Codebook
+from aucue.models.naming import MODEL_FILE
 from aucue.training import ClassifierSettings, DataSettings, TrainConfig
 from aucue.training.checks import check_set
-from aucue.training.names import MODEL_NAME
 from aucue.work.files import appearing, inside
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
 
@@ -106,7 +106,7 @@ class Cell:
         """The training's settings, in its folder below the benchmark's folder `out`."""
         settings = dict(self.settings)
         if self.start is not None:
-            settings[_WEIGHTS] = str(self.start.folder(out) / MODEL_NAME)
+            settings[_WEIGHTS] = str(self.start.folder(out) / MODEL_FILE)
         return _config(settings, self.seed, str(self.folder(out)))
 
     def folder(self, out: str | os.PathLike[str]) -> Path:
@@ -121,7 +121,7 @@ class Cell:
 def is_finished(cell: Cell, out: str | os.PathLike[str]) -> bool:
     """Whether a cell is trained and evaluated under all its read-outs."""
     if not cell.readouts:
-        return (cell.folder(out) / MODEL_NAME).is_file()
+        return (cell.folder(out) / MODEL_FILE).is_file()
     return all((cell.evaluation(out, readout) / EVALUATED_FILE).is_file() for readout in cell.readouts)
 
 

@@ -21,8 +21,8 @@ from aucue.benchmark.grid import EVALUATED_FILE, Cell, Grid, is_finished
 from aucue.errors import AucueError, InputError, printable
 from aucue.evaluation.run import evaluate
 from aucue.evaluation.settings import FACES, EvaluationSettings
+from aucue.models.naming import MODEL_FILE
 from aucue.training import fit
-from aucue.training.names import MODEL_NAME
 from aucue.work import available_cores
 from aucue.work.files import appearing, claimed, read_json, write_json
 from aucue.work.processes import starter_environment
@@ -66,7 +66,7 @@ def run_cell(cell: Cell, out: str | os.PathLike[str], progress: bool = True) -> 
 
 def _train(cell: Cell, out: str | os.PathLike[str], progress: bool) -> None:
     folder = cell.folder(out)
-    if (folder / MODEL_NAME).is_file():
+    if (folder / MODEL_FILE).is_file():
         return
     before, started = training_seconds(cell, out), time.perf_counter()
     try:
@@ -103,7 +103,7 @@ def _evaluate(cell: Cell, readout: str, out: str | os.PathLike[str], progress: b
         return
     shutil.rmtree(unfinished, ignore_errors=True)
     evaluate(
-        folder / MODEL_NAME,
+        folder / MODEL_FILE,
         data.path,
         EvaluationSettings(
             readout=readout,

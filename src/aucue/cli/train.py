@@ -10,9 +10,9 @@ from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPr
 from aucue.classifiers.methods import METHODS
 from aucue.cli.arguments import Parser
 from aucue.errors import InputError, require_extras
+from aucue.models.naming import MODEL_FILE
 from aucue.training.checks import check_set, check_settings, check_start
 from aucue.training.config import CONFIGS, TrainConfig
-from aucue.training.names import MODEL_NAME
 from aucue.training.recipe import RECIPES, changes_of_recipe, recipe_description, recipe_settings
 from aucue.work.files import printable, shipped
 from aucue.work.tables import check_keys, did_you_mean, kind, read_mapping
@@ -145,7 +145,7 @@ def _config(parser: Parser, settings: Namespace) -> TrainConfig:
 def _check_given(config: TrainConfig) -> None:
     """Refuse what is wrong whatever a model sets, before that is read, which needs torch."""
     check_settings(config)
-    if not Path(config.out, MODEL_NAME).exists():  # a training that is finished needs no set
+    if not Path(config.out, MODEL_FILE).exists():  # a training that is finished needs no set
         check_set(config)
 
 

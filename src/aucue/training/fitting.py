@@ -42,6 +42,7 @@ from aucue.errors import InputError, said
 from aucue.facs import Codebook
 from aucue.models import Card, Model, PriorRecord, save_model
 from aucue.models.calibration import compensated_prior
+from aucue.models.naming import MODEL_FILE
 from aucue.training.calibrating import FEWEST, answers, calibration_of, frequencies
 from aucue.training.checkpoints import Describe, KeepBest, WholeCheckpointIO, read_checkpoint
 from aucue.training.checks import check_settings
@@ -51,7 +52,7 @@ from aucue.training.epochs import EpochBars
 from aucue.training.folder import is_finished, take
 from aucue.training.loggers import open_loggers
 from aucue.training.module import BATCHED, GuidedModule
-from aucue.training.names import BEST, CHECKPOINTS, LAST, MODEL_NAME
+from aucue.training.names import BEST, CHECKPOINTS, LAST
 from aucue.training.recipe import recipe_of
 from aucue.training.share import GuidedShare, guided_share
 from aucue.training.start import check_template, lineage, started_from, starting_model, take_over
@@ -113,7 +114,7 @@ def _fit(
     Nothing is written before all that can be wrong with the settings and the faces has been looked for.
     """
     out = Path(config.out)
-    model = out / MODEL_NAME
+    model = out / MODEL_FILE
     if rank.first(partial(is_finished, out, config, overwrite)):
         return model
     prepared = open_prepared(config.data.path)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from aucue.errors import InputError, OutputExistsError
+from aucue.models.naming import MODEL_FILE
 from aucue.training.config import DataSettings, TrainConfig
-from aucue.training.names import CHECKPOINTS, CONFIG_NAME, LAST, MODEL_NAME
+from aucue.training.names import CHECKPOINTS, CONFIG_NAME, LAST
 from aucue.work.files import appearing, claimed
 from aucue.work.tables import read_mapping
 
@@ -30,7 +31,7 @@ def is_finished(out: Path, config: TrainConfig, overwrite: bool = False) -> bool
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out needs a folder.")
-    model, last = out / MODEL_NAME, out / CHECKPOINTS / LAST
+    model, last = out / MODEL_FILE, out / CHECKPOINTS / LAST
     if overwrite or not (model.exists() or last.exists()):
         return False  # whatever else is there came from a start that failed: nothing of it is lost
     if _of_training(_settings_of(out)) != _of_training(_plain(config)):
@@ -64,7 +65,7 @@ def take(
     claim.enter_context(claimed(out))
     last = out / CHECKPOINTS / LAST
     if overwrite:
-        for stale in (out / MODEL_NAME, *(out / CHECKPOINTS).glob("*.ckpt")):
+        for stale in (out / MODEL_FILE, *(out / CHECKPOINTS).glob("*.ckpt")):
             stale.unlink(missing_ok=True)
     is_finished(out, config)  # once more: another process may have written since
     if last.exists():
@@ -80,10 +81,10 @@ def _settings_of(out: Path) -> Any:
     """
     file = out / CONFIG_NAME
     if not file.exists():
-        if (out / MODEL_NAME).exists():
+        if (out / MODEL_FILE).exists():
             from aucue.models import load_card
 
-            return load_card(out / MODEL_NAME).provenance.get("settings")
+            return load_card(out / MODEL_FILE).provenance.get("settings")
         from aucue.training.checkpoints import read_checkpoint
 
         return _as_yaml(read_checkpoint(out / CHECKPOINTS / LAST)["settings"])

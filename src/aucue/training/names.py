@@ -1,6 +1,5 @@
-"""What the files of a training are called, in its folder."""
+"""What the files of a training are called, in its folder, beside the model file (`models.naming`)."""
 
-MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
