@@ -5,15 +5,18 @@ on a shift of a pixel (Zhang, ICML 2019, arXiv 1904.11486). Weights and shapes s
 network's weights are a start.
 """
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d, pad
 
+from aucue.classifiers.replacing import check_plain
 from aucue.errors import InputError
 
-_COLOURS = (
-    3  # channels of a picture: what reads it is left alone, at full size it would cost most of the time
-)
+_COLOURS = 3
+"""Channels of a picture: what reads it is left alone, at full size it would cost most of the time."""
+_REMEDY = "leave blur out or take another backbone"
 
 
 class Blur(nn.Module):
@@ -83,37 +86,29 @@ def blur_strides(backbone: nn.Module) -> None:
     Raises:
         InputError: Nothing in it has such a stride, or what has it does more than torch's own layer.
     """
-    if not _blur(backbone):
+    strided = [
+        (path, part) for path, part in backbone.named_modules(remove_duplicate=False) if _is_strided(part)
+    ]
+    if not strided:
         raise InputError("blur: no kernel of this network has a stride that could be blurred.")
-
-
-def _blur(module: nn.Module, above: str = "") -> int:
-    count = 0
-    for name, child in module.named_children():
-        path = above + name
-        if isinstance(child, nn.Conv2d) and child.in_channels != _COLOURS and _overlaps(child):
-            _check_plain(path, child)
-            setattr(module, name, BlurredConv2d.instead_of(child))
-            count += 1
-        elif isinstance(child, nn.MaxPool2d) and _overlaps(child):
-            _check_plain(path, child)
-            setattr(module, name, BlurredMaxPool2d(child))
-            count += 1
+    for path, part in strided:
+        check_plain(part, path, "blur", _REMEDY)
+        if isinstance(part, nn.Conv2d):
+            backbone.set_submodule(path, BlurredConv2d.instead_of(part))
+        elif part.ceil_mode:
+            raise InputError(
+                f"blur: '{path}' is a MaxPool2d that rounds sizes up (ceil_mode), which a blurred one does "
+                f"not; {_REMEDY}."
+            )
         else:
-            count += _blur(child, f"{path}.")
-    return count
+            backbone.set_submodule(path, BlurredMaxPool2d(part))
 
 
-def _check_plain(path: str, part: nn.Conv2d | nn.MaxPool2d) -> None:
-    """Refuse a layer that pads, weighs or rounds in a way of its own, which would be lost."""
-    what = f"'{path}' is a {type(part).__name__}"
-    if type(part) not in (nn.Conv2d, nn.MaxPool2d):
-        what += ", not torch's own layer, and what it does beyond that would be lost"
-    elif isinstance(part, nn.MaxPool2d) and part.ceil_mode:
-        what += " that rounds sizes up (ceil_mode), which a blurred one does not"
-    else:
-        return
-    raise InputError(f"blur: {what}; leave blur out or take another backbone.")
+def _is_strided(part: nn.Module) -> TypeGuard[nn.Conv2d | nn.MaxPool2d]:
+    """Whether it has a stride, and windows larger than that; not what reads the picture."""
+    if isinstance(part, nn.Conv2d):
+        return part.in_channels != _COLOURS and _overlaps(part)
+    return isinstance(part, nn.MaxPool2d) and _overlaps(part)
 
 
 def _overlaps(part: nn.Conv2d | nn.MaxPool2d) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from aucue.classifiers.replacing import check_plain
 from aucue.errors import InputError
 
 
@@ -55,27 +56,19 @@ def narrow(backbone: nn.Module, first: str, layers: tuple[str, ...]) -> None:
         InputError: There is no such layer, nothing in it that could be made narrower, or a convolution that
             does more than torch's own.
     """
-    modules = dict(backbone.named_modules())
+    modules = dict(backbone.named_modules(remove_duplicate=False))
     known = tuple(name for name in layers if name in modules)  # "final" stands for what the last ones give
     if first not in known:
         choices = ", ".join(known)
         raise InputError(f"local_from: '{first}' is no layer of this network; choose from {choices}.")
-    if not sum(_narrow(backbone, path) for path in list(modules)[list(modules).index(first) :]):
+    behind = list(modules.items())[list(modules).index(first) :]
+    convs = [(path, part) for path, part in behind if isinstance(part, nn.Conv2d)]
+    wide = [(path, conv) for path, conv in convs if conv.kernel_size != (1, 1)]
+    if not wide:
         raise InputError(f"local_from: there is no kernel larger than 1 x 1 from '{first}' on.")
-
-
-def _narrow(backbone: nn.Module, path: str) -> bool:
-    """Replace the module of this name if it is a larger convolution; whether it was."""
-    conv = backbone.get_submodule(path)
-    if not isinstance(conv, nn.Conv2d) or conv.kernel_size == (1, 1):
-        return False
-    if type(conv) is not nn.Conv2d:  # how it pads or weighs would be lost
-        raise InputError(
-            f"local_from: '{path}' is a {type(conv).__name__}, not torch's own layer, and what "
-            "it does beyond that would be lost; choose a deeper layer or take another backbone."
-        )
-    backbone.set_submodule(path, PointwiseConv2d.instead_of(conv))
-    return True
+    for path, conv in wide:
+        check_plain(conv, path, "local_from", "choose a deeper layer or take another backbone")
+        backbone.set_submodule(path, PointwiseConv2d.instead_of(conv))
 
 
 def widened(backbone: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
