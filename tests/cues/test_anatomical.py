@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from aucue.cues import AnatomicalRegions, AUCue, anatomical
+from aucue.cues import AnatomicalRegions, AUCue
 from aucue.errors import InputError
-from aucue.faces import MIRROR
+from aucue.faces import LEFT_HALF, MIRROR
 
 from .conftest import mirrored
 
@@ -244,5 +244,5 @@ def test_users_table(tmp_path, face):
 
 def test_landmarks_of_the_left_half_are_those_left_of_the_nose(face):
     x = face[:, 0] - face[27:31, 0].mean()
-    assert {int(point) for point in (x < -1).nonzero()} == anatomical._LEFT
-    assert {int(MIRROR[point]) for point in anatomical._LEFT} == {int(point) for point in (x > 1).nonzero()}
+    assert {int(point) for point in (x < -1).nonzero()} == LEFT_HALF
+    assert {int(MIRROR[point]) for point in LEFT_HALF} == {int(point) for point in (x > 1).nonzero()}

@@ -13,13 +13,10 @@ from torch import Tensor
 
 from aucue.cues.grids import pixels
 from aucue.errors import InputError
-from aucue.faces import LEFT_EYE, MIRROR, NUM_LANDMARKS, RIGHT_EYE
+from aucue.faces import LEFT_EYE, LEFT_HALF, MIRROR, NUM_LANDMARKS, RIGHT_EYE
 from aucue.work.tables import check_keys, kind, read_mapping
 
 _TABLE = Path(__file__).with_name("anatomical.yaml")
-
-_LEFT = frozenset((*range(8), *range(17, 22), 31, 32, *range(36, 42), 48, 49, 50, 58, 59, 60, 61, 67))
-"""Landmarks of the picture's left half; the others are their partners, or lie on the midline."""
 
 _FARTHEST = 1e4  # a number of a table beyond this, or below its inverse, is a slip, and soon no float32
 _MOST = 1000  # rows of a table
@@ -309,8 +306,8 @@ def _centre(centre: object, where: str) -> dict[int, float]:
 
 def _check_left(region: Region, where: str) -> None:
     """What is out and which end is the outer one depends on the half that the centre lies in."""
-    left = sum(weight for point, weight in region.centre.items() if point in _LEFT)
-    right = {point: weight for point, weight in region.centre.items() if int(MIRROR[point]) in _LEFT}
+    left = sum(weight for point, weight in region.centre.items() if point in LEFT_HALF)
+    right = {point: weight for point, weight in region.centre.items() if int(MIRROR[point]) in LEFT_HALF}
     if sum(right.values()) > left and (region.out or region.angle):
         point = next(iter(right))
         raise InputError(

@@ -53,6 +53,9 @@ def _mirror() -> np.ndarray:
 MIRROR = _mirror()
 """(68,) left-right index swap: `landmarks[MIRROR]` after `x -> width - 1 - x` is again in iBUG order."""
 
+LEFT_HALF = frozenset((*range(8), *range(17, 22), 31, 32, *range(36, 42), 48, 49, 50, 58, 59, 60, 61, 67))
+"""Landmarks of the picture's left half; the others are their partners, or lie on the midline."""
+
 
 def check_landmarks(landmarks: ArrayLike, where: str = "landmarks") -> np.ndarray:
     """Return the landmarks as float32 (68, 2), or say what is wrong with them.

@@ -10,31 +10,12 @@ from functools import cached_property
 
 import numpy as np
 
-from aucue.faces import MIRROR
+from aucue.faces import LEFT_HALF, MIRROR
 from aucue.rendering.canvas import curve, vector
 from aucue.rendering.parameters import FaceParameters, Identity, View
 
 # Image-left landmarks and those on the midline: what one half of the head defines.
-_HALF = np.array(
-    [
-        *range(9),
-        *range(17, 22),
-        *range(27, 34),
-        *range(36, 42),
-        48,
-        49,
-        50,
-        51,
-        57,
-        58,
-        59,
-        60,
-        61,
-        62,
-        66,
-        67,
-    ]
-)
+_HALF = np.array([point for point, partner in enumerate(MIRROR) if point in LEFT_HALF or point == partner])
 IRIS_RADIUS = 0.104
 
 
