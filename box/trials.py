@@ -19,6 +19,7 @@ from torch.optim.swa_utils import update_bn
 
 from aucue.data import STRONG, FaceDataset, make_loader, open_prepared
 from aucue.models import save_model
+from aucue.models.naming import MODEL_FILE
 from aucue.training import fit
 from aucue.training.module import Batch
 from box.faint_smiles import with_faint_smiles
@@ -110,7 +111,7 @@ def train(trial: Trial, start: Path, out: Path, photographs: Path) -> dict[str, 
         models[f", seed {seed}"] = fit(config, progress=False, module=module)
     if len(models) == 1:
         return models
-    mean = out / "model.safetensors"
+    mean = out / MODEL_FILE
     if not mean.exists():
         average([*models.values()], open_prepared(faces).dataset("train"), mean)
     return {**models, ", averaged": mean}
@@ -215,9 +216,9 @@ def main() -> None:
     torch.set_num_threads(1)
     out: Path = arguments.out
     photographs, studio = arguments.data or prepared(out), studio_faces(out)
-    models = {"in the box": out / BOX / "model.safetensors"}
+    models = {"in the box": out / BOX / MODEL_FILE}
     for name in arguments.only:
-        start = out / TRIALS[name].start / "model.safetensors"
+        start = out / TRIALS[name].start / MODEL_FILE
         found = train(TRIALS[name], start, out / "trials" / name, photographs)
         models |= {name + end: path for end, path in found.items()}
     faces, faint = open_prepared(photographs), open_prepared(studio)

@@ -24,6 +24,7 @@ from pathlib import Path
 from aucue.evaluation import Evaluation, compare
 from aucue.evaluation.report.comparison import COMPARED
 from aucue.evaluation.report.tables import markdown
+from aucue.models.naming import MODEL_FILE
 from aucue.training.config import CONFIGS
 
 DATA = Path(os.environ.get("AUCUE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -75,7 +76,7 @@ def train_and_evaluate(arm: str, seed: int, prepared: Path, out: Path) -> Path:
     if not (folder / "evaluation" / "evaluation.json").exists():
         (folder / "seconds.txt").write_text(f"{time.perf_counter() - started:.0f}")
         options = ("--data", prepared, "--split", "test", "--out", folder / "evaluation")
-        aucue("evaluate", folder / "model.safetensors", *options, log=folder / "evaluate.log")
+        aucue("evaluate", folder / MODEL_FILE, *options, log=folder / "evaluate.log")
     print(f"{arm}, seed {seed}: done", flush=True)
     return folder
 

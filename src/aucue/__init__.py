@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     __version__: str
 
 ensure_importable()
-os.environ["ORT_DISABLE_TELEMETRY"] = (
-    "1"  # onnxruntime would tell its makers of every run; read when it is imported
-)
+# onnxruntime would tell its makers of every run; it reads this when it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOME = {
     "load": "explanation",

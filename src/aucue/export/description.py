@@ -7,6 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 from aucue.models import Card, is_address
+from aucue.models.card import LEARNT_FROM
 
 UNSTATED = "not stated"
 
@@ -15,8 +16,6 @@ WARNINGS = (
     "cannot know what a person feels.",
     "A map is evidence of where the network looked, not proof of why it decided.",
 )
-
-_BEFORE = {"started_from": "Started from", "taught_by": "Taught by"}
 
 
 def without_folders(info: Card) -> Card:
@@ -62,9 +61,10 @@ def models_before(info: Card) -> list[ModelBefore]:
     waiting: deque[tuple[str, Mapping[str, Any]]] = deque([("", info.provenance)])
     while waiting:
         learner, told = waiting.popleft()
-        for entry, how in _BEFORE.items():
+        for entry in LEARNT_FROM:
             model = told.get(entry)
             if isinstance(model, Mapping):
+                how = entry.replace("_", " ").capitalize()
                 name = str(model.get("model", "unnamed"))
                 found.append(
                     ModelBefore(learner, how, name, _stated(model, "name"), _stated(model, "licence"))

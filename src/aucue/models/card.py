@@ -11,6 +11,9 @@ from aucue.models.calibration import CalibrationRecord, PriorRecord
 
 CueKind = Literal["expression", "all", "landmarks", "wrong", "mask"]
 
+LEARNT_FROM = ("started_from", "taught_by")
+"""Entries of a card's provenance, each about a model that the training learnt from."""
+
 _TERMS = {
     "weight": "attention",
     "class_map": "class map",

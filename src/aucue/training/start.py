@@ -16,6 +16,7 @@ from aucue.data import FaceDataset, PreparedSet
 from aucue.errors import InputError
 from aucue.metrics import classification_report, confusion_counts
 from aucue.models import Card, Model, holds_model, is_address, is_box, model_file
+from aucue.models.card import LEARNT_FROM
 from aucue.training.calibrating import Answers, answers
 from aucue.training.config import ClassifierSettings, TrainConfig
 from aucue.training.names import START
@@ -180,7 +181,7 @@ def lineage(model: Model) -> dict[str, Any]:
     told = model.card.provenance
     data = told.get("trained_on") or {}
     kept = ("name", "licence", "samples", "settings")
-    earlier = {how: told[how] for how in ("started_from", "taught_by") if how in told}
+    earlier = {how: told[how] for how in LEARNT_FROM if how in told}
     return {"model": model.name, "trained_on": {name: data[name] for name in kept if name in data}, **earlier}
 
 
